@@ -1,0 +1,53 @@
+# The README's commands. Each installs what it needs into .venv, from the hashed locks, and again only when a lock changed:
+# once installed, they need no network.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test check format lock clean
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/local.installed ## Run the whole program on this machine: upgrades become mails, poison becomes dead letters
+	$(BIN)/weir demo
+
+test: $(VENV)/dev.installed ## Run every test that needs no AWS account, with coverage
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+check: $(VENV)/dev.installed ## Lint, format, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/dev.installed ## Rewrite the sources in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Resolve requirements/*.in again into hashed locks (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	  --custom-compile-command 'make lock' requirements/dev.in -o requirements/dev.txt
+	for part in deploy local policy; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	    --custom-compile-command 'make lock' -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt; done
+
+clean: ## Remove the virtual environment and every cache
+	rm -rf $(VENV) .coverage* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Weir needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# --no-compile: modules are compiled when they are first imported, which is a third of the time of compiling them all.
+$(VENV)/local.installed: requirements/local.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing requirements/local.txt into $(VENV) (the first time takes about half a minute)"
+	$(PIP) install --no-compile --require-hashes -r requirements/local.txt
+	$(PIP) install --no-compile --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.installed: requirements/dev.txt $(VENV)/local.installed
+	@echo "installing requirements/dev.txt into $(VENV)"
+	$(PIP) install --no-compile --require-hashes -r requirements/dev.txt
+	@touch $@

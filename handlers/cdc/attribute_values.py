@@ -1,0 +1,124 @@
+"""DynamoDB's wire format: `{"S": "a"}`, `{"N": "42"}` and friends, to native Python values and back.
+
+Values are those of `boto3.dynamodb.types.TypeDeserializer`, except that binary is plain `bytes`: numbers are
+`Decimal` (exact, up to 38 digits), sets are `set`, maps are `dict`, lists are `list`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+#: One attribute value as DynamoDB sends it: a mapping with a single key, the type descriptor.
+Wire = Mapping[str, Any]
+
+
+def _binary(value: str | bytes) -> bytes:
+    # Base64 text in Lambda's JSON event, bytes when botocore has read the stream.
+    return value if isinstance(value, bytes) else base64.b64decode(value)
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "S": lambda value: value,
+    "N": Decimal,
+    "BOOL": lambda value: value,
+    "NULL": lambda _: None,
+    "B": _binary,
+    "SS": set,
+    "NS": lambda values: {Decimal(value) for value in values},
+    "BS": lambda values: {_binary(value) for value in values},
+    "M": lambda value: decode_item(value),
+    "L": lambda values: [decode(value) for value in values],
+}
+
+
+def decode(value: Wire) -> Any:
+    """One wire value as a native Python value.
+
+    >>> decode({"M": {"city": {"S": "Bern"}, "zip": {"N": "3000"}}})
+    {'city': 'Bern', 'zip': Decimal('3000')}
+
+    Raises:
+        ValueError: The value is not one type descriptor that DynamoDB has.
+    """
+    if len(value) != 1:
+        raise ValueError(f"an attribute value has one type descriptor, this one has {sorted(value)}")
+    ((descriptor, content),) = value.items()
+    try:
+        decoder = _DECODERS[descriptor]
+    except KeyError:
+        raise ValueError(f"unknown type descriptor {descriptor!r}") from None
+    return decoder(content)
+
+
+def decode_item(item: Mapping[str, Wire]) -> dict[str, Any]:
+    """A whole item (an image, a key) as a dict of native values."""
+    return {name: decode(value) for name, value in item.items()}
+
+
+def encode(value: Any) -> dict[str, Any]:
+    """A native Python value in wire format, JSON-ready (binary as base64 text).
+
+    Numbers are `int` or `Decimal`; `float` is refused, as by boto3, because it is not exact.
+
+    >>> encode({"plan": "pro", "seats": 3})
+    {'M': {'plan': {'S': 'pro'}, 'seats': {'N': '3'}}}
+
+    Raises:
+        TypeError: DynamoDB has no type for this value.
+    """
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case bytes():
+            return {"B": base64.b64encode(value).decode()}
+        case dict():
+            return {"M": {str(name): encode(content) for name, content in value.items()}}
+        case list() | tuple():
+            return {"L": [encode(content) for content in value]}
+        case set() | frozenset() if value:
+            return _encode_set(value)
+        case _:
+            raise TypeError(f"DynamoDB has no type for {'an empty set' if value == set() else type(value).__name__}")
+
+
+def _encode_set(value: set[Any] | frozenset[Any]) -> dict[str, Any]:
+    members = sorted(value)
+    if all(isinstance(member, str) for member in members):
+        return {"SS": members}
+    if all(isinstance(member, int | Decimal) and not isinstance(member, bool) for member in members):
+        return {"NS": [str(member) for member in members]}
+    if all(isinstance(member, bytes) for member in members):
+        return {"BS": [base64.b64encode(member).decode() for member in members]}
+    raise TypeError("a DynamoDB set has members of one type: strings, numbers or binaries")
+
+
+def encode_item(item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A whole item in wire format."""
+    return {name: encode(value) for name, value in item.items()}
+
+
+def same(left: Wire | None, right: Wire | None) -> bool:
+    """Whether two wire values are the same value to DynamoDB; `None` is an absent attribute.
+
+    `{"N": "1"}` and `{"N": "1.0"}` are the same number, a set has no order, and a number is never a boolean.
+    """
+    if left == right:
+        return True
+    if left is None or right is None or left.keys() != right.keys():
+        return False
+    ((descriptor, a),) = left.items()
+    b = right[descriptor]
+    if descriptor == "M":
+        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+    if descriptor == "L":
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(_DECODERS[descriptor](a) == _DECODERS[descriptor](b))

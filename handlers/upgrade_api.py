@@ -1,0 +1,90 @@
+"""`POST /users/{userId}/plan`: the API does one write, and the table's stream carries it to everybody else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from typing import Any
+
+from handlers.cdc import client
+
+PLANS = ("free", "pro", "enterprise")
+
+dynamodb = client("dynamodb")
+
+
+class BadRequest(ValueError):
+    """The request's body is not one this API takes; the message says why."""
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Answer one request of an HTTP API (payload format 2.0).
+
+    200 `{"userId", "plan", "changed"}`, 400 for a bad body or an unknown plan, 404 for an unknown user, 503 when
+    DynamoDB throttles. Every answer is JSON; errors are `{"error": …}`.
+    """
+    user_id = event["pathParameters"]["userId"]
+    try:
+        plan = _plan(event)
+    except BadRequest as bad:
+        return _answer(400, error=str(bad))
+    try:
+        changed = change_plan(user_id, plan)
+    except LookupError:
+        return _answer(404, error=f"there is no user {user_id!r}")
+    except (
+        dynamodb.exceptions.ProvisionedThroughputExceededException,
+        dynamodb.exceptions.ThrottlingException,
+        dynamodb.exceptions.RequestLimitExceeded,
+    ):
+        return _answer(503, error="the table is busy, try again")
+    return _answer(200, userId=user_id, plan=plan, changed=changed)
+
+
+def change_plan(user_id: str, plan: str) -> bool:
+    """Set a user's plan in one conditional write; whether it was another one before.
+
+    The write also advances the item's `version`, which orders its changes on every route: it starts at the time in
+    milliseconds, so that it grows across delete and re-create too.
+
+    Raises:
+        LookupError: There is no such user.
+    """
+    try:
+        dynamodb.update_item(
+            TableName=os.environ["USERS_TABLE"],
+            Key={"userId": {"S": user_id}},
+            UpdateExpression="SET #plan = :plan, #version = if_not_exists(#version, :now) + :one",
+            ConditionExpression="attribute_exists(userId) AND (attribute_not_exists(#plan) OR #plan <> :plan)",
+            ExpressionAttributeNames={"#plan": "plan", "#version": "version"},
+            ExpressionAttributeValues={
+                ":plan": {"S": plan},
+                ":now": {"N": str(int(time.time() * 1000))},
+                ":one": {"N": "1"},
+            },
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException as refused:
+        if not refused.response.get("Item"):
+            raise LookupError(user_id) from None
+        return False
+    return True
+
+
+def _plan(event: dict[str, Any]) -> str:
+    body = event.get("body") or ""
+    try:
+        text = base64.b64decode(body, validate=True).decode() if event.get("isBase64Encoded") else body
+        request = json.loads(text)
+    except ValueError:
+        raise BadRequest('the body is not JSON; send {"plan": "pro"}') from None
+    plan = request.get("plan") if isinstance(request, dict) else None
+    if plan not in PLANS:
+        raise BadRequest(f'plan must be one of {", ".join(PLANS)}, as in {{"plan": "pro"}}')
+    return plan
+
+
+def _answer(status: int, **body: Any) -> dict[str, Any]:
+    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": json.dumps(body)}

@@ -1,0 +1,48 @@
+"""One welcome email per user and paid plan."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from handlers.cdc import Change, EffectLedger, client, consumer
+
+PAID_PLANS = ("pro", "enterprise")
+
+mails = EffectLedger(keep=None)  # a welcome is sent once, for ever
+# One attempt: SendEmail is not idempotent, so it is the record that is retried, and there the ledger sees it.
+ses = client("sesv2", attempts=1)
+
+
+class UnusableAddress(ValueError):
+    """The user has no email address that a mail could be sent to."""
+
+
+@consumer
+def handler(change: Change) -> None:
+    """Welcome a user whose plan has just become a paid one."""
+    if change.event_name != "MODIFY" or not change.changed("plan") or change.new.get("plan") not in PAID_PLANS:
+        return
+    user = change.new
+    mails.once(f"welcome-email:{user['userId']}#plan-{user['plan']}", send_welcome, user)
+
+
+def send_welcome(user: dict[str, Any]) -> None:
+    """Send the mail.
+
+    Raises:
+        UnusableAddress: There is no address; its record ends in the failure destination, where it can be mended.
+    """
+    address = user.get("email")
+    if not isinstance(address, str) or "@" not in address.strip("@"):
+        raise UnusableAddress("the user's email is missing or is not an address")
+    ses.send_email(
+        FromEmailAddress=os.environ["MAIL_FROM"],
+        Destination={"ToAddresses": [address]},
+        Content={
+            "Simple": {
+                "Subject": {"Data": f"Welcome to {user['plan']}"},
+                "Body": {"Text": {"Data": f"Your {user['plan']} plan is active. Thank you for upgrading!"}},
+            }
+        },
+    )

@@ -1,0 +1,43 @@
+"""What Pulumi provisions: tables, streams, consumers, and what they need."""
+
+from components.access import Access, allow
+from components.alarms import GIVEN_UP, ITERATOR_AGE, STREAM_ALARMS, AlarmCannotFire, AlarmOpinion, StreamAlarms
+from components.change_table import ChangeTable
+from components.delivery import InvalidDelivery, RetryHorizon, StreamDelivery
+from components.effect_ledger import EffectLedgerTable
+from components.email_sender import EmailSender
+from components.failure_destination import FailureDestination
+from components.http_api import HttpApi, JwtAuthorization
+from components.import_contract import ImportContractBroken
+from components.python_function import PythonFunction
+from components.stack_config import StackConfig
+from components.stream import Stream
+from components.stream_consumer import StreamConsumer
+from components.stream_source import StreamSource, TooManyReaders
+
+__all__ = [
+    "GIVEN_UP",
+    "ITERATOR_AGE",
+    "STREAM_ALARMS",
+    "Access",
+    "AlarmCannotFire",
+    "AlarmOpinion",
+    "ChangeTable",
+    "EffectLedgerTable",
+    "EmailSender",
+    "FailureDestination",
+    "HttpApi",
+    "ImportContractBroken",
+    "InvalidDelivery",
+    "JwtAuthorization",
+    "PythonFunction",
+    "RetryHorizon",
+    "StackConfig",
+    "Stream",
+    "StreamAlarms",
+    "StreamConsumer",
+    "StreamDelivery",
+    "StreamSource",
+    "TooManyReaders",
+    "allow",
+]

@@ -1,0 +1,72 @@
+"""The program: one table, one API that does one write, and one statement per side effect."""
+
+import pulumi
+import pulumi_aws as aws
+
+from components import (
+    ChangeTable,
+    EffectLedgerTable,
+    EmailSender,
+    HttpApi,
+    StackConfig,
+    Stream,
+    StreamDelivery,
+)
+from handlers import upgrade_api, welcome_email
+
+config = StackConfig.load()
+
+alarms = aws.sns.Topic("alarms")
+if config.alarm_email is not None:
+    aws.sns.TopicSubscription("alarms", topic=alarms.arn, protocol="email", endpoint=config.alarm_email)
+
+users = ChangeTable("users", hash_key="userId", deletion_protection=config.protect)
+ledger = EffectLedgerTable("effects", deletion_protection=config.protect)
+mail = EmailSender("mail", mail_from=config.mail_from)
+
+api = HttpApi("api")
+api.route(
+    "POST /users/{userId}/plan",
+    upgrade_api.handler,
+    access=[users.update_access("USERS_TABLE")],
+    log_retention_in_days=config.log_retention_in_days,
+)
+
+delivery = StreamDelivery(
+    maximum_batching_window_in_seconds=config.batching_window,
+    maximum_retry_attempts=config.retry_attempts,
+)
+changes = Stream(
+    "changes",
+    source=users.stream,
+    delivery=delivery,
+    timeout=config.function_timeout,
+    log_retention_in_days=config.log_retention_in_days,
+    alarm_actions=[alarms.arn],
+)
+changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
+
+pulumi.export("apiUrl", api.url)
+pulumi.export("usersTable", users.table.name)
+pulumi.export("streamArn", users.table.stream_arn)
+pulumi.export("effectLedgerTable", ledger.table.name)
+pulumi.export("alarmTopicArn", alarms.arn)
+pulumi.export(
+    "functionNames",
+    {
+        **{key: route.function.name for key, route in api.functions.items()},
+        **{name: consumer.function.name for name, consumer in changes.consumers.items()},
+    },
+)
+pulumi.export(
+    "consumers",
+    {
+        name: {
+            "eventSourceMapping": consumer.event_source_mapping.uuid,
+            "failureDestination": consumer.on_failure.arn if consumer.on_failure else None,
+            "retryHorizonSeconds": consumer.delivery.retry_horizon()._asdict(),
+            "alarms": {alarm: made.name for alarm, made in consumer.alarms.alarms.items()},
+        }
+        for name, consumer in changes.consumers.items()
+    },
+)

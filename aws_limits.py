@@ -1,0 +1,68 @@
+"""AWS's limits for what Weir configures: data only, shared by the components, the policy pack and the local endpoint.
+
+Sources: docs/aws-semantics.md, by section.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Range:
+    """Whole numbers from `minimum` to `maximum`, and those in `also` (AWS's -1 for "no limit")."""
+
+    minimum: int
+    maximum: int
+    also: tuple[int, ...] = ()
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return self.minimum <= value <= self.maximum or value in self.also
+
+    def __str__(self) -> str:
+        return " or ".join([*map(str, self.also), f"{self.minimum} to {self.maximum}"])
+
+
+#: Event source mapping of a stream, by the name of CreateEventSourceMapping's member (§2.1).
+STREAM_MAPPING_RANGES = {
+    "BatchSize": Range(1, 10_000),
+    "MaximumBatchingWindowInSeconds": Range(0, 300),
+    "ParallelizationFactor": Range(1, 10),
+    "MaximumRetryAttempts": Range(-1, 10_000),
+    "MaximumRecordAgeInSeconds": Range(60, 604_800, also=(-1,)),
+    "TumblingWindowInSeconds": Range(0, 900),
+}
+
+STREAM_STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST")
+STREAM_VIEW_TYPES = ("NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY")
+FUNCTION_RESPONSE_TYPES = ("ReportBatchItemFailures",)
+STREAM_MAPPING_METRICS = ("EventCount",)
+
+#: Filter patterns of one mapping (the quota can be raised to 10), and characters of one pattern (§2.1).
+FILTERS_PER_MAPPING = 5
+FILTER_PATTERN_CHARACTERS = 4096
+
+#: What one invocation can carry, in bytes (§2.3).
+INVOCATION_PAYLOAD_BYTES = 6 * 1024 * 1024
+
+#: How long a DynamoDB stream keeps a record, in seconds (§1.1).
+STREAM_RETENTION_SECONDS = 24 * 60 * 60
+
+#: Readers of one shard before reads are throttled: of a table, and of a global table (§1.1).
+STREAM_READERS = 2
+STREAM_READERS_OF_GLOBAL_TABLE = 1
+
+#: A function's timeout in seconds and memory in MB.
+FUNCTION_TIMEOUT = Range(1, 900)
+FUNCTION_MEMORY = Range(128, 10_240)
+
+#: Observed waits between retries of a batch: the first, doubling, and the shortest cap that fits (§2.5).
+BACK_OFF_FIRST_SECONDS = 0.25
+BACK_OFF_CAP_SECONDS = 60.0
+
+#: Retention periods that CloudWatch Logs takes, in days.
+LOG_RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""`Access`: what a function may do, and the environment that tells it where.
+
+Components hand these out (`ledger.access()`, `mail.send_access()`), and a consumer lists the ones it needs. Nothing
+else is granted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+
+#: One statement of an IAM policy, in IAM's own member names.
+Statement = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Statements for the function's role and variables for its environment."""
+
+    statements: Sequence[Statement]
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+
+
+def allow(actions: Sequence[str], resource: pulumi.Input[str], **condition: Any) -> Statement:
+    """An `Allow` statement; `condition` is IAM's condition block, operator by operator."""
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
+    """An IAM policy as the JSON text that the provider takes."""
+    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def trust(service: str) -> str:
+    """The trust policy of a role that one AWS service assumes, e.g. `lambda.amazonaws.com`."""
+    return (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+        f'"Principal":{{"Service":"{service}"}}}}]}}'
+    )
+
+
+def merged_environment(accesses: Sequence[Access], own: Mapping[str, pulumi.Input[str]]) -> dict[str, Any]:
+    """The variables of all accesses and the function's own.
+
+    Raises:
+        ValueError: Two of them set one variable, so that one of the two would silently win.
+    """
+    environment: dict[str, pulumi.Input[str]] = {}
+    for source in [*(access.environment for access in accesses), own]:
+        for name, value in source.items():
+            if name in environment:
+                raise ValueError(
+                    f"two of a function's accesses set the environment variable {name}: "
+                    "give the function one of them, or split it in two"
+                )
+            environment[name] = value
+    return environment

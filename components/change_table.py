@@ -1,0 +1,102 @@
+"""`ChangeTable`: a DynamoDB table whose changes can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pulumi
+import pulumi_aws as aws
+
+from aws_limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE, STREAM_VIEW_TYPES
+from components.access import Access, allow
+from components.stream_source import StreamSource
+
+KeyType = Literal["S", "N", "B"]
+
+
+class ChangeTable(pulumi.ComponentResource):
+    """An on-demand DynamoDB table with its stream on, recoverable, encrypted and hard to delete.
+
+    Args:
+        hash_key: Name of the partition key; `hash_key_type` is S, N or B.
+        range_key: Name of the sort key, if the table has one; `range_key_type` is S, N or B.
+        stream_view_type: What a stream record carries. Both images by default: only with both can a consumer tell
+            that an attribute really changed. AWS cannot edit it: another type means a new stream, with a new ARN
+            (docs/aws-semantics.md §1.3).
+        ttl_attribute: Name of the attribute that holds an item's expiry in seconds since 1970. DynamoDB removes
+            expired items late, within days (docs/aws-semantics.md §1.4), and the stream carries these deletes too.
+        point_in_time_recovery: Continuous backups of the last 35 days.
+        kms_key_arn: A customer managed key; without one DynamoDB's own key encrypts the table.
+        deletion_protection: Refuse to delete the table, also by `pulumi destroy`.
+        replica_regions: Further regions of a global table. Its stream then takes one reader instead of two
+            (docs/aws-semantics.md §1.1).
+
+    Attributes:
+        table: The `aws.dynamodb.Table`.
+        stream: The table's stream, for `Stream(source=…)`.
+
+    Raises:
+        ValueError: `stream_view_type` is not one that DynamoDB has.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        hash_key: str,
+        hash_key_type: KeyType = "S",
+        range_key: str | None = None,
+        range_key_type: KeyType = "S",
+        stream_view_type: Literal["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"] = "NEW_AND_OLD_IMAGES",
+        ttl_attribute: str | None = None,
+        point_in_time_recovery: bool = True,
+        kms_key_arn: pulumi.Input[str] | None = None,
+        deletion_protection: bool = True,
+        replica_regions: Sequence[str] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        if stream_view_type not in STREAM_VIEW_TYPES:
+            raise ValueError(
+                f"{name}: stream_view_type={stream_view_type!r} is not one of {', '.join(STREAM_VIEW_TYPES)}"
+            )
+        super().__init__("weir:index:ChangeTable", name, {}, opts)
+        attributes = [{"name": hash_key, "type": hash_key_type}]
+        if range_key is not None:
+            attributes.append({"name": range_key, "type": range_key_type})
+        self.kms_key_arn = kms_key_arn
+        self.table = aws.dynamodb.Table(
+            name,
+            billing_mode="PAY_PER_REQUEST",
+            hash_key=hash_key,
+            range_key=range_key,
+            attributes=[aws.dynamodb.TableAttributeArgs(**attribute) for attribute in attributes],
+            stream_enabled=True,
+            stream_view_type=stream_view_type,
+            ttl=None if ttl_attribute is None else {"attribute_name": ttl_attribute, "enabled": True},
+            point_in_time_recovery={"enabled": point_in_time_recovery},
+            server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn}
+            if kms_key_arn is not None
+            else {"enabled": True},
+            deletion_protection_enabled=deletion_protection,
+            replicas=[{"region_name": region} for region in replica_regions] or None,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.stream = StreamSource(
+            arn=self.table.stream_arn,
+            table=name,
+            kms_key_arn=kms_key_arn,
+            reader_limit=STREAM_READERS_OF_GLOBAL_TABLE if replica_regions else STREAM_READERS,
+        )
+        self.register_outputs({"tableName": self.table.name, "streamArn": self.table.stream_arn})
+
+    def update_access(self, variable: str) -> Access:
+        """Leave to update items of this table, and only that.
+
+        Args:
+            variable: Environment variable that tells the function the table's name, e.g. `USERS_TABLE`.
+        """
+        statements = [allow(["dynamodb:UpdateItem"], self.table.arn)]
+        if self.kms_key_arn is not None:
+            statements.append(allow(["kms:Decrypt"], self.kms_key_arn))
+        return Access(statements, {variable: self.table.name})

@@ -1,0 +1,218 @@
+"""`StreamDelivery`: how changes reach a consumer, each default with its reason.
+
+Plain values, apart from construction: the same object configures the event source mapping, the alarms and what the
+documentation prints. What AWS would refuse, or would accept and lose records by, is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from aws_limits import (
+    BACK_OFF_CAP_SECONDS,
+    BACK_OFF_FIRST_SECONDS,
+    FILTER_PATTERN_CHARACTERS,
+    FILTERS_PER_MAPPING,
+    STREAM_MAPPING_RANGES,
+    STREAM_RETENTION_SECONDS,
+    STREAM_STARTING_POSITIONS,
+    Range,
+)
+
+
+class InvalidDelivery(ValueError):
+    """Settings that AWS refuses, or accepts and loses records by. One line per problem: what, why, what to do."""
+
+
+class RetryHorizon(NamedTuple):
+    """Seconds that retries of one failing record take in all, not counting the time the function itself runs.
+
+    AWS does not document its back-off; the observed waits double from 0.25 s and their cap is not known
+    (docs/aws-semantics.md §2.5). `shortest` assumes a cap of 60 s, `longest` none.
+    """
+
+    shortest: float
+    longest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamDelivery:
+    """Settings of the event source mapping of a DynamoDB stream (docs/aws-semantics.md §2.1).
+
+    Raises:
+        InvalidDelivery: A value is out of AWS's range, a combination is one that AWS refuses, or records that are
+            given up would reach no destination.
+
+    Example:
+        >>> StreamDelivery().retry_horizon()
+        RetryHorizon(shortest=303.75, longest=1023.75)
+        >>> StreamDelivery(maximum_record_age_in_seconds=30)
+        Traceback (most recent call last):
+        ...
+        components.delivery.InvalidDelivery: maximum_record_age_in_seconds=30 is not -1 or 60 to 604800: ...
+    """
+
+    starting_position: Literal["TRIM_HORIZON", "LATEST"] = "TRIM_HORIZON"
+    """Where a new mapping begins. LATEST skips what is written while the mapping is created or replaced, which takes
+    minutes (https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html). To change it, AWS replaces the mapping."""
+
+    batch_size: int = 100
+    """Records per invocation at most, 1 to 10,000. Large enough that the window fills batches under load, small enough
+    that a crash repeats little (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html)."""
+
+    maximum_batching_window_in_seconds: int = 1
+    """How long a batch may wait to fill, 0 to 300 seconds. One second is not felt by a reader of email, and without it
+    a batch is whatever one read returned, often a single record (docs/aws-semantics.md §2.3)."""
+
+    parallelization_factor: int = 1
+    """Concurrent batches per shard, 1 to 10. Raise it when the iterator age says so: order is then kept per item only
+    (docs/aws-semantics.md §2.4)."""
+
+    bisect_batch_on_function_error: bool = True
+    """Split a batch that failed as a whole. A crash or a timeout names no record; without the split it would repeat and
+    then discard the healthy ones with it. Splitting costs no retry (docs/aws-semantics.md §2.5)."""
+
+    maximum_retry_attempts: int = 12
+    """Retries before a record is given up, -1 (until it expires) to 10,000. Five would be spent in 8 seconds, less than
+    any outage; twelve take 5 to 17 minutes, and meanwhile the shard waits (docs/aws-semantics.md §2.5)."""
+
+    maximum_record_age_in_seconds: int = 18 * 60 * 60
+    """Age at which a record is given up, 60 to 86,399 seconds, -1 for none. Inside the 24 hours the stream remembers,
+    so that it goes to the failure destination instead of vanishing, with hours left to read its neighbours."""
+
+    tumbling_window_in_seconds: int = 0
+    """Length of an aggregation window, 0 (none) to 900 seconds; excludes filters and a parallelization factor
+    (docs/aws-semantics.md §2.9)."""
+
+    report_batch_item_failures: bool = True
+    """Let the function name the first record that is not done, so that the ones before it are never repeated
+    (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)."""
+
+    filters: tuple[str, ...] = ()
+    """Event patterns as JSON text, at most five of 4,096 characters; a record that matches none is not delivered
+    (docs/aws-semantics.md §2.8)."""
+
+    event_count_metrics: bool = True
+    """Record the EventCount metrics: with partial batch responses they are the only sign of failure, because `Errors`
+    stays 0 (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html)."""
+
+    on_failure: str | None = "s3"
+    """Where records go that are given up: `"s3"` (a bucket of the consumer's own), `"sqs"`, `"sns"`, the ARN of an
+    existing bucket, standard queue or standard topic, or `None`. S3 alone receives the records themselves, so that
+    they can be replayed after the stream has forgotten them (docs/aws-semantics.md §2.7)."""
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise InvalidDelivery("\n".join(problems))
+
+    def retry_horizon(self) -> RetryHorizon:
+        """How long a record that fails at once every time is retried before it is given up."""
+        age = self.maximum_record_age_in_seconds
+        limit = float(STREAM_RETENTION_SECONDS if age == -1 else age)
+        if self.maximum_retry_attempts == -1:
+            return RetryHorizon(limit, limit)
+        return RetryHorizon(
+            _waits(self.maximum_retry_attempts, BACK_OFF_CAP_SECONDS, limit),
+            _waits(self.maximum_retry_attempts, limit, limit),
+        )
+
+    def _problems(self) -> Iterator[str]:
+        for name, member in _RANGED.items():
+            value, allowed = getattr(self, name), STREAM_MAPPING_RANGES[member]
+            if value not in allowed:
+                yield f"{name}={value!r} is not {allowed}: {_why(name, allowed)}"
+        if self.starting_position not in STREAM_STARTING_POSITIONS:
+            yield (
+                f"starting_position={self.starting_position!r} is not one of {', '.join(STREAM_STARTING_POSITIONS)}: "
+                "a DynamoDB stream can be read from its oldest record or from now on"
+            )
+        if self.maximum_record_age_in_seconds >= STREAM_RETENTION_SECONDS:
+            yield (
+                f"maximum_record_age_in_seconds={self.maximum_record_age_in_seconds} is not below the "
+                f"{STREAM_RETENTION_SECONDS} s the stream remembers: records would vanish before they reach the "
+                "failure destination; choose less, the default is 64800"
+            )
+        if self.tumbling_window_in_seconds and self.parallelization_factor != 1:
+            yield (
+                "tumbling_window_in_seconds and parallelization_factor exclude each other: "
+                "a window's state is kept per shard; leave the factor at 1"
+            )
+        if self.tumbling_window_in_seconds and self.filters:
+            yield (
+                "tumbling_window_in_seconds and filters exclude each other: AWS refuses the mapping; "
+                "filter inside the function"
+            )
+        yield from self._filter_problems()
+        yield from self._destination_problems()
+
+    def _filter_problems(self) -> Iterator[str]:
+        if len(self.filters) > FILTERS_PER_MAPPING:
+            yield (
+                f"filters has {len(self.filters)} patterns and AWS takes {FILTERS_PER_MAPPING}: "
+                "join some with $or, or filter inside the function"
+            )
+        for index, pattern in enumerate(self.filters):
+            if len(pattern) > FILTER_PATTERN_CHARACTERS:
+                yield (
+                    f"filters[{index}] has {len(pattern)} characters and AWS takes {FILTER_PATTERN_CHARACTERS}: "
+                    "filter on fewer values, or inside the function"
+                )
+            try:
+                document = json.loads(pattern)
+            except ValueError as error:
+                yield f"filters[{index}] is not JSON ({error}): AWS refuses the mapping"
+            else:
+                if not isinstance(document, dict):
+                    yield f"filters[{index}] is not a JSON object: an event pattern is one; AWS refuses the mapping"
+
+    def _destination_problems(self) -> Iterator[str]:
+        destination = self.on_failure
+        bounded = self.maximum_retry_attempts != -1 or self.maximum_record_age_in_seconds != -1
+        if destination is None and bounded:
+            yield (
+                "on_failure=None with bounded retries: a record that is given up would be lost; "
+                'choose on_failure="s3", "sqs" or "sns"'
+            )
+        if destination is None or destination in ("s3", "sqs", "sns"):
+            return
+        service = destination.split(":")[2] if destination.startswith("arn:") and destination.count(":") >= 5 else ""
+        if service not in ("s3", "sqs", "sns"):
+            yield (
+                f"on_failure={destination!r} is neither s3, sqs, sns nor the ARN of a bucket, queue or topic: "
+                "a stream's failed batches can go nowhere else"
+            )
+        elif destination.endswith(".fifo"):
+            yield (
+                f"on_failure={destination!r} is FIFO: Lambda delivers failed batches to standard queues and topics "
+                "only, so each would be lost; choose a standard one"
+            )
+
+
+_RANGED = {
+    "batch_size": "BatchSize",
+    "maximum_batching_window_in_seconds": "MaximumBatchingWindowInSeconds",
+    "parallelization_factor": "ParallelizationFactor",
+    "maximum_retry_attempts": "MaximumRetryAttempts",
+    "maximum_record_age_in_seconds": "MaximumRecordAgeInSeconds",
+    "tumbling_window_in_seconds": "TumblingWindowInSeconds",
+}
+
+
+def _why(name: str, allowed: Range) -> str:
+    if name == "maximum_record_age_in_seconds":
+        return "AWS refuses a record age under a minute; -1 means until the stream forgets the record"
+    return f"AWS refuses the mapping; choose a whole number within {allowed}"
+
+
+def _waits(retries: int, cap: float, limit: float) -> float:
+    total, wait = 0.0, BACK_OFF_FIRST_SECONDS
+    for _ in range(retries):
+        total += min(wait, cap)
+        if total >= limit:
+            return limit
+        wait = min(wait * 2, cap)
+    return total

@@ -1,0 +1,54 @@
+"""`EffectLedgerTable`: the table behind `handlers.cdc.EffectLedger`."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from components.access import Access, allow
+
+
+class EffectLedgerTable(pulumi.ComponentResource):
+    """A DynamoDB table that remembers which side effects are done. It has no stream: nobody reacts to it.
+
+    Args:
+        kms_key_arn: A customer managed key; without one DynamoDB's own key encrypts the table.
+        deletion_protection: Refuse to delete the table: without it every effect could run again.
+
+    Attributes:
+        table: The `aws.dynamodb.Table`, with the key `effectKey` and the TTL attribute `expiresAt`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kms_key_arn: pulumi.Input[str] | None = None,
+        deletion_protection: bool = True,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("weir:index:EffectLedgerTable", name, {}, opts)
+        self.kms_key_arn = kms_key_arn
+        self.table = aws.dynamodb.Table(
+            name,
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="effectKey",
+            attributes=[{"name": "effectKey", "type": "S"}],
+            ttl={"attribute_name": "expiresAt", "enabled": True},
+            # A restored ledger is the difference between a replay and a second mail to everybody.
+            point_in_time_recovery={"enabled": True},
+            server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn}
+            if kms_key_arn is not None
+            else {"enabled": True},
+            deletion_protection_enabled=deletion_protection,
+            tags={"weir:role": "effect-ledger"},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"tableName": self.table.name})
+
+    def access(self) -> Access:
+        """Leave to claim, complete and release effects; not to read or scan them."""
+        statements = [allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], self.table.arn)]
+        if self.kms_key_arn is not None:
+            statements.append(allow(["kms:Decrypt"], self.kms_key_arn))
+        return Access(statements, {"EFFECT_LEDGER_TABLE": self.table.name})

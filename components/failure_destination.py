@@ -1,0 +1,148 @@
+"""`FailureDestination`: where Lambda puts the batches it gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from components.access import Statement, allow
+
+#: How long failed batches are kept in S3, in days. Shorter than the effect ledger remembers (400 days), so that a
+#: late replay still finds what was done.
+KEEP_FAILED_BATCHES_DAYS = 365
+#: SQS keeps a message 14 days at most.
+QUEUE_RETENTION_SECONDS = 14 * 24 * 60 * 60
+
+
+class FailureDestination(pulumi.ComponentResource):
+    """The on-failure destination of a mapping: a bucket, a queue or a topic of its own, or one that exists.
+
+    Args:
+        kind: `"s3"`, `"sqs"`, `"sns"`, or the ARN of an existing bucket, standard queue or standard topic. An existing
+            one that is encrypted with a customer managed key needs its own grant: pass it in the consumer's `access`.
+        alarm_actions: What happens when a message waits in a queue of its own.
+
+    Attributes:
+        arn: ARN of the destination.
+        statements: What the function's role must be allowed to deliver to it.
+        bucket, queue, topic: The resource it made; `None` for the others.
+        resources: Everything that must exist before the first batch is delivered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kind: str,
+        alarm_actions: Sequence[pulumi.Input[str]] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("weir:index:FailureDestination", name, {}, opts)
+        self.bucket: aws.s3.Bucket | None = None
+        self.queue: aws.sqs.Queue | None = None
+        self.topic: aws.sns.Topic | None = None
+        self.resources: list[pulumi.Resource] = []
+        self.arn: pulumi.Input[str]
+        self.statements: list[Statement]
+        match kind:
+            case "s3":
+                self.bucket = self._make_bucket(name)
+                self.arn = self.bucket.arn
+                service = "s3"
+            case "sqs":
+                self.queue = self._make_queue(name, alarm_actions)
+                self.arn = self.queue.arn
+                service = "sqs"
+            case "sns":
+                self.topic = aws.sns.Topic(name, opts=pulumi.ResourceOptions(parent=self))
+                self.resources.append(self.topic)
+                self.arn = self.topic.arn
+                service = "sns"
+            case _:
+                self.arn = kind
+                service = kind.split(":")[2]
+        self.statements = _SEND[service](self.arn)
+        self.register_outputs({"arn": self.arn})
+
+    def _make_bucket(self, name: str) -> aws.s3.Bucket:
+        bucket = aws.s3.Bucket(name, opts=pulumi.ResourceOptions(parent=self))
+        child = pulumi.ResourceOptions(parent=bucket)
+        self.resources += [
+            bucket,
+            # The records are personal data: never public, encrypted, owned by this account, gone after a year.
+            aws.s3.BucketPublicAccessBlock(
+                name,
+                bucket=bucket.bucket,
+                block_public_acls=True,
+                block_public_policy=True,
+                ignore_public_acls=True,
+                restrict_public_buckets=True,
+                opts=child,
+            ),
+            aws.s3.BucketServerSideEncryptionConfiguration(
+                name,
+                bucket=bucket.bucket,
+                rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+                opts=child,
+            ),
+            aws.s3.BucketOwnershipControls(
+                name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
+            ),
+            aws.s3.BucketLifecycleConfiguration(
+                name,
+                bucket=bucket.bucket,
+                rules=[
+                    {
+                        "id": "expire-failed-batches",
+                        "status": "Enabled",
+                        "filter": {"prefix": ""},
+                        "expiration": {"days": KEEP_FAILED_BATCHES_DAYS},
+                    }
+                ],
+                opts=child,
+            ),
+        ]
+        return bucket
+
+    def _make_queue(self, name: str, alarm_actions: Sequence[pulumi.Input[str]]) -> aws.sqs.Queue:
+        child = pulumi.ResourceOptions(parent=self)
+        queue = aws.sqs.Queue(
+            name, message_retention_seconds=QUEUE_RETENTION_SECONDS, sqs_managed_sse_enabled=True, opts=child
+        )
+        self.resources.append(queue)
+        aws.cloudwatch.MetricAlarm(
+            f"{name}-waiting",
+            alarm_description="A failed batch waits in this queue: read its records again before they expire.",
+            namespace="AWS/SQS",
+            metric_name="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": queue.name},
+            statistic="Maximum",
+            period=60,
+            evaluation_periods=1,
+            threshold=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            treat_missing_data="notBreaching",
+            alarm_actions=list(alarm_actions),
+            ok_actions=list(alarm_actions),
+            opts=child,
+        )
+        return queue
+
+
+def _send_to_bucket(arn: pulumi.Input[str]) -> list[Statement]:
+    # A deleted bucket's name can be taken by somebody else: only a bucket of this account will do.
+    own = {"s3:ResourceAccount": aws.get_caller_identity_output().account_id}
+    return [
+        # Lambda writes below aws/lambda/<mapping's UUID>/, and the UUID is not known before the role is.
+        allow(["s3:PutObject"], pulumi.Output.concat(arn, "/aws/lambda/*"), StringEquals=own),
+        allow(["s3:ListBucket"], arn, StringEquals=own),
+    ]
+
+
+_SEND = {
+    "s3": _send_to_bucket,
+    "sqs": lambda arn: [allow(["sqs:SendMessage"], arn)],
+    "sns": lambda arn: [allow(["sns:Publish"], arn)],
+}

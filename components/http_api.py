@@ -1,0 +1,145 @@
+"""`HttpApi`: an API Gateway HTTP API whose routes are Python functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components.access import Access
+from components.python_function import PythonFunction
+
+
+@dataclass(frozen=True)
+class JwtAuthorization:
+    """Callers bring a JSON web token.
+
+    Attributes:
+        issuer: URL of the identity provider, `https://…`.
+        audience: Accepted values of the token's `aud` claim, at least one.
+    """
+
+    issuer: str
+    audience: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.issuer.startswith("https://"):
+            raise ValueError(f"issuer={self.issuer!r} is not an https URL, which is what API Gateway takes")
+        if not self.audience:
+            raise ValueError("audience is empty: every token of the issuer would be refused; name at least one")
+
+
+class HttpApi(pulumi.ComponentResource):
+    """An HTTP API without a public route.
+
+    Callers sign their requests (AWS_IAM): whoever may `execute-api:Invoke` is a trusted service, and says for which
+    user it acts. For browsers pass a `JwtAuthorization`.
+
+    Args:
+        authorization: `None` for AWS_IAM.
+
+    Attributes:
+        api: The `aws.apigatewayv2.Api`.
+        stage: Its `$default` stage, an `aws.apigatewayv2.Stage`.
+        url: Where it is called.
+        functions: The `PythonFunction` of each route, by its key.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        authorization: JwtAuthorization | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("weir:index:HttpApi", name, {}, opts)
+        self._name = name
+        child = pulumi.ResourceOptions(parent=self)
+        self.api = aws.apigatewayv2.Api(name, protocol_type="HTTP", opts=child)
+        self.stage = aws.apigatewayv2.Stage(name, api_id=self.api.id, name="$default", auto_deploy=True, opts=child)
+        self.url: pulumi.Output[str] = self.stage.invoke_url
+        self.authorizer: aws.apigatewayv2.Authorizer | None = None
+        if authorization is not None:
+            self.authorizer = aws.apigatewayv2.Authorizer(
+                name,
+                api_id=self.api.id,
+                authorizer_type="JWT",
+                identity_sources=["$request.header.Authorization"],
+                jwt_configuration={"issuer": authorization.issuer, "audiences": list(authorization.audience)},
+                opts=child,
+            )
+        self.functions: dict[str, PythonFunction] = {}
+        self.register_outputs({"url": self.url})
+
+    def route(
+        self,
+        route_key: str,
+        handler: Callable[[dict[str, Any], Any], dict[str, Any]],
+        *,
+        access: Sequence[Access] = (),
+        timeout: int = 10,
+        memory_size: int = 256,
+        log_retention_in_days: int = 30,
+    ) -> PythonFunction:
+        """Answer a route by a handler module's function.
+
+        Args:
+            route_key: Method and path, e.g. `POST /users/{userId}/plan`.
+            handler: The module's entry point.
+            access: What it may do.
+            timeout: Seconds; an HTTP API gives up after 30.
+            memory_size: MB.
+            log_retention_in_days: Days.
+
+        Raises:
+            ValueError: The route exists already, or is not a method and a path.
+        """
+        method, _, path = route_key.partition(" ")
+        if not method.isupper() or not path.startswith("/"):
+            raise ValueError(f"{route_key!r} is not a route key: write a method and a path, as in 'GET /users'")
+        if route_key in self.functions:
+            raise ValueError(f"{route_key} is routed twice on {self._name}: one function answers a route")
+        module = handler.__module__
+        name = module.rpartition(".")[2].replace("_", "-")
+        child = pulumi.ResourceOptions(parent=self)
+        answered_by = PythonFunction(
+            name,
+            entry_point=f"{module}.{handler.__name__}",
+            access=access,
+            timeout=timeout,
+            memory_size=memory_size,
+            log_retention_in_days=log_retention_in_days,
+            opts=child,
+        )
+        function = answered_by.function
+        integration = aws.apigatewayv2.Integration(
+            name,
+            api_id=self.api.id,
+            integration_type="AWS_PROXY",
+            integration_uri=function.invoke_arn,
+            payload_format_version="2.0",
+            opts=child,
+        )
+        aws.apigatewayv2.Route(
+            name,
+            api_id=self.api.id,
+            route_key=route_key,
+            target=pulumi.Output.concat("integrations/", integration.id),
+            authorization_type="AWS_IAM" if self.authorizer is None else "JWT",
+            authorizer_id=None if self.authorizer is None else self.authorizer.id,
+            opts=child,
+        )
+        aws.lambda_.Permission(
+            name,
+            action="lambda:InvokeFunction",
+            function=function.name,
+            principal="apigateway.amazonaws.com",
+            # This route of this API, on whichever stage.
+            source_arn=pulumi.Output.concat(self.api.execution_arn, "/*/", method, path),
+            opts=child,
+        )
+        self.functions[route_key] = answered_by
+        return answered_by

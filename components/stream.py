@@ -1,0 +1,107 @@
+"""`Stream`: a stream to read, and the one statement that adds a consumer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+
+from components.access import Access
+from components.alarms import STREAM_ALARMS, AlarmOpinion
+from components.delivery import StreamDelivery
+from components.stream_consumer import StreamConsumer
+from components.stream_source import StreamSource
+from handlers.cdc import Consumer
+
+
+class Stream(pulumi.ComponentResource):
+    """The changes of one table, read by up to two consumers.
+
+    Args:
+        source: The stream: `users.stream` of a `ChangeTable`, or a `StreamSource` for a table that exists.
+        delivery: Settings that consumers get unless they bring their own.
+        timeout: Seconds an invocation of a consumer may run.
+        log_retention_in_days: Days that consumers' logs are kept.
+        alarm_actions: What consumers' alarms do: ARNs, usually of SNS topics.
+        page_actions: What their urgent alarms do; `alarm_actions` when not given.
+
+    Attributes:
+        consumers: Each `StreamConsumer`, by name.
+
+    Example:
+        changes = Stream("changes", source=users.stream, alarm_actions=[alarms.arn])
+        changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: StreamSource,
+        delivery: StreamDelivery | None = None,
+        timeout: int = 30,
+        log_retention_in_days: int = 30,
+        alarm_actions: Sequence[pulumi.Input[str]] = (),
+        page_actions: Sequence[pulumi.Input[str]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("weir:index:Stream", name, {}, opts)
+        self.source = source
+        self.delivery = delivery or StreamDelivery()
+        self.consumers: dict[str, StreamConsumer] = {}
+        self._timeout = timeout
+        self._log_retention_in_days = log_retention_in_days
+        self._alarm_actions = alarm_actions
+        self._page_actions = page_actions
+        self.register_outputs({"streamArn": source.arn})
+
+    def subscribe(
+        self,
+        consumer: Consumer,
+        *,
+        name: str | None = None,
+        access: Sequence[Access] = (),
+        delivery: StreamDelivery | None = None,
+        environment: Mapping[str, pulumi.Input[str]] | None = None,
+        timeout: int | None = None,
+        memory_size: int = 256,
+        alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
+    ) -> StreamConsumer:
+        """Add a consumer.
+
+        Args:
+            consumer: The handler module's `@consumer`, e.g. `welcome_email.handler`.
+            name: Its name; the consumer's own by default.
+            access: What it may do beyond reading the stream: without it, nothing.
+            delivery: Settings of its mapping, instead of the stream's.
+            environment: Variables beyond those of `access`.
+            timeout: Seconds, instead of the stream's.
+            memory_size: MB.
+            alarms: Which alarms.
+
+        Raises:
+            TypeError: `consumer` is not decorated with `@consumer`.
+            ValueError: See `StreamConsumer`.
+        """
+        if not isinstance(consumer, Consumer):  # pyright: ignore[reportUnnecessaryIsInstance] - the mistake people make
+            raise TypeError(
+                f"subscribe takes what @consumer made, not {consumer!r}: pass the module's handler, "
+                "e.g. welcome_email.handler, and decorate it with @consumer"
+            )
+        subscribed = StreamConsumer(
+            name or consumer.name,
+            source=self.source,
+            consumer=consumer,
+            delivery=delivery or self.delivery,
+            access=access,
+            environment=environment,
+            timeout=self._timeout if timeout is None else timeout,
+            memory_size=memory_size,
+            log_retention_in_days=self._log_retention_in_days,
+            alarms=alarms,
+            alarm_actions=self._alarm_actions,
+            page_actions=self._page_actions,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.consumers[name or consumer.name] = subscribed
+        return subscribed

@@ -1,0 +1,155 @@
+"""`StreamConsumer`: one consumer of a stream, with retries, dead letters and alarms of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components.access import Access
+from components.alarms import STREAM_ALARMS, AlarmOpinion, StreamAlarms, check_alarms
+from components.delivery import InvalidDelivery, StreamDelivery
+from components.failure_destination import FailureDestination
+from components.import_contract import check_import
+from components.python_function import PythonFunction
+from components.stream_source import StreamSource
+from handlers.cdc import Consumer
+from handlers.cdc.effects import LEASE_MARGIN_SECONDS
+
+
+class StreamConsumer(pulumi.ComponentResource):
+    """A Lambda function that reads a stream through an event source mapping. Made by `Stream.subscribe`.
+
+    Args:
+        source: The stream.
+        consumer: The handler module's `@consumer`.
+        delivery: Settings of the mapping.
+        access: What the function may do beyond reading the stream and reporting failures.
+        environment: Variables beyond those of `access`.
+        timeout: Seconds an invocation may run, 1 to 900. A crashed worker's effects stay claimed for as long plus
+            a second, so the retries must last longer.
+        memory_size: MB.
+        log_retention_in_days: Days.
+        alarms: Which alarms.
+        alarm_actions: ARNs, usually of SNS topics.
+        page_actions: ARNs for the urgent alarms; `alarm_actions` when not given.
+
+    Attributes:
+        function: The `aws.lambda_.Function`; `role`, `log_group` and `policy` likewise.
+        event_source_mapping: The `aws.lambda_.EventSourceMapping`.
+        on_failure: The `FailureDestination`, or `None`.
+        alarms: The `StreamAlarms`.
+
+    Raises:
+        TooManyReaders: The stream has as many readers as it serves.
+        InvalidDelivery: The retries end before the lease of a crashed worker does.
+        AlarmCannotFire: An alarm would stay silent whatever happens.
+        ImportContractBroken: The handler module does more than define itself when it is imported.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: StreamSource,
+        consumer: Consumer,
+        delivery: StreamDelivery | None = None,
+        access: Sequence[Access] = (),
+        environment: Mapping[str, pulumi.Input[str]] | None = None,
+        timeout: int = 30,
+        memory_size: int = 256,
+        log_retention_in_days: int = 30,
+        alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
+        alarm_actions: Sequence[pulumi.Input[str]] = (),
+        page_actions: Sequence[pulumi.Input[str]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        delivery = delivery or StreamDelivery()
+        _check_lease(name, delivery, timeout)
+        check_alarms(name, delivery, alarms)
+        check_import(consumer.module)
+        source.add_reader(name)
+        super().__init__("weir:index:StreamConsumer", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+
+        self.delivery = delivery
+        self.on_failure: FailureDestination | None = None
+        if delivery.on_failure is not None:
+            self.on_failure = FailureDestination(
+                f"{name}-failures", kind=delivery.on_failure, alarm_actions=alarm_actions, opts=child
+            )
+        answered_by = PythonFunction(
+            name,
+            entry_point=consumer.entry_point,
+            access=access,
+            statements=[*source.read_statements(), *(self.on_failure.statements if self.on_failure else [])],
+            environment=environment,
+            timeout=timeout,
+            memory_size=memory_size,
+            log_retention_in_days=log_retention_in_days,
+            opts=child,
+        )
+        self.function, self.role = answered_by.function, answered_by.role
+        self.policy, self.log_group = answered_by.policy, answered_by.log_group
+        self.event_source_mapping = aws.lambda_.EventSourceMapping(
+            name,
+            function_name=self.function.arn,
+            event_source_arn=source.arn,
+            **_mapping_settings(delivery, self.on_failure),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Reading starts at once: with the permission to, into the right code, with a place for failures.
+                depends_on=[self.function, self.policy, *(self.on_failure.resources if self.on_failure else [])],
+                # AWS takes one mapping per function and stream, so the old one must go before a new one can come.
+                delete_before_replace=True,
+            ),
+        )
+        self.alarms = StreamAlarms(
+            name,
+            function_name=self.function.name,
+            mapping_uuid=self.event_source_mapping.uuid,
+            delivery=delivery,
+            actions=alarm_actions,
+            page_actions=page_actions,
+            opinions=alarms,
+            opts=child,
+        )
+        self.register_outputs(
+            {"functionName": self.function.name, "eventSourceMappingUuid": self.event_source_mapping.uuid}
+        )
+
+
+def _check_lease(name: str, delivery: StreamDelivery, timeout: int) -> None:
+    lease, horizon = timeout + LEASE_MARGIN_SECONDS, delivery.retry_horizon().shortest
+    if horizon <= lease:
+        raise InvalidDelivery(
+            f"{name}: retries may end after {horizon:g} s, and an effect of a crashed worker stays claimed for "
+            f"{lease:g} s (timeout + 1 s): its record could be given up while nobody may run it; raise "
+            f"maximum_retry_attempts above {delivery.maximum_retry_attempts}, or lower the timeout of {timeout} s"
+        )
+
+
+def _mapping_settings(delivery: StreamDelivery, on_failure: FailureDestination | None) -> dict[str, Any]:
+    """The mapping's arguments. AWS's own default is left out only where leaving it out is the only way to say it."""
+    settings: dict[str, Any] = {
+        "starting_position": delivery.starting_position,
+        "batch_size": delivery.batch_size,
+        "maximum_batching_window_in_seconds": delivery.maximum_batching_window_in_seconds,
+        "parallelization_factor": delivery.parallelization_factor,
+        "bisect_batch_on_function_error": delivery.bisect_batch_on_function_error,
+        "maximum_retry_attempts": delivery.maximum_retry_attempts,
+        "maximum_record_age_in_seconds": delivery.maximum_record_age_in_seconds,
+    }
+    if delivery.tumbling_window_in_seconds:
+        settings["tumbling_window_in_seconds"] = delivery.tumbling_window_in_seconds
+    if delivery.report_batch_item_failures:
+        settings["function_response_types"] = ["ReportBatchItemFailures"]
+    if delivery.filters:
+        settings["filter_criteria"] = {"filters": [{"pattern": pattern} for pattern in delivery.filters]}
+    if delivery.event_count_metrics:
+        settings["metrics_config"] = {"metrics": ["EventCount"]}
+    if on_failure is not None:
+        settings["destination_config"] = {"on_failure": {"destination_arn": on_failure.arn}}
+    return settings

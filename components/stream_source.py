@@ -1,0 +1,62 @@
+"""`StreamSource`: a stream that can be read, and how many readers it still takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+
+from aws_limits import STREAM_READERS
+from components.access import Statement, allow
+
+
+class TooManyReaders(ValueError):
+    """One reader more than the stream's shards serve without throttling each other."""
+
+
+@dataclass(eq=False)
+class StreamSource:
+    """The stream of a table: of a `ChangeTable` (`users.stream`), or of one that exists already.
+
+    Readers are counted here, by event source mapping and pipe, so keep one object per table. What other programs
+    attach to the same stream cannot be seen from here.
+
+    Attributes:
+        arn: ARN of the stream (not of the table).
+        table: A name for messages.
+        kms_key_arn: The table's customer managed key, if it has one: its readers must be allowed to decrypt.
+        reader_limit: Readers a shard serves, 2, or 1 for a global table (docs/aws-semantics.md §1.1).
+        readers: Names of the readers so far.
+    """
+
+    arn: pulumi.Input[str]
+    table: str
+    kms_key_arn: pulumi.Input[str] | None = None
+    reader_limit: int = STREAM_READERS
+    readers: list[str] = field(default_factory=list[str])
+
+    def add_reader(self, name: str) -> None:
+        """Count one more reader.
+
+        Raises:
+            TooManyReaders: There are as many already as a shard serves.
+        """
+        if len(self.readers) >= self.reader_limit:
+            raise TooManyReaders(
+                f"{name} would be reader number {len(self.readers) + 1} of the stream of {self.table}, after "
+                f"{', '.join(self.readers)}: a shard serves {self.reader_limit} readers and throttles them all beyond "
+                "that, so every consumer would fall behind; let one reader forward the changes to the others"
+            )
+        self.readers.append(name)
+
+    def read_statements(self) -> list[Statement]:
+        """What a reader's role must be allowed (docs/aws-semantics.md §6.2)."""
+        statements: list[Any] = [
+            allow(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], self.arn),
+            # AWS documents ListStreams for stream readers, and it names no resource: it lists them all.
+            allow(["dynamodb:ListStreams"], "*"),
+        ]
+        if self.kms_key_arn is not None:
+            statements.append(allow(["kms:Decrypt"], self.kms_key_arn))
+        return statements

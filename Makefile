@@ -13,7 +13,7 @@ demo: $(VENV)/local.installed ## Run the whole program on this machine: upgrades
 	$(BIN)/weir demo
 
 test: $(VENV)/dev.installed ## Run every test that needs no AWS account, with coverage
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(VENV)/dev.installed ## Lint, format, types, import directions
 	$(BIN)/ruff check .
@@ -26,10 +26,10 @@ format: $(VENV)/dev.installed ## Rewrite the sources in the project's format
 	$(BIN)/ruff format .
 
 lock: ## Resolve requirements/*.in again into hashed locks (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \
 	  --custom-compile-command 'make lock' requirements/dev.in -o requirements/dev.txt
 	for part in deploy local policy; do \
-	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \
 	    --custom-compile-command 'make lock' -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt; done
 
 clean: ## Remove the virtual environment and every cache

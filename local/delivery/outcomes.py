@@ -1,0 +1,70 @@
+"""What an invocation came to, and how a function's answer is read (docs/aws-semantics.md §2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """Every record of the batch is done."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The first `accepted` records are done, at least one; the others are delivered again."""
+
+    accepted: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The batch failed as a whole.
+
+    Attributes:
+        function_error: What Lambda says of it: `Unhandled` when the function raised, ended or ran out of time; `None`
+            when it answered, but with its first record or with something that is no answer.
+        timed_out: Whether it ran out of time.
+    """
+
+    function_error: str | None
+    timed_out: bool = False
+
+
+@dataclass(frozen=True)
+class Throttled:
+    """The function was not run."""
+
+
+Outcome = Succeeded | Partial | Failed | Throttled
+
+
+def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial | Failed:
+    """What a function's answer says, with ReportBatchItemFailures on.
+
+    A missing list is success; an item that names no record of the batch fails the batch; of several the lowest
+    sequence number counts.
+
+    >>> read_answer({"batchItemFailures": [{"itemIdentifier": "12"}, {"itemIdentifier": "11"}]}, ["9", "11", "12"])
+    Partial(accepted=1)
+    >>> read_answer(None, ["9"])
+    Succeeded()
+    >>> read_answer({"batchItemFailures": [{"itemIdentifier": ""}]}, ["9"])
+    Failed(function_error=None, timed_out=False)
+    """
+    failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
+    if not failures:
+        return Succeeded()
+    if not isinstance(failures, list):
+        return Failed(function_error=None)
+    position = {identifier: index for index, identifier in enumerate(identifiers)}
+    named: list[int] = []
+    for failure in failures:
+        identifier = failure.get("itemIdentifier") if isinstance(failure, Mapping) else None
+        if not isinstance(identifier, str) or identifier not in position:
+            return Failed(function_error=None)
+        named.append(position[identifier])
+    first = min(named)
+    return Partial(first) if first else Failed(function_error=None)

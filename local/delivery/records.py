@@ -1,0 +1,117 @@
+"""A stream record on its way to a function: from GetRecords' shape to Lambda's (docs/aws-semantics.md §1.3)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StreamRecord:
+    """One record.
+
+    Attributes:
+        event: The record as Lambda puts it under `Records`.
+        arrived: Its ApproximateCreationDateTime: whole seconds since 1970.
+        visible: When the poller first saw it, in seconds since 1970.
+    """
+
+    event: Mapping[str, Any]
+    arrived: float
+    visible: float
+
+    @property
+    def identifier(self) -> str:
+        """What a partial batch response names: the sequence number, as it came."""
+        return self.event["dynamodb"]["SequenceNumber"]
+
+    @property
+    def sequence_number(self) -> int:
+        """For comparisons: lengths vary inside one shard."""
+        return int(self.identifier)
+
+    @cached_property
+    def payload_bytes(self) -> int:
+        """What the record adds to an invocation's payload."""
+        return len(json.dumps(self.event, separators=(",", ":")).encode()) + 1
+
+
+def from_get_records(record: Mapping[str, Any], *, stream_arn: str, visible: float) -> StreamRecord:
+    """The record that boto3's GetRecords gave."""
+    dynamodb: dict[str, Any] = {}
+    for name, value in record["dynamodb"].items():
+        match name:
+            case "Keys" | "NewImage" | "OldImage":
+                dynamodb[name] = {attribute: _json(wire) for attribute, wire in value.items()}
+            case "ApproximateCreationDateTime":
+                dynamodb[name] = _seconds(value)
+            case _:
+                dynamodb[name] = value
+    dynamodb["SizeBytes"] = sum(item_size(dynamodb.get(name, {})) for name in ("Keys", "NewImage", "OldImage"))
+    event: dict[str, Any] = {
+        "eventID": record["eventID"],
+        "eventName": record["eventName"],
+        "eventVersion": record["eventVersion"],
+        "eventSource": record["eventSource"],
+        "awsRegion": record["awsRegion"],
+        "dynamodb": dynamodb,
+        "eventSourceARN": stream_arn,
+    }
+    if record.get("userIdentity"):
+        identity = record["userIdentity"]
+        event["userIdentity"] = {"type": identity["Type"], "principalId": identity["PrincipalId"]}
+    return StreamRecord(event, arrived=dynamodb["ApproximateCreationDateTime"], visible=visible)
+
+
+def item_size(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """DynamoDB's size of an item or a key, in bytes: names and values (docs/aws-semantics.md §1.3)."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: Mapping[str, Any]) -> int:
+    ((descriptor, content),) = value.items()
+    match descriptor:
+        case "S":
+            return len(content.encode())
+        case "N":
+            return _number_size(content)
+        case "B":
+            return len(base64.b64decode(content))
+        case "SS":
+            return sum(len(member.encode()) for member in content)
+        case "NS":
+            return sum(map(_number_size, content))
+        case "BS":
+            return sum(len(base64.b64decode(member)) for member in content)
+        case "M":
+            return 3 + sum(len(name.encode()) + _value_size(member) + 1 for name, member in content.items())
+        case "L":
+            return 3 + sum(_value_size(member) + 1 for member in content)
+        case _:  # BOOL, NULL
+            return 1
+
+
+def _number_size(text: str) -> int:
+    digits = Decimal(text).normalize().as_tuple().digits
+    return (len(digits) + 1) // 2 + 1
+
+
+def _seconds(value: datetime | float) -> float:
+    return float(int(value.timestamp() if isinstance(value, datetime) else value))
+
+
+def _json(wire: Any) -> Any:
+    """Wire format as JSON carries it: binaries as base64 text."""
+    if isinstance(wire, bytes):
+        return base64.b64encode(wire).decode()
+    if isinstance(wire, Mapping):
+        return {name: _json(value) for name, value in wire.items()}
+    if isinstance(wire, list | tuple | set):
+        return [_json(member) for member in wire]
+    return wire

@@ -33,6 +33,7 @@ api.route(
 )
 
 delivery = StreamDelivery(
+    batch_size=config.batch_size,
     maximum_batching_window_in_seconds=config.batching_window,
     maximum_retry_attempts=config.retry_attempts,
 )

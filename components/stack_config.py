@@ -21,6 +21,7 @@ class StackConfig:
         mail_from: The address mails come from.
         protect: Whether tables refuse to be deleted.
         function_timeout: Seconds an invocation of a consumer may run.
+        batch_size: Records per invocation at most.
         batching_window: Seconds a batch may wait to fill.
         retry_attempts: Retries before a record is given up.
         log_retention_in_days: How long logs are kept.
@@ -30,6 +31,7 @@ class StackConfig:
     mail_from: str
     protect: bool
     function_timeout: int
+    batch_size: int
     batching_window: int
     retry_attempts: int
     log_retention_in_days: int
@@ -47,6 +49,7 @@ class StackConfig:
             mail_from=reader.address("mailFrom") or "",
             protect=reader.boolean("protect", default=True),
             function_timeout=reader.number("functionTimeout", FUNCTION_TIMEOUT, "seconds"),
+            batch_size=reader.number("batchSize", STREAM_MAPPING_RANGES["BatchSize"], "records"),
             batching_window=reader.number(
                 "batchingWindow", STREAM_MAPPING_RANGES["MaximumBatchingWindowInSeconds"], "seconds"
             ),

@@ -1,0 +1,96 @@
+"""What the demo does to how many users, as plain values."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+#: With fewer, the three poison records would not leave enough healthy ones to share a batch with.
+FEWEST_USERS = 20
+MOST_USERS = 5_000
+
+PAID_PLAN = "pro"
+FREE_PLAN = "free"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is upgraded and what goes wrong for whom; user ids throughout.
+
+    Attributes:
+        users: Everybody.
+        upgraded: Those who go from free to a paid plan, in the order of their requests.
+        no_address: Upgraded ones whose item holds no usable email address: the handler raises every time.
+        crashing: Upgraded ones at whose record the function ends without an answer, every time.
+        returning: Healthy ones who go back to free and up again: new records for an effect that is done.
+        lost_answers: Healthy ones; for each, one invocation that held its record ran, and its answer got lost.
+        throttled: Healthy ones whose mail SES throttles once.
+    """
+
+    users: tuple[str, ...]
+    upgraded: tuple[str, ...]
+    no_address: frozenset[str]
+    crashing: frozenset[str]
+    returning: frozenset[str]
+    lost_answers: tuple[str, ...]
+    throttled: tuple[str, ...]
+
+    @property
+    def poison(self) -> frozenset[str]:
+        """Whose upgrade can never be done."""
+        return self.no_address | self.crashing
+
+    @property
+    def healthy(self) -> tuple[str, ...]:
+        """Whose upgrade must become exactly one mail."""
+        return tuple(user for user in self.upgraded if user not in self.poison)
+
+    def requests_of(self, user: str) -> tuple[str, ...]:
+        """The plans that a user is set to, one request after the other."""
+        return (PAID_PLAN, FREE_PLAN, PAID_PLAN) if user in self.returning else (PAID_PLAN,)
+
+    def item_of(self, user: str) -> dict[str, str]:
+        """The user as it is before its upgrade."""
+        item = {"userId": user, "plan": FREE_PLAN, "name": f"User {user}"}
+        return item if user in self.no_address else {**item, "email": address_of(user)}
+
+
+def address_of(user: str) -> str:
+    """Where a user's mail goes."""
+    return f"{user}@example.com"
+
+
+def make_plan(users: int) -> Plan:
+    """Plan a demo: of 200 users 150 are upgraded, and the rest in proportion; three upgrades are always poison.
+
+    Raises:
+        ValueError: `users` is less than 20 or more than 5,000.
+    """
+    if not FEWEST_USERS <= users <= MOST_USERS:
+        raise ValueError(f"the demo takes {FEWEST_USERS} to {MOST_USERS} users, not {users}")
+    names = tuple(f"user-{number:04d}" for number in range(1, users + 1))
+    # The same people every time, so that two runs can be compared.
+    upgraded = tuple(random.Random(users).sample(names, k=users * 3 // 4))  # noqa: S311 - a sample, not a secret
+    middle = len(upgraded) // 2
+    # The crash comes in the midst of the others, so that its batch holds healthy records on both sides.
+    crashing = upgraded[middle]
+    no_address = (upgraded[middle // 2], upgraded[middle + middle // 2])
+    healthy = [user for user in upgraded if user not in (crashing, *no_address)]
+    lost_answers = _spread(healthy, max(1, users // 20))
+    rest = [user for user in healthy if user not in lost_answers]
+    throttled = _spread(rest, max(1, users // 40))
+    returning = _spread([user for user in rest if user not in throttled], max(1, users * 3 // 20))
+    return Plan(
+        users=names,
+        upgraded=upgraded,
+        no_address=frozenset(no_address),
+        crashing=frozenset([crashing]),
+        returning=frozenset(returning),
+        lost_answers=lost_answers,
+        throttled=throttled,
+    )
+
+
+def _spread(users: list[str], count: int) -> tuple[str, ...]:
+    """`count` users at even distances, so that one batch holds few of them."""
+    return tuple(users[index * len(users) // count] for index in range(count))

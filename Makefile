@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check format property benchmark lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -24,6 +24,12 @@ check: $(VENV)/dev.installed ## Lint, format, types, import directions
 format: $(VENV)/dev.installed ## Rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+property: $(VENV)/dev.installed ## Look long for counterexamples (PROPERTY_EXAMPLES=10000, PROPERTY_SEED=…)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n auto tests/property
+
+benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative in one run
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: ## Resolve requirements/*.in again into hashed locks (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \

@@ -31,7 +31,6 @@ def first_failure(
     function: Callable[[Change], object],
     *,
     reserve: float = RESERVE,
-    monotonic: Callable[[], float] = time.monotonic,
 ) -> Change | None:
     """Process changes in order and return the first one that is not done, or `None` when all are.
 
@@ -54,7 +53,7 @@ def first_failure(
             count("TimeBudgetHits")
             logger.warning("time budget spent after %d of %d records", index, len(changes), extra=_identity(change))
             return change
-        started = monotonic()
+        started = time.monotonic()
         try:
             function(change)
         except Exception:
@@ -62,7 +61,7 @@ def first_failure(
             count("Failures")
             logger.exception("record failed: %s", change, extra=_identity(change))
             return change
-        longest = max(longest, monotonic() - started)
+        longest = max(longest, time.monotonic() - started)
     return None
 
 

@@ -1,0 +1,72 @@
+"""boto3 clients of the endpoint."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_limits import FUNCTION_TIMEOUT
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+#: Header of an Invoke that sets the request id the function sees: AWS gives a retried batch the id it had.
+REQUEST_ID_HEADER = "x-weir-request-id"
+
+#: The request id of the Invoke calls made in this context.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where an endpoint is and the keys it issued.
+
+    Attributes:
+        url: Its root, `http://127.0.0.1:<port>`.
+        region: The region it plays.
+        account_id: The account it plays.
+        access_key_id: Made at random at every start, like the secret.
+        secret_access_key: What requests are signed with.
+    """
+
+    url: str
+    region: str
+    account_id: str
+    access_key_id: str
+    secret_access_key: str
+
+    def client(self, service: str) -> Any:
+        """A boto3 client; calls are tried once, so that what a test provokes is what it sees."""
+        # boto3 takes a third of a second to import, which starting an endpoint should not.
+        import boto3
+        from botocore.config import Config
+
+        # The stubs know each service by its own literal.
+        make: Any = boto3.session.Session().client
+        client = make(
+            service,
+            endpoint_url=self.url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": 1},
+                read_timeout=FUNCTION_TIMEOUT.maximum + 10,
+                max_pool_connections=50,
+                inject_host_prefix=False,
+            ),
+        )
+        client.meta.events.register("before-call.lambda.Invoke", _name_request)
+        return client
+
+
+def error_code(error: ClientError) -> str:
+    """The code of an error that a client raised."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def _name_request(params: dict[str, Any], **_: Any) -> None:
+    named = request_id.get()
+    if named is not None:
+        params["headers"][REQUEST_ID_HEADER] = named

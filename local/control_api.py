@@ -1,0 +1,89 @@
+"""The control API, `/_weir/…`: what AWS does not show, and what makes things fail. Its client is `local.control`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from local.calls import Request
+from local.errors import AwsError
+from local.faults import Faults
+from local.history import GivenUp, Invocation
+from local.metrics import Metrics
+from local.services.event_source_mappings import EventSourceMapping, EventSourceMappings
+
+CONTROL_PREFIX = "/_weir/"
+
+
+class ControlApi:
+    """Answers control requests.
+
+    Args:
+        mails: Answers the mails that SES took, oldest first.
+        evaluate_alarms: Evaluates every alarm at a time in seconds since 1970 and answers their states by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        mappings: EventSourceMappings,
+        metrics: Metrics,
+        faults: Faults,
+        mails: Callable[[], list[dict[str, Any]]],
+        evaluate_alarms: Callable[[float], dict[str, str]],
+    ) -> None:
+        self._mappings = mappings
+        self._metrics = metrics
+        self._faults = faults
+        self._mails = mails
+        self._evaluate_alarms = evaluate_alarms
+
+    def answer(self, request: Request) -> tuple[int, Any]:
+        """Status and JSON document."""
+        route = request.path.removeprefix(CONTROL_PREFIX).split("/")
+        try:
+            match request.method, *route:
+                case "GET", "mappings":
+                    return 200, [_status(mapping) for mapping in self._mappings.all()]
+                case "GET", "mappings", uuid:
+                    return 200, _status(self._mappings.get(uuid))
+                case "GET", "mappings", uuid, "history":
+                    return 200, self._mappings.get(uuid).history.as_json()
+                case "GET", "metrics":
+                    return 200, self._metrics.summary()
+                case "GET", "mails":
+                    return 200, self._mails()
+                case "GET", "faults":
+                    return 200, [asdict(fault) for fault in self._faults.all()]
+                case "POST", "faults":
+                    self._faults.add(json.loads(request.body))
+                    return 201, {}
+                case "DELETE", "faults":
+                    self._faults.clear()
+                    return 200, {}
+                case "POST", "alarms":
+                    return 200, self._evaluate_alarms(float(json.loads(request.body)["at"]))
+                case _:
+                    return 404, {"message": f"the control API has no {request.method} {request.path}"}
+        except AwsError as missing:
+            return missing.status, {"message": str(missing)}
+        except (KeyError, TypeError, ValueError) as wrong:
+            return 400, {"message": str(wrong)}
+
+
+def _status(mapping: EventSourceMapping) -> dict[str, Any]:
+    history = mapping.history
+    return {
+        "uuid": mapping.target.uuid,
+        "functionName": mapping.target.function_name,
+        "streamArn": mapping.target.stream_arn,
+        "state": mapping.state,
+        "idle": mapping.idle,
+        "unfinished": mapping.unfinished,
+        "invocations": history.count(lambda entry: isinstance(entry, Invocation)),
+        "retries": history.count(lambda entry: isinstance(entry, Invocation) and entry.attempt > 1),
+        "bisections": history.count(lambda entry: isinstance(entry, Invocation) and entry.bisected),
+        "givenUp": history.count(lambda entry: isinstance(entry, GivenUp)),
+    }

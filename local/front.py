@@ -1,0 +1,213 @@
+"""The ASGI application: one AWS, put together from what the endpoint answers itself and what ministack does.
+
+Every request is looked up in botocore's models first. What `local.passes` does not list is refused by name, and so
+is a request to an HTTP API whose route wants a signature and got none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from local import functions, passes
+from local.authorization import is_signed
+from local.calls import AwsCall, Request, identify, protocol_of
+from local.clients import REQUEST_ID_HEADER, Connection
+from local.control_api import CONTROL_PREFIX, ControlApi
+from local.errors import AwsError, NotSimulated, render
+from local.faults import Fault, Faults, contains
+from local.metrics import Metrics
+from local.services.event_source_mappings import EventSourceMappings
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
+
+#: ministack's path form of an HTTP API's address: its host form is a name that nobody resolves.
+EXECUTE_API_PREFIX = "/_aws/execute-api/"
+
+_FORBIDDEN = 403, {"message": "Forbidden"}
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """A header by its lower-case name."""
+        return next((value.decode() for key, value in self.headers if key.lower() == name.encode()), None)
+
+
+class Front:
+    """The application.
+
+    Args:
+        ministack: The application behind it.
+        routes: Answers the authorization type of the route that a request to an HTTP API reaches, `None` for no route.
+    """
+
+    def __init__(
+        self,
+        ministack: Asgi,
+        *,
+        connection: Connection,
+        mappings: EventSourceMappings,
+        metrics: Metrics,
+        faults: Faults,
+        control: ControlApi,
+        routes: Callable[[str, str, str], str | None],
+    ) -> None:
+        self._ministack = ministack
+        self._connection = connection
+        self._mappings = mappings
+        self._metrics = metrics
+        self._faults = faults
+        self._control = control
+        self._routes = routes
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._ministack(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        request = await _read(scope, receive)
+        try:
+            reply = await self._reply(scope, request)
+        except AwsError as refused:
+            reply = _plain(*render(refused, protocol_of(request)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _reply(self, scope: Message, request: Request) -> Reply:
+        if request.path.startswith(CONTROL_PREFIX):
+            return _json(*await asyncio.to_thread(self._control.answer, request))
+        if request.path.startswith(EXECUTE_API_PREFIX):
+            return await self._http_api(scope, request)
+        call = identify(request)
+        passes.check(call)
+        fault = self._faults.fire(call)
+        if fault is not None:
+            return await self._faulty(fault, scope, request, call)
+        return await self._serve(scope, request, call)
+
+    async def _serve(self, scope: Message, request: Request, call: AwsCall) -> Reply:
+        own = re.sub(r"(?<!^)(?=[A-Z])", "_", call.operation).lower()
+        if call.service == "lambda" and own.endswith(("event_source_mapping", "event_source_mappings")):
+            return _json(*await asyncio.to_thread(getattr(self._mappings, own), call.parameters))
+        if call.service == "lambda" and call.operation == "Invoke":
+            return await self._invoke(scope, request, call)
+        reply = await self._pass(scope, request)
+        if call.service == "dynamodb" and call.operation in _WRITES and reply.status == 200:
+            self._mappings.wake(call.parameters.get("TableName"))
+        return reply
+
+    async def _invoke(self, scope: Message, request: Request, call: AwsCall) -> Reply:
+        with functions.named(request.headers.get(REQUEST_ID_HEADER)):
+            reply = await self._pass(scope, request)
+        if reply.status == 429:
+            name = functions.name_of(call.parameters["FunctionName"])
+            self._metrics.record("Throttles", 1, at=time.time(), FunctionName=name)
+        return reply
+
+    async def _http_api(self, scope: Message, request: Request) -> Reply:
+        api_id, _, path = request.path.removeprefix(EXECUTE_API_PREFIX).partition("/")
+        authorization = self._routes(api_id, request.method, "/" + path)
+        if authorization is not None and authorization not in ("NONE", "AWS_IAM"):
+            raise NotSimulated(f"the local endpoint does not check {authorization} authorization of HTTP APIs")
+        if authorization == "AWS_IAM" and not is_signed(request, self._connection):
+            return _json(*_FORBIDDEN)
+        reply = await self._pass(scope, request)
+        # ministack shows a function's error as 502, where an HTTP API says nothing of it.
+        if reply.status == 502:
+            return _json(500, {"message": "Internal Server Error"})
+        return reply
+
+    async def _faulty(self, fault: Fault, scope: Message, request: Request, call: AwsCall) -> Reply:
+        match fault.kind:
+            case "fail" | "throttle":
+                return _plain(*render(fault.error(call), call.protocol))
+            case "lose writes":
+                return _json(200, {})
+            case "drop answer":
+                await self._serve(scope, request, call)
+                lost = AwsError("ServiceException", "The answer was lost (fault injected)", status=500)
+                return _plain(*render(lost, call.protocol))
+            case "crash":
+                return await self._crash(fault, scope, request, call)
+
+    async def _crash(self, fault: Fault, scope: Message, request: Request, call: AwsCall) -> Reply:
+        event = json.loads(request.body)
+        records = event["Records"]
+        crashes_at = next(index for index, record in enumerate(records) if contains(record, fault.containing or ""))
+        before = json.dumps({**event, "Records": records[:crashes_at]}).encode()
+        if crashes_at:
+            reply = await self._invoke(scope, _with_body(request, before), call)
+            if reply.status != 200 or reply.header("x-amz-function-error"):
+                return reply
+        name = functions.name_of(call.parameters["FunctionName"])
+        self._metrics.record("Errors", 1, at=time.time(), FunctionName=name)
+        request_id = request.headers.get(REQUEST_ID_HEADER, "unknown")
+        crashed = functions.exit_error(request_id)
+        return Reply(200, [(b"x-amz-function-error", b"Unhandled")], json.dumps(crashed.document).encode())
+
+    async def _pass(self, scope: Message, request: Request) -> Reply:
+        """What ministack answers."""
+        messages: list[Message] = []
+        sent = False
+
+        async def receive() -> Message:
+            nonlocal sent
+            if sent:
+                # The client is still there: it waits for the answer.
+                await asyncio.Event().wait()
+            sent = True
+            return {"type": "http.request", "body": request.body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
+        await self._ministack({**scope, "headers": headers}, receive, send)
+        start = messages[0]
+        return Reply(
+            start["status"], list(start.get("headers", [])), b"".join(m.get("body", b"") for m in messages[1:])
+        )
+
+
+async def _read(scope: Message, receive: Receive) -> Request:
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return Request(
+        scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"), headers, body
+    )
+
+
+def _with_body(request: Request, body: bytes) -> Request:
+    headers = {**request.headers, "content-length": str(len(body))}
+    return Request(request.method, request.path, request.query_string, headers, body)
+
+
+def _plain(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+    return Reply(status, [(name.encode(), value.encode()) for name, value in headers.items()], body)
+
+
+def _json(status: int, document: Any) -> Reply:
+    return Reply(status, [(b"content-type", b"application/json")], json.dumps(document).encode())

@@ -1,0 +1,97 @@
+"""What the mappings did: every invocation and every batch that was given up."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from local.delivery.lane import Records
+
+#: Entries kept of one mapping; older ones are forgotten.
+KEPT_ENTRIES = 100_000
+
+Outcome = Literal["success", "partial", "error", "timeout", "throttled", "service error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """One attempt at a batch.
+
+    Attributes:
+        at: When it began, in seconds since 1970.
+        attempt: Counts from 1 for each batch; attempts that never ran the function do not count.
+        identifiers: Sequence numbers of the batch.
+        keys: Keys of its items, in DynamoDB's JSON.
+        outcome: What it came to; a service error ran the function or not, and its answer was lost.
+        accepted: How many records are done by it.
+        error_type: The function's error, e.g. `Sandbox.Timedout`; `None` when it answered.
+        bisected: Whether the batch was split because of it.
+        iterator_age_ms: Age of the last record when the batch was sent, in milliseconds.
+    """
+
+    kind: Literal["invocation"] = "invocation"
+    at: float
+    shard_id: str
+    request_id: str
+    attempt: int
+    identifiers: list[str]
+    keys: list[dict[str, Any]]
+    outcome: Outcome
+    accepted: int
+    error_type: str | None
+    bisected: bool
+    iterator_age_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenUp:
+    """Records that were given up.
+
+    Attributes:
+        condition: Why, in AWS's word.
+        document: What the destination was told; `None` without a destination.
+        location: Where it is, as `s3://bucket/key`; `None` when it was not delivered.
+    """
+
+    kind: Literal["given up"] = "given up"
+    at: float
+    shard_id: str
+    condition: str
+    identifiers: list[str]
+    keys: list[dict[str, Any]]
+    document: dict[str, Any] | None
+    location: str | None
+
+
+Entry = Invocation | GivenUp
+
+
+@dataclass
+class History:
+    """Entries in the order they happened. Safe for threads."""
+
+    _entries: deque[Entry] = field(default_factory=lambda: deque[Entry](maxlen=KEPT_ENTRIES))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, entry: Entry) -> None:
+        """Append one entry."""
+        with self._lock:
+            self._entries.append(entry)
+
+    def count(self, applies: Callable[[Entry], bool]) -> int:
+        """How many entries satisfy a condition."""
+        with self._lock:
+            return sum(map(applies, self._entries))
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """All entries, oldest first."""
+        with self._lock:
+            return [asdict(entry) for entry in self._entries]
+
+
+def keys_of(records: Records) -> list[dict[str, Any]]:
+    """The item keys of records, in order."""
+    return [record.event["dynamodb"]["Keys"] for record in records]

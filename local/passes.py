@@ -1,0 +1,203 @@
+"""Which AWS operations the endpoint takes, and which of their members it honours. Everything else is refused by name.
+
+An operation is here when the program, its deployment, its demo or its tests use it. A member is under `honoured` when
+what it asks for happens here too, and under `kept` when it is stored and read back but has nothing to act on in one
+process: encryption at rest, tags, processor architectures. No claim of Weir's rests on what is merely kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from local.calls import AwsCall
+from local.errors import NotSimulated
+
+
+@dataclass(frozen=True)
+class Members:
+    """Members of an operation's input, by AWS's names."""
+
+    honoured: frozenset[str]
+    kept: frozenset[str]
+
+
+def _takes(honoured: str = "", kept: str = "") -> Members:
+    return Members(frozenset(honoured.split()), frozenset(kept.split()))
+
+
+_ITEM_CONDITIONS = "ConditionExpression ExpressionAttributeNames ExpressionAttributeValues"
+_RETURNS = "ReturnValues ReturnValuesOnConditionCheckFailure ReturnConsumedCapacity"
+_BUCKET = "Bucket ExpectedBucketOwner ChecksumAlgorithm"
+
+PASSES: Mapping[str, Mapping[str, Members]] = {
+    "apigatewayv2": {
+        "CreateApi": _takes("Name ProtocolType", kept="Description Tags"),
+        "CreateIntegration": _takes(
+            "ApiId IntegrationType IntegrationUri IntegrationMethod PayloadFormatVersion", kept="ConnectionType"
+        ),
+        "CreateRoute": _takes("ApiId RouteKey Target AuthorizationType", kept="OperationName"),
+        "CreateStage": _takes("ApiId StageName AutoDeploy", kept="Description Tags"),
+        "GetApi": _takes("ApiId"),
+        "GetApis": _takes("MaxResults NextToken"),
+        "GetIntegration": _takes("ApiId IntegrationId"),
+        "GetIntegrations": _takes("ApiId"),
+        "GetRoute": _takes("ApiId RouteId"),
+        "GetRoutes": _takes("ApiId"),
+        "GetStage": _takes("ApiId StageName"),
+    },
+    "cloudwatch": {
+        "DescribeAlarms": _takes("AlarmNames AlarmNamePrefix AlarmTypes StateValue ActionPrefix MaxRecords NextToken"),
+        "PutMetricAlarm": _takes(
+            "AlarmName AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions MetricName "
+            "Namespace Statistic Dimensions Period EvaluationPeriods DatapointsToAlarm Threshold ComparisonOperator "
+            "TreatMissingData",
+            kept="Tags Unit",
+        ),
+        "SetAlarmState": _takes("AlarmName StateValue StateReason StateReasonData"),
+    },
+    "dynamodb": {
+        "BatchWriteItem": _takes("RequestItems ReturnConsumedCapacity"),
+        "CreateTable": _takes(
+            "TableName AttributeDefinitions KeySchema StreamSpecification DeletionProtectionEnabled",
+            kept="BillingMode SSESpecification Tags TableClass",
+        ),
+        "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS}"),
+        "DeleteTable": _takes("TableName"),
+        "DescribeContinuousBackups": _takes("TableName"),
+        "DescribeTable": _takes("TableName"),
+        "DescribeTimeToLive": _takes("TableName"),
+        "GetItem": _takes("TableName Key ConsistentRead ProjectionExpression ExpressionAttributeNames"),
+        "ListTables": _takes("ExclusiveStartTableName Limit"),
+        "ListTagsOfResource": _takes("ResourceArn NextToken"),
+        "PutItem": _takes(f"TableName Item {_ITEM_CONDITIONS} {_RETURNS}"),
+        "Query": _takes(
+            "TableName KeyConditionExpression FilterExpression ProjectionExpression ExpressionAttributeNames "
+            "ExpressionAttributeValues ConsistentRead Limit ScanIndexForward ExclusiveStartKey Select"
+        ),
+        "Scan": _takes(
+            "TableName FilterExpression ProjectionExpression ExpressionAttributeNames ExpressionAttributeValues "
+            "ConsistentRead Limit ExclusiveStartKey Segment TotalSegments Select"
+        ),
+        "TransactWriteItems": _takes("TransactItems ClientRequestToken ReturnConsumedCapacity"),
+        # Restoring is refused, so that nothing depends on the backups.
+        "UpdateContinuousBackups": _takes("TableName", kept="PointInTimeRecoverySpecification"),
+        "UpdateItem": _takes(f"TableName Key UpdateExpression {_ITEM_CONDITIONS} {_RETURNS}"),
+        "UpdateTimeToLive": _takes("TableName TimeToLiveSpecification"),
+    },
+    "dynamodbstreams": {
+        "DescribeStream": _takes("StreamArn Limit ExclusiveStartShardId"),
+        "GetRecords": _takes("ShardIterator Limit"),
+        "GetShardIterator": _takes("StreamArn ShardId ShardIteratorType SequenceNumber"),
+        "ListStreams": _takes("TableName Limit ExclusiveStartStreamArn"),
+    },
+    # Policies are documents here: the endpoint does not enforce them, since ministack denies some that AWS allows.
+    "iam": {
+        "CreateRole": _takes("RoleName Path", kept="AssumeRolePolicyDocument Description MaxSessionDuration Tags"),
+        "GetRole": _takes("RoleName"),
+        "GetRolePolicy": _takes("RoleName PolicyName"),
+        "ListRolePolicies": _takes("RoleName Marker MaxItems"),
+        "ListRoles": _takes("PathPrefix Marker MaxItems"),
+        "PutRolePolicy": _takes("RoleName PolicyName", kept="PolicyDocument"),
+    },
+    "lambda": {
+        "AddPermission": _takes("FunctionName StatementId", kept="Action Principal SourceArn SourceAccount"),
+        "CreateEventSourceMapping": _takes(
+            "FunctionName EventSourceArn Enabled StartingPosition BatchSize MaximumBatchingWindowInSeconds "
+            "ParallelizationFactor BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds "
+            "TumblingWindowInSeconds FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig "
+            "StartingPositionTimestamp"
+        ),
+        "CreateFunction": _takes(
+            "FunctionName Handler Code Timeout Environment LoggingConfig PackageType Publish",
+            # Handlers run on the endpoint's own Python, whatever is declared.
+            kept="Role Runtime MemorySize Architectures Description Tags",
+        ),
+        "DeleteEventSourceMapping": _takes("UUID"),
+        "DeleteFunction": _takes("FunctionName"),
+        "DeleteFunctionConcurrency": _takes("FunctionName"),
+        "GetEventSourceMapping": _takes("UUID"),
+        "GetFunction": _takes("FunctionName Qualifier"),
+        "GetFunctionConcurrency": _takes("FunctionName"),
+        "GetFunctionConfiguration": _takes("FunctionName Qualifier"),
+        "GetPolicy": _takes("FunctionName Qualifier"),
+        "Invoke": _takes("FunctionName InvocationType LogType Payload Qualifier"),
+        "ListEventSourceMappings": _takes("EventSourceArn FunctionName"),
+        "ListFunctions": _takes("Marker MaxItems"),
+        "PutFunctionConcurrency": _takes("FunctionName ReservedConcurrentExecutions"),
+        "UpdateEventSourceMapping": _takes(
+            "UUID FunctionName Enabled BatchSize MaximumBatchingWindowInSeconds ParallelizationFactor "
+            "BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds TumblingWindowInSeconds "
+            "FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig"
+        ),
+    },
+    "logs": {
+        "CreateLogGroup": _takes("logGroupName", kept="tags kmsKeyId"),
+        "DescribeLogGroups": _takes("logGroupNamePrefix limit nextToken"),
+        "DescribeLogStreams": _takes("logGroupName logStreamNamePrefix orderBy descending limit nextToken"),
+        "FilterLogEvents": _takes("logGroupName logStreamNames startTime endTime filterPattern limit nextToken"),
+        # Nothing lives long enough here to expire.
+        "PutRetentionPolicy": _takes("logGroupName", kept="retentionInDays"),
+    },
+    "s3": {
+        "CreateBucket": _takes("Bucket CreateBucketConfiguration", kept="ObjectOwnership"),
+        "DeleteObject": _takes("Bucket Key ExpectedBucketOwner"),
+        "GetBucketEncryption": _takes("Bucket ExpectedBucketOwner"),
+        "GetBucketLifecycleConfiguration": _takes("Bucket ExpectedBucketOwner"),
+        "GetBucketOwnershipControls": _takes("Bucket ExpectedBucketOwner"),
+        "GetObject": _takes("Bucket Key ExpectedBucketOwner ChecksumMode Range"),
+        "GetPublicAccessBlock": _takes("Bucket ExpectedBucketOwner"),
+        "HeadBucket": _takes("Bucket ExpectedBucketOwner"),
+        "HeadObject": _takes("Bucket Key ExpectedBucketOwner ChecksumMode"),
+        "ListBuckets": _takes("Prefix MaxBuckets ContinuationToken"),
+        "ListObjectsV2": _takes("Bucket Prefix Delimiter EncodingType MaxKeys ContinuationToken StartAfter FetchOwner"),
+        "PutBucketEncryption": _takes(_BUCKET, kept="ServerSideEncryptionConfiguration ContentMD5"),
+        "PutBucketLifecycleConfiguration": _takes(
+            _BUCKET, kept="LifecycleConfiguration ContentMD5 TransitionDefaultMinimumObjectSize"
+        ),
+        "PutBucketOwnershipControls": _takes(_BUCKET, kept="OwnershipControls ContentMD5"),
+        "PutObject": _takes(
+            "Bucket Key Body ContentType ContentLength ContentMD5 ContentEncoding ExpectedBucketOwner Metadata "
+            "ChecksumAlgorithm ChecksumCRC32 ChecksumCRC32C ChecksumCRC64NVME ChecksumSHA1 ChecksumSHA256"
+        ),
+        "PutPublicAccessBlock": _takes(_BUCKET, kept="PublicAccessBlockConfiguration ContentMD5"),
+    },
+    "sesv2": {
+        "CreateEmailIdentity": _takes("EmailIdentity", kept="Tags"),
+        "GetEmailIdentity": _takes("EmailIdentity"),
+        "SendEmail": _takes("FromEmailAddress Destination Content"),
+    },
+    "sns": {
+        "CreateTopic": _takes("Name", kept="Attributes Tags"),
+        "GetTopicAttributes": _takes("TopicArn"),
+        "ListTagsForResource": _takes("ResourceArn"),
+        # Mails to subscribers go nowhere; queues get theirs.
+        "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
+    },
+    "sqs": {
+        "CreateQueue": _takes("QueueName"),
+        "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
+        "ReceiveMessage": _takes("QueueUrl MaxNumberOfMessages WaitTimeSeconds"),
+    },
+    "sts": {"GetCallerIdentity": _takes()},
+}
+
+
+def check(call: AwsCall) -> None:
+    """Refuse an operation, or a member of one, that the endpoint does not honour.
+
+    Raises:
+        NotSimulated: Names it.
+    """
+    members = PASSES[call.service].get(call.operation)
+    if members is None:
+        raise NotSimulated(
+            f"the local endpoint does not simulate {call}, which nothing in Weir's program uses: run this against an "
+            "AWS account, or add the operation to local/passes.py with a test of what it does here"
+        )
+    refused = sorted(set(call.parameters) - members.honoured - members.kept)
+    if refused:
+        raise NotSimulated(
+            f"the local endpoint does not honour {', '.join(refused)} of {call}, and ignoring it would show something "
+            "that AWS does not do: leave it out here, or run this against an AWS account"
+        )

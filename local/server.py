@@ -1,0 +1,147 @@
+"""The endpoint's process: `python -m local.server`, started by `local.endpoint` and by nobody else.
+
+Its first line of standard input says what to be; its first line of standard output says where it is. When standard
+input ends the parent is gone, and so is the endpoint: its functions, its threads and its directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from local.alarms import evaluate
+from local.clients import Connection
+from local.metrics import Metrics, metric_of
+
+
+def main() -> None:
+    """Serve until the parent says or dies."""
+    told = json.loads(sys.stdin.readline())
+    directory = Path(told["directory"])
+    # What anything here prints goes to the log; only `_say` reaches the parent.
+    parent = os.fdopen(os.dup(1), "w")
+    log = os.open(directory / "endpoint.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", told["port"]))
+        except OSError as refused:
+            _say(parent, error=f"port {told['port']} of 127.0.0.1 cannot be used: {refused.strerror}")
+            return
+        port = listening.getsockname()[1]
+        connection = Connection(f"http://127.0.0.1:{port}", **told["connection"])
+        _configure(connection, port, directory)
+        asyncio.run(_serve(listening, connection, parent))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _say(parent: Any, **message: Any) -> None:
+    parent.write(json.dumps(message) + "\n")
+    parent.flush()
+
+
+def _configure(connection: Connection, port: int, directory: Path) -> None:
+    """Set what ministack reads from the environment when it is imported."""
+    os.environ.update(
+        BIND_HOST="127.0.0.1",
+        GATEWAY_PORT=str(port),
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        LOG_LEVEL="WARNING",
+        MINISTACK_ACCOUNT_ID=connection.account_id,
+        MINISTACK_REGION=connection.region,
+        # It would remove containers of this machine's Docker that look like its own.
+        DOCKER_HOST=f"unix://{directory}/no-docker",
+    )
+
+
+async def _serve(listening: socket.socket, connection: Connection, parent: Any) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app as ministack
+
+    from local import pinned
+    from local.control_api import ControlApi
+    from local.faults import Faults
+    from local.front import Front
+    from local.functions import Functions
+    from local.mappings import Clients
+    from local.services.event_source_mappings import EventSourceMappings
+
+    metrics, faults = Metrics(), Faults()
+    functions = Functions(connection=connection, metrics=metrics)
+    functions.install()
+    aws = {name: connection.client(name) for name in ("dynamodbstreams", "lambda", "s3", "cloudwatch")}
+    mappings = EventSourceMappings(
+        clients=Clients(aws["dynamodbstreams"], aws["lambda"], aws["s3"]),
+        metrics=metrics,
+        region=connection.region,
+        account_id=connection.account_id,
+    )
+
+    front = Front(
+        ministack,
+        connection=connection,
+        mappings=mappings,
+        metrics=metrics,
+        faults=faults,
+        control=ControlApi(
+            mappings=mappings,
+            metrics=metrics,
+            faults=faults,
+            mails=pinned.sent_mails,
+            evaluate_alarms=lambda at: evaluate_alarms(aws["cloudwatch"], metrics, at),
+        ),
+        routes=pinned.route_authorization,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+
+    def watch_parent() -> None:
+        sys.stdin.read()
+        loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=watch_parent, name="watch-parent", daemon=True).start()
+    config = Config()
+    config.bind = [f"fd://{listening.fileno()}"]
+    config.loglevel = "WARNING"
+    config.graceful_timeout = 0.2
+    config.shutdown_timeout = 1
+
+    async def until_stopped() -> None:
+        await stop.wait()
+        functions.close()
+
+    _say(parent, url=connection.url)
+    await serve(front, config, shutdown_trigger=until_stopped)  # pyright: ignore[reportArgumentType]
+
+
+def evaluate_alarms(cloudwatch: Any, metrics: Metrics, at: float) -> dict[str, str]:
+    """Evaluate every alarm at a time and store the states; a change of state runs the alarm's actions."""
+    states: dict[str, str] = {}
+    for page in cloudwatch.get_paginator("describe_alarms").paginate():
+        for alarm in page["MetricAlarms"]:
+            dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+            metric = metric_of(alarm["Namespace"], alarm["MetricName"], dimensions)
+            state, reason = evaluate(alarm, metrics.datapoints(metric), now=at)
+            states[alarm["AlarmName"]] = state
+            if state != alarm["StateValue"]:
+                cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue=state, StateReason=reason)
+    return states
+
+
+if __name__ == "__main__":
+    main()

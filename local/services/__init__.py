@@ -1,0 +1,1 @@
+"""The AWS APIs that the endpoint answers itself, with AWS's own validation."""

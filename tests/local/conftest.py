@@ -1,0 +1,150 @@
+"""One endpoint for the whole tier; every test has tables, functions and mappings of its own."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local.endpoint import Endpoint
+
+#: Does to each record what the item's attribute `do` says.
+SCRIPTED = """
+import os, time
+
+def handler(event, context):
+    for record in event["Records"]:
+        match record["dynamodb"].get("NewImage", {}).get("do", {}).get("S"):
+            case "raise":
+                raise ValueError("poison")
+            case "exit":
+                os._exit(3)
+            case "sleep":
+                time.sleep(30)
+            case "nap":
+                time.sleep(0.5)
+            case "report":
+                return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+            case "report nonsense":
+                return {"batchItemFailures": [{"itemIdentifier": "nonsense"}]}
+"""
+
+
+def wait_until(true: Callable[[], Any], *, timeout: float = 20.0) -> None:
+    """Poll a condition until it holds; the one place where these tests wait."""
+    deadline = time.monotonic() + timeout
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the condition did not hold in time")
+        time.sleep(0.01)
+
+
+class World:
+    """What one test makes on the endpoint, under names of its own."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, aws: Endpoint, clients: dict[str, Any]) -> None:
+        self.aws = aws
+        self.control = aws.control
+        self.name = f"test-{next(self.numbers)}"
+        self._clients = clients
+        self._mappings: list[str] = []
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, made once for all tests."""
+        if service not in self._clients:
+            self._clients[service] = self.aws.client(service)
+        return self._clients[service]
+
+    def table(self, name: str | None = None) -> str:
+        """Make a table with a stream; the stream's ARN."""
+        return self.client("dynamodb").create_table(
+            TableName=name or self.name,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )["TableDescription"]["LatestStreamArn"]
+
+    def function(self, source: str = SCRIPTED, *, name: str | None = None, timeout: int = 5, **settings: Any) -> str:
+        """Make a function of one module; its name."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as code:
+            code.writestr("function.py", source)
+        self.client("lambda").create_function(
+            FunctionName=name or self.name,
+            Runtime="python3.13",
+            Role="arn:aws:iam::111122223333:role/function",
+            Handler="function.handler",
+            Code={"ZipFile": archive.getvalue()},
+            Timeout=timeout,
+            **settings,
+        )
+        return name or self.name
+
+    def bucket(self) -> str:
+        """Make a bucket; its ARN."""
+        self.client("s3").create_bucket(Bucket=self.name)
+        return f"arn:aws:s3:::{self.name}"
+
+    def mapping(self, stream_arn: str, function: str | None = None, **settings: Any) -> str:
+        """Make a mapping; its UUID."""
+        made = self.client("lambda").create_event_source_mapping(
+            FunctionName=function or self.name,
+            EventSourceArn=stream_arn,
+            **{"StartingPosition": "TRIM_HORIZON", **settings},
+        )
+        self._mappings.append(made["UUID"])
+        return made["UUID"]
+
+    def put(self, *ids: str, table: str | None = None, do: str | None = None) -> None:
+        """Write one item per id."""
+        for each in ids:
+            item = {"id": {"S": each}, **({} if do is None else {"do": {"S": do}})}
+            self.client("dynamodb").put_item(TableName=table or self.name, Item=item)
+
+    def invocations(self, mapping: str) -> list[tuple[list[str], str]]:
+        """The ids of each batch that a function was invoked with, and what it came to."""
+        return [
+            ([key["id"]["S"] for key in entry["keys"]], entry["outcome"])
+            for entry in self.control.history(mapping)
+            if entry["kind"] == "invocation"
+        ]
+
+    def given_up(self, mapping: str) -> list[dict[str, Any]]:
+        """The batches that were given up."""
+        return [entry for entry in self.control.history(mapping) if entry["kind"] == "given up"]
+
+    def settle(self, mapping: str) -> None:
+        """Wait until a mapping has nothing to do."""
+        self.control.wait_until_idle([mapping], timeout=20)
+
+    def close(self) -> None:
+        """Stop this test's mappings and faults."""
+        for mapping in self._mappings:
+            self.client("lambda").delete_event_source_mapping(UUID=mapping)
+        self.control.clear_faults()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Endpoint]:
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def clients() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def world(aws: Endpoint, clients: dict[str, Any]) -> Iterator[World]:
+    made = World(aws, clients)
+    yield made
+    made.close()

@@ -16,7 +16,7 @@ from components.import_contract import check_import
 from components.python_function import PythonFunction
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
-from handlers.cdc.effects import LEASE_MARGIN_SECONDS
+from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
 
 
 class StreamConsumer(pulumi.ComponentResource):

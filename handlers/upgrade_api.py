@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     except BadRequest as bad:
         return _answer(400, error=str(bad))
     try:
-        changed = change_plan(user_id, plan)
+        changed = change_plan(user_id, plan, request_id=event["requestContext"]["requestId"])
     except LookupError:
         return _answer(404, error=f"there is no user {user_id!r}")
     except (
@@ -43,11 +43,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     return _answer(200, userId=user_id, plan=plan, changed=changed)
 
 
-def change_plan(user_id: str, plan: str) -> bool:
+def change_plan(user_id: str, plan: str, *, request_id: str) -> bool:
     """Set a user's plan in one conditional write; whether it was another one before.
 
     The write also advances the item's `version`, which orders its changes on every route: it starts at the time in
-    milliseconds, so that it grows across delete and re-create too.
+    milliseconds, so that it grows across delete and re-create too. And it leaves the request's id, by which every
+    log line and every effect of this change can be found.
 
     Raises:
         LookupError: There is no such user.
@@ -56,13 +57,16 @@ def change_plan(user_id: str, plan: str) -> bool:
         dynamodb.update_item(
             TableName=os.environ["USERS_TABLE"],
             Key={"userId": {"S": user_id}},
-            UpdateExpression="SET #plan = :plan, #version = if_not_exists(#version, :now) + :one",
+            UpdateExpression=(
+                "SET #plan = :plan, #version = if_not_exists(#version, :now) + :one, lastRequestId = :request"
+            ),
             ConditionExpression="attribute_exists(userId) AND (attribute_not_exists(#plan) OR #plan <> :plan)",
             ExpressionAttributeNames={"#plan": "plan", "#version": "version"},
             ExpressionAttributeValues={
                 ":plan": {"S": plan},
                 ":now": {"N": str(int(time.time() * 1000))},
                 ":one": {"N": "1"},
+                ":request": {"S": request_id},
             },
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )

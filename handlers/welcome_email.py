@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from handlers.cdc import Change, EffectLedger, client, consumer
@@ -27,7 +28,7 @@ def handler(change: Change) -> None:
     mails.once(f"welcome-email:{user['userId']}#plan-{user['plan']}", send_welcome, user)
 
 
-def send_welcome(user: dict[str, Any]) -> None:
+def send_welcome(user: Mapping[str, Any]) -> None:
     """Send the mail.
 
     Raises:

@@ -11,23 +11,46 @@ A consumer is one module with one decorated function:
 Importing this package costs the standard library only: boto3 is loaded when the first AWS client is made.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from handlers.cdc.batch import OutOfTime
 from handlers.cdc.change import ABSENT, Change, ImageNotAvailable
 from handlers.cdc.clients import client, lazy_import
 from handlers.cdc.consumer import Consumer, consumer
-from handlers.cdc.effects import EffectInProgress, EffectLedger
+from handlers.cdc.discard import Discard
+from handlers.cdc.effect_ledger import EffectInProgress, EffectLedger, EffectUncertain, NotApplied
+from handlers.cdc.image import Image
+from handlers.cdc.model import ImageDoesNotFit
 from handlers.cdc.sources import UnknownEventShape
+
+if TYPE_CHECKING:
+    #: The ledger with every default, made when it is first asked for.
+    effects: EffectLedger
 
 __all__ = [
     "ABSENT",
     "Change",
     "Consumer",
+    "Discard",
     "EffectInProgress",
     "EffectLedger",
+    "EffectUncertain",
+    "Image",
+    "ImageDoesNotFit",
     "ImageNotAvailable",
+    "NotApplied",
     "OutOfTime",
     "UnknownEventShape",
     "client",
     "consumer",
+    "effects",
     "lazy_import",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # In Lambda a ledger makes its client at once, in the init phase: only where somebody uses it.
+    if name != "effects":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = ledger = EffectLedger()
+    return ledger

@@ -29,7 +29,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "SS": set,
     "NS": lambda values: {Decimal(value) for value in values},
     "BS": lambda values: {_binary(value) for value in values},
-    "M": lambda value: decode_item(value),
+    "M": lambda members: {name: decode(value) for name, value in members.items()},
     "L": lambda values: [decode(value) for value in values],
 }
 
@@ -43,9 +43,12 @@ def decode(value: Wire) -> Any:
     Raises:
         ValueError: The value is not one type descriptor that DynamoDB has.
     """
-    if len(value) != 1:
-        raise ValueError(f"an attribute value has one type descriptor, this one has {sorted(value)}")
-    ((descriptor, content),) = value.items()
+    try:
+        ((descriptor, content),) = value.items()
+    except ValueError:
+        raise ValueError(f"an attribute value has one type descriptor, this one has {sorted(value)}") from None
+    if descriptor == "S":  # most values by far
+        return content
     try:
         decoder = _DECODERS[descriptor]
     except KeyError:

@@ -4,17 +4,23 @@ Lambda rewinds a stream to the *lowest* reported sequence number and delivers ev
 (docs/aws-semantics.md §2.5). So processing stops at the first failure: whatever ran after it would run a second
 time, and an older change of an item would be applied after a newer one. There is no concurrency inside a batch for
 the same reason; the parallelization factor gives it without losing the order per item.
+
+A queue deletes each message on its own. So in a FIFO queue only the group of the failed message stops, and in a
+standard queue, which has no order to keep, nothing does.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from handlers.cdc.change import Change
-from handlers.cdc.invocation import remaining_seconds
+from handlers.cdc.discard import Discard, park
+from handlers.cdc.invocation import at, identity, remaining_seconds
 from handlers.cdc.metrics import count
+from handlers.cdc.queues import attempts, back_off, is_last_attempt
+from handlers.cdc.sources import Batch
 
 logger = logging.getLogger("handlers.cdc")
 
@@ -26,23 +32,28 @@ class OutOfTime(RuntimeError):
     """Not even the first record of the batch could be started in the time this invocation has."""
 
 
-def first_failure(
-    changes: Sequence[Change],
-    function: Callable[[Change], object],
-    *,
-    reserve: float = RESERVE,
-) -> Change | None:
-    """Process changes in order and return the first one that is not done, or `None` when all are.
+def process(batch: Batch, function: Callable[[Change], object], *, reserve: float = RESERVE) -> list[str]:
+    """Process a batch in order and return the identifiers that the failure response must name.
 
-    A change is not done when `function` raised for it, or when it was not started: no change is started with less
-    time left than the longest one of this invocation took (at least `reserve` seconds), so that a slow batch makes
-    progress instead of timing out as a whole.
+    A record is not done when `function` raised for it, when a record of its group before it failed, or when it was
+    not started: no record is started with less time left than the longest one of this invocation took (at least
+    `reserve` seconds), so that a slow batch makes progress instead of timing out as a whole.
 
     Raises:
-        OutOfTime: Less than `reserve` seconds were left before the first change.
+        OutOfTime: Less than `reserve` seconds were left before the first record.
     """
+    group_of = batch.source.group
+    limit = attempts() if batch.source.event_source == "aws:sqs" else None
+    failed: list[str] = []
+    stopped: set[str] = set()
+    exhausted: set[str] = set()
     longest = reserve
-    for index, change in enumerate(changes):
+    now = time.monotonic()
+    for index, record in enumerate(batch.records):
+        group = "" if group_of is None else group_of(record)
+        if group in stopped:
+            failed.append(batch.identifiers[index])
+            continue
         left = remaining_seconds()
         if left is not None and left < longest:
             if index == 0:
@@ -51,24 +62,61 @@ def first_failure(
                     "raise the function's timeout"
                 )
             count("TimeBudgetHits")
-            logger.warning("time budget spent after %d of %d records", index, len(changes), extra=_identity(change))
-            return change
-        started = time.monotonic()
-        try:
-            function(change)
-        except Exception:
-            # Identity only: what a record holds is personal data, and logs are kept and shared.
-            count("Failures")
-            logger.exception("record failed: %s", change, extra=_identity(change))
-            return change
-        longest = max(longest, time.monotonic() - started)
+            logger.warning("time budget spent after %d of %d records", index, len(batch.records))
+            failed += batch.identifiers[index:]
+            break
+        error = _attempt(batch, index, function)
+        if error is None:
+            count("Records")
+        elif (
+            limit is not None
+            and group not in exhausted
+            and is_last_attempt(record, limit)
+            and _parked(
+                batch, index, error, f"failed {limit} times with {type(error).__name__}", "RetryAttemptsExhausted"
+            )
+        ):
+            exhausted.add(group)  # what follows in the group has just got its first attempt
+        else:
+            failed.append(batch.identifiers[index])
+            stopped.add(group)
+            if limit is not None:
+                back_off(record, limit)
+            if group_of is None:
+                break
+        started, now = now, time.monotonic()
+        longest = max(longest, now - started)
+    return failed[:1] if group_of is None else failed
+
+
+def _attempt(batch: Batch, index: int, function: Callable[[Change], object]) -> Exception | None:
+    """Process one record; the error that it failed with, or `None` when it is done or parked."""
+    at(None)
+    try:
+        change = batch.change(index)
+        at(change)
+        function(change)
+    except Discard as discarded:
+        if _parked(batch, index, discarded, discarded.reason, discarded.condition):
+            return None
+        return discarded
+    except Exception as error:
+        # Identity only: what a record holds is personal data, and logs are kept and shared.
+        count("Failures")
+        logger.exception("record %s of %s failed", batch.identifiers[index], batch.source.name)
+        return error
     return None
 
 
-def _identity(change: Change) -> dict[str, str]:
-    return {
-        "eventId": change.event_id,
-        "eventName": change.event_name,
-        "sequenceNumber": change.sequence_number,
-        "table": change.table_name,
-    }
+def _parked(batch: Batch, index: int, error: Exception, reason: str, condition: str) -> bool:
+    """Park a record; `False` when that failed, so that the record must be delivered again."""
+    identifier = batch.identifiers[index]
+    try:
+        park(batch.records[index], str(identity().get("eventId", identifier)), reason, condition)
+    except Exception:
+        count("Failures")
+        logger.exception("record %s of %s could not be parked (%s)", identifier, batch.source.name, reason)
+        return False
+    count("Discarded")
+    logger.warning("record %s of %s is parked: %s", identifier, batch.source.name, reason, exc_info=error)
+    return True

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
 
-from handlers.cdc.attribute_values import Wire, decode, decode_item, same
+from handlers.cdc.attribute_values import Wire, decode, same
+from handlers.cdc.image import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # for `default`, which typing has from Python 3.13 on
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 EventName = Literal["INSERT", "MODIFY", "REMOVE"]
+#: How a change reached the consumer: from the stream, from a walk over the table, or delivered again on request.
+Origin = Literal["stream", "snapshot", "replay"]
+ImageName = Literal["OldImage", "NewImage"]
 
 #: Where in an item: a dotted string, or a tuple whose members are map keys (`str`) and list indexes (`int`).
 #: Use the tuple for attribute names that contain a dot.
 Path = str | Sequence[str | int]
+
+#: The item attribute in which a writer leaves the id of its request (`Change.correlation_id`).
+REQUEST_ATTRIBUTE = "lastRequestId"
 
 
 class _Absent:
@@ -40,14 +55,22 @@ class ImageNotAvailable(LookupError):
     """An image was asked for that the table's stream view type does not carry."""
 
 
-_CARRIES_NEW = {"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}
-_CARRIES_OLD = {"OLD_IMAGE", "NEW_AND_OLD_IMAGES"}
+_CARRIED_BY: dict[ImageName, tuple[str, ...]] = {
+    "OldImage": ("NEW_AND_OLD_IMAGES", "OLD_IMAGE"),
+    "NewImage": ("NEW_AND_OLD_IMAGES", "NEW_IMAGE"),
+}
+_NOT_READ: Final = object()
 
 
-class Change:
+class Change(Generic[T]):
     """One item-level change: what a stream record says, in native Python values.
 
-    Images are decoded when they are first read. The shape of a record: docs/aws-semantics.md §1.3.
+    Images are decoded when they are read. The shape of a record: docs/aws-semantics.md §1.3.
+
+    Args:
+        record: The record in the shape that Lambda delivers it from a DynamoDB stream.
+        model: Makes what `old` and `new` give out of an image; the image itself by default. `Change[User]` is the
+            change whose images are `User`s.
 
     Example:
         >>> from handlers.cdc.testing import change
@@ -56,13 +79,18 @@ class Change:
         ('MODIFY', True, 'pro')
     """
 
-    def __init__(self, record: Mapping[str, Any]) -> None:
+    __slots__ = ("_dynamodb", "_model", "_new", "_old", "_record")
+
+    def __init__(self, record: Mapping[str, Any], *, model: Callable[[Image], T] | None = None) -> None:
         self._record = record
         self._dynamodb: Mapping[str, Any] = record["dynamodb"]
+        self._model = model
+        self._old: Any = _NOT_READ
+        self._new: Any = _NOT_READ
 
     def __repr__(self) -> str:
         # Identity only: a repr ends up in logs, and content does not belong there.
-        return f"<Change {self.event_name} {self.event_id} {self.sequence_number}>"
+        return f"<Change {self.event_name} {self.event_id} {self.sequence_number or self.origin}>"
 
     @property
     def event_name(self) -> EventName:
@@ -75,44 +103,57 @@ class Change:
         return self._record["eventID"]
 
     @property
-    def sequence_number(self) -> str:
-        """Decimal digits, as they came. Compare as `int`: lengths vary inside one shard."""
-        return self._dynamodb["SequenceNumber"]
+    def origin(self) -> Origin:
+        """How the change got here: `stream`, `snapshot` (read from the table) or `replay`."""
+        return self._record.get("origin", "stream")
+
+    @property
+    def sequence_number(self) -> str | None:
+        """Decimal digits, as they came. Compare as `int`: lengths vary inside one shard.
+
+        `None` where the route has none: Kinesis Data Streams for DynamoDB and snapshots (docs/aws-semantics.md §4).
+        """
+        return self._dynamodb.get("SequenceNumber")
 
     @property
     def table_name(self) -> str:
-        """Name of the table, from the stream's ARN."""
-        return self._record["eventSourceARN"].split("/")[1]
+        """Name of the table."""
+        name: str | None = self._record.get("tableName")
+        return self._record["eventSourceARN"].split("/")[1] if name is None else name
 
     @property
     def approximate_creation_time(self) -> datetime:
-        """When DynamoDB wrote the change, to the second. Not an order: use `version`."""
+        """When DynamoDB wrote the change, to the second (through Kinesis: finer). Not an order: use `version`."""
         return datetime.fromtimestamp(self._dynamodb["ApproximateCreationDateTime"], UTC)
 
-    @cached_property
-    def keys(self) -> dict[str, Any]:
+    @property
+    def keys(self) -> Image:
         """The item's primary key."""
-        return decode_item(self._dynamodb["Keys"])
+        return Image(self._dynamodb["Keys"])
 
-    @cached_property
-    def old(self) -> Any:
-        """The item before the change: a `dict`, or `None` for an INSERT.
+    @property
+    def old(self) -> T:
+        """The item before the change: an `Image`, or the consumer's model of one; `None` for an INSERT.
 
         Raises:
             ImageNotAvailable: The stream's view type carries no old images.
+            ImageDoesNotFit: The image is not one of the consumer's model.
         """
-        image = self._image("OldImage", _CARRIES_OLD)
-        return None if image is None else decode_item(image)
+        if self._old is _NOT_READ:
+            self._old = self._read("OldImage")
+        return self._old
 
-    @cached_property
-    def new(self) -> Any:
-        """The item after the change: a `dict`, or `None` for a REMOVE.
+    @property
+    def new(self) -> T:
+        """The item after the change: an `Image`, or the consumer's model of one; `None` for a REMOVE.
 
         Raises:
             ImageNotAvailable: The stream's view type carries no new images.
+            ImageDoesNotFit: The image is not one of the consumer's model.
         """
-        image = self._image("NewImage", _CARRIES_NEW)
-        return None if image is None else decode_item(image)
+        if self._new is _NOT_READ:
+            self._new = self._read("NewImage")
+        return self._new
 
     @property
     def is_ttl_delete(self) -> bool:
@@ -131,9 +172,19 @@ class Change:
         Of the new image, or of the last one for a REMOVE. Grows across delete and re-create, so it orders all
         changes of one item on every route.
         """
-        name, carries = ("OldImage", _CARRIES_OLD) if self.event_name == "REMOVE" else ("NewImage", _CARRIES_NEW)
-        value = _at(self._image(name, carries), ("version",))
+        value = _at(self.wire("OldImage" if self.event_name == "REMOVE" else "NewImage"), ("version",))
         return int(value["N"]) if value is not None and "N" in value else None
+
+    @property
+    def correlation_id(self) -> str:
+        """What ties the change to the request that made it: that request's id, else the event's own id.
+
+        The writer leaves the id in the item's `lastRequestId`, in the same write. It counts only where this change
+        wrote it: a later write that leaves the attribute alone did not come from that request.
+        """
+        old, new = self._dynamodb.get("OldImage") or {}, self._dynamodb.get("NewImage") or {}
+        written = new.get(REQUEST_ATTRIBUTE)
+        return written["S"] if written and "S" in written and written != old.get(REQUEST_ATTRIBUTE) else self.event_id
 
     def changed(self, path: Path) -> bool:
         """Whether the value at `path` differs between the two images; appearing and vanishing are differences.
@@ -144,10 +195,8 @@ class Change:
         Raises:
             ImageNotAvailable: The stream's view type does not carry both images.
         """
-        steps = tuple(path.split(".")) if isinstance(path, str) else tuple(path)
-        old = self._image("OldImage", _CARRIES_OLD)
-        new = self._image("NewImage", _CARRIES_NEW)
-        return not same(_at(old, steps), _at(new, steps))
+        steps = path.split(".") if isinstance(path, str) else path
+        return not same(_at(self.wire("OldImage"), steps), _at(self.wire("NewImage"), steps))
 
     def diff(self) -> dict[str, Difference]:
         """The top-level attributes whose values differ, by name.
@@ -159,22 +208,32 @@ class Change:
         Raises:
             ImageNotAvailable: The stream's view type does not carry both images.
         """
-        old = self._image("OldImage", _CARRIES_OLD) or {}
-        new = self._image("NewImage", _CARRIES_NEW) or {}
+        old, new = self.wire("OldImage") or {}, self.wire("NewImage") or {}
         return {
             name: Difference(_native(old.get(name)), _native(new.get(name)))
             for name in (*old, *(name for name in new if name not in old))
             if not same(old.get(name), new.get(name))
         }
 
-    def _image(self, name: Literal["OldImage", "NewImage"], carried_by: set[str]) -> Mapping[str, Wire] | None:
-        view_type = self._dynamodb.get("StreamViewType")
-        if view_type not in carried_by:
+    def wire(self, name: ImageName) -> Mapping[str, Wire] | None:
+        """An image in DynamoDB's wire format; `None` where the change has none.
+
+        Raises:
+            ImageNotAvailable: The stream's view type does not carry it.
+        """
+        image = self._dynamodb.get(name)
+        if image is None and (view_type := self._dynamodb.get("StreamViewType")) not in _CARRIED_BY[name]:
             raise ImageNotAvailable(
                 f"the stream's view type is {view_type}, which carries no {name}: "
-                f"choose one of {', '.join(sorted(carried_by))} for the table (NEW_AND_OLD_IMAGES carries both)"
+                f"choose one of {', '.join(_CARRIED_BY[name])} for the table (NEW_AND_OLD_IMAGES carries both)"
             )
-        return self._dynamodb.get(name)
+        return image
+
+    def _read(self, name: ImageName) -> Any:
+        wire = self.wire(name)
+        if wire is None:
+            return None
+        return Image(wire) if self._model is None else self._model(Image(wire))
 
 
 def _native(value: Wire | None) -> Any:

@@ -1,23 +1,36 @@
 """The effect ledger's DynamoDB table: each operation is one conditional write.
 
-Item: `effectKey` (the table's key), `status` (`claimed` or `done`), `owner` (a token of one attempt), `leaseUntil`
-(milliseconds since 1970) while claimed, and `expiresAt` (seconds since 1970, the table's TTL attribute) unless the
-effect is kept for ever. Expiry is a condition too, because TTL deletes late (docs/aws-semantics.md §1.4).
+Item: `effectKey` (the table's key), `status`, `owner` (a token of one attempt), `leaseUntil` (milliseconds since
+1970), `result` (JSON) of a done effect that has one, `correlationId` of the change that asked for it, and `expiresAt`
+(seconds since 1970, the table's TTL attribute) unless the effect is kept for ever. Expiry is a condition too, because
+TTL deletes late (docs/aws-semantics.md §1.4).
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from handlers.cdc.clients import client
+from handlers.cdc.invocation import correlation_id
 
 TABLE_VARIABLE = "EFFECT_LEDGER_TABLE"
 
-_CLAIM = (
-    "attribute_not_exists(effectKey) OR expiresAt < :now"
-    " OR (#status = :claimed AND (leaseUntil < :now_ms OR #owner = :owner))"
-)
+#: `claimed` by a worker, `done`, or `uncertain`: begun, and nobody knows how it ended.
+Status = Literal["claimed", "done", "uncertain"]
+
+
+class Entry(NamedTuple):
+    """What a ledger holds for a key: status, lease (milliseconds since 1970), and a done effect's result as JSON."""
+
+    status: Status
+    lease_until_ms: int
+    result: str | None
+
+
+# The owner's own claim is free to it: a repeat inside the client, whose first answer was lost, must succeed.
+_FREE = "attribute_not_exists(effectKey) OR expiresAt < :now OR (#status = :claimed AND #owner = :owner)"
+_LEASE_IS_OVER = " OR (#status = :claimed AND leaseUntil < :now_ms)"
 _NAMES = {"#status": "status", "#owner": "owner"}
 
 
@@ -30,9 +43,9 @@ class LedgerTable:
         self._dynamodb: Any = client("dynamodb", attempts=5)
 
     def claim(
-        self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None
-    ) -> tuple[str, int] | None:
-        """Put a claim unless there is a live one or the effect is done; then its status and lease (milliseconds)."""
+        self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
+    ) -> Entry | None:
+        """Put a claim unless there is a live one or the effect is settled; then the entry that is there."""
         item: dict[str, Any] = {
             "effectKey": {"S": key},
             "status": {"S": "claimed"},
@@ -41,41 +54,46 @@ class LedgerTable:
         }
         if expires_at is not None:
             item["expiresAt"] = {"N": str(expires_at)}
+        if (correlation := correlation_id()) is not None:
+            item["correlationId"] = {"S": correlation}
+        values = {
+            ":now": {"N": str(now_ms // 1000)},
+            ":claimed": {"S": "claimed"},
+            ":owner": {"S": owner},
+        }
+        if take_over:
+            values[":now_ms"] = {"N": str(now_ms)}
         try:
             self._dynamodb.put_item(
                 TableName=_table(),
                 Item=item,
-                ConditionExpression=_CLAIM,
+                ConditionExpression=_FREE + (_LEASE_IS_OVER if take_over else ""),
                 ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues={
-                    ":now": {"N": str(now_ms // 1000)},
-                    ":now_ms": {"N": str(now_ms)},
-                    ":claimed": {"S": "claimed"},
-                    ":owner": {"S": owner},
-                },
+                ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refused:
             held = refused.response["Item"]
-            return held["status"]["S"], int(held.get("leaseUntil", {"N": "0"})["N"])
+            return Entry(held["status"]["S"], int(held["leaseUntil"]["N"]), held.get("result", {}).get("S"))
         return None
 
-    def complete(self, key: str, owner: str, *, expires_at: int | None) -> bool:
-        """Mark the claim of `owner` as done; `False` when somebody else took it over."""
-        values = {":done": {"S": "done"}, ":owner": {"S": owner}}
-        keep = "SET #status = :done REMOVE leaseUntil"
-        if expires_at is None:
-            keep += ", expiresAt"
-        else:
-            keep = "SET #status = :done, expiresAt = :expires REMOVE leaseUntil"
+    def settle(self, key: str, owner: str, *, status: Status, expires_at: int | None, result: str | None) -> bool:
+        """Mark the claim of `owner` as done or uncertain; `False` when somebody else took it over."""
+        changes = ["#status = :status"]
+        values = {":status": {"S": status}, ":owner": {"S": owner}}
+        if expires_at is not None:
+            changes.append("expiresAt = :expires")
             values[":expires"] = {"N": str(expires_at)}
+        if result is not None:
+            changes.append("#result = :result")
+            values[":result"] = {"S": result}
         try:
             self._dynamodb.update_item(
                 TableName=_table(),
                 Key={"effectKey": {"S": key}},
-                UpdateExpression=keep,
+                UpdateExpression="SET " + ", ".join(changes),
                 ConditionExpression="#owner = :owner",
-                ExpressionAttributeNames=_NAMES,
+                ExpressionAttributeNames=_NAMES if result is None else {**_NAMES, "#result": "result"},
                 ExpressionAttributeValues=values,
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:

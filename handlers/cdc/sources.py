@@ -1,50 +1,236 @@
 """Decoders: from the event that Lambda was given to the changes in it.
 
-A shape that is not known is an error, never a success: a handler that quietly returns on an event it does not
-understand acknowledges records that nobody has processed.
+One row of `_SOURCES` per kind of delivery says what its records are called in a failure response, which records must
+keep their order, and how a change is read out of one. A shape that is not known is an error, never a success: a
+handler that quietly returns on an event it does not understand acknowledges records that nobody has processed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from handlers.cdc.change import Change
+from handlers.cdc.image import Image
+
+#: Fetches what a claim check stands for: the record itself, or its JSON text.
+ClaimCheck = Callable[[Any], Any]
+
+_EVENT_NAMES: Final = frozenset(("INSERT", "MODIFY", "REMOVE"))
 
 
 class UnknownEventShape(ValueError):
     """The event is not one that this runtime decodes. The message names what was found, never its content."""
 
 
-def changes_of(event: Any) -> list[Change]:
-    """The changes in a DynamoDB stream event, in stream order (docs/aws-semantics.md §1.3).
+class Source(NamedTuple):
+    """What this runtime must know about one kind of delivery.
+
+    Attributes:
+        name: What delivers, for messages.
+        event_source: What its records have under `eventSource`.
+        identify: The name that a failure response gives a record.
+        open: Reads the change out of a record, in the shape of a DynamoDB stream record.
+        group: Records of one group are processed in order and wait for each other; `None`: all are one group.
+    """
+
+    name: str
+    event_source: str
+    identify: Callable[[Any], Any]
+    open: Callable[[Mapping[str, Any], ClaimCheck | None], Any]
+    group: Callable[[Mapping[str, Any]], str] | None = None
+
+
+class Batch(NamedTuple):
+    """The records of one event, as they came and in their order.
+
+    Attributes:
+        source: What delivered them.
+        records: The records.
+        identifiers: For each record, the name that a failure response must give.
+        origin: Set where the event says that it is no ordinary delivery.
+        model: As for `Change`.
+        claim_check: Fetches what a message stands for, where messages are claim checks.
+    """
+
+    source: Source
+    records: Sequence[Mapping[str, Any]]
+    identifiers: Sequence[str]
+    origin: Literal["replay", "snapshot"] | None = None
+    model: Callable[[Image], Any] | None = None
+    claim_check: ClaimCheck | None = None
+
+    def change(self, index: int) -> Change:
+        """The change in one of the records.
+
+        Raises:
+            UnknownEventShape: There is no change in it.
+        """
+        record = self.source.open(self.records[index], self.claim_check)
+        try:
+            known = (
+                record["eventName"] in _EVENT_NAMES
+                and record["dynamodb"]["Keys"]
+                and isinstance(record["eventID"], str)
+                and ("tableName" in record or "/" in record["eventSourceARN"])
+            )
+        except (KeyError, TypeError):
+            known = False
+        if not known:
+            raise UnknownEventShape(f"record {index} of {self.source.name} holds no change: {_outline(record)}")
+        return Change(record if self.origin is None else {**record, "origin": self.origin}, model=self.model)
+
+
+def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_check: ClaimCheck | None = None) -> Batch:
+    """The records in an event.
+
+    Takes a DynamoDB stream event, the array of an EventBridge pipe that reads one, an SQS event and a Kinesis event
+    whose records carry changes, a replayed batch (`{"origin": "replay", "Records": [...]}`, and `"snapshot"`
+    likewise), and the document that an on-failure destination in S3 holds.
 
     Raises:
-        UnknownEventShape: The event, or one record in it, is of another shape.
+        UnknownEventShape: The event is of another shape, or a record has no identifier, so that its failure could
+            not be reported. What is wrong inside one record comes out when that record is opened.
     """
-    if not isinstance(event, Mapping) or not isinstance(event.get("Records"), list):
-        raise UnknownEventShape(f"expected an object with a list under 'Records', got {_outline(event)}")
-    return [_change(record, index) for index, record in enumerate(event["Records"])]
+    if isinstance(event, list) and event:
+        return Batch(_PIPE, event, _identifiers(_PIPE, event), None, model, claim_check)
+    if not isinstance(event, Mapping):
+        raise UnknownEventShape(f"expected an object with records or an array of them, got {_outline(event)}")
+    if isinstance(payload := event.get("payload"), str) and "requestContext" in event:
+        event = {**_object(payload, "payload"), "origin": "replay"}
+    records = event.get("Records")
+    if not isinstance(records, list):
+        raise UnknownEventShape(f"expected a list under 'Records', got {_outline(event)}")
+    if "window" in event:
+        raise UnknownEventShape("the event is one of a tumbling window, and a consumer keeps no state for one")
+    origin = event.get("origin")
+    if origin not in (None, "replay", "snapshot"):
+        raise UnknownEventShape(f"the batch has the origin {origin!r}, not 'replay' or 'snapshot'")
+    if not records:
+        return Batch(_STREAM, (), ())
+    name = records[0].get("eventSource") if isinstance(records[0], Mapping) else None
+    if not isinstance(name, str) or name not in _BY_EVENT_SOURCE:
+        raise UnknownEventShape(f"Records[0] has the eventSource {name!r}, which carries no changes")
+    source = _BY_EVENT_SOURCE[name]
+    if source is _QUEUE and str(records[0].get("eventSourceARN")).endswith(".fifo"):
+        source = _FIFO_QUEUE
+    if source is _STREAM and origin is not None:
+        source = _REPLAY
+    return Batch(source, records, _identifiers(source, records), origin, model, claim_check)
 
 
-def _change(record: Any, index: int) -> Change:
-    if not isinstance(record, Mapping) or record.get("eventSource") != "aws:dynamodb":
-        source = record.get("eventSource") if isinstance(record, Mapping) else None
-        raise UnknownEventShape(f"Records[{index}] is not a DynamoDB stream record: eventSource is {source!r}")
+def _identifiers(source: Source, records: list[Any]) -> list[str]:
+    identifiers: list[str] = []
+    for index, record in enumerate(records):
+        try:
+            identifier = source.identify(record) if record["eventSource"] == source.event_source else None
+        except (KeyError, TypeError):
+            identifier = None
+        if not identifier or not isinstance(identifier, str):
+            raise UnknownEventShape(f"record {index} is none of {source.name}: {_outline(record)}")
+        identifiers.append(identifier)
+    return identifiers
+
+
+def _as_it_is(record: Mapping[str, Any], _: ClaimCheck | None) -> Any:
+    return record
+
+
+def _perhaps_from_kinesis(record: Mapping[str, Any], _: ClaimCheck | None) -> Any:
+    return _without_kinesis(record)
+
+
+def _from_body(message: Mapping[str, Any], claim_check: ClaimCheck | None) -> Any:
+    """The change in an SQS message's body: raw, in an SNS notification, or behind a claim check."""
+    body = _object(message.get("body"), "the message's body")
+    if body.get("Type") == "Notification" and "TopicArn" in body:
+        body = _object(body.get("Message"), "the notification's Message")
+    if "claimCheck" in body:
+        if claim_check is None:
+            raise UnknownEventShape("the message is a claim check: give the consumer claim_check=, which fetches it")
+        fetched = claim_check(body["claimCheck"])
+        body = fetched if isinstance(fetched, Mapping) else _object(fetched, "what the claim check stands for")
+    return _without_kinesis(body)
+
+
+def _from_data(record: Mapping[str, Any], _: ClaimCheck | None) -> Any:
+    """The change in a Kinesis record's data."""
+    data = record["kinesis"].get("data")
+    try:
+        text = base64.b64decode(data, validate=True)
+    except (TypeError, ValueError):
+        raise UnknownEventShape("kinesis.data is not base64") from None
+    return _without_kinesis(_object(text, "kinesis.data"))
+
+
+def _without_kinesis(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record of Kinesis Data Streams *for DynamoDB* in the shape of a stream record; others as they are.
+
+    It has no sequence number, always both images, the time in milliseconds or microseconds, and binaries in base64
+    twice (docs/aws-semantics.md §4).
+    """
     dynamodb = record.get("dynamodb")
-    missing = [name for name in ("eventID", "eventName", "eventSourceARN") if not isinstance(record.get(name), str)]
-    if not isinstance(dynamodb, Mapping):
-        missing.append("dynamodb")
-    else:
-        missing += [f"dynamodb.{name}" for name in ("Keys", "SequenceNumber") if not dynamodb.get(name)]
-    if missing:
-        raise UnknownEventShape(f"Records[{index}] lacks {', '.join(missing)}")
-    if record["eventName"] not in ("INSERT", "MODIFY", "REMOVE"):
-        raise UnknownEventShape(f"Records[{index}] has the unknown eventName {record['eventName']!r}")
-    return Change(record)
+    if record.get("recordFormat") != "application/json" or not isinstance(dynamodb, Mapping):
+        return record
+    plain = {name: _binaries_once(value) for name, value in dynamodb.items()}
+    plain["StreamViewType"] = "NEW_AND_OLD_IMAGES"
+    time = dynamodb.get("ApproximateCreationDateTime")
+    if isinstance(time, int):
+        plain["ApproximateCreationDateTime"] = time / (1_000_000 if time > 10**14 else 1_000)
+    return {**record, "dynamodb": plain}
 
 
-def _outline(event: Any) -> str:
-    if isinstance(event, Mapping):
-        return f"an object with the keys {sorted(map(str, event))}"
-    return f"a {type(event).__name__}"
+def _binaries_once(value: Any) -> Any:
+    """A value with one of the two layers of base64 taken off every binary in it."""
+    if isinstance(value, list):
+        return [_binaries_once(member) for member in value]
+    if not isinstance(value, Mapping):
+        return value
+    if len(value) == 1:
+        if isinstance(binary := value.get("B"), str):
+            return {"B": base64.b64decode(binary).decode()}
+        if isinstance(binaries := value.get("BS"), list):
+            return {"BS": [base64.b64decode(member).decode() for member in binaries]}
+    return {name: _binaries_once(member) for name, member in value.items()}
+
+
+def _object(text: Any, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError):
+        raise UnknownEventShape(f"{where} is not JSON") from None
+    if not isinstance(value, dict):
+        raise UnknownEventShape(f"{where} is {_outline(value)}, not an object")
+    return value
+
+
+def _outline(value: Any) -> str:
+    """What a value is, without what it says."""
+    if isinstance(value, Mapping):
+        return f"an object with the keys {sorted(map(str, value))}"
+    return f"a {type(value).__name__}"
+
+
+_STREAM: Final = Source(
+    "a DynamoDB stream", "aws:dynamodb", lambda record: record["dynamodb"]["SequenceNumber"], _as_it_is
+)
+# A pipe wants the event id where a mapping wants the sequence number (docs/aws-semantics.md §3.5).
+_PIPE: Final = Source("a DynamoDB pipe", "aws:dynamodb", lambda record: record["eventID"], _as_it_is)
+# Replayed records and those of a snapshot may have no sequence number.
+_REPLAY: Final = Source("a replayed batch", "aws:dynamodb", lambda record: record["eventID"], _perhaps_from_kinesis)
+_KINESIS: Final = Source("Kinesis", "aws:kinesis", lambda record: record["kinesis"]["sequenceNumber"], _from_data)
+# A standard queue keeps no order, so no message waits for another: each is a group of its own.
+_QUEUE: Final = Source(
+    "SQS", "aws:sqs", lambda message: message["messageId"], _from_body, lambda message: message["messageId"]
+)
+_FIFO_QUEUE: Final = Source(
+    "SQS FIFO",
+    "aws:sqs",
+    lambda message: message["messageId"] if message["attributes"]["MessageGroupId"] else None,
+    _from_body,
+    lambda message: message["attributes"]["MessageGroupId"],
+)
+
+_BY_EVENT_SOURCE: Final = {source.event_source: source for source in (_STREAM, _KINESIS, _QUEUE)}

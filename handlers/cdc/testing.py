@@ -13,6 +13,8 @@ from typing import Any
 
 from handlers.cdc.attribute_values import encode_item
 from handlers.cdc.change import Change
+from handlers.cdc.invocation import correlation_id
+from handlers.cdc.ledger_table import Entry, Status
 
 _numbers = itertools.count(1)
 
@@ -108,31 +110,34 @@ class InMemoryLedger:
         self._lock = threading.Lock()
 
     def claim(
-        self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None
-    ) -> tuple[str, int] | None:
+        self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
+    ) -> Entry | None:
         """As `LedgerTable.claim`."""
         with self._lock:
             item = self.items.get(key)
             if item is not None:
                 expired = item["expiresAt"] is not None and item["expiresAt"] < now_ms // 1000
-                free = item["status"] == "claimed" and (item["leaseUntil"] < now_ms or item["owner"] == owner)
+                lease_is_over = take_over and item["leaseUntil"] < now_ms
+                free = item["status"] == "claimed" and (item["owner"] == owner or lease_is_over)
                 if not expired and not free:
-                    return item["status"], item["leaseUntil"]
+                    return Entry(item["status"], item["leaseUntil"], item["result"])
             self.items[key] = {
                 "status": "claimed",
                 "owner": owner,
                 "leaseUntil": lease_until_ms,
                 "expiresAt": expires_at,
+                "correlationId": correlation_id(),
+                "result": None,
             }
             return None
 
-    def complete(self, key: str, owner: str, *, expires_at: int | None) -> bool:
-        """As `LedgerTable.complete`."""
+    def settle(self, key: str, owner: str, *, status: Status, expires_at: int | None, result: str | None) -> bool:
+        """As `LedgerTable.settle`."""
         with self._lock:
             item = self.items.get(key)
             if item is None or item["owner"] != owner:
                 return False
-            item.update(status="done", leaseUntil=0, expiresAt=expires_at)
+            item.update(status=status, expiresAt=expires_at, result=result)
             return True
 
     def release(self, key: str, owner: str) -> None:

@@ -108,7 +108,7 @@ def test_a_claim_that_cannot_be_given_back_does_not_hide_what_the_action_raised(
     assert "its lease must run out" in caplog.text
 
 
-@pytest.mark.parametrize("method", ["claim", "complete"])
+@pytest.mark.parametrize("method", ["claim", "settle"])
 def test_a_table_that_is_throttled_or_down_fails_the_record(
     ledger: EffectLedger, store: InMemoryLedger, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_table_that_is_throttled_or_down_fails_the_record(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", [0, 1], ids=["claim", "complete"])
+@pytest.mark.parametrize("step", [0, 1], ids=["claim", "settle"])
 def test_a_worker_killed_at_any_step_repeats_the_effect_only_if_it_died_before_the_mark(
     store: InMemoryLedger, clock: Clock, step: int, after: bool
 ) -> None:
@@ -159,7 +159,7 @@ def test_an_effect_that_another_worker_finishes_meanwhile_is_not_repeated(store:
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
         if len(clock.slept) == 3:
-            store.complete("k", "other", expires_at=None)
+            store.settle("k", "other", status="done", expires_at=None, result=None)
 
     with running(clock):
         EffectLedger(store=store, clock=clock, sleep=sleep).once("k", pytest.fail, "repeated")
@@ -256,7 +256,7 @@ def test_two_workers_racing_for_one_effect_run_it_once(store: InMemoryLedger) ->
 def test_a_log_line_of_the_ledger_names_the_effect_and_not_what_it_was_given(
     ledger: EffectLedger, store: InMemoryLedger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store, "complete", lambda *_, **__: False)
+    monkeypatch.setattr(store, "settle", lambda *_, **__: False)
     with caplog.at_level(logging.DEBUG):
         ledger.once("welcome:u1", lambda address: None, "ada@example.com")
     assert "welcome:u1" in caplog.text
@@ -265,4 +265,4 @@ def test_a_log_line_of_the_ledger_names_the_effect_and_not_what_it_was_given(
 
 def claim(store: InMemoryLedger, clock: Clock, *, seconds: int) -> None:
     now_ms = int(clock.now * 1000)
-    store.claim("k", "other", now_ms=now_ms, lease_until_ms=now_ms + seconds * 1000, expires_at=None)
+    store.claim("k", "other", now_ms=now_ms, lease_until_ms=now_ms + seconds * 1000, expires_at=None, take_over=True)

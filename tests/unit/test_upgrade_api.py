@@ -14,7 +14,14 @@ from handlers import upgrade_api
 
 def request(body: object = None, *, user_id: str = "u1", **more: Any) -> dict[str, Any]:
     text = body if isinstance(body, str | None) else json.dumps(body)
-    return {"version": "2.0", "pathParameters": {"userId": user_id}, "body": text, "isBase64Encoded": False, **more}
+    return {
+        "version": "2.0",
+        "pathParameters": {"userId": user_id},
+        "requestContext": {"requestId": "request-1"},
+        "body": text,
+        "isBase64Encoded": False,
+        **more,
+    }
 
 
 def call(event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -40,7 +47,7 @@ def refused(stubber: Stubber, item: dict[str, Any] | None) -> None:
     )
 
 
-def test_a_new_plan_is_one_conditional_write_that_advances_the_version(
+def test_a_new_plan_is_one_conditional_write_that_advances_the_version_and_leaves_the_requests_id(
     dynamodb: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("handlers.upgrade_api.time.time", lambda: 1_700_000_000.5)
@@ -50,10 +57,17 @@ def test_a_new_plan_is_one_conditional_write_that_advances_the_version(
         {
             "TableName": "users",
             "Key": {"userId": {"S": "u1"}},
-            "UpdateExpression": "SET #plan = :plan, #version = if_not_exists(#version, :now) + :one",
+            "UpdateExpression": (
+                "SET #plan = :plan, #version = if_not_exists(#version, :now) + :one, lastRequestId = :request"
+            ),
             "ConditionExpression": "attribute_exists(userId) AND (attribute_not_exists(#plan) OR #plan <> :plan)",
             "ExpressionAttributeNames": {"#plan": "plan", "#version": "version"},
-            "ExpressionAttributeValues": {":plan": {"S": "pro"}, ":now": {"N": "1700000000500"}, ":one": {"N": "1"}},
+            "ExpressionAttributeValues": {
+                ":plan": {"S": "pro"},
+                ":now": {"N": "1700000000500"},
+                ":one": {"N": "1"},
+                ":request": {"S": "request-1"},
+            },
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         },
     )

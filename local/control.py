@@ -88,9 +88,16 @@ class Control:
         """The mails that SES took, oldest first: `To`, `Source`, `Subject`, `BodyText`."""
         return self._call("GET", "mails")
 
-    def evaluate_alarms(self, at: float) -> dict[str, str]:
-        """Evaluate every alarm as if it were `at`, in seconds since 1970; the states by alarm name."""
-        return self._call("POST", "alarms", {"at": at})
+    def advance_clock(self, seconds: float) -> float:
+        """Move the clock of mappings, metrics and alarms forward; what it shows then, in seconds since 1970."""
+        return self._call("POST", "clock", {"advance": seconds})["now"]
+
+    def evaluate_alarms(self, at: float | None = None) -> dict[str, str]:
+        """Evaluate every alarm as if it were `at`, in seconds since 1970, or now; the states by alarm name.
+
+        States change here only: DescribeAlarms shows what the last evaluation found, and a change runs the actions.
+        """
+        return self._call("POST", "alarms", {} if at is None else {"at": at})
 
     def faults(self) -> list[dict[str, Any]]:
         """Every fault that was set, with `fired`: how often it hit."""

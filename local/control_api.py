@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from local.calls import Request
+from local.clock import Clock
 from local.errors import AwsError
 from local.faults import Faults
 from local.history import GivenUp, Invocation
@@ -28,12 +29,14 @@ class ControlApi:
     def __init__(
         self,
         *,
+        clock: Clock,
         mappings: EventSourceMappings,
         metrics: Metrics,
         faults: Faults,
         mails: Callable[[], list[dict[str, Any]]],
         evaluate_alarms: Callable[[float], dict[str, str]],
     ) -> None:
+        self._clock = clock
         self._mappings = mappings
         self._metrics = metrics
         self._faults = faults
@@ -63,8 +66,12 @@ class ControlApi:
                 case "DELETE", "faults":
                     self._faults.clear()
                     return 200, {}
+                case "POST", "clock":
+                    self._clock.advance(float(json.loads(request.body)["advance"]))
+                    self._mappings.wake(None)
+                    return 200, {"now": self._clock.now()}
                 case "POST", "alarms":
-                    return 200, self._evaluate_alarms(float(json.loads(request.body)["at"]))
+                    return 200, self._evaluate_alarms(float(json.loads(request.body).get("at", self._clock.now())))
                 case _:
                     return 404, {"message": f"the control API has no {request.method} {request.path}"}
         except AwsError as missing:

@@ -147,16 +147,7 @@ class Endpoint:
             stdin.write(json.dumps(told) + "\n")
             stdin.flush()
         line = stdout.readline()
-        answer = (
-            json.loads(line)
-            if line
-            else {"error": f"its process ended with status {process.wait()}{self._last_words()}"}
-        )
+        answer = json.loads(line or '{"error": "its process ended at once"}')
         if "error" in answer:
             raise EndpointError(f"the local endpoint did not start: {answer['error']}")
         return answer["url"]
-
-    def _last_words(self) -> str:
-        log = cast("Path", self._directory) / "endpoint.log"
-        lines = log.read_text().strip().splitlines() if log.exists() else []
-        return f": {lines[-1]}" if lines else ""

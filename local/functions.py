@@ -26,6 +26,7 @@ from typing import IO, Any, cast
 
 from local import pinned
 from local.clients import Connection
+from local.clock import Clock
 from local.metrics import Metrics
 
 #: Seconds an environment may take to load its handler, which do not count against the function's timeout.
@@ -163,8 +164,9 @@ class Environment:
 class Functions:
     """Every execution environment, and what invocations leave behind in metrics and logs."""
 
-    def __init__(self, *, connection: Connection, metrics: Metrics) -> None:
+    def __init__(self, *, connection: Connection, clock: Clock, metrics: Metrics) -> None:
         self._connection = connection
+        self._clock = clock
         self._metrics = metrics
         self._free: dict[str, list[Environment]] = {}
         self._all: set[Environment] = set()
@@ -187,15 +189,12 @@ class Functions:
             answer = {"body": self._run(configuration, function["code_zip"], event, request_id, log)}
         except Failure as failure:
             answer = {"body": dict(failure.document), "error": True, "function_error": "Unhandled"}
-            self._metrics.record("Errors", 1, at=time.time(), FunctionName=name)
-        text = "\n".join(log)
-        ended = time.time()
-        self._metrics.record("Invocations", 1, at=started, FunctionName=name)
-        self._metrics.record("Duration", (ended - started) * 1000, at=ended, FunctionName=name)
-        self._metrics.record_embedded(text)
-        pinned.write_log(
-            function, request_id, text, failed="error" in answer, milliseconds=round((ended - started) * 1000)
-        )
+            self._metrics.record("Errors", 1, at=self._clock.now(), FunctionName=name)
+        text, milliseconds = "\n".join(log), (time.time() - started) * 1000
+        self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
+        self._metrics.record("Duration", milliseconds, at=self._clock.now(), FunctionName=name)
+        self._metrics.record_embedded(text, at=self._clock.now())
+        pinned.write_log(function, request_id, text, failed="error" in answer, milliseconds=round(milliseconds))
         return {**answer, "log": text}
 
     def close(self) -> None:

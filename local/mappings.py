@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.clients import error_code, request_id
+from local.clock import Clock
 from local.delivery.documents import failure_document, object_key
 from local.delivery.lane import GiveUp, Invoke, Lane, Wait
 from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_answer
@@ -29,12 +29,14 @@ READ_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Clients:
-    """The boto3 clients that mappings share."""
+class Surroundings:
+    """What mappings share: boto3 clients of the services they use, the clock they go by, the metrics they record."""
 
     streams: Any
     functions: Any
     buckets: Any
+    clock: Clock
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,14 @@ class ShardRunner:
         settings: MappingSettings,
         *,
         reader: ShardReader,
-        clients: Clients,
-        metrics: Metrics,
+        surroundings: Surroundings,
         history: History,
         on_result: Callable[[str], None],
     ) -> None:
         self._target = target
         self._settings = settings
         self._reader = reader
-        self._clients = clients
-        self._metrics = metrics
+        self._with = surroundings
         self._history = history
         self._on_result = on_result
         self._lane = Lane(settings)
@@ -123,7 +123,7 @@ class ShardRunner:
             if not self._read():
                 self._wake.wait(READ_AGAIN_SECONDS)
                 continue
-            action = self._lane.next(time.time())
+            action = self._lane.next(self._with.clock.now())
             match action:
                 case Invoke():
                     self._deliver(action)
@@ -131,12 +131,12 @@ class ShardRunner:
                     self._give_up(action)
                 case Wait(until):
                     self._idle = until is None
-                    self._wake.wait(None if until is None else max(0.0, until - time.time()))
+                    self._wake.wait(None if until is None else max(0.0, until - self._with.clock.now()))
         self._reader.rewind(self._lane.checkpoint)
 
     def _read(self) -> bool:
         try:
-            records = list(self._reader.read())
+            records = list(self._reader.read(self._with.clock.now))
         except (ClientError, BotoCoreError) as failure:
             self._on_result(f"PROBLEM: {failure}")
             return False
@@ -145,9 +145,9 @@ class ShardRunner:
         return True
 
     def _deliver(self, call: Invoke) -> None:
-        now = time.time()
+        now = self._with.clock.now()
         age = max(0, round((now - call.records[-1].arrived) * 1000))
-        self._metrics.record("IteratorAge", age, at=now, FunctionName=self._target.function_name)
+        self._with.metrics.record("IteratorAge", age, at=now, FunctionName=self._target.function_name)
         outcome, name, error_type = self._invoke(call)
         accepted = _accepted(outcome, len(call.records))
         if not isinstance(outcome, Throttled):
@@ -169,13 +169,13 @@ class ShardRunner:
                 iterator_age_ms=age,
             )
         )
-        self._lane.finished(outcome, time.time())
+        self._lane.finished(outcome, self._with.clock.now())
 
     def _invoke(self, call: Invoke) -> tuple[Outcome, OutcomeName, str | None]:
         payload = json.dumps({"Records": [record.event for record in call.records]})
         named = request_id.set(call.request_id)
         try:
-            answer = self._clients.functions.invoke(FunctionName=self._target.function_arn, Payload=payload)
+            answer = self._with.functions.invoke(FunctionName=self._target.function_arn, Payload=payload)
             content = json.loads(answer["Payload"].read() or b"null")
         except ClientError as refused:
             # The function did not run, or nobody knows: not its failure, so the retry budget is untouched (§2.5).
@@ -197,7 +197,7 @@ class ShardRunner:
         return outcome, names[type(outcome)], None
 
     def _give_up(self, given_up: GiveUp) -> None:
-        now = time.time()
+        now = self._with.clock.now()
         document: dict[str, Any] | None = None
         location: str | None = None
         if self._settings.destination is not None:
@@ -233,15 +233,15 @@ class ShardRunner:
         key = object_key(mapping_uuid=self._target.uuid, shard_id=self._reader.shard_id, now=now)
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         try:
-            self._clients.buckets.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/octet-stream")
+            self._with.buckets.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/octet-stream")
         except (ClientError, BotoCoreError):
-            self._metrics.record("DestinationDeliveryFailures", 1, at=now, FunctionName=self._target.function_name)
+            self._with.metrics.record("DestinationDeliveryFailures", 1, at=now, FunctionName=self._target.function_name)
             return None
         return f"s3://{bucket}/{key}"
 
     def _count(self, name: str, value: int) -> None:
         if self._settings.event_count:
-            self._metrics.record(name, value, at=time.time(), EventSourceMappingUUID=self._target.uuid)
+            self._with.metrics.record(name, value, at=self._with.clock.now(), EventSourceMappingUUID=self._target.uuid)
 
 
 def _accepted(outcome: Outcome, sent: int) -> int:

@@ -40,10 +40,9 @@ class Metrics:
         with self._lock:
             self._points[metric].append(Datapoint(at, value))
 
-    def record_embedded(self, log: str) -> None:
+    def record_embedded(self, log: str, *, at: float) -> None:
         """Add the datapoints of the lines in CloudWatch's embedded metric format among a function's output."""
         for document in embedded_documents(log):
-            at = document["_aws"]["Timestamp"] / 1000
             for directive in document["_aws"]["CloudWatchMetrics"]:
                 for names in directive["Dimensions"]:
                     dimensions = {name: str(document[name]) for name in names}

@@ -7,8 +7,9 @@ process: encryption at rest, tags, processor architectures. No claim of Weir's r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from local.calls import AwsCall
 from local.errors import NotSimulated
@@ -183,6 +184,19 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
 }
 
 
+#: Members of which only some values are honoured: what is asked, and what is true of those values.
+VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
+    ("apigatewayv2:CreateApi", "ProtocolType"): (lambda value: value == "HTTP", "HTTP"),
+    ("apigatewayv2:CreateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
+    ("apigatewayv2:CreateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
+    ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
+    ("lambda:CreateFunction", "PackageType"): (lambda value: value == "Zip", "Zip"),
+    ("lambda:CreateFunction", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
+    ("lambda:Invoke", "InvocationType"): (lambda value: value in ("RequestResponse", "DryRun"), "RequestResponse"),
+    ("sns:Subscribe", "Protocol"): (lambda value: value in ("sqs", "email"), "sqs or email"),
+}
+
+
 def check(call: AwsCall) -> None:
     """Refuse an operation, or a member of one, that the endpoint does not honour.
 
@@ -201,3 +215,10 @@ def check(call: AwsCall) -> None:
             f"the local endpoint does not honour {', '.join(refused)} of {call}, and ignoring it would show something "
             "that AWS does not do: leave it out here, or run this against an AWS account"
         )
+    for member, value in call.parameters.items():
+        honoured, values = VALUES.get((str(call), member), (None, ""))
+        if honoured is not None and not honoured(value):
+            raise NotSimulated(
+                f"the local endpoint does not simulate {member}={value} of {call}, only {values}: run this against an "
+                "AWS account"
+            )

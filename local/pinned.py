@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
+from ministack import app
 from ministack.services import apigateway, lambda_svc, ses
 
+_app: Any = app
 _lambda: Any = lambda_svc
 _ses: Any = ses
 
@@ -34,9 +35,17 @@ def sent_mails() -> list[dict[str, Any]]:
     return [mail for kept in _ses._sent_emails.to_dict().values() for mail in kept]
 
 
-def route_authorization(api_id: str, method: str, path: str) -> str | None:
-    """The authorization type of the route that a request to an HTTP API's `$default` stage reaches, if any."""
-    return apigateway.route_authorization_type(api_id, "$default", method, unquote(path))
+def route_authorization(host: str, method: str, path: str) -> str | None:
+    """The authorization type of the route that a request to an HTTP API reaches, if it reaches one.
+
+    The address is taken apart by ministack itself, so that what is checked is what it will serve.
+    """
+    found = _app._parse_execute_api_url(host, path)
+    if found is None:
+        return None
+    api_id, first, rest = found
+    stage, route_path = _app._resolve_stage_and_path(api_id, first, rest)
+    return apigateway.route_authorization_type(api_id, stage, method, route_path)
 
 
 def _no_metrics(*_: Any, **__: Any) -> None:

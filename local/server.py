@@ -14,12 +14,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from local.alarms import evaluate
 from local.clients import Connection
+from local.clock import Clock
 from local.metrics import Metrics, metric_of
+
+#: Seconds it may take to end when the parent is gone.
+STOP_SECONDS = 3.0
 
 
 def main() -> None:
@@ -42,7 +47,10 @@ def main() -> None:
         port = listening.getsockname()[1]
         connection = Connection(f"http://127.0.0.1:{port}", **told["connection"])
         _configure(connection, port, directory)
-        asyncio.run(_serve(listening, connection, parent))
+        asyncio.run(_serve(listening, connection, parent, directory))
+    except Exception as failure:
+        _say(parent, error=f"{type(failure).__name__}: {failure}")
+        raise
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -67,7 +75,7 @@ def _configure(connection: Connection, port: int, directory: Path) -> None:
     )
 
 
-async def _serve(listening: socket.socket, connection: Connection, parent: Any) -> None:
+async def _serve(listening: socket.socket, connection: Connection, parent: Any, directory: Path) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app as ministack
@@ -77,16 +85,15 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any) 
     from local.faults import Faults
     from local.front import Front
     from local.functions import Functions
-    from local.mappings import Clients
+    from local.mappings import Surroundings
     from local.services.event_source_mappings import EventSourceMappings
 
-    metrics, faults = Metrics(), Faults()
-    functions = Functions(connection=connection, metrics=metrics)
+    clock, metrics, faults = Clock(), Metrics(), Faults()
+    functions = Functions(connection=connection, clock=clock, metrics=metrics)
     functions.install()
-    aws = {name: connection.client(name) for name in ("dynamodbstreams", "lambda", "s3", "cloudwatch")}
+    aws = {name: connection.client(name) for name in ("dynamodb", "dynamodbstreams", "lambda", "s3", "cloudwatch")}
     mappings = EventSourceMappings(
-        clients=Clients(aws["dynamodbstreams"], aws["lambda"], aws["s3"]),
-        metrics=metrics,
+        surroundings=Surroundings(aws["dynamodbstreams"], aws["lambda"], aws["s3"], clock, metrics),
         region=connection.region,
         account_id=connection.account_id,
     )
@@ -94,10 +101,13 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any) 
     front = Front(
         ministack,
         connection=connection,
+        tables=aws["dynamodb"],
+        clock=clock,
         mappings=mappings,
         metrics=metrics,
         faults=faults,
         control=ControlApi(
+            clock=clock,
             mappings=mappings,
             metrics=metrics,
             faults=faults,
@@ -113,6 +123,11 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any) 
     def watch_parent() -> None:
         sys.stdin.read()
         loop.call_soon_threadsafe(stop.set)
+        # A request that never ends must not keep an endpoint that nobody owns.
+        time.sleep(STOP_SECONDS)
+        functions.close()
+        shutil.rmtree(directory, ignore_errors=True)
+        os._exit(1)
 
     threading.Thread(target=watch_parent, name="watch-parent", daemon=True).start()
     config = Config()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -29,7 +28,7 @@ class ShardReader:
         self._last_read: str | None = None
         self._iterator: str | None = self._iterator_at(None)
 
-    def read(self) -> Iterator[StreamRecord]:
+    def read(self, clock: Callable[[], float]) -> Iterator[StreamRecord]:
         """What the stream shows that was not read yet; nothing once the shard is closed and drained."""
         while self._iterator is not None:
             try:
@@ -44,7 +43,7 @@ class ShardReader:
             if not page["Records"]:
                 return
             self._last_read = page["Records"][-1]["dynamodb"]["SequenceNumber"]
-            now = time.time()
+            now = clock()
             for record in page["Records"]:
                 yield from_get_records(record, stream_arn=self._stream_arn, visible=now)
 

@@ -12,11 +12,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from aws_limits import FUNCTION_RESPONSE_TYPES, STREAM_MAPPING_METRICS, STREAM_MAPPING_RANGES, STREAM_STARTING_POSITIONS
+from local.calls import service_model
 from local.delivery.settings import MappingSettings
 from local.errors import AwsError, NotSimulated
 from local.history import History
-from local.mappings import Clients, ShardRunner, Target
-from local.metrics import Metrics
+from local.mappings import ShardRunner, Surroundings, Target
 from local.shards import ShardReader
 
 Parameters = Mapping[str, Any]
@@ -38,19 +38,21 @@ DEFAULTS: dict[str, Any] = {
 UPDATABLE = (*DEFAULTS, "MetricsConfig")
 
 
+_JSON_TYPES = {"boolean": bool, "integer": int, "list": list, "string": str, "structure": dict}
+
+
 class EventSourceMapping:
     """One mapping: its configuration, its state and the threads that run it."""
 
     def __init__(
-        self, configuration: dict[str, Any], *, readers: list[ShardReader], clients: Clients, metrics: Metrics
+        self, configuration: dict[str, Any], *, readers: list[ShardReader], surroundings: Surroundings
     ) -> None:
         self.configuration = configuration
         self.history = History()
         self.state = "Creating"
         self.last_processing_result = "No records processed"
         self._readers = readers
-        self._clients = clients
-        self._metrics = metrics
+        self._with = surroundings
         self._runners: list[ShardRunner] = []
 
     @property
@@ -76,8 +78,7 @@ class EventSourceMapping:
                 self.target,
                 _settings(self.configuration),
                 reader=reader,
-                clients=self._clients,
-                metrics=self._metrics,
+                surroundings=self._with,
                 history=self.history,
                 on_result=self._note,
             )
@@ -122,15 +123,13 @@ class EventSourceMappings:
     """The API: each operation takes its parameters by AWS's names and returns the answer's status and body.
 
     Args:
-        clients: What mappings work with.
-        metrics: Where they record.
+        surroundings: What mappings work with.
         region: Of their ARNs.
         account_id: Likewise.
     """
 
-    def __init__(self, *, clients: Clients, metrics: Metrics, region: str, account_id: str) -> None:
-        self._clients = clients
-        self._metrics = metrics
+    def __init__(self, *, surroundings: Surroundings, region: str, account_id: str) -> None:
+        self._with = surroundings
         self._arn = f"arn:aws:lambda:{region}:{account_id}:event-source-mapping:"
         self._mappings: dict[str, EventSourceMapping] = {}
         self._lock = threading.RLock()
@@ -160,6 +159,7 @@ class EventSourceMappings:
 
     def create_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """CreateEventSourceMapping."""
+        _check_types("CreateEventSourceMapping", parameters)
         _check(parameters)
         stream_arn = str(parameters.get("EventSourceArn", ""))
         _check_starting_position(parameters, stream_arn)
@@ -181,8 +181,7 @@ class EventSourceMappings:
                     "LastModified": time.time(),
                 },
                 readers=readers,
-                clients=self._clients,
-                metrics=self._metrics,
+                surroundings=self._with,
             )
             self._mappings[mapping_uuid] = mapping
         answer = mapping.describe()
@@ -209,6 +208,7 @@ class EventSourceMappings:
     def update_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """UpdateEventSourceMapping: takes effect after the invocation that runs now, from the same position."""
         mapping = self.get(parameters["UUID"])
+        _check_types("UpdateEventSourceMapping", parameters)
         _check(parameters)
         if "FunctionName" in parameters:
             function_arn = self._function_arn(parameters["FunctionName"])
@@ -249,7 +249,7 @@ class EventSourceMappings:
 
     def _function_arn(self, name: str) -> str:
         try:
-            return self._clients.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
+            return self._with.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
         except ClientError as missing:
             raise AwsError("InvalidParameterValueException", "Function does not exist") from missing
 
@@ -260,12 +260,12 @@ class EventSourceMappings:
                 "table's stream (LatestStreamArn), or test this mapping on an AWS account"
             )
         try:
-            described = self._clients.streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]
+            described = self._with.streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]
         except ClientError as missing:
             raise AwsError("InvalidParameterValueException", f"Stream not found: {stream_arn}") from missing
         return [
             ShardReader(
-                self._clients.streams,
+                self._with.streams,
                 stream_arn=stream_arn,
                 shard_id=shard["ShardId"],
                 starting_position=starting_position,
@@ -318,6 +318,18 @@ def _check_starting_position(parameters: Parameters, stream_arn: str) -> None:
         raise AwsError("InvalidParameterValueException", "Timestamp only valid with StartingPosition AT_TIMESTAMP")
 
 
+def _check_types(operation: str, parameters: Parameters) -> None:
+    """Refuse values of another JSON type, and missing members, as the service's front does."""
+    shape = service_model("lambda").operation_model(operation).input_shape
+    for name, member in (shape.members if shape else {}).items():
+        value = parameters.get(name)
+        if value is None:
+            if shape and name in shape.required_members:
+                raise _violation(f"Value null at '{name[0].lower()}{name[1:]}'", "Member must not be null")
+        elif type(value) is not _JSON_TYPES.get(member.type_name, type(value)):
+            raise AwsError("SerializationException", f"{name} must be of the type {member.type_name}, not {value!r}")
+
+
 def _check(parameters: Parameters) -> None:
     """Refuse what AWS refuses, in its words, and then what this endpoint does not do."""
     for name, allowed in STREAM_MAPPING_RANGES.items():
@@ -329,7 +341,7 @@ def _check(parameters: Parameters) -> None:
                     "MaximumRecordAgeInSeconds must be either -1 (forever) or between 60 and 604800 (inclusive)",
                 )
             bound = "greater" if value < allowed.minimum else "less"
-            limit = min(allowed.minimum, *allowed.also, allowed.minimum) if bound == "greater" else allowed.maximum
+            limit = min((allowed.minimum, *allowed.also)) if bound == "greater" else allowed.maximum
             raise _violation(
                 f"Value '{value}' at '{name[0].lower()}{name[1:]}'",
                 f"Member must have value {bound} than or equal to {limit}",

@@ -1,0 +1,15 @@
+"""Starts the pack for the Pulumi engine. `PolicyPack` serves until the engine ends it, so nothing may follow."""
+
+import sys
+from pathlib import Path
+
+from pulumi_policy import PolicyPack
+
+# The pack stands beside what it imports: in the clone one folder up, in the gathered pack in its own folder.
+here = Path(__file__).resolve().parent
+sys.path.insert(0, str(here if (here / "aws_limits.py").exists() else here.parent))
+
+from policies.pack import DESCRIPTION, NAME, policies  # noqa: E402 - found only now
+from policies.rules import all_rules  # noqa: E402 - found only now
+
+PolicyPack(NAME, policies(all_rules()), description=DESCRIPTION)

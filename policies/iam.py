@@ -1,0 +1,303 @@
+"""What a role may do: the policies attached to it in the program, and what they allow.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pulumi_policy.proxy import UnknownValueError
+
+from policies.aws_types import (
+    POLICY,
+    POLICY_ATTACHMENT,
+    ROLE,
+    ROLE_POLICY,
+    ROLE_POLICY_ATTACHMENT,
+    ROLE_POLICY_ATTACHMENTS,
+)
+from policies.graph import Stack
+from policies.managed_policies import MANAGED_POLICIES
+from policies.names import Arn
+from policies.outcomes import Awaited
+from policies.resources import Block, Resource, some
+
+#: Stands in an ARN for a part that is not known yet.
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a policy.
+
+    Attributes:
+        source: The policy, for messages.
+        effect: `Allow` or `Deny`.
+        actions: Patterns of actions; all but these when `other_actions`.
+        resources: Patterns of ARNs; all but these when `other_resources`.
+        principals: AWS principals of a resource's own policy.
+        conditional: Whether a condition narrows it.
+    """
+
+    source: str
+    effect: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    principals: tuple[str, ...] = ()
+    other_actions: bool = False
+    other_resources: bool = False
+    conditional: bool = False
+
+    def is_about(self, action: str) -> bool:
+        """Whether an action falls under it."""
+        return any(_matches(pattern.lower(), action.lower()) for pattern in self.actions) != self.other_actions
+
+    def covers(self, arn: str) -> bool:
+        """Whether a resource falls under it.
+
+        Raises:
+            Awaited: The ARN has parts that are not known yet and decide.
+        """
+        if self.other_resources:
+            return not any(_matches(pattern, arn) for pattern in self.resources)
+        return some(self.resources, lambda pattern: _covers(pattern, arn))
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What the policies of a role say, as far as they are known.
+
+    Attributes:
+        statements: The statements.
+        awaited: Policies that are not known yet.
+        outside: Policies that are not in the program, and not AWS's own that are known here.
+    """
+
+    statements: tuple[Statement, ...]
+    awaited: tuple[Awaited, ...]
+    outside: tuple[str, ...]
+
+    def allow(self, action: str, arn: str) -> bool:
+        """Whether a role with them may do an action on a resource. A condition is taken to hold, except on a denial.
+
+        Raises:
+            Awaited: That depends on a policy or a part of the ARN that is not known.
+        """
+        about = [statement for statement in self.statements if statement.is_about(action)]
+        denials = [statement for statement in about if statement.effect == "Deny" and not statement.conditional]
+        if some(denials, lambda statement: statement.covers(arn)):
+            return False
+        if some([each for each in about if each.effect == "Allow"], lambda statement: statement.covers(arn)):
+            return True
+        for awaited in self.awaited:
+            raise awaited
+        for policy in self.outside:
+            raise Awaited(f"what {policy} allows")
+        return False
+
+
+def permissions(stack: Stack, role: Resource) -> Permissions:
+    """What the policies attached to a role in the program allow."""
+    return stack.derived(_RolePolicies)(role)
+
+
+def parse_document(document: Any, source: str) -> tuple[Statement, ...]:
+    """The statements of a policy document, given as JSON text or as the object itself.
+
+    A document that is none, or an element of a wrong type, says nothing.
+    """
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            return ()
+    block = _Members(document if isinstance(document, Mapping) else {})
+    statements = block.get("statement", "statements")
+    if isinstance(statements, Mapping):
+        statements = [statements]
+    if not isinstance(statements, Sequence) or isinstance(statements, str):
+        return ()
+    return tuple(_statement(_Members(each), source) for each in statements if isinstance(each, Mapping))
+
+
+class _Members:
+    """Members of a policy document, whose case differs between JSON and typed arguments."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = {str(key).lower(): key for key in values}
+        self._source = values
+
+    def get(self, *names: str) -> Any:
+        return next((self._source[self._values[name]] for name in names if name in self._values), None)
+
+    def has(self, *names: str) -> bool:
+        return any(name in self._values for name in names)
+
+    def texts(self, *names: str) -> tuple[str, ...]:
+        value = self.get(*names)
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, Sequence):
+            return tuple(each for each in value if isinstance(each, str))
+        return ()
+
+
+def _statement(members: _Members, source: str) -> Statement:
+    principal = members.get("principal", "principals")
+    aws = _Members(principal).texts("aws") if isinstance(principal, Mapping) else members.texts("principal")
+    return Statement(
+        source=source,
+        effect="Deny" if members.get("effect") == "Deny" else "Allow",
+        actions=members.texts("action", "actions", "notaction", "notactions"),
+        resources=members.texts("resource", "resources", "notresource", "notresources"),
+        principals=aws,
+        other_actions=members.has("notaction", "notactions"),
+        other_resources=members.has("notresource", "notresources"),
+        conditional=bool(members.get("condition", "conditions")),
+    )
+
+
+class _RolePolicies:
+    """Every policy attached to a role in the program, however it is attached."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._statements: dict[str, list[Statement]] = {}
+        self._awaited: dict[str, list[Awaited]] = {}
+        self._outside: dict[str, list[str]] = {}
+        self._anywhere: list[Awaited] = []
+        for inline in stack.of_type(ROLE_POLICY):
+            for role in self._roles(inline, "role"):
+                self._add_document(role, inline, inline.props)
+        for attachment in stack.of_type(ROLE_POLICY_ATTACHMENT):
+            for role in self._roles(attachment, "role"):
+                self._attach(role, attachment, "policyArn")
+        for attachment in stack.of_type(POLICY_ATTACHMENT):
+            for role in self._many(attachment, "roles", ROLE):
+                if isinstance(role, Resource):
+                    self._attach(role, attachment, "policyArn")
+        for attachment in stack.of_type(ROLE_POLICY_ATTACHMENTS):
+            for role in self._roles(attachment, "roleName"):
+                self._attach_all(role, attachment, "policyArns")
+        for role in stack.of_type(ROLE):
+            self._attach_all(role, role, "managedPolicyArns")
+            try:
+                for inline in role.props.blocks("inlinePolicies"):
+                    self._add_document(role, role, inline)
+            except Awaited as awaited:
+                self._await(role, awaited)
+
+    def __call__(self, role: Resource) -> Permissions:
+        return Permissions(
+            tuple(self._statements.get(role.urn, ())),
+            (*self._awaited.get(role.urn, ()), *self._anywhere),
+            tuple(self._outside.get(role.urn, ())),
+        )
+
+    def _roles(self, resource: Resource, path: str) -> Iterator[Resource]:
+        try:
+            role = self._stack.follow(resource, path, ROLE)
+        except Awaited as awaited:
+            self._anywhere.append(awaited)
+            return
+        if isinstance(role, Resource):
+            yield role
+
+    def _many(self, resource: Resource, property_: str, type_: str) -> Iterator[Resource | str | Awaited]:
+        """What a list of references names: resources, texts that name none of the program, and what is not known."""
+        linked = self._stack.linked(resource, property_, type_)
+        found: list[Resource | str] = []
+        awaited: list[Awaited] = []
+        try:
+            items = resource.props.items(property_)
+        except Awaited as unknown:
+            items, awaited = [], [unknown]
+        for item in items:
+            try:
+                text = item()
+            except Awaited as unknown:
+                awaited.append(unknown)
+                continue
+            if isinstance(text, str):
+                found.append(self._stack.find(type_, text) or text)
+        yield from found
+        if awaited:
+            rest = [link for link in linked if link not in found]
+            yield from rest
+            yield from awaited[len(rest) :]
+
+    def _attach(self, role: Resource, by: Resource, path: str) -> None:
+        try:
+            self._attach_one(role, self._stack.follow(by, path, POLICY))
+        except Awaited as awaited:
+            self._await(role, awaited)
+
+    def _attach_all(self, role: Resource, by: Resource, property_: str) -> None:
+        for policy in self._many(by, property_, POLICY):
+            self._attach_one(role, policy)
+
+    def _attach_one(self, role: Resource, policy: Resource | str | Awaited | None) -> None:
+        match policy:
+            case Resource():
+                self._add_document(role, policy, policy.props)
+            case Awaited():
+                self._await(role, policy)
+            case str():
+                arn = Arn.parse(policy)
+                name = policy.rsplit("/", 1)[-1]
+                if arn is not None and arn.place == ":aws" and name in MANAGED_POLICIES:
+                    self._statements.setdefault(role.urn, []).extend(parse_document(MANAGED_POLICIES[name], name))
+                else:
+                    self._outside.setdefault(role.urn, []).append(name)
+            case None:
+                pass
+
+    def _add_document(self, role: Resource, policy: Resource, holder: Block) -> None:
+        try:
+            statements = document(holder, policy.name)
+        except Awaited as awaited:
+            self._await(role, awaited)
+        else:
+            self._statements.setdefault(role.urn, []).extend(statements)
+
+    def _await(self, role: Resource, awaited: Awaited) -> None:
+        self._awaited.setdefault(role.urn, []).append(awaited)
+
+
+def document(holder: Block, source: str) -> tuple[Statement, ...]:
+    """The statements in a block's `policy`.
+
+    Raises:
+        Awaited: It is not known yet, or a part of it is not.
+    """
+    try:
+        return parse_document(holder.raw("policy"), source)
+    except UnknownValueError:
+        raise Awaited(f"{holder.path}.policy") from None
+
+
+@cache
+def _pattern(glob: str) -> re.Pattern[str]:
+    parts = ("." if each == "?" else ".*" if each == "*" else re.escape(each) for each in re.split(r"([*?])", glob))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _matches(glob: str, text: str) -> bool:
+    return _pattern(glob).fullmatch(text) is not None
+
+
+def _covers(glob: str, arn: str) -> bool:
+    if _matches(glob, arn):
+        return True
+    wanted, parts = glob.split(":", 5), arn.split(":", 5)
+    if UNKNOWN not in arn or len(wanted) < len(parts):
+        return False
+    if all(UNKNOWN in part or _matches(pattern, part) for pattern, part in zip(wanted, parts, strict=True)):
+        raise Awaited(f"an ARN that {glob.split(':')[2]} policies name")
+    return False

@@ -1,0 +1,273 @@
+"""Metric alarms: what they watch, when they fire, and whether anybody hears of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from policies.aws_types import COMPOSITE_ALARM, METRIC_ALARM
+from policies.graph import Stack, name_of
+from policies.metric_math import NotEvaluated, evaluate
+from policies.names import physical_name
+from policies.outcomes import Awaited
+from policies.resources import Block, Resource, every, some
+
+
+@dataclass(frozen=True, eq=False)
+class WatchedMetric:
+    """One metric that an alarm watches, directly or inside metric math.
+
+    Attributes:
+        alarm: The alarm.
+        metric: The block that names it: the alarm itself, or one of its metric queries.
+        query: The query's id; `None` when the alarm watches the metric directly.
+    """
+
+    alarm: Resource
+    metric: Block
+    query: str | None
+
+    @property
+    def property(self) -> str:
+        """The alarm's property that holds the dimensions."""
+        return "dimensions" if self.query is None else "metricQueries"
+
+    def statistic(self) -> str | None:
+        """The statistic: `Maximum`, `Sum`, `p99`."""
+        if self.query is not None:
+            return self.metric.text("stat")
+        return self.metric.text("statistic") or self.metric.text("extendedStatistic")
+
+    def dimensions(self) -> dict[str, str | None]:
+        """The dimensions by name; a value is `None` while it is not known.
+
+        Raises:
+            Awaited: Not even the names are known.
+        """
+        block = self.metric.block("dimensions")
+        found: dict[str, str | None] = {}
+        for key in block.keys():  # noqa: SIM118 - a block is no mapping
+            try:
+                found[key] = block.text(key)
+            except Awaited:
+                found[key] = None
+        return found
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a dimension should name.
+
+    Attributes:
+        name: Its value, when it is known.
+        urns: The resources whose attribute it would be: a function, and the alias of it.
+    """
+
+    name: str | None
+    urns: Sequence[str]
+
+
+class Alarms:
+    """The metric alarms of a program, by what they watch."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._watched: dict[tuple[str | None, str | None, str], dict[str, list[WatchedMetric]]] = {}
+        self._awaited: list[Awaited] = []
+        self._composites: dict[str, list[Resource]] = {}
+        for alarm in stack.of_type(METRIC_ALARM):
+            try:
+                for watched in _metrics(alarm):
+                    self._add(watched)
+            except Awaited as awaited:
+                self._awaited.append(awaited)
+        for composite in stack.of_type(COMPOSITE_ALARM):
+            for key in _children(composite):
+                self._composites.setdefault(key, []).append(composite)
+
+    def on(self, namespace: str, metric: str, dimension: str, target: Target) -> list[WatchedMetric]:
+        """What watches a metric with a dimension that names the target.
+
+        Raises:
+            Awaited: Nothing is known to, and something may.
+        """
+        named = self._watched.get((namespace, metric, dimension), {})
+        whole = self._watched.get((namespace, metric, _ALL), {})
+        keys = [target.name, *target.urns] if target.name else target.urns
+        found = {id(watched): watched for key in keys for watched in (*named.get(key, ()), *whole.get(key, ()))}
+        matching = [watched for watched in found.values() if _names(watched, dimension, target)]
+        if not matching:
+            if self._awaited:
+                raise self._awaited[0]
+            if target.name is None and any(not _links(watched) for each in named.values() for watched in each):
+                raise Awaited(f"the name that {namespace} {metric} is watched by")
+        return matching
+
+    def acts(self, alarm: Resource, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether somebody hears of an alarm: by its own actions, or by those of a composite alarm that it sets off.
+
+        Raises:
+            Awaited: That is not known yet.
+        """
+        if alarm.urn in seen:
+            return False
+        own = name_of(alarm)
+        keys = [alarm.urn, own] if own else [alarm.urn]
+        composites = {found.urn: found for key in keys for found in self._composites.get(key, ())}.values()
+        ways = [
+            lambda: _has_actions(alarm),
+            *(
+                lambda composite=composite: every(
+                    lambda: _sets_off(composite, own), lambda: self.acts(composite, seen | {alarm.urn})
+                )
+                for composite in composites
+            ),
+        ]
+        return some(ways, lambda way: way())
+
+    def _add(self, watched: WatchedMetric) -> None:
+        """Index a metric by the values of its dimensions, and by what they were computed from.
+
+        Raises:
+            Awaited: Neither is known.
+        """
+        namespace, metric, links = watched.metric.text("namespace"), watched.metric.text("metricName"), _links(watched)
+        try:
+            dimensions = watched.dimensions()
+        except Awaited:
+            if not links:
+                raise
+            dimensions = {_ALL: None}
+        for dimension, value in dimensions.items():
+            named = self._watched.setdefault((namespace, metric, dimension), {})
+            for key in [value, *links] if value else links:
+                named.setdefault(key, []).append(watched)
+            if value is None and not links:
+                raise Awaited(f"{watched.metric.path}.dimensions.{dimension}")
+
+
+#: Stands for the dimensions of a metric while not even their names are known.
+_ALL = "*"
+
+
+def _links(watched: WatchedMetric) -> Sequence[str]:
+    return watched.alarm.links.get(watched.property, ())
+
+
+def _names(watched: WatchedMetric, dimension: str, target: Target) -> bool:
+    # A value and a name that are both known decide; else what the value was computed from.
+    try:
+        value = watched.dimensions().get(dimension)
+    except Awaited:
+        return True
+    return value == target.name if value and target.name else True
+
+
+def alarms(stack: Stack) -> Alarms:
+    """The alarms of a program."""
+    return stack.derived(Alarms)
+
+
+def reacts(watched: WatchedMetric, value: float) -> bool:
+    """Whether an alarm is in alarm when the metric it watches has a value and every other one is zero.
+
+    Alarms without a threshold of their own (anomaly detection) do not count; an expression that cannot be evaluated
+    here gets the benefit of the doubt.
+
+    Raises:
+        Awaited: Its threshold or expression is not known yet.
+    """
+    props = watched.alarm.props
+    threshold, comparison = props.number("threshold"), props.text("comparisonOperator") or ""
+    if threshold is None:
+        return False
+    try:
+        reached = value if watched.query is None else _math(watched.alarm, watched.query, value)
+    except NotEvaluated:
+        return True
+    return reached >= threshold if comparison.startswith("Greater") else reached < threshold
+
+
+def seconds_to_react(watched: WatchedMetric) -> float:
+    """Seconds between a metric's passing the threshold and the alarm: period times evaluation periods.
+
+    Raises:
+        Awaited: They are not known yet.
+    """
+    period = watched.metric.number("period")
+    return (period or 60) * (watched.alarm.props.number("evaluationPeriods") or 1)
+
+
+def _metrics(alarm: Resource) -> Iterator[WatchedMetric]:
+    if alarm.props.given("metricName"):
+        yield WatchedMetric(alarm, alarm.props, None)
+    for query in alarm.props.blocks("metricQueries"):
+        if query.given("metric"):
+            yield WatchedMetric(alarm, query.block("metric"), query.text("id") or "")
+
+
+def _math(alarm: Resource, watched: str, value: float) -> float:
+    """The value the alarm compares, when one query has a value and every other metric is zero."""
+    values: dict[str, float] = {}
+    expressions: dict[str, str] = {}
+    returned = ""
+    for query in alarm.props.blocks("metricQueries"):
+        key, expression = query.text("id") or "", query.text("expression")
+        if expression is None:
+            values[key] = value if key == watched else 0.0
+        else:
+            expressions[key] = expression
+        if query.flag("returnData"):
+            returned = key
+    returned = returned or watched
+    # Expressions may use each other, in any order.
+    for _ in expressions:
+        for key, expression in expressions.items():
+            with suppress(NotEvaluated):
+                values[key] = evaluate(expression, values)
+    if returned not in values:
+        raise NotEvaluated("it uses what is not evaluated here")
+    return values[returned]
+
+
+def _has_actions(alarm: Resource) -> bool:
+    # An action that is not known yet is still one.
+    return every(
+        lambda: alarm.props.flag("actionsEnabled") is not False,
+        lambda: bool(alarm.props.items("alarmActions")),
+    )
+
+
+_STATE = re.compile(r"\b(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*[\"']?([^\"')]+?)[\"']?\s*\)")
+
+
+def _children(composite: Resource) -> Iterator[str]:
+    """The alarms whose state a composite alarm looks at: by name, or by URN while its rule is not known."""
+    try:
+        rule = composite.props.text("alarmRule") or ""
+    except Awaited:
+        yield from composite.links.get("alarmRule", ())
+        return
+    for match in _STATE.finditer(rule):
+        yield physical_name(METRIC_ALARM, match[2]) or match[2]
+
+
+def _sets_off(composite: Resource, child: str | None) -> bool:
+    """Whether a composite alarm fires when this child alone is in alarm and every other one is OK."""
+    try:
+        rule = composite.props.text("alarmRule") or ""
+    except Awaited:
+        return True
+
+    def state(match: re.Match[str]) -> str:
+        name = physical_name(METRIC_ALARM, match[2]) or match[2]
+        return "1" if match[1] == ("ALARM" if name == child else "OK") else "0"
+
+    text = _STATE.sub(state, rule)
+    for word, sign in (("AND", "and"), ("OR", "or"), ("NOT", "not"), ("TRUE", "1"), ("FALSE", "0")):
+        text = re.sub(rf"\b{word}\b", sign, text)
+    try:
+        return bool(evaluate(text, {}))
+    except NotEvaluated:
+        return True

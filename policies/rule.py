@@ -1,0 +1,114 @@
+"""`Rule` and `StackRule`: what a rule is made of. One rule is one file in `policies/rules`, found by listing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from policies.graph import Stack
+from policies.outcomes import Awaited, Violation
+from policies.resources import Resource
+
+Level: TypeAlias = Literal["advisory", "mandatory"]
+Config: TypeAlias = Mapping[str, Any]
+
+#: Answers for one resource: violations, nothing when it complies. It raises `NotApplicable` when it has nothing to say.
+Check: TypeAlias = Callable[[Resource, Config], Iterable[Violation]]
+StackCheck: TypeAlias = Callable[[Resource, Stack, Config], Iterable[Violation]]
+
+#: Where the generated pages of the rules are.
+DOCS = "docs/policies"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A setting of a rule, given by `pulumi preview --policy-pack-config`.
+
+    Attributes:
+        default: Used when the configuration does not name it.
+        schema: JSON schema of its values.
+        description: What it is, with its unit.
+    """
+
+    default: Any
+    schema: Mapping[str, Any]
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Described:
+    """What every rule says about itself.
+
+    Attributes:
+        id: Its public name; with hyphens as underscores, the name of its file.
+        level: What a violation does unless the configuration says otherwise: mandatory stops the deployment.
+        severity: How bad it is when it happens.
+        title: What it demands, as a sentence.
+        why: What goes wrong otherwise.
+        remediation: What to do.
+        resources: Type tokens of the resources it looks at.
+        parameters: Its settings, by name.
+        limits: What it cannot see, or reports only once everything is deployed.
+        good, bad: Resources that comply and that do not, as the `resources` of a Pulumi YAML program.
+    """
+
+    id: str
+    level: Level
+    severity: Literal["low", "medium", "high", "critical"]
+    title: str
+    why: str
+    remediation: str
+    resources: tuple[str, ...]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
+    limits: str = ""
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
+
+    @property
+    def docs(self) -> str:
+        """Address of its page, from the root of the clone or of the gathered pack."""
+        return f"{DOCS}/{self.id}.md"
+
+    def message(self, violation: Violation, subject: Resource) -> str:
+        """The violation in four parts: what, on which resource, what would be lost and when, the fix."""
+        about = violation.about or subject
+        return (
+            f"{violation.what}\n"
+            f"  resource: {about.name} ({about.type})\n"
+            f"  what would be lost: {violation.lost}\n"
+            f"  fix: {violation.fix or self.remediation} ({self.docs})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule(_Described):
+    """A rule that one resource's own properties decide. It is asked before the resource is created."""
+
+    check: Check
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRule(_Described):
+    """A rule that needs other resources too. It is asked when all of them are known: in the preview, and after `up`."""
+
+    check: StackCheck
+
+
+AnyRule: TypeAlias = Rule | StackRule
+
+
+def each(*answers: Callable[[], Iterable[Violation]]) -> Iterable[Violation]:
+    """Several questions about one resource: each speaks, even when another awaits a value.
+
+    Raises:
+        Awaited: One of them awaits a value, after the others have spoken.
+    """
+    awaited: Awaited | None = None
+    for answer in answers:
+        try:
+            yield from answer()
+        except Awaited as unknown:
+            awaited = awaited or unknown
+    if awaited is not None:
+        raise awaited

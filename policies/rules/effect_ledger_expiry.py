@@ -1,0 +1,69 @@
+"""`effect-ledger-expiry`: a ledger forgets in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.aws_types import TABLE
+from policies.outcomes import NotApplicable, Violation
+from policies.resources import Resource
+from policies.rule import Config, Rule
+
+
+def check(table: Resource, _: Config) -> Iterator[Violation]:
+    """TTL of a table that is tagged as an effect ledger."""
+    if table.tag("weir:role") != "effect-ledger":
+        raise NotApplicable(f"{table.name} is no effect ledger")
+    if table.tag("weir:keep") == "forever":
+        raise NotApplicable(f"{table.name} is kept for ever on purpose")
+    if table.props.block("ttl").flag("enabled") is not True:
+        yield Violation(
+            what="the effect ledger has no enabled TTL",
+            lost="nothing at once: it keeps an item for every side effect there ever was, with the keys of people who "
+            "asked to be forgotten, until somebody deletes the table by hand, and then every effect can run again",
+        )
+
+
+RULE = Rule(
+    id="effect-ledger-expiry",
+    level="mandatory",
+    severity="medium",
+    title="An effect ledger expires its entries",
+    why="A ledger has to remember longer than any replay can reach back, and no longer: its keys name people and grow "
+    "with every change. Where an effect must never happen twice, say so with the tag weir:keep=forever.",
+    remediation='Set ttl={"attribute_name": "expiresAt", "enabled": True}, or tag the table weir:keep=forever.',
+    resources=(TABLE,),
+    check=check,
+    good=(
+        """
+        effects:
+          type: aws:dynamodb:Table
+          properties:
+            attributes: [{name: effectKey, type: S}]
+            hashKey: effectKey
+            billingMode: PAY_PER_REQUEST
+            ttl: {attributeName: expiresAt, enabled: true}
+            tags: {"weir:role": effect-ledger}
+        """,
+        """
+        effects:
+          type: aws:dynamodb:Table
+          properties:
+            attributes: [{name: effectKey, type: S}]
+            hashKey: effectKey
+            billingMode: PAY_PER_REQUEST
+            tags: {"weir:role": effect-ledger, "weir:keep": forever}
+        """,
+    ),
+    bad=(
+        """
+        effects:
+          type: aws:dynamodb:Table
+          properties:
+            attributes: [{name: effectKey, type: S}]
+            hashKey: effectKey
+            billingMode: PAY_PER_REQUEST
+            tags: {"weir:role": effect-ledger}
+        """,
+    ),
+)

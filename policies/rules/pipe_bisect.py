@@ -1,0 +1,61 @@
+"""`pipe-bisect`: a batch that failed is split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.aws_types import PIPE
+from policies.outcomes import Violation
+from policies.resources import Resource
+from policies.rule import Config, Rule
+from policies.stream_readers import require_stream, settings
+
+
+def check(pipe: Resource, _: Config) -> Iterator[Violation]:
+    """Bisect of a pipe with a stream as its source."""
+    require_stream(pipe)
+    if settings(pipe).text("onPartialBatchItemFailure") != "AUTOMATIC_BISECT":
+        yield Violation(
+            what="a batch that the pipe cannot deliver is not split",
+            lost="one event that the enrichment or the target refuses takes its whole batch with it: when the retries "
+            "are spent, up to batchSize healthy events are given up too",
+        )
+
+
+RULE = Rule(
+    id="pipe-bisect",
+    level="mandatory",
+    severity="high",
+    title="A pipe that reads a stream splits a failed batch",
+    why="Without AUTOMATIC_BISECT a pipe retries a failed batch as it is and then gives up all of it. With it the "
+    "halves are tried until the bad event stands alone (docs/aws-semantics.md §3.5).",
+    remediation='Set on_partial_batch_item_failure="AUTOMATIC_BISECT" in the stream parameters.',
+    resources=(PIPE,),
+    check=check,
+    good=(
+        """
+        webhooks:
+          type: aws:pipes:Pipe
+          properties:
+            roleArn: arn:aws:iam::111122223333:role/pipe
+            source: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            target: arn:aws:sqs:us-east-1:111122223333:webhooks
+            sourceParameters:
+              dynamodbStreamParameters:
+                startingPosition: TRIM_HORIZON
+                onPartialBatchItemFailure: AUTOMATIC_BISECT
+        """,
+    ),
+    bad=(
+        """
+        webhooks:
+          type: aws:pipes:Pipe
+          properties:
+            roleArn: arn:aws:iam::111122223333:role/pipe
+            source: arn:aws:kinesis:us-east-1:111122223333:stream/changes
+            target: arn:aws:sqs:us-east-1:111122223333:webhooks
+            sourceParameters:
+              kinesisStreamParameters: {startingPosition: TRIM_HORIZON}
+        """,
+    ),
+)

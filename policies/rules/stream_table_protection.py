@@ -1,0 +1,77 @@
+"""`stream-table-protection`: the table itself can be restored, and not deleted by mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.aws_types import TABLE
+from policies.outcomes import NotApplicable, Violation
+from policies.resources import Resource
+from policies.rule import Config, Rule, each
+
+
+def check(table: Resource, _: Config) -> Iterator[Violation]:
+    """Backups and deletion protection of a table with a stream."""
+    props = table.props
+    if props.flag("streamEnabled") is not True:
+        raise NotApplicable(f"{table.name} has no stream")
+
+    def backups() -> Iterator[Violation]:
+        if props.block("pointInTimeRecovery").flag("enabled") is not True:
+            yield Violation(
+                what="the table has a stream and no point-in-time recovery",
+                lost="what a faulty write or consumer destroys is gone at once; the stream shows the last 24 h only, "
+                "and cannot rebuild the table",
+                fix='set point_in_time_recovery={"enabled": True}',
+            )
+
+    def deletion() -> Iterator[Violation]:
+        if props.flag("deletionProtectionEnabled") is not True:
+            yield Violation(
+                what="the table has a stream and no deletion protection",
+                lost="one replacement or `pulumi destroy` deletes the items at once, and the stream with them within "
+                "24 h: what consumers had not read is lost",
+                fix="set deletion_protection_enabled=True",
+            )
+
+    yield from each(backups, deletion)
+
+
+RULE = Rule(
+    id="stream-table-protection",
+    level="advisory",
+    severity="medium",
+    title="A table with a stream can be restored and is not deleted by mistake",
+    why="Side effects follow the table: what is lost there cannot be repaired downstream, because the stream remembers "
+    "24 h (docs/aws-semantics.md §1.1).",
+    remediation="Set point_in_time_recovery and deletion_protection_enabled.",
+    resources=(TABLE,),
+    check=check,
+    good=(
+        """
+        users:
+          type: aws:dynamodb:Table
+          properties:
+            attributes: [{name: userId, type: S}]
+            hashKey: userId
+            billingMode: PAY_PER_REQUEST
+            streamEnabled: true
+            streamViewType: NEW_AND_OLD_IMAGES
+            pointInTimeRecovery: {enabled: true}
+            deletionProtectionEnabled: true
+        """,
+    ),
+    bad=(
+        """
+        users:
+          type: aws:dynamodb:Table
+          properties:
+            attributes: [{name: userId, type: S}]
+            hashKey: userId
+            billingMode: PAY_PER_REQUEST
+            streamEnabled: true
+            streamViewType: NEW_AND_OLD_IMAGES
+            deletionProtectionEnabled: true
+        """,
+    ),
+)

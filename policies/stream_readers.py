@@ -1,0 +1,247 @@
+"""Stream readers: event source mappings and pipes, which of them read a stream, and where their settings are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from policies.aws_types import (
+    ALIAS,
+    FAILURE_DESTINATIONS,
+    FUNCTION,
+    KINESIS_CONSUMER,
+    KINESIS_STREAM,
+    MAPPING,
+    PIPE,
+    QUEUE,
+    ROLE,
+    TABLE,
+)
+from policies.graph import Stack, name_of
+from policies.names import Arn, FunctionName
+from policies.outcomes import Awaited, NotApplicable
+from policies.resources import Block, Resource
+
+#: `stream` is a DynamoDB or a Kinesis stream, not known which.
+SourceKind = Literal["dynamodb", "kinesis", "stream", "sqs", "other"]
+STREAMS: tuple[SourceKind, ...] = ("dynamodb", "kinesis", "stream")
+
+#: Settings that only a mapping of another kind of source has.
+_OTHER_SOURCES = (
+    "amazonManagedKafkaEventSourceConfig",
+    "documentDbEventSourceConfig",
+    "queues",
+    "selfManagedEventSource",
+    "selfManagedKafkaEventSourceConfig",
+    "topics",
+)
+_PIPE_PARAMETERS = {"dynamodb": "dynamodbStreamParameters", "kinesis": "kinesisStreamParameters"}
+
+
+def source_kind(reader: Resource) -> SourceKind:
+    """What a mapping or a pipe reads, by its own properties.
+
+    Raises:
+        Awaited: They do not tell yet.
+    """
+    return _pipe_source(reader) if reader.type == PIPE else _mapping_source(reader)
+
+
+def _kind_of_arn(arn: Arn) -> SourceKind:
+    match arn.service:
+        case "dynamodb" | "kinesis" | "sqs":
+            return arn.service
+        case _:
+            return "other"
+
+
+def _mapping_source(mapping: Resource) -> SourceKind:
+    props = mapping.props
+    try:
+        arn = Arn.parse(props.text("eventSourceArn"))
+        if arn is not None:
+            return _kind_of_arn(arn)
+    except Awaited:
+        if any(props.given(key) for key in _OTHER_SOURCES):
+            return "other"
+        # Streams are read from a position; without one, and with an ARN, only a queue is left.
+        return "sqs" if not props.given("startingPosition") else "stream"
+    return "other"
+
+
+def _pipe_source(pipe: Resource) -> SourceKind:
+    try:
+        arn = Arn.parse(pipe.props.text("source"))
+        return "other" if arn is None else _kind_of_arn(arn)
+    except Awaited:
+        parameters = pipe.props.block("sourceParameters")
+        if parameters.given(_PIPE_PARAMETERS["dynamodb"]):
+            return "dynamodb"
+        return "kinesis" if parameters.given(_PIPE_PARAMETERS["kinesis"]) else "other"
+
+
+def require_stream(reader: Resource) -> SourceKind:
+    """The kind of stream a mapping or a pipe reads.
+
+    Raises:
+        NotApplicable: It reads none.
+    """
+    kind = source_kind(reader)
+    if kind not in STREAMS:
+        raise NotApplicable(f"{reader.name} reads no DynamoDB or Kinesis stream")
+    return kind
+
+
+def settings(reader: Resource) -> Block:
+    """Where retries, record age and starting position stand: of a pipe, in the parameters of its source."""
+    if reader.type == MAPPING:
+        return reader.props
+    parameters = reader.props.block("sourceParameters")
+    return parameters.block(_PIPE_PARAMETERS["kinesis" if source_kind(reader) == "kinesis" else "dynamodb"])
+
+
+def filter_patterns(reader: Resource) -> Block:
+    """The block that holds `filters`."""
+    outer = reader.props if reader.type == MAPPING else reader.props.block("sourceParameters")
+    return outer.block("filterCriteria")
+
+
+def failure_path(reader: Resource) -> str:
+    """Where the failure destination of a stream's reader stands."""
+    if reader.type == MAPPING:
+        return "destinationConfig.onFailure.destinationArn"
+    parameters = _PIPE_PARAMETERS["kinesis" if source_kind(reader) == "kinesis" else "dynamodb"]
+    return f"sourceParameters.{parameters}.deadLetterConfig.arn"
+
+
+def failure_destination(stack: Stack, reader: Resource) -> Resource | str | None:
+    """Where a reader puts what it gives up: a queue, topic or bucket; the ARN when the program does not hold it."""
+    return stack.follow(reader, failure_path(reader), *FAILURE_DESTINATIONS)
+
+
+def source(stack: Stack, reader: Resource) -> Resource | str | None:
+    """The table or Kinesis stream that is read; the ARN when it is not in the program.
+
+    Raises:
+        Awaited: It is not known yet.
+    """
+    path = "eventSourceArn" if reader.type == MAPPING else "source"
+    found = stack.follow(reader, path, KINESIS_CONSUMER, KINESIS_STREAM, TABLE, QUEUE)
+    if isinstance(found, Resource) and found.type == KINESIS_CONSUMER:
+        return stack.follow(found, "streamArn", KINESIS_STREAM)
+    if isinstance(found, str):
+        # The ARN of a consumer that is not in the program still names the stream.
+        return stack.find(KINESIS_STREAM, found) or found
+    return found
+
+
+def stream_kind(stack: Stack, reader: Resource) -> SourceKind:
+    """Like `require_stream`, and by the resource that is read while its ARN is not known.
+
+    Raises:
+        NotApplicable: It reads no stream.
+    """
+    kind = require_stream(reader)
+    if kind != "stream":
+        return kind
+    try:
+        read = source(stack, reader)
+    except Awaited:
+        return kind
+    if not isinstance(read, Resource):
+        return kind
+    if read.type == QUEUE:
+        raise NotApplicable(f"{reader.name} reads no DynamoDB or Kinesis stream")
+    return "dynamodb" if read.type == TABLE else "kinesis"
+
+
+def stream_readers(stack: Stack) -> list[Resource]:
+    """The mappings and pipes that read a stream, as far as that is known."""
+    return stack.derived(_stream_readers)
+
+
+def _stream_readers(stack: Stack) -> list[Resource]:
+    found: list[Resource] = []
+    for reader in stack.of_type(MAPPING, PIPE):
+        try:
+            stream_kind(stack, reader)
+        except NotApplicable:
+            continue
+        found.append(reader)
+    return found
+
+
+def failure_uses(stack: Stack) -> dict[str, list[Resource]]:
+    """The stream readers that use a resource as their failure destination, by its URN."""
+    return stack.derived(_failure_uses)
+
+
+def _failure_uses(stack: Stack) -> dict[str, list[Resource]]:
+    uses: dict[str, list[Resource]] = {}
+    for reader in stream_readers(stack):
+        try:
+            destination = failure_destination(stack, reader)
+        except Awaited:
+            continue
+        if isinstance(destination, Resource):
+            uses.setdefault(destination.urn, []).append(reader)
+    return uses
+
+
+@dataclass(frozen=True)
+class Invoked:
+    """The function of a mapping.
+
+    Attributes:
+        function: The function, when it is in the program.
+        name: Its physical name, when it is known.
+        qualifier: The version or alias that is invoked, when there is one and it is known.
+    """
+
+    function: Resource | None
+    name: str | None
+    qualifier: str | None
+
+
+def invoked(stack: Stack, mapping: Resource) -> Invoked:
+    """The function that a mapping invokes: by name, by full or partial ARN, through an alias or a version.
+
+    Raises:
+        Awaited: It is not known yet.
+    """
+    found = stack.follow(mapping, "functionName", ALIAS, FUNCTION)
+    if isinstance(found, Resource) and found.type == ALIAS:
+        qualifier = found.props.text("name")
+        function = stack.follow(found, "functionName", FUNCTION)
+    else:
+        function, qualifier = found, None
+    try:
+        text = mapping.props.text("functionName")
+        parsed = FunctionName.parse(text) if text else None
+    except Awaited:
+        parsed = None
+    resource = function if isinstance(function, Resource) else None
+    own = name_of(resource) if resource else None
+    if own is None and isinstance(function, str):
+        own = FunctionName.parse(function).name
+    if parsed is not None:
+        own, qualifier = own or parsed.name, parsed.qualifier or qualifier
+    return Invoked(resource, own, qualifier)
+
+
+def role(stack: Stack, reader: Resource) -> Resource:
+    """The role that reads the stream and delivers failures: the function's, or the pipe's.
+
+    Raises:
+        NotApplicable: It is not in the program.
+    """
+    if reader.type == PIPE:
+        found = stack.follow(reader, "roleArn", ROLE)
+    else:
+        function = invoked(stack, reader).function
+        if function is None:
+            raise NotApplicable(f"the function of {reader.name} is not in this program")
+        found = stack.follow(function, "role", ROLE)
+    if not isinstance(found, Resource):
+        raise NotApplicable(f"the role of {reader.name} is not in this program")
+    return found

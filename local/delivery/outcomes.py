@@ -1,4 +1,4 @@
-"""What an invocation came to, and how a function's answer is read (docs/aws-semantics.md §2.6)."""
+"""What an invocation came to, and how a function's answer is read (docs/aws-semantics.md §2.6, §2.9)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Succeeded:
-    """Every record of the batch is done."""
+    """Every record of the batch is done.
+
+    Attributes:
+        state: What the function returned as the tumbling window's state; `None` where there is no window.
+    """
+
+    state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Partial:
-    """The first `accepted` records are done, at least one; the others are delivered again."""
+    """The first `accepted` records are done, at least one; the others are delivered again.
+
+    Attributes:
+        state: As of `Succeeded`.
+    """
 
     accepted: int
+    state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,9 @@ def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial 
     sequence number counts.
 
     >>> read_answer({"batchItemFailures": [{"itemIdentifier": "12"}, {"itemIdentifier": "11"}]}, ["9", "11", "12"])
-    Partial(accepted=1)
+    Partial(accepted=1, state=None)
     >>> read_answer(None, ["9"])
-    Succeeded()
+    Succeeded(state=None)
     >>> read_answer({"batchItemFailures": [{"itemIdentifier": ""}]}, ["9"])
     Failed(function_error=None, timed_out=False)
     """
@@ -68,3 +79,23 @@ def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial 
         named.append(position[identifier])
     first = min(named)
     return Partial(first) if first else Failed(function_error=None)
+
+
+def read_window_answer(answer: Any, outcome: Succeeded | Partial | Failed) -> Succeeded | Partial | Failed:
+    """The same answer's outcome where a tumbling window asks for a state as well: without one it is a failure.
+
+    >>> read_window_answer({"state": {"count": 2}}, Succeeded())
+    Succeeded(state={'count': 2})
+    >>> read_window_answer({}, Succeeded())
+    Failed(function_error=None, timed_out=False)
+    """
+    state = answer.get("state") if isinstance(answer, Mapping) else None
+    if not isinstance(state, Mapping):
+        return Failed(function_error=None)
+    match outcome:
+        case Succeeded():
+            return Succeeded(state)
+        case Partial(accepted):
+            return Partial(accepted, state)
+        case Failed():
+            return outcome

@@ -5,41 +5,74 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
+#: What JSON needs at most for a byte of DynamoDB's size. The worst is the number 1E125 in a set, two bytes of size and
+#: 126 digits; an empty string attribute with a name of one letter needs 13.
+_JSON_BYTES_PER_SIZE_BYTE = 72
+#: What a record's envelope (identifiers, names, the stream's ARN) adds at most.
+_ENVELOPE_BYTES = 4096
 
-@dataclass(frozen=True)
+
 class StreamRecord:
     """One record.
 
-    Attributes:
+    Args:
         event: The record as Lambda puts it under `Records`.
-        arrived: Its ApproximateCreationDateTime: whole seconds since 1970.
+        arrived: When it was written (its ApproximateCreationDateTime), in seconds since 1970.
         visible: When the poller first saw it, in seconds since 1970.
+        identifier: What an answer names it by; its sequence number by default. A pipe's is the event ID.
+        sequence: Its sequence number, as it came; by default the one of a DynamoDB stream record.
     """
 
-    event: Mapping[str, Any]
-    arrived: float
-    visible: float
+    __slots__ = ("_payload_bytes", "arrived", "event", "identifier", "sequence", "visible")
 
-    @property
-    def identifier(self) -> str:
-        """What a partial batch response names: the sequence number, as it came."""
-        return self.event["dynamodb"]["SequenceNumber"]
+    def __init__(
+        self,
+        event: Mapping[str, Any],
+        *,
+        arrived: float,
+        visible: float,
+        identifier: str | None = None,
+        sequence: str | None = None,
+    ) -> None:
+        self.event = event
+        self.arrived = arrived
+        self.visible = visible
+        self.sequence: str = event["dynamodb"]["SequenceNumber"] if sequence is None else sequence
+        self.identifier = self.sequence if identifier is None else identifier
+        self._payload_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<StreamRecord {self.identifier}>"
 
     @property
     def sequence_number(self) -> int:
         """For comparisons: lengths vary inside one shard."""
-        return int(self.identifier)
+        return int(self.sequence)
 
-    @cached_property
+    @property
+    def item_key(self) -> str:
+        """Which item it is about, or a Kinesis record's partition key: records with the same one keep their order."""
+        if "kinesis" in self.event:
+            return self.event["kinesis"]["partitionKey"]
+        keys = self.event["dynamodb"]["Keys"] if "dynamodb" in self.event else self.event["partitionKey"]
+        return keys if isinstance(keys, str) else json.dumps(keys, sort_keys=True)
+
+    @property
     def payload_bytes(self) -> int:
         """What the record adds to an invocation's payload."""
-        return len(json.dumps(self.event, separators=(",", ":")).encode()) + 1
+        if not self._payload_bytes:
+            self._payload_bytes = len(json.dumps(self.event, separators=(",", ":")).encode()) + 1
+        return self._payload_bytes
+
+    @property
+    def payload_bytes_at_most(self) -> int:
+        """A bound of `payload_bytes` that costs nothing, so that small records need not be written as JSON."""
+        size = self.event["dynamodb"].get("SizeBytes") if "dynamodb" in self.event else None
+        return self.payload_bytes if size is None else size * _JSON_BYTES_PER_SIZE_BYTE + _ENVELOPE_BYTES
 
 
 def from_get_records(record: Mapping[str, Any], *, stream_arn: str, visible: float) -> StreamRecord:

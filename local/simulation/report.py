@@ -1,0 +1,180 @@
+"""The report of a simulated run, version 1 (docs/simulate.md)."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from local.delivery.documents import failure_document, object_key, pipe_failure_document
+from local.delivery.lane import GiveUp, Invoke, Lose, Records
+from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled
+from local.delivery.records import StreamRecord
+
+#: Metrics that the report sums.
+SUMS = (
+    "PolledEventCount",
+    "FilteredOutEventCount",
+    "InvokedEventCount",
+    "FailedInvokeEventCount",
+    "DroppedEventCount",
+    "OnFailureDestinationDeliveredEventCount",
+    "Errors",
+    "Throttles",
+    "DestinationDeliveryFailures",
+)
+
+
+class Identifiers:
+    """Made-up UUIDs, the same ones in every run."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(0)  # noqa: S311 - reproducible on purpose
+
+    def next(self) -> uuid.UUID:
+        """Another one."""
+        return uuid.UUID(int=self._random.getrandbits(128), version=4)
+
+
+class Report:
+    """Collects what a simulation tells.
+
+    Args:
+        starts_at: When it starts, in seconds since 1970: the report's times count from there.
+        document: Makes the document that the destination gets of records that were given up, and its key in S3.
+    """
+
+    def __init__(
+        self, *, starts_at: float, document: Callable[[GiveUp, float], tuple[dict[str, Any], str | None]]
+    ) -> None:
+        self._starts_at = starts_at
+        self._document = document
+        self._sums = dict.fromkeys(SUMS, 0)
+        self._maximum_age = 0
+        self._invocations: list[dict[str, Any]] = []
+        self._on_failure: list[dict[str, Any]] = []
+        self._dropped: list[dict[str, Any]] = []
+        self._filtered_out: list[str] = []
+
+    def count(self, name: str, value: float) -> None:
+        """Add to a metric."""
+        if name in self._sums:
+            self._sums[name] += int(value)
+
+    def invoked(self, invoke: Invoke, outcome: Outcome, now: float) -> None:
+        """As `Sink.invoked`."""
+        age = _milliseconds(now - invoke.records[-1].arrived) if invoke.records else 0
+        self._maximum_age = max(self._maximum_age, age)
+        self._invocations.append(
+            {
+                "t": self._t(now),
+                "shard": invoke.shard_id,
+                "lane": invoke.lane,
+                "requestId": invoke.request_id,
+                "attempt": invoke.attempt,
+                "identifiers": _identifiers(invoke.records),
+                "outcome": name_of(outcome),
+                "iteratorAgeMs": age,
+            }
+        )
+
+    def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
+        """As `Sink.gave_up`."""
+        if delivered is not None:
+            body, key = self._document(given_up, now)
+            entry: dict[str, Any] = {"t": self._t(now), "body": body}
+            if key is not None:
+                entry["key"] = key
+            self._on_failure.append({**entry, "delivered": delivered})
+        if not delivered:
+            self._drop(given_up.records, given_up.condition, now)
+
+    def lost(self, lose: Lose, now: float) -> None:
+        """As `Sink.lost`."""
+        self._drop(lose.records, "retention", now)
+
+    def filtered_out(self, record: StreamRecord) -> None:
+        """As `Sink.filtered_out`."""
+        self._filtered_out.append(record.identifier)
+
+    def finish(self, *, checkpoints: dict[str, str | None], unfinished: Iterable[StreamRecord]) -> dict[str, Any]:
+        """The whole report."""
+        return {
+            "version": 1,
+            "invocations": self._invocations,
+            "onFailure": self._on_failure,
+            "dropped": self._dropped,
+            "filteredOut": self._filtered_out,
+            "metrics": {**self._sums, "maximumIteratorAgeMs": self._maximum_age},
+            "checkpoints": checkpoints,
+            "unfinished": _identifiers(unfinished),
+        }
+
+    def _drop(self, records: Records, reason: str, now: float) -> None:
+        if records:
+            self._dropped.append({"t": self._t(now), "identifiers": _identifiers(records), "reason": reason})
+
+    def _t(self, now: float) -> float:
+        return round(now - self._starts_at, 6)
+
+
+def mapping_documents(
+    *, function_arn: str, stream_arn: str, destination: str | None, identifiers: Identifiers
+) -> Callable[[GiveUp, float], tuple[dict[str, Any], str | None]]:
+    """Makes the documents of an event source mapping."""
+    to_s3 = destination is not None and destination.split(":")[2] == "s3"
+    mapping_uuid = str(identifiers.next())
+    qualifier = function_arn.split(":")[7] if function_arn.count(":") >= 7 else "$LATEST"
+
+    def document(given_up: GiveUp, now: float) -> tuple[dict[str, Any], str | None]:
+        key = (
+            object_key(mapping_uuid=mapping_uuid, shard_id=given_up.shard_id, now=now, unique=identifiers.next())
+            if to_s3
+            else None
+        )
+        body = failure_document(
+            given_up,
+            now=now,
+            function_arn=function_arn,
+            stream_arn=stream_arn,
+            shard_id=given_up.shard_id,
+            payload=to_s3,
+            executed_version=qualifier if qualifier.isdecimal() else "$LATEST",
+        )
+        return body, key
+
+    return document
+
+
+def pipe_documents(*, pipe_arn: str, stream_arn: str) -> Callable[[GiveUp, float], tuple[dict[str, Any], str | None]]:
+    """Makes the documents of a pipe."""
+
+    def document(given_up: GiveUp, now: float) -> tuple[dict[str, Any], str | None]:
+        body = pipe_failure_document(
+            given_up, now=now, pipe_arn=pipe_arn, stream_arn=stream_arn, shard_id=given_up.shard_id
+        )
+        return body, None
+
+    return document
+
+
+def name_of(outcome: Outcome) -> str:
+    """The report's word for an outcome."""
+    match outcome:
+        case Succeeded():
+            return "success"
+        case Partial():
+            return "partial"
+        case Failed(timed_out=timed_out):
+            return "timeout" if timed_out else "error"
+        case Throttled():
+            return "throttled"
+
+
+def _identifiers(records: Iterable[StreamRecord]) -> list[str]:
+    return [record.identifier for record in records]
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

@@ -1,0 +1,93 @@
+"""The handler of a scenario: the first rule that applies to an invocation says what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.delivery.lane import Invoke
+from local.delivery.outcomes import Failed, Outcome, Succeeded, Throttled, read_answer, read_window_answer
+from local.delivery.settings import MappingSettings
+from local.simulation.scenario import Report, Return, Rule
+
+#: What no rule says: the function succeeds and takes no time.
+_NO_RULE = Rule()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was called returned: `value`, or what it was given when the rule says no more than that it succeeds."""
+
+    value: Any = None
+    echoes: bool = False
+
+
+class Rules:
+    """Rules in order, some of which apply only so many times.
+
+    Args:
+        rules: As the scenario has them.
+        starts_at: When the scenario starts, in seconds since 1970.
+    """
+
+    def __init__(self, rules: Sequence[Rule], *, starts_at: float) -> None:
+        self._rules = rules
+        self._left = [rule.times for rule in rules]
+        self._starts_at = starts_at
+
+    def call(
+        self, identifiers: Sequence[str], now: float, *, limit: float
+    ) -> tuple[Answer | Failed | Throttled, float]:
+        """What a call with these records comes to, and the seconds it takes; at `limit` seconds it is timed out."""
+        rule = self._rule_for(identifiers, round(now - self._starts_at, 6))
+        if rule.then == "throttle":
+            return Throttled(), rule.takes
+        if rule.then == "timeout" or rule.takes >= limit:
+            return Failed("Unhandled", timed_out=True), limit
+        match rule.then:
+            case "raise":
+                return Failed("Unhandled"), rule.takes
+            case Return(value=value):
+                return Answer(value), rule.takes
+            case Report(report=named):
+                return Answer({"batchItemFailures": [{"itemIdentifier": each} for each in named]}), rule.takes
+            case _:
+                return Answer(echoes=True), rule.takes
+
+    def _rule_for(self, identifiers: Sequence[str], t: float) -> Rule:
+        for index, rule in enumerate(self._rules):
+            if self._left[index] != 0 and _applies(rule, identifiers, t):
+                left = self._left[index]
+                self._left[index] = None if left is None else left - 1
+                return rule
+        return _NO_RULE
+
+
+def function(
+    rules: Rules, settings: MappingSettings, *, timeout: float
+) -> Callable[[Invoke, float], tuple[Outcome, float]]:
+    """A mapping's function that behaves as the rules say."""
+
+    def call(invoke: Invoke, now: float) -> tuple[Outcome, float]:
+        identifiers = [record.identifier for record in invoke.records]
+        result, takes = rules.call(identifiers, now, limit=timeout)
+        if not isinstance(result, Answer):
+            return result, takes
+        if invoke.window is None:
+            value = None if result.echoes else result.value
+            return read_answer(value, identifiers) if settings.report_batch_item_failures else Succeeded(), takes
+        value = {"state": invoke.window.state} if result.echoes else result.value
+        outcome = read_answer(value, identifiers) if settings.report_batch_item_failures else Succeeded()
+        return read_window_answer(value, outcome), takes
+
+    return call
+
+
+def _applies(rule: Rule, identifiers: Sequence[str], t: float) -> bool:
+    when = rule.when
+    if when.contains is not None and not set(when.contains) & set(identifiers):
+        return False
+    if when.batch is not None and when.batch != list(identifiers):
+        return False
+    return when.between is None or when.between[0] <= t <= when.between[1]

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.clients import error_code, request_id
 from local.clock import Clock
 from local.delivery.documents import failure_document, object_key
-from local.delivery.lane import GiveUp, Invoke, Lane, Wait
+from local.delivery.lane import GiveUp, Invoke, Lane, Lose, Wait
 from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_answer
 from local.delivery.settings import MappingSettings
 from local.history import GivenUp, History, Invocation, keys_of
@@ -129,6 +129,8 @@ class ShardRunner:
                     self._deliver(action)
                 case GiveUp():
                     self._give_up(action)
+                case Lose():
+                    pass  # only with a retention, and here the stream itself forgets
                 case Wait(until):
                     self._idle = until is None
                     self._wake.wait(None if until is None else max(0.0, until - self._with.clock.now()))

@@ -61,6 +61,9 @@ STREAM_READERS_OF_GLOBAL_TABLE = 1
 FUNCTION_TIMEOUT = Range(1, 900)
 FUNCTION_MEMORY = Range(128, 10_240)
 
+#: How long an HTTP API waits for its integration.
+HTTP_API_TIMEOUT_SECONDS = 30
+
 #: Observed waits between retries of a batch: the first, doubling, and the shortest cap that fits (§2.5).
 BACK_OFF_FIRST_SECONDS = 0.25
 BACK_OFF_CAP_SECONDS = 60.0

@@ -10,6 +10,7 @@ from components.failure_destination import FailureDestination
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
 from components.python_function import PythonFunction
+from components.refusal import Refused
 from components.stack_config import StackConfig
 from components.stream import Stream
 from components.stream_consumer import StreamConsumer
@@ -31,6 +32,7 @@ __all__ = [
     "InvalidDelivery",
     "JwtAuthorization",
     "PythonFunction",
+    "Refused",
     "RetryHorizon",
     "StackConfig",
     "Stream",

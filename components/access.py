@@ -12,6 +12,8 @@ from typing import Any
 
 import pulumi
 
+from components.refusal import Refused
+
 #: One statement of an IAM policy, in IAM's own member names.
 Statement = Mapping[str, Any]
 
@@ -47,13 +49,13 @@ def merged_environment(accesses: Sequence[Access], own: Mapping[str, pulumi.Inpu
     """The variables of all accesses and the function's own.
 
     Raises:
-        ValueError: Two of them set one variable, so that one of the two would silently win.
+        Refused: Two of them set one variable, so that one of the two would silently win.
     """
     environment: dict[str, pulumi.Input[str]] = {}
     for source in [*(access.environment for access in accesses), own]:
         for name, value in source.items():
             if name in environment:
-                raise ValueError(
+                raise Refused(
                     f"two of a function's accesses set the environment variable {name}: "
                     "give the function one of them, or split it in two"
                 )

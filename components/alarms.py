@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.delivery import StreamDelivery
+from components.refusal import Refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +95,10 @@ GIVEN_UP = (
 STREAM_ALARMS = (*ITERATOR_AGE, *GIVEN_UP)
 
 _EVENT_COUNT_METRICS = ("OnFailureDestinationDeliveredEventCount", "DroppedEventCount")
+_DESTINATION_METRICS = ("OnFailureDestinationDeliveredEventCount", "DestinationDeliveryFailures")
 
 
-class AlarmCannotFire(ValueError):
+class AlarmCannotFire(Refused):
     """An alarm that would stay silent whatever happens."""
 
 
@@ -118,7 +120,17 @@ class StreamAlarms(pulumi.ComponentResource):
 
     Raises:
         AlarmCannotFire: An iterator age at or beyond the mapping's record age, where records are cut off before; or
-            a metric that the mapping does not record.
+            a metric that the mapping does not record, for want of the setting or of a destination.
+
+    Example:
+        StreamAlarms(
+            "search-index",
+            function_name="search-index-4f2a9c1",
+            mapping_uuid="0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+            delivery=StreamDelivery(),
+            actions=[chat.arn],
+            page_actions=[pager.arn],
+        )
     """
 
     def __init__(
@@ -177,4 +189,9 @@ def check_alarms(name: str, delivery: StreamDelivery, opinions: Sequence[AlarmOp
             raise AlarmCannotFire(
                 f"{name}: the alarm {opinion.name} watches {opinion.metric}, which is not recorded with "
                 "event_count_metrics=False: leave the metrics on, or pass alarms=ITERATOR_AGE"
+            )
+        if opinion.metric in _DESTINATION_METRICS and delivery.on_failure is None:
+            raise AlarmCannotFire(
+                f"{name}: the alarm {opinion.name} watches {opinion.metric}, and with on_failure=None nothing is "
+                "delivered that could be counted: choose a destination, or pass alarms=ITERATOR_AGE"
             )

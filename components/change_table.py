@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from aws_limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE, STREAM_VIEW_TYPES
 from components.access import Access, allow
+from components.refusal import Refused
 from components.stream_source import StreamSource
 
 KeyType = Literal["S", "N", "B"]
@@ -27,7 +28,8 @@ class ChangeTable(pulumi.ComponentResource):
         ttl_attribute: Name of the attribute that holds an item's expiry in seconds since 1970. DynamoDB removes
             expired items late, within days (docs/aws-semantics.md §1.4), and the stream carries these deletes too.
         point_in_time_recovery: Continuous backups of the last 35 days.
-        kms_key_arn: A customer managed key; without one DynamoDB's own key encrypts the table.
+        kms_key_arn: A customer managed key; without one the account's AWS managed key `aws/dynamodb` encrypts the
+            table.
         deletion_protection: Refuse to delete the table, also by `pulumi destroy`.
         replica_regions: Further regions of a global table. Its stream then takes one reader instead of two
             (docs/aws-semantics.md §1.1).
@@ -37,7 +39,12 @@ class ChangeTable(pulumi.ComponentResource):
         stream: The table's stream, for `Stream(source=…)`.
 
     Raises:
-        ValueError: `stream_view_type` is not one that DynamoDB has.
+        Refused: `stream_view_type` is not one that DynamoDB has, or is not the one that a global table needs; or
+            a global table is given a customer managed key.
+
+    Example:
+        users = ChangeTable("users", hash_key="userId")
+        changes = Stream("changes", source=users.stream)
     """
 
     def __init__(
@@ -57,8 +64,19 @@ class ChangeTable(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         if stream_view_type not in STREAM_VIEW_TYPES:
-            raise ValueError(
-                f"{name}: stream_view_type={stream_view_type!r} is not one of {', '.join(STREAM_VIEW_TYPES)}"
+            raise Refused(
+                f"{name}: stream_view_type={stream_view_type!r} is not one of {', '.join(STREAM_VIEW_TYPES)}: "
+                "the first of them carries everything, so that nothing a consumer may need is lost"
+            )
+        if replica_regions and stream_view_type != "NEW_AND_OLD_IMAGES":
+            raise Refused(
+                f"{name}: stream_view_type={stream_view_type} on a global table: DynamoDB replicates by the stream and "
+                "takes replicas only with NEW_AND_OLD_IMAGES; leave it at the default"
+            )
+        if replica_regions and kms_key_arn is not None:
+            raise Refused(
+                f"{name}: kms_key_arn with replica_regions: DynamoDB wants a key in each region, and one alone cannot "
+                "encrypt the replicas; leave the key out, or declare an aws.dynamodb.Table and a StreamSource"
             )
         super().__init__("weir:index:ChangeTable", name, {}, opts)
         attributes = [{"name": hash_key, "type": hash_key_type}]
@@ -79,7 +97,16 @@ class ChangeTable(pulumi.ComponentResource):
             if kms_key_arn is not None
             else {"enabled": True},
             deletion_protection_enabled=deletion_protection,
-            replicas=[{"region_name": region} for region in replica_regions] or None,
+            replicas=[
+                # A replica inherits neither from the table.
+                {
+                    "region_name": region,
+                    "point_in_time_recovery": point_in_time_recovery,
+                    "deletion_protection_enabled": deletion_protection,
+                }
+                for region in replica_regions
+            ]
+            or None,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.stream = StreamSource(

@@ -21,9 +21,10 @@ from aws_limits import (
     STREAM_STARTING_POSITIONS,
     Range,
 )
+from components.refusal import Refused
 
 
-class InvalidDelivery(ValueError):
+class InvalidDelivery(Refused):
     """Settings that AWS refuses, or accepts and loses records by. One line per problem: what, why, what to do."""
 
 
@@ -178,6 +179,12 @@ class StreamDelivery:
                 'choose on_failure="s3", "sqs" or "sns"'
             )
         if destination is None or destination in ("s3", "sqs", "sns"):
+            return
+        if not isinstance(destination, str):  # pyright: ignore[reportUnnecessaryIsInstance] - an Output, most likely
+            yield (
+                f'on_failure is a {type(destination).__name__}, and settings are plain values: choose "s3", "sqs" or '
+                '"sns" for a destination of the consumer\'s own, or write out the ARN of one that exists'
+            )
             return
         service = destination.split(":")[2] if destination.startswith("arn:") and destination.count(":") >= 5 else ""
         if service not in ("s3", "sqs", "sns"):

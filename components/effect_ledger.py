@@ -12,11 +12,16 @@ class EffectLedgerTable(pulumi.ComponentResource):
     """A DynamoDB table that remembers which side effects are done. It has no stream: nobody reacts to it.
 
     Args:
-        kms_key_arn: A customer managed key; without one DynamoDB's own key encrypts the table.
+        kms_key_arn: A customer managed key; without one the account's AWS managed key `aws/dynamodb` encrypts the
+            table.
         deletion_protection: Refuse to delete the table: without it every effect could run again.
 
     Attributes:
         table: The `aws.dynamodb.Table`, with the key `effectKey` and the TTL attribute `expiresAt`.
+
+    Example:
+        ledger = EffectLedgerTable("effects")
+        changes.subscribe(welcome_email.handler, access=[ledger.access()])
     """
 
     def __init__(

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.access import Access, allow
+from components.refusal import Refused
 
 
 class EmailSender(pulumi.ComponentResource):
@@ -21,7 +22,11 @@ class EmailSender(pulumi.ComponentResource):
         identity: The `aws.sesv2.EmailIdentity`.
 
     Raises:
-        ValueError: `mail_from` is not an address, or is not in the domain.
+        Refused: `mail_from` is not an address, or is not in the domain.
+
+    Example:
+        mail = EmailSender("mail", mail_from="hello@example.com", identity="example.com")
+        changes.subscribe(welcome_email.handler, access=[mail.send_access()])
     """
 
     def __init__(
@@ -34,9 +39,15 @@ class EmailSender(pulumi.ComponentResource):
     ) -> None:
         local_part, _, domain = mail_from.rpartition("@")
         if not local_part or not domain:
-            raise ValueError(f"{name}: mail_from={mail_from!r} is not an email address")
+            raise Refused(
+                f"{name}: mail_from={mail_from!r} is not an email address, and SES sends from nothing else: "
+                "write one, as in hello@example.com"
+            )
         if identity is not None and domain != identity and not domain.endswith(f".{identity}"):
-            raise ValueError(f"{name}: mail_from={mail_from!r} is not in the domain {identity}, so SES would refuse it")
+            raise Refused(
+                f"{name}: mail_from={mail_from!r} is not in the domain {identity}, so SES would refuse every mail: "
+                "choose an address of the domain, or leave identity out"
+            )
         super().__init__("weir:index:EmailSender", name, {}, opts)
         self.mail_from = mail_from
         self.identity = aws.sesv2.EmailIdentity(

@@ -29,6 +29,10 @@ class FailureDestination(pulumi.ComponentResource):
         statements: What the function's role must be allowed to deliver to it.
         bucket, queue, topic: The resource it made; `None` for the others.
         resources: Everything that must exist before the first batch is delivered.
+
+    Example:
+        failures = FailureDestination("search-index-failures", kind="sqs", alarm_actions=[pager.arn])
+        pulumi.export("failures", failures.arn)
     """
 
     def __init__(

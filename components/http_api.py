@@ -9,8 +9,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from aws_limits import HTTP_API_TIMEOUT_SECONDS
 from components.access import Access
 from components.python_function import PythonFunction
+from components.refusal import Refused
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class JwtAuthorization:
     Attributes:
         issuer: URL of the identity provider, `https://…`.
         audience: Accepted values of the token's `aud` claim, at least one.
+
+    Raises:
+        Refused: The issuer is not an https URL, or no audience is named.
     """
 
     issuer: str
@@ -27,9 +32,11 @@ class JwtAuthorization:
 
     def __post_init__(self) -> None:
         if not self.issuer.startswith("https://"):
-            raise ValueError(f"issuer={self.issuer!r} is not an https URL, which is what API Gateway takes")
+            raise Refused(
+                f"issuer={self.issuer!r} is not an https URL, and API Gateway takes no other: write https://…"
+            )
         if not self.audience:
-            raise ValueError("audience is empty: every token of the issuer would be refused; name at least one")
+            raise Refused("audience is empty: every token of the issuer would be refused; name at least one")
 
 
 class HttpApi(pulumi.ComponentResource):
@@ -45,7 +52,12 @@ class HttpApi(pulumi.ComponentResource):
         api: The `aws.apigatewayv2.Api`.
         stage: Its `$default` stage, an `aws.apigatewayv2.Stage`.
         url: Where it is called.
+        authorizer: Its `aws.apigatewayv2.Authorizer`, or `None` for AWS_IAM.
         functions: The `PythonFunction` of each route, by its key.
+
+    Example:
+        api = HttpApi("api")
+        api.route("POST /users/{userId}/plan", upgrade_api.handler, access=[users.update_access("USERS_TABLE")])
     """
 
     def __init__(
@@ -57,6 +69,7 @@ class HttpApi(pulumi.ComponentResource):
     ) -> None:
         super().__init__("weir:index:HttpApi", name, {}, opts)
         self._name = name
+        self._names: set[str] = set()
         child = pulumi.ResourceOptions(parent=self)
         self.api = aws.apigatewayv2.Api(name, protocol_type="HTTP", opts=child)
         self.stage = aws.apigatewayv2.Stage(name, api_id=self.api.id, name="$default", auto_deploy=True, opts=child)
@@ -79,32 +92,46 @@ class HttpApi(pulumi.ComponentResource):
         route_key: str,
         handler: Callable[[dict[str, Any], Any], dict[str, Any]],
         *,
+        name: str | None = None,
         access: Sequence[Access] = (),
         timeout: int = 10,
         memory_size: int = 256,
         log_retention_in_days: int = 30,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> PythonFunction:
         """Answer a route by a handler module's function.
 
         Args:
             route_key: Method and path, e.g. `POST /users/{userId}/plan`.
             handler: The module's entry point.
+            name: Name of the function and its resources; the module's own by default.
             access: What it may do.
-            timeout: Seconds; an HTTP API gives up after 30.
+            timeout: Seconds, 1 to 30.
             memory_size: MB.
             log_retention_in_days: Days.
+            opts: For the function and what belongs to it.
 
         Raises:
-            ValueError: The route exists already, or is not a method and a path.
+            Refused: The route or its name is taken, the route is not a method and a path, or an HTTP API would not
+                wait as long as the function may take.
+            ImportContractBroken: The module does more than define itself when it is imported.
         """
         method, _, path = route_key.partition(" ")
-        if not method.isupper() or not path.startswith("/"):
-            raise ValueError(f"{route_key!r} is not a route key: write a method and a path, as in 'GET /users'")
-        if route_key in self.functions:
-            raise ValueError(f"{route_key} is routed twice on {self._name}: one function answers a route")
         module = handler.__module__
-        name = module.rpartition(".")[2].replace("_", "-")
-        child = pulumi.ResourceOptions(parent=self)
+        name = name or module.rpartition(".")[2].replace("_", "-")
+        if not method.isupper() or not path.startswith("/"):
+            raise Refused(f"{route_key!r} is not a route key: write a method and a path, as in 'GET /users'")
+        if route_key in self.functions:
+            raise Refused(f"{route_key} is routed twice on {self._name}: one function answers a route; take one away")
+        if name in self._names:
+            raise Refused(f"{route_key}: {name} answers another route of {self._name}: give this one a name of its own")
+        if timeout > HTTP_API_TIMEOUT_SECONDS:
+            raise Refused(
+                f"{name}: timeout={timeout}, and an HTTP API answers 503 after {HTTP_API_TIMEOUT_SECONDS} s while the "
+                "function goes on: lower it, and leave longer work to a consumer of the stream"
+            )
+        self._names.add(name)
+        child = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts)
         answered_by = PythonFunction(
             name,
             entry_point=f"{module}.{handler.__name__}",
@@ -138,7 +165,7 @@ class HttpApi(pulumi.ComponentResource):
             function=function.name,
             principal="apigateway.amazonaws.com",
             # This route of this API, on whichever stage.
-            source_arn=pulumi.Output.concat(self.api.execution_arn, "/*/", method, path),
+            source_arn=pulumi.Output.concat(self.api.execution_arn, "/*/", "*" if method == "ANY" else method, path),
             opts=child,
         )
         self.functions[route_key] = answered_by

@@ -1,8 +1,9 @@
 """The import contract: a handler module only defines itself when it is imported.
 
-It is imported at deploy time, on a machine without its environment, its permissions or boto3's region. So at import
-it does no I/O, reads no environment and needs the standard library and `handlers.cdc` alone. Each module is imported
-once in an interpreter of its own that watches for the opposite.
+It is imported at deploy time, on a machine without its environment, its permissions or boto3's region, and in Lambda
+from an archive that holds only it and `handlers.cdc`. So at import it does no I/O, reads no environment, starts nothing
+and needs the standard library and `handlers.cdc` alone. Each module is imported once in an interpreter of its own that
+watches for the opposite.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import sys
 from pathlib import Path
 
 from components.package import project_root
+from components.refusal import Refused
+
+_TIMEOUT_SECONDS = 30
 
 
-class ImportContractBroken(ValueError):
+class ImportContractBroken(Refused):
     """A handler module does more than define itself at import. One line: where, what, how to fix it."""
 
 
@@ -25,18 +29,23 @@ def check_import(module: str) -> None:
     """Import `module`, e.g. `handlers.welcome_email`, in isolation.
 
     Raises:
-        ImportContractBroken: It does I/O, reads the environment, needs a package that is not the standard library's
-            or `handlers.cdc`, or raises.
+        ImportContractBroken: It does I/O, reads the environment, starts a thread or a process, needs a module that
+            is not the standard library's or `handlers.cdc`, raises, or does not come to an end.
     """
     root = project_root(module)
-    watched = subprocess.run(  # noqa: S603 - our own interpreter, isolated: no site-packages, no environment
-        [sys.executable, "-I", "-S", "-B", "-c", _WATCH, str(root), module],
-        env={},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    try:
+        watched = subprocess.run(  # noqa: S603 - our own interpreter, isolated: no site-packages, no environment
+            [sys.executable, "-I", "-S", "-B", "-c", _WATCH, str(root), module],
+            env={},
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ImportContractBroken(
+            f"{module} is still being imported after {_TIMEOUT_SECONDS} s: do what takes time inside the handler"
+        ) from None
     if watched.returncode == 0:
         return
     try:
@@ -54,7 +63,7 @@ def _relative(file: str, root: Path) -> str:
 
 
 _WATCH = r'''
-import importlib, io, json, os, sys, traceback
+import importlib, io, json, os, sys, threading, traceback
 
 root, module = sys.argv[1:]
 sys.path.insert(0, root)
@@ -66,10 +75,8 @@ sys.stdout = io.StringIO()
 CLIENTS = "make AWS clients with handlers.cdc.client(...), and do everything else inside the handler"
 IMPORTS = "import it with handlers.cdc.lazy_import(...), or inside the handler"
 READS = "read it inside the handler: at deploy time it is not set"
-
-
-class Breach(BaseException):
-    pass
+OWN_FILES = "move it into handlers/cdc or into the module: its archive holds nothing else"
+INSIDE = "do it inside the handler"
 
 
 def frame_of_handler():
@@ -103,49 +110,57 @@ def watch(event, arguments):
     if event in ("socket.connect", "socket.__new__", "socket.getaddrinfo", "socket.bind"):
         end("opens a network connection", CLIENTS)
     elif event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.exec"):
-        end("starts a process", "do it inside the handler")
+        end("starts a process", INSIDE)
     elif event == "open" and frame_of_handler() is not None:
         path, mode, flags = (*arguments, None, None, None)[:3]
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
         if writes or not readable(path):
-            end("opens the file %r" % (path,), "do it inside the handler")
+            end("opens the file %r" % (path,), INSIDE)
+
+
+def looks_up(key=None):
+    """The standard library and the runtime may look (locale, warnings); a handler module may not."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_filename.startswith(("<frozen", os.__file__)):
+        frame = frame.f_back
+    file = frame.f_code.co_filename
+    if file.startswith(root) and not file.startswith(runtime):
+        end("reads the environment" + (" variable %s" % key if isinstance(key, str) else ""), READS)
 
 
 class Environ(type(environ)):
-    def _check(self, key=None):
-        # The standard library may look (locale, warnings); a handler module may not.
-        if sys._getframe(2).f_code.co_filename.startswith(root) and frame_of_handler() is not None:
-            caller = sys._getframe(2).f_code.co_filename
-            if not caller.startswith(runtime):
-                end("reads the environment" + (" variable %s" % key if isinstance(key, str) else ""), READS)
-
     def __getitem__(self, key):
-        self._check(key)
+        looks_up(key)
         return super().__getitem__(key)
 
-    def get(self, key, default=None):
-        self._check(key)
-        return super().get(key, default)
-
     def __contains__(self, key):
-        self._check(key)
+        looks_up(key)
         return super().__contains__(key)
 
     def __iter__(self):
-        self._check()
+        looks_up()
         return super().__iter__()
 
 
+class OwnFiles:
+    """Asked for every module before it is found: the project's are the handler's own and the runtime's, no others."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        inside = os.path.join(root, *name.split("."))
+        ours = os.path.exists(inside + ".py") or os.path.isdir(inside)
+        allowed = name in ("handlers", module) or (name + ".").startswith("handlers.cdc.")
+        if ours and (not allowed or name == "handlers.cdc.testing") and frame_of_handler() is not None:
+            end("imports %s" % name, OWN_FILES)
+
+
+def start(thread):
+    end("starts a thread", INSIDE)
+
+
 os.environ.__class__ = Environ
-
-
-def getenv(key, default=None):
-    if not sys._getframe(1).f_code.co_filename.startswith(runtime):
-        end("reads the environment variable %s" % key, READS)
-    return default
-
-
-os.getenv = getenv
+threading.Thread.start = start
+sys.meta_path.insert(0, OwnFiles)
 sys.addaudithook(watch)
 try:
     importlib.import_module(module)

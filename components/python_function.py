@@ -9,7 +9,9 @@ import pulumi_aws as aws
 
 from aws_limits import FUNCTION_MEMORY, FUNCTION_TIMEOUT, LOG_RETENTION_DAYS
 from components.access import Access, Statement, allow, merged_environment, policy_document, trust
+from components.import_contract import check_import
 from components.package import handler_package
+from components.refusal import Refused
 
 
 class PythonFunction(pulumi.ComponentResource):
@@ -31,7 +33,11 @@ class PythonFunction(pulumi.ComponentResource):
         log_group: Its `aws.cloudwatch.LogGroup`.
 
     Raises:
-        ValueError: A value is out of range, or two accesses set the same variable.
+        Refused: A value is out of range, or two accesses set the same variable.
+        ImportContractBroken: The module does more than define itself when it is imported.
+
+    Example:
+        PythonFunction("nightly", entry_point="handlers.welcome_email.handler", access=[mail.send_access()])
     """
 
     def __init__(
@@ -47,15 +53,9 @@ class PythonFunction(pulumi.ComponentResource):
         log_retention_in_days: int = 30,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        if timeout not in FUNCTION_TIMEOUT:
-            raise ValueError(f"{name}: timeout={timeout} is not {FUNCTION_TIMEOUT} seconds, what Lambda takes")
-        if memory_size not in FUNCTION_MEMORY:
-            raise ValueError(f"{name}: memory_size={memory_size} is not {FUNCTION_MEMORY} MB, what Lambda takes")
-        if log_retention_in_days not in LOG_RETENTION_DAYS:
-            raise ValueError(
-                f"{name}: log_retention_in_days={log_retention_in_days} is not a period that CloudWatch Logs takes: "
-                f"choose one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
-            )
+        module, _, _ = entry_point.rpartition(".")
+        check_function(name, timeout=timeout, memory_size=memory_size, log_retention_in_days=log_retention_in_days)
+        check_import(module)
         super().__init__("weir:index:PythonFunction", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
 
@@ -66,7 +66,7 @@ class PythonFunction(pulumi.ComponentResource):
         self.policy = aws.iam.RolePolicy(
             name, role=self.role.name, policy=policy_document([logs, *granted, *statements]), opts=child
         )
-        module, _, _ = entry_point.rpartition(".")
+        variables = merged_environment(access, environment or {})
         self.function = aws.lambda_.Function(
             name,
             role=self.role.arn,
@@ -76,9 +76,26 @@ class PythonFunction(pulumi.ComponentResource):
             code=handler_package(module),
             timeout=timeout,
             memory_size=memory_size,
-            environment={"variables": merged_environment(access, environment or {})},
+            environment={"variables": variables} if variables else None,
             logging_config={"log_format": "JSON", "log_group": self.log_group.name},
             # The first invocation may follow at once, and then needs its permissions and its log group.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
         )
         self.register_outputs({"functionName": self.function.name})
+
+
+def check_function(name: str, *, timeout: int, memory_size: int, log_retention_in_days: int) -> None:
+    """Refuse what Lambda or CloudWatch Logs would refuse, before anything is made.
+
+    Raises:
+        Refused: See `PythonFunction`.
+    """
+    if timeout not in FUNCTION_TIMEOUT:
+        raise Refused(f"{name}: timeout={timeout} is not what Lambda takes: choose {FUNCTION_TIMEOUT} seconds")
+    if memory_size not in FUNCTION_MEMORY:
+        raise Refused(f"{name}: memory_size={memory_size} is not what Lambda takes: choose {FUNCTION_MEMORY} MB")
+    if log_retention_in_days not in LOG_RETENTION_DAYS:
+        raise Refused(
+            f"{name}: log_retention_in_days={log_retention_in_days} is not a period that CloudWatch Logs takes: "
+            f"choose one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
+        )

@@ -47,7 +47,7 @@ class StackConfig:
         reader = _Reader(pulumi.Config())
         config = cls(
             mail_from=reader.address("mailFrom") or "",
-            protect=reader.boolean("protect", default=True),
+            protect=reader.boolean("protect"),
             function_timeout=reader.number("functionTimeout", FUNCTION_TIMEOUT, "seconds"),
             batch_size=reader.number("batchSize", STREAM_MAPPING_RANGES["BatchSize"], "records"),
             batching_window=reader.number(
@@ -75,30 +75,26 @@ class _Reader:
                 self._problems.append(f"{key} is missing: run  pulumi config set {key} hello@example.com")
             return None
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
-            self._problems.append(f"{key} is {value!r}, which is not an email address")
+            self._problems.append(f"{key} is {value!r}, which is not an email address: write hello@example.com")
         return value
 
-    def boolean(self, key: str, *, default: bool) -> bool:
+    def boolean(self, key: str) -> bool:
         value = self._config.get(key)
-        if value is None:
-            return default
         if value not in ("true", "false"):
-            self._problems.append(f"{key} is {value!r}: write true or false")
+            self._problems.append(f"{key} is {_found(value)}: write true or false")
         return value == "true"
 
     def number(self, key: str, allowed: Range, unit: str) -> int:
         value = self._config.get(key)
         if value is None or not re.fullmatch(r"-?\d+", value) or int(value) not in allowed:
-            found = "missing" if value is None else repr(value)
-            self._problems.append(f"{key} is {found}: AWS takes {allowed} {unit}")
+            self._problems.append(f"{key} is {_found(value)}: AWS takes {allowed} {unit}")
             return allowed.maximum
         return int(value)
 
     def choice(self, key: str, allowed: tuple[int, ...]) -> int:
         value = self._config.get(key)
         if value is None or not value.isdecimal() or int(value) not in allowed:
-            found = "missing" if value is None else repr(value)
-            self._problems.append(f"{key} is {found}: AWS takes one of {', '.join(map(str, allowed))}")
+            self._problems.append(f"{key} is {_found(value)}: AWS takes one of {', '.join(map(str, allowed))}")
             return allowed[0]
         return int(value)
 
@@ -108,3 +104,7 @@ class _Reader:
             raise pulumi.RunError(
                 "\n".join(f"Pulumi.{stack}.yaml: {self._config.name}:{problem}" for problem in self._problems)
             )
+
+
+def _found(value: str | None) -> str:
+    return "missing" if value is None else repr(value)

@@ -9,6 +9,7 @@ import pulumi
 from components.access import Access
 from components.alarms import STREAM_ALARMS, AlarmOpinion
 from components.delivery import StreamDelivery
+from components.refusal import Refused
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
@@ -46,6 +47,7 @@ class Stream(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("weir:index:Stream", name, {}, opts)
+        self._name = name
         self.source = source
         self.delivery = delivery or StreamDelivery()
         self.consumers: dict[str, StreamConsumer] = {}
@@ -66,6 +68,7 @@ class Stream(pulumi.ComponentResource):
         timeout: int | None = None,
         memory_size: int = 256,
         alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> StreamConsumer:
         """Add a consumer.
 
@@ -78,18 +81,25 @@ class Stream(pulumi.ComponentResource):
             timeout: Seconds, instead of the stream's.
             memory_size: MB.
             alarms: Which alarms.
+            opts: For the consumer and what belongs to it.
 
         Raises:
-            TypeError: `consumer` is not decorated with `@consumer`.
-            ValueError: See `StreamConsumer`.
+            Refused: `consumer` is not decorated with `@consumer`, or its name is taken; and what `StreamConsumer`
+                refuses.
         """
         if not isinstance(consumer, Consumer):  # pyright: ignore[reportUnnecessaryIsInstance] - the mistake people make
-            raise TypeError(
+            raise Refused(
                 f"subscribe takes what @consumer made, not {consumer!r}: pass the module's handler, "
                 "e.g. welcome_email.handler, and decorate it with @consumer"
             )
+        name = name or consumer.name
+        if name in self.consumers:
+            raise Refused(
+                f"{name} reads {self._name} already, and a second one would do everything twice: take one away, or "
+                "give this one a name of its own"
+            )
         subscribed = StreamConsumer(
-            name or consumer.name,
+            name,
             source=self.source,
             consumer=consumer,
             delivery=delivery or self.delivery,
@@ -101,7 +111,7 @@ class Stream(pulumi.ComponentResource):
             alarms=alarms,
             alarm_actions=self._alarm_actions,
             page_actions=self._page_actions,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
         )
-        self.consumers[name or consumer.name] = subscribed
+        self.consumers[name] = subscribed
         return subscribed

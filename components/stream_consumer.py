@@ -13,7 +13,7 @@ from components.alarms import STREAM_ALARMS, AlarmOpinion, StreamAlarms, check_a
 from components.delivery import InvalidDelivery, StreamDelivery
 from components.failure_destination import FailureDestination
 from components.import_contract import check_import
-from components.python_function import PythonFunction
+from components.python_function import PythonFunction, check_function
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
@@ -44,9 +44,18 @@ class StreamConsumer(pulumi.ComponentResource):
 
     Raises:
         TooManyReaders: The stream has as many readers as it serves.
+        Refused: A value of the function is out of range.
         InvalidDelivery: The retries end before the lease of a crashed worker does.
         AlarmCannotFire: An alarm would stay silent whatever happens.
         ImportContractBroken: The handler module does more than define itself when it is imported.
+
+    Example:
+        subscribed = changes.subscribe(
+            welcome_email.handler,
+            access=[mail.send_access(), ledger.access()],
+            delivery=StreamDelivery(parallelization_factor=4, on_failure="sqs"),
+        )
+        pulumi.export("welcomeEmail", subscribed.function.name)
     """
 
     def __init__(
@@ -67,6 +76,7 @@ class StreamConsumer(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         delivery = delivery or StreamDelivery()
+        check_function(name, timeout=timeout, memory_size=memory_size, log_retention_in_days=log_retention_in_days)
         _check_lease(name, delivery, timeout)
         check_alarms(name, delivery, alarms)
         check_import(consumer.module)

@@ -9,9 +9,10 @@ import pulumi
 
 from aws_limits import STREAM_READERS
 from components.access import Statement, allow
+from components.refusal import Refused
 
 
-class TooManyReaders(ValueError):
+class TooManyReaders(Refused):
     """One reader more than the stream's shards serve without throttling each other."""
 
 
@@ -28,6 +29,13 @@ class StreamSource:
         kms_key_arn: The table's customer managed key, if it has one: its readers must be allowed to decrypt.
         reader_limit: Readers a shard serves, 2, or 1 for a global table (docs/aws-semantics.md §1.1).
         readers: Names of the readers so far.
+
+    Example:
+        orders = StreamSource(
+            arn="arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-31T08:30:00.000",
+            table="orders",
+        )
+        Stream("orders", source=orders)
     """
 
     arn: pulumi.Input[str]

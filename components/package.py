@@ -5,21 +5,33 @@ Files are listed one by one, so that caches and tests never get in: the same cod
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pulumi
+
+from components.refusal import Refused
 
 #: Deployed with no function: only tests import it.
 _TESTS_ONLY = "testing.py"
 
 
 def project_root(module: str) -> Path:
-    """The directory that holds the top-level package of an imported module."""
-    file = sys.modules[module].__file__
+    """The directory that holds the package `handlers` of an imported handler module.
+
+    Raises:
+        Refused: `module` is not one.
+    """
+    if not re.fullmatch(r"handlers\.\w+", module):
+        raise Refused(
+            f"{module} is not a module of the package handlers, and only those are deployed: "
+            "move the handler into a file of its own there"
+        )
+    file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
-        raise ValueError(f"{module} is not a module in a file")
-    return Path(file).resolve().parents[module.count(".")]
+        raise Refused(f"{module} is not imported, so its file is not known: import it where it is used")
+    return Path(file).resolve().parents[1]
 
 
 def handler_package(module: str) -> pulumi.AssetArchive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import pulumi
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.deploy import strict
-from local.deploy.program import Created, NotSupported, Registration, run_program
+from local.deploy.program import Created, DuplicateName, NotSupported, Registration, run_program
 from local.deploy.resources import RESOURCES, Aws, Credentials, Inputs, NotUsed
 from local.deploy.stack_files import StackFilesInvalid, read_stack_files
 
@@ -112,9 +113,22 @@ def deploy(
             Aws(endpoint_url, region, credentials), files.project, stack, change_inputs or _unchanged, name_seed
         )
         run = run_program(program, provider, project=files.project, stack=stack, config=files.config)
-    except (StackFilesInvalid, NotSupported, pulumi.RunError) as error:
+    except (StackFilesInvalid, NotSupported, DuplicateName, pulumi.RunError) as error:
         raise DeployFailed(str(error)) from error
+    except DeployFailed:
+        raise
+    except Exception as error:  # the program is anybody's code, and this is where it ends
+        raise DeployFailed(f"{_where(error, program)}{type(error).__name__}: {error}") from error
     return Deployment(files.project, stack, region, run.outputs, tuple(provider.deployed))
+
+
+def _where(error: Exception, program: Path) -> str:
+    """The innermost line of the program itself that an error came through, as `file:line: `."""
+    for step in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(step.filename)
+        if file.is_relative_to(program.resolve()) and "site-packages" not in file.parts:
+            return f"{file.relative_to(program.resolve()).as_posix()}:{step.lineno}: "
+    return ""
 
 
 def _unchanged(registration: Registration) -> Mapping[str, Any]:

@@ -35,6 +35,10 @@ class NotSupported(RuntimeError):
     """The program uses something of Pulumi's that needs the real engine. The message names it."""
 
 
+class DuplicateName(RuntimeError):
+    """Two resources of one type, below parents of the same types, have one name."""
+
+
 class Created(NamedTuple):
     """What a provider answers: the resource's id and its outputs, in wire names; inputs need no repetition."""
 
@@ -136,13 +140,20 @@ def run_program(
 
     Raises:
         NotSupported: The program needs the real engine.
+        DuplicateName: Two resources would have one URN.
         Exception: What the program or the provider raised first, unchanged.
     """
     monitor = _Monitor(provider, project, stack, preview=preview)
     with ThreadPoolExecutor(1, thread_name_prefix="pulumi-program") as thread:
-        thread.submit(
-            contextvars.Context().run, _run, program, monitor, config or {}, project, stack, preview, parallel
-        ).result()
+        try:
+            thread.submit(
+                contextvars.Context().run, _run, program, monitor, config or {}, project, stack, preview, parallel
+            ).result()
+        except Exception:
+            if monitor.failure is None:
+                raise
+            # The SDK may have wrapped it, once for every resource that waited for the one that failed.
+            raise monitor.failure from None
     return ProgramRun(monitor.registrations, monitor.created, monitor.stack_outputs, monitor.component_outputs)
 
 
@@ -224,6 +235,7 @@ class _Monitor:
         self.created: dict[str, Created] = {}
         self.component_outputs: dict[str, dict[str, Any]] = {}
         self.stack_outputs: dict[str, Any] = {}
+        self.failure: Exception | None = None
         self._provider = provider
         self._project, self._stack = project, stack
         self._stack_urn = f"urn:pulumi:{stack}::{project}::{STACK_TYPE}::{project}-{stack}"
@@ -251,10 +263,14 @@ class _Monitor:
     def RegisterResource(self, request: Any) -> resource_pb2.RegisterResourceResponse:  # noqa: N802
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=self._stack_urn)
+        with self._remembering():
+            return self._register(request)
+
+    def _register(self, request: Any) -> resource_pb2.RegisterResourceResponse:
         registration = self._registration(request)
         with self._lock:
             if registration.urn in self._urns:
-                raise ValueError(f"two resources have the URN {registration.urn}: give one of them another name")
+                raise DuplicateName(f"two resources have the URN {registration.urn}: give one of them another name")
             self._urns.add(registration.urn)
         created = Created("", {})
         if registration.custom and not self._preview:
@@ -278,7 +294,8 @@ class _Monitor:
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:  # noqa: N802
         arguments = plain(rpc.deserialize_properties(request.args, keep_unknowns=True))
-        answer = self._provider.invoke(request.tok, arguments)
+        with self._remembering():
+            answer = self._provider.invoke(request.tok, arguments)
         fields: dict[str, Any] = {"return": _struct(answer)}  # a keyword of Python's cannot be written as one
         return resource_pb2.ResourceInvokeResponse(**fields)
 
@@ -300,6 +317,15 @@ class _Monitor:
         raise NotSupported(f"the hook {request.name} would not run: only the real engine runs hooks")
 
     RegisterErrorHook = RegisterResourceHook
+
+    @contextlib.contextmanager
+    def _remembering(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            with self._lock:
+                self.failure = self.failure or error
+            raise
 
     def _registration(self, request: Any) -> Registration:
         for what, used in {"import_": request.importId, "provider": request.provider, "remote": request.remote}.items():

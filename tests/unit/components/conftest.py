@@ -1,0 +1,131 @@
+"""The program and its components, run whole: real URNs, strict inputs, no AWS."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.deploy import strict
+from local.deploy.program import Created, ProgramRun, Registration, run_program
+from local.deploy.stack_files import read_stack_files
+
+PROGRAM = Path(__file__).parents[3]
+REGION, ACCOUNT = "eu-central-1", "123456789012"
+
+
+def arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+#: What AWS would tell about a resource of each type that is made from a name.
+OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
+    "aws:apigatewayv2/api:Api": lambda name: {"executionArn": arn("execute-api", name)},
+    "aws:apigatewayv2/authorizer:Authorizer": lambda name: {},
+    "aws:apigatewayv2/integration:Integration": lambda name: {},
+    "aws:apigatewayv2/route:Route": lambda name: {},
+    "aws:apigatewayv2/stage:Stage": lambda name: {"invokeUrl": f"https://{name}.example.com"},
+    "aws:cloudwatch/logGroup:LogGroup": lambda name: {"name": name, "arn": arn("logs", f"log-group:{name}")},
+    "aws:cloudwatch/metricAlarm:MetricAlarm": lambda name: {"name": name},
+    "aws:dynamodb/table:Table": lambda name: {
+        "name": name,
+        "arn": arn("dynamodb", f"table/{name}"),
+        "streamArn": arn("dynamodb", f"table/{name}/stream/2026-01-31T08:30:00.000"),
+    },
+    "aws:iam/role:Role": lambda name: {"name": name, "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"},
+    "aws:iam/rolePolicy:RolePolicy": lambda name: {},
+    "aws:lambda/eventSourceMapping:EventSourceMapping": lambda name: {"uuid": f"uuid-of-{name}"},
+    "aws:lambda/function:Function": lambda name: {
+        "name": name,
+        "arn": arn("lambda", f"function:{name}"),
+        "invokeArn": f"invoke:{name}",
+    },
+    "aws:lambda/permission:Permission": lambda name: {},
+    "aws:s3/bucket:Bucket": lambda name: {"bucket": name, "arn": f"arn:aws:s3:::{name}"},
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": lambda name: {},
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": lambda name: {},
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": lambda name: {},
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": lambda name: {},
+    "aws:sesv2/emailIdentity:EmailIdentity": lambda name: {"arn": arn("ses", f"identity/{name}")},
+    "aws:sns/topic:Topic": lambda name: {"arn": arn("sns", name)},
+    "aws:sns/topicSubscription:TopicSubscription": lambda name: {},
+    "aws:sqs/queue:Queue": lambda name: {"name": name, "arn": arn("sqs", name)},
+}
+
+
+class PretendAws:
+    """Says what AWS would say, and refuses what its provider would refuse."""
+
+    def create(self, registration: Registration) -> Created:
+        assert strict.problems(registration.type, registration.inputs) == []
+        return Created(f"{registration.name}-id", OUTPUTS[registration.type](registration.name))
+
+    def invoke(self, token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        assert token == "aws:index/getCallerIdentity:getCallerIdentity"
+        return {"accountId": ACCOUNT, "arn": "arn", "userId": "user", "id": ACCOUNT}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, with the questions that tests ask."""
+
+    run: ProgramRun
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        return self.run.outputs
+
+    @property
+    def registrations(self) -> list[Registration]:
+        return self.run.registrations
+
+    def all(self, type_: str) -> list[Registration]:
+        """Everything of a type, by the end of its token: `Table`, `StreamConsumer`."""
+        return [each for each in self.registrations if each.type.rpartition(":")[2] == type_]
+
+    def one(self, type_: str, name: str | None = None) -> Registration:
+        (found,) = [each for each in self.all(type_) if name in (None, each.name)]
+        return found
+
+    def statements(self, function: str) -> list[Any]:
+        """The statements of a function's only policy."""
+        return json.loads(self.one("RolePolicy", function).inputs["policy"])["Statement"]
+
+
+def run_function(program: Callable[[], object], *, preview: bool = False) -> Run:
+    return Run(run_program(program, PretendAws(), project="weir", stack="test", preview=preview))
+
+
+def run_stack(stack: str, overrides: Mapping[str, str] | None = None, *, preview: bool = False) -> Run:
+    files = read_stack_files(PROGRAM, stack, overrides)
+    return Run(
+        run_program(PROGRAM, PretendAws(), project=files.project, stack=stack, config=files.config, preview=preview)
+    )
+
+
+@pytest.fixture
+def run() -> Callable[..., Run]:
+    """Runs a function as a Pulumi program."""
+    return run_function
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[..., Run]:
+    """Runs this project's own program for a stack, once for each way of asking."""
+
+    @functools.cache
+    def once(stack: str, *, preview: bool = False) -> Run:
+        return run_stack(stack, preview=preview)
+
+    return once
+
+
+@pytest.fixture
+def configured() -> Callable[..., Run]:
+    """Runs this project's own program with values in place of the stack's."""
+    return run_stack

@@ -1,0 +1,186 @@
+"""What of a handler goes to Lambda, and what its module may do when it is imported."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from components import ImportContractBroken, Refused
+from components.import_contract import check_import
+from components.package import handler_package, project_root
+from handlers import upgrade_api, welcome_email
+from local.deploy.archives import zipped
+
+PROGRAM = Path(__file__).parents[3]
+HANDLERS = [path.stem for path in sorted((PROGRAM / "handlers").glob("*.py")) if path.stem != "__init__"]
+
+
+def test_an_archive_holds_the_handler_and_the_runtime_and_nothing_else() -> None:
+    names = set(handler_package(welcome_email.__name__).assets)
+    assert {"handlers/__init__.py", "handlers/welcome_email.py", "handlers/cdc/__init__.py"} <= names
+    assert "handlers/upgrade_api.py" not in names
+    assert "handlers/cdc/testing.py" not in names
+    assert all(name.endswith(".py") and "__pycache__" not in name for name in names)
+
+
+def test_the_same_code_gives_the_same_bytes(tmp_path: Path) -> None:
+    copy = tmp_path / "clone"
+    shutil.copytree(PROGRAM / "handlers", copy / "handlers")
+    files = sorted(handler_package(upgrade_api.__name__).assets)
+    for name in reversed(files):
+        (copy / name).touch()  # another time of change, another order
+
+    first = zipped(handler_package(upgrade_api.__name__))
+    assert first == zipped(handler_package(upgrade_api.__name__))
+    with zipfile.ZipFile(BytesIO(first)) as archive:
+        assert archive.namelist() == files
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_the_program_s_archives_list_their_files(program) -> None:
+    for function in program("prod").all("Function"):
+        assert set(function.inputs["code"].assets) == set(
+            handler_package(function.inputs["handler"].rpartition(".")[0]).assets
+        )
+
+
+@pytest.mark.parametrize("module", ["__main__", "welcome_email", "handlers.cdc.consumer", "mine.welcome_email"])
+def test_a_module_outside_of_handlers_is_not_deployed(module: str) -> None:
+    with pytest.raises(Refused, match="only those are deployed: move the handler into a file of its own there"):
+        project_root(module)
+
+
+def test_a_module_that_nobody_imported_is_not_deployed() -> None:
+    with pytest.raises(Refused, match=r"handlers\.nightly is not imported"):
+        project_root("handlers.nightly")
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_every_handler_of_the_project_only_defines_itself(name: str) -> None:
+    __import__(f"handlers.{name}")
+    check_import(f"handlers.{name}")
+
+
+@pytest.fixture
+def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Makes a handler module from source, in a clone of its own, and says what the contract says of it."""
+    shutil.copytree(PROGRAM / "handlers" / "cdc", tmp_path / "handlers" / "cdc")
+    (tmp_path / "handlers" / "__init__.py").touch()
+
+    def checked(source: str) -> str:
+        (tmp_path / "handlers" / "mine.py").write_text(source)
+        monkeypatch.setitem(sys.modules, "handlers.mine", _module(tmp_path / "handlers" / "mine.py"))
+        check_import.cache_clear()
+        try:
+            check_import("handlers.mine")
+        except ImportContractBroken as broken:
+            return str(broken)
+        finally:
+            check_import.cache_clear()
+        return ""
+
+    return checked
+
+
+def _module(file: Path) -> object:
+    module = type(sys)("handlers.mine")
+    module.__file__ = str(file)
+    return module
+
+
+GOOD = """
+import json, logging, os, re, tempfile, threading, urllib.request
+from dataclasses import dataclass
+from handlers.cdc import Change, EffectLedger, client, consumer, lazy_import
+
+requests = lazy_import("requests")
+ses = client("sesv2")
+mails = EffectLedger(keep=None)
+
+@consumer
+def handler(change: Change) -> None:
+    os.environ["MAIL_FROM"]
+"""
+
+CLIENTS = "make AWS clients with handlers.cdc.client(...), and do everything else inside the handler"
+READS = "read it inside the handler: at deploy time it is not set"
+
+
+def test_a_handler_may_use_the_standard_library_and_the_runtime(handler) -> None:
+    assert handler(GOOD) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (
+            "import boto3",
+            "1: imports boto3 at import: import it with handlers.cdc.lazy_import(...), or inside the handler",
+        ),
+        (
+            "\nimport requests",
+            "2: imports requests at import: import it with handlers.cdc.lazy_import(...), or inside the",
+        ),
+        ("import os\nos.environ['T']", f"2: reads the environment variable T at import: {READS}"),
+        ("import os\nos.environ.get('T', '')", f"2: reads the environment variable T at import: {READS}"),
+        ("import os\nos.getenv('T')", f"2: reads the environment variable T at import: {READS}"),
+        ("import os\n'T' in os.environ", f"2: reads the environment variable T at import: {READS}"),
+        ("import os\nos.environ.setdefault('T', '')", f"2: reads the environment variable T at import: {READS}"),
+        ("import os\ndict(os.environ)", f"2: reads the environment at import: {READS}"),
+        ("from os import environ\n\nenviron['T']", f"3: reads the environment variable T at import: {READS}"),
+        ("import socket\nsocket.socket()", f"2: opens a network connection at import: {CLIENTS}"),
+        (
+            "from urllib.request import urlopen\nurlopen('http://127.0.0.1:9')",
+            f"2: opens a network connection at import: {CLIENTS}",
+        ),
+        ("open('/etc/hosts')", "1: opens the file '/etc/hosts' at import: do it inside the handler"),
+        (
+            "from pathlib import Path\nPath('/tmp/x').write_text('')",
+            "2: opens the file '/tmp/x' at import: do it inside the handler",
+        ),
+        ("import subprocess\nsubprocess.run(['true'])", "2: starts a process at import: do it inside the handler"),
+        ("from threading import Thread\nThread().start()", "2: starts a thread at import: do it inside the handler"),
+        (
+            "from concurrent.futures import ThreadPoolExecutor\nThreadPoolExecutor().submit(print)",
+            "2: starts a thread at import: do it inside the handler",
+        ),
+        (
+            "import handlers.other",
+            "1: imports handlers.other at import: move it into handlers/cdc or into the module: its archive holds",
+        ),
+        ("from handlers.cdc.testing import change", "1: imports handlers.cdc.testing at import: move it into "),
+        (
+            "x = 1\n1 / 0",
+            "2: raises ZeroDivisionError (division by zero) at import: make the module importable without",
+        ),
+        ("def f(:", "1: raises SyntaxError (invalid syntax (mine.py, line 1)) at import: "),
+        ("import sys\nsys.exit(0)", "2: raises SystemExit (0) at import: "),
+    ],
+)
+def test_a_breach_is_one_line_with_file_line_and_fix(handler, tmp_path: Path, source: str, line: str) -> None:
+    (tmp_path / "handlers" / "other.py").touch()
+    said = handler(source)
+    assert said.startswith(f"handlers/mine.py:{line}")
+    assert "\n" not in said
+
+
+def test_a_breach_in_a_function_that_the_module_calls_names_the_function_s_line(handler) -> None:
+    said = handler("import os\n\ndef table():\n    return os.environ['T']\n\nTABLE = table()\n")
+    assert said.startswith("handlers/mine.py:4: reads the environment variable T at import: ")
+
+
+def test_a_module_that_ends_the_interpreter_is_refused_with_what_it_said(handler) -> None:
+    said = handler("import os, sys\nsys.stderr.write('out of memory')\nsys.stderr.flush()\nos._exit(9)")
+    assert said == "handlers.mine cannot be imported: out of memory"
+
+
+def test_a_module_that_does_not_come_to_an_end_is_refused(handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.import_contract._TIMEOUT_SECONDS", 0.5)
+    said = handler("import time\nwhile True: time.sleep(1)")
+    assert said == "handlers.mine is still being imported after 0.5 s: do what takes time inside the handler"

@@ -1,0 +1,141 @@
+"""`StreamDelivery`: what it says of itself, and every combination that it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import InvalidDelivery, StreamDelivery
+
+
+def refusals(**settings: Any) -> list[str]:
+    with pytest.raises(InvalidDelivery) as refused:
+        StreamDelivery(**settings)
+    return str(refused.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("setting", "allowed", "refused"),
+    [
+        ("batch_size", (1, 10_000), (0, 10_001, 1.5, "100", True)),
+        ("maximum_batching_window_in_seconds", (0, 300), (-1, 301)),
+        ("parallelization_factor", (1, 10), (0, 11)),
+        ("maximum_retry_attempts", (0, 10_000, -1), (-2, 10_001)),
+        ("maximum_record_age_in_seconds", (60, 86_399), (0, 59, -2)),
+        ("tumbling_window_in_seconds", (0, 900), (-1, 901)),
+    ],
+)
+def test_a_value_is_within_the_range_of_aws(setting: str, allowed: tuple[Any, ...], refused: tuple[Any, ...]) -> None:
+    for value in allowed:
+        StreamDelivery(**{setting: value})
+    for value in refused:
+        assert refusals(**{setting: value})[0].startswith(f"{setting}={value!r} is not ")
+
+
+def test_a_record_age_may_have_no_end_but_not_outlast_the_stream() -> None:
+    StreamDelivery(maximum_record_age_in_seconds=-1)
+    (line,) = refusals(maximum_record_age_in_seconds=86_400)
+    assert "records would vanish before they reach the failure destination; choose less" in line
+
+
+def test_a_starting_position_that_dynamodb_streams_lack_is_refused() -> None:
+    (line,) = refusals(starting_position="AT_TIMESTAMP")
+    assert line.startswith("starting_position='AT_TIMESTAMP' is not one of TRIM_HORIZON, LATEST: ")
+
+
+def test_a_tumbling_window_excludes_parallel_batches_and_filters() -> None:
+    parallel, filtered = refusals(tumbling_window_in_seconds=60, parallelization_factor=2, filters=("{}",))
+    assert "a window's state is kept per shard; leave the factor at 1" in parallel
+    assert "AWS refuses the mapping; filter inside the function" in filtered
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (("{}",) * 6, "filters has 6 patterns and AWS takes 5: join some with $or, or filter inside the function"),
+        (('{"a": "' + "x" * 4096 + '"}',), "filters[0] has 4105 characters and AWS takes 4096: filter on fewer values"),
+        (("{}", "{"), "filters[1] is not JSON ("),
+        (("[]",), "filters[0] is not a JSON object: an event pattern is one; AWS refuses the mapping"),
+    ],
+)
+def test_filters_that_aws_refuses_are_refused(filters: tuple[str, ...], message: str) -> None:
+    (line,) = refusals(filters=filters)
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    "bounded",
+    [
+        {},
+        {"maximum_retry_attempts": -1},
+        {"maximum_record_age_in_seconds": -1},
+    ],
+)
+def test_records_that_are_given_up_need_a_destination(bounded: dict[str, int]) -> None:
+    (line,) = refusals(on_failure=None, **bounded)
+    assert line == (
+        "on_failure=None with bounded retries: a record that is given up would be lost; "
+        'choose on_failure="s3", "sqs" or "sns"'
+    )
+
+
+def test_a_destination_may_be_left_out_where_nothing_is_given_up() -> None:
+    StreamDelivery(on_failure=None, maximum_retry_attempts=-1, maximum_record_age_in_seconds=-1)
+
+
+@pytest.mark.parametrize(
+    ("destination", "message"),
+    [
+        ("kafka://topic", "is neither s3, sqs, sns nor the ARN of a bucket, queue or topic"),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:f", "is neither s3, sqs, sns nor the ARN"),
+        ("s3://bucket", "is neither s3, sqs, sns nor the ARN"),
+        ("arn:aws:sqs:eu-west-1:123456789012:q.fifo", "is FIFO: Lambda delivers failed batches to standard queues"),
+        ("arn:aws:sns:eu-west-1:123456789012:t.fifo", "so each would be lost; choose a standard one"),
+    ],
+)
+def test_a_destination_that_lambda_does_not_deliver_to_is_refused(destination: str, message: str) -> None:
+    (line,) = refusals(on_failure=destination)
+    assert message in line
+
+
+def test_a_destination_that_is_no_plain_value_is_refused() -> None:
+    (line,) = refusals(on_failure=pulumi.ResourceOptions())
+    assert line.startswith("on_failure is a ResourceOptions, and settings are plain values: ")
+
+
+@pytest.mark.parametrize("service", ["s3:::bucket", "sqs:eu-west-1:123456789012:q", "sns:eu-west-1:123456789012:t"])
+def test_an_existing_bucket_queue_or_topic_is_a_destination(service: str) -> None:
+    StreamDelivery(on_failure=f"arn:aws:{service}")
+
+
+def test_every_mistake_is_a_line_of_its_own() -> None:
+    assert [line.split("=")[0] for line in refusals(batch_size=0, parallelization_factor=0)] == [
+        "batch_size",
+        "parallelization_factor",
+    ]
+
+
+def test_settings_do_not_change_after_they_were_checked() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        StreamDelivery().batch_size = 0  # pyright: ignore[reportAttributeAccessIssue] - that is the point
+
+
+@pytest.mark.parametrize(
+    ("settings", "shortest", "longest"),
+    [
+        ({"maximum_retry_attempts": 0}, 0, 0),
+        ({"maximum_retry_attempts": 4}, 3.75, 3.75),
+        ({"maximum_retry_attempts": 12}, 303.75, 1023.75),
+        ({"maximum_retry_attempts": -1}, 64_800, 64_800),
+        ({"maximum_retry_attempts": -1, "maximum_record_age_in_seconds": -1}, 86_400, 86_400),
+        ({"maximum_retry_attempts": 10_000}, 64_800, 64_800),
+        ({"maximum_record_age_in_seconds": 60}, 60, 60),
+    ],
+)
+def test_the_retry_horizon_is_the_sum_of_the_waits_and_ends_with_the_record(
+    settings: dict[str, int], shortest: float, longest: float
+) -> None:
+    assert StreamDelivery(**settings).retry_horizon() == (shortest, longest)

@@ -1,0 +1,57 @@
+"""The examples in the components' docstrings run as they stand."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+
+import components
+from handlers import upgrade_api, welcome_email
+
+COMPONENTS = [
+    name
+    for name in components.__all__
+    if inspect.isclass(each := getattr(components, name)) and issubclass(each, pulumi.ComponentResource)
+]
+
+
+def example_of(name: str) -> str:
+    found = re.search(r"Example:\n((?:    .*\n|\n)+)", f"{inspect.getdoc(getattr(components, name))}\n")
+    assert found, f"{name} shows no example"
+    return textwrap.dedent(found.group(1))
+
+
+def surroundings() -> dict[str, Any]:
+    """What the rest of a program would have made."""
+    users = components.ChangeTable("surrounding-users", hash_key="userId")
+    return {
+        **{name: getattr(components, name) for name in components.__all__},
+        "aws": aws,
+        "pulumi": pulumi,
+        "upgrade_api": upgrade_api,
+        "welcome_email": welcome_email,
+        "users": users,
+        "changes": components.Stream("surrounding-changes", source=users.stream),
+        "ledger": components.EffectLedgerTable("surrounding-effects"),
+        "mail": components.EmailSender("surrounding-mail", mail_from="hello@example.com"),
+        "alarms": aws.sns.Topic("alarms"),
+        "chat": aws.sns.Topic("chat"),
+        "pager": aws.sns.Topic("pager"),
+    }
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_the_example_of_a_component_deploys(run, name: str) -> None:
+    done = run(lambda: exec(example_of(name), surroundings()))
+    assert len(done.registrations) > len(run(surroundings).registrations)
+
+
+def test_the_example_of_a_stream_source_deploys(run) -> None:
+    done = run(lambda: exec(example_of("StreamSource"), surroundings()))
+    assert done.one("Stream", "orders")

@@ -1,0 +1,173 @@
+"""The program of `__main__.py`, whole, for each of its stacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+import pytest
+from pulumi.output import Unknown
+
+from handlers.cdc.effects import LEASE_MARGIN_SECONDS
+
+STACKS = ("dev", "prod", "local")
+
+#: Public: a change here moves or replaces resources of those who run Weir, so it needs an alias.
+URNS = (Path(__file__).parent / "urns.txt").read_text().split()
+
+
+def test_type_tokens_and_child_names_are_stable(program) -> None:
+    prefix = "urn:pulumi:dev::weir::"
+    assert sorted(each.urn for each in program("dev").registrations) == sorted(prefix + urn for urn in URNS)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_deploys_with_inputs_that_the_provider_takes(program, stack: str) -> None:
+    run = program(stack)  # PretendAws checks the inputs
+    assert set(run.outputs) == {
+        "apiUrl",
+        "usersTable",
+        "streamArn",
+        "effectLedgerTable",
+        "alarmTopicArn",
+        "functionNames",
+        "consumers",
+    }
+
+
+def test_the_outputs_say_where_everything_is(program) -> None:
+    outputs = program("prod").outputs
+    assert outputs["apiUrl"] == "https://api.example.com"
+    assert outputs["usersTable"] == "users"
+    assert (
+        outputs["streamArn"] == "arn:aws:dynamodb:eu-central-1:123456789012:table/users/stream/2026-01-31T08:30:00.000"
+    )
+    assert outputs["effectLedgerTable"] == "effects"
+    assert outputs["alarmTopicArn"] == "arn:aws:sns:eu-central-1:123456789012:alarms"
+    assert outputs["functionNames"] == {
+        "POST /users/{userId}/plan": "upgrade-api",
+        "welcome-email": "welcome-email",
+    }
+    assert outputs["consumers"]["welcome-email"] == {
+        "eventSourceMapping": "uuid-of-welcome-email",
+        "failureDestination": "arn:aws:s3:::welcome-email-failures",
+        "retryHorizonSeconds": {"shortest": 303.75, "longest": 1023.75},
+        "alarms": {
+            name: f"welcome-email-{name}"
+            for name in ("iterator-age-warn", "iterator-age-page", "dead-letters", "dropped", "destination-failures")
+        },
+    }
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_preview_knows_every_setting_and_no_name_that_aws_makes(program, stack: str) -> None:
+    preview, deployed = program(stack, preview=True), program(stack)
+    assert sorted(each.urn for each in preview.registrations) == sorted(each.urn for each in deployed.registrations)
+    assert isinstance(preview.outputs["streamArn"], Unknown)
+    mapping = preview.one("EventSourceMapping").inputs
+    assert isinstance(mapping["eventSourceArn"], Unknown)
+    assert mapping["startingPosition"] == "TRIM_HORIZON"
+    assert preview.run.created == {}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_child_has_its_component_as_parent(program, stack: str) -> None:
+    run = program(stack)
+    root = f"urn:pulumi:{stack}::weir::pulumi:pulumi:Stack::weir-{stack}"
+    assert {each.name for each in run.registrations if each.parent == root and each.custom} == {"alarms"}
+    urns = {root, *(each.urn for each in run.registrations)}
+    assert all(each.parent in urns for each in run.registrations)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_component_registers_its_outputs(program, stack: str) -> None:
+    run = program(stack)
+    components = {each.urn for each in run.registrations if not each.custom}
+    assert set(run.run.component_outputs) == components
+    assert all(run.run.component_outputs.values())
+
+
+def test_tables_of_production_refuse_to_be_deleted_and_those_of_a_developer_do_not(program) -> None:
+    for stack, protected in (("prod", True), ("dev", False), ("local", False)):
+        tables = program(stack).all("Table")
+        assert [table.inputs["deletionProtectionEnabled"] for table in tables] == [protected, protected]
+
+
+def test_alarms_are_mailed_only_where_an_address_is_configured(program) -> None:
+    assert program("prod").one("TopicSubscription").inputs["endpoint"] == "oncall@example.com"
+    assert program("dev").all("TopicSubscription") == []
+
+
+def test_functions_run_python_3_13_on_arm64_and_log_json_into_a_group_of_their_own(program) -> None:
+    run = program("prod")
+    for function in run.all("Function"):
+        assert function.inputs["runtime"] == "python3.13"
+        assert function.inputs["architectures"] == ["arm64"]
+        assert function.inputs["loggingConfig"] == {"logFormat": "JSON", "logGroup": function.name}
+        assert run.one("LogGroup", function.name).inputs["retentionInDays"] == 365
+
+
+def test_retries_on_every_stack_outlast_the_lease_of_a_crashed_worker(program) -> None:
+    for stack in STACKS:
+        run = program(stack)
+        lease = run.one("Function", "welcome-email").inputs["timeout"] + LEASE_MARGIN_SECONDS
+        assert run.outputs["consumers"]["welcome-email"]["retryHorizonSeconds"]["shortest"] > lease
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("mailFrom", "", "weir:mailFrom is missing: run  pulumi config set mailFrom hello@example.com"),
+        ("mailFrom", "nobody", "weir:mailFrom is 'nobody', which is not an email address: write hello@example.com"),
+        (
+            "alarmEmail",
+            "on call",
+            "weir:alarmEmail is 'on call', which is not an email address: write hello@example.com",
+        ),
+        ("functionTimeout", "901", "weir:functionTimeout is '901': AWS takes 1 to 900 seconds"),
+        ("functionTimeout", "0", "weir:functionTimeout is '0': AWS takes 1 to 900 seconds"),
+        ("batchSize", "10001", "weir:batchSize is '10001': AWS takes 1 to 10000 records"),
+        ("batchingWindow", "301", "weir:batchingWindow is '301': AWS takes 0 to 300 seconds"),
+        ("retryAttempts", "-2", "weir:retryAttempts is '-2': AWS takes -1 to 10000 retries"),
+    ],
+)
+def test_a_value_out_of_range_is_one_line(configured, key: str, value: str, line: str) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        configured("dev", {f"weir:{key}": value})
+    assert str(refused.value) == f"Pulumi.dev.yaml: {line}"
+
+
+def test_a_retention_that_cloudwatch_does_not_take_is_one_line_with_those_it_takes(configured) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        configured("dev", {"weir:logRetentionDays": "31"})
+    assert str(refused.value).startswith(
+        "Pulumi.dev.yaml: weir:logRetentionDays is '31': AWS takes one of 1, 3, 5, 7, "
+    )
+
+
+def test_all_wrong_values_show_at_once(configured) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        configured("dev", {"weir:functionTimeout": "0", "weir:retryAttempts": "-2"})
+    assert [line.split(" is ")[0] for line in str(refused.value).splitlines()] == [
+        "Pulumi.dev.yaml: weir:functionTimeout",
+        "Pulumi.dev.yaml: weir:retryAttempts",
+    ]
+
+
+def test_values_that_do_not_fit_each_other_are_one_line_too(configured) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        configured("dev", {"weir:functionTimeout": "900"})
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(
+        "welcome-email: retries may end after 303.75 s, and an effect of a crashed worker stays claimed"
+    )
+
+
+def test_a_missing_configuration_is_one_line_per_value(run) -> None:
+    from components import StackConfig
+
+    with pytest.raises(pulumi.RunError) as refused:
+        run(StackConfig.load)
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 7
+    assert all(line.startswith("Pulumi.test.yaml: weir:") and " is missing: " in line for line in lines)

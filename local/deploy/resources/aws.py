@@ -10,6 +10,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+#: How waiters ask: a minute in all, often, since an endpoint on this machine is done at once.
+WAIT = {"Delay": 0.05, "MaxAttempts": 1200}
+
 
 @dataclass(frozen=True)
 class Credentials:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from local.deploy.program import Created
-from local.deploy.resources.aws import Aws
+from local.deploy.resources.aws import WAIT, Aws
 from local.deploy.resources.inputs import Inputs
 
 
@@ -38,7 +38,7 @@ def table(inputs: Inputs, aws: Aws) -> Created:
 
     dynamodb = aws.client("dynamodb")
     dynamodb.create_table(**request)
-    dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+    dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig=WAIT)
     if expiry_request:
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry_request)
     if backups_request:

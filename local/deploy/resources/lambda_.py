@@ -7,7 +7,7 @@ from typing import Any
 
 from local.deploy.archives import zipped
 from local.deploy.program import Created
-from local.deploy.resources.aws import Aws
+from local.deploy.resources.aws import WAIT, Aws
 from local.deploy.resources.inputs import Inputs
 
 #: How long a mapping may take until it reads.
@@ -36,7 +36,7 @@ def function(inputs: Inputs, aws: Aws) -> Created:
 
     lambda_ = aws.client("lambda")
     made = lambda_.create_function(FunctionName=name, Code={"ZipFile": zipped(code)}, **request)
-    lambda_.get_waiter("function_active_v2").wait(FunctionName=name)
+    lambda_.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=WAIT)
     arn = made["FunctionArn"]
     return Created(
         name,

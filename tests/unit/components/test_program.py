@@ -8,7 +8,7 @@ import pulumi
 import pytest
 from pulumi.output import Unknown
 
-from handlers.cdc.effects import LEASE_MARGIN_SECONDS
+from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
 
 STACKS = ("dev", "prod", "local")
 

@@ -5,7 +5,9 @@ Not part of what is deployed.
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -81,6 +83,101 @@ def change(**arguments: Any) -> Change:
 def stream_event(*records: Mapping[str, Any]) -> dict[str, Any]:
     """The event Lambda gives a function for a batch of these records."""
     return {"Records": list(records)}
+
+
+def pipe_event(*records: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The event a pipe gives a function: the records themselves, in an array."""
+    return list(records)
+
+
+def queue_event(*bodies: Any, group: str | None = None, receive_count: int = 1) -> dict[str, Any]:
+    """The event Lambda gives a function for messages of an SQS queue.
+
+    Args:
+        bodies: One per message: an object, e.g. a `record`, or text as it is.
+        group: The messages' group; with one, the queue is a FIFO queue.
+        receive_count: How often SQS has handed the messages out, this time included.
+    """
+    name = "changes" if group is None else "changes.fifo"
+    return {"Records": [_message(body, name, group, receive_count) for body in bodies]}
+
+
+def _message(body: Any, queue: str, group: str | None, receive_count: int) -> dict[str, Any]:
+    number = next(_numbers)
+    attributes = {"ApproximateReceiveCount": str(receive_count), "SentTimestamp": "1767225600000"}
+    if group is not None:
+        attributes |= {"MessageGroupId": group, "SequenceNumber": str(number), "MessageDeduplicationId": str(number)}
+    return {
+        "messageId": f"00000000-0000-4000-8000-{number:012x}",
+        "receiptHandle": f"receipt-{number}",
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": attributes,
+        "messageAttributes": {},
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:111122223333:{queue}",
+        "awsRegion": "us-east-1",
+    }
+
+
+def kinesis_event(*data: Mapping[str, Any]) -> dict[str, Any]:
+    """The event Lambda gives a function for records of a Kinesis stream that hold these objects."""
+    return {"Records": [_kinesis_record(each) for each in data]}
+
+
+def _kinesis_record(data: Mapping[str, Any]) -> dict[str, Any]:
+    number = str(49600000000000000000000000000000000000000000000000000000 + next(_numbers))
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": "0" * 32,
+            "sequenceNumber": number,
+            "data": base64.b64encode(json.dumps(data).encode()).decode(),
+            "approximateArrivalTimestamp": 1767225600.0,
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"shardId-000000000000:{number}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": "arn:aws:iam::111122223333:role/consumer",
+        "awsRegion": "us-east-1",
+        "eventSourceARN": "arn:aws:kinesis:us-east-1:111122223333:stream/changes",
+    }
+
+
+def kinesis_change(**arguments: Any) -> dict[str, Any]:
+    """What Kinesis Data Streams for DynamoDB puts into a stream (docs/aws-semantics.md §4).
+
+    The arguments are those of `record`.
+    """
+    made = record(**arguments)
+    dynamodb = {name: _binaries_twice(value) for name, value in made["dynamodb"].items()}
+    del dynamodb["SequenceNumber"], dynamodb["StreamViewType"]
+    dynamodb["ApproximateCreationDateTime"] = int(dynamodb["ApproximateCreationDateTime"] * 1000)
+    return {
+        "awsRegion": made["awsRegion"],
+        "eventID": made["eventID"],
+        "eventName": made["eventName"],
+        "userIdentity": made.get("userIdentity"),
+        "recordFormat": "application/json",
+        "tableName": arguments.get("table", "users"),
+        "dynamodb": dynamodb,
+        "eventSource": "aws:dynamodb",
+    }
+
+
+def _binaries_twice(value: Any) -> Any:
+    match value:
+        case {"B": str(binary)} if len(value) == 1:
+            return {"B": base64.b64encode(binary.encode()).decode()}
+        case {"BS": list(binaries)} if len(value) == 1:
+            return {"BS": [base64.b64encode(binary.encode()).decode() for binary in binaries]}
+        case dict():
+            return {name: _binaries_twice(member) for name, member in value.items()}
+        case list():
+            return [_binaries_twice(member) for member in value]
+        case _:
+            return value
 
 
 class Invocation:

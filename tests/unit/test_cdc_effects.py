@@ -1,5 +1,6 @@
 """The effect ledger in memory: races, crashes at every step, leases. The table itself is tested in tests/local."""
 
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -8,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from handlers.cdc import EffectInProgress, EffectLedger
+from handlers.cdc import Change, EffectInProgress, EffectLedger, EffectUncertain, NotApplied, consumer
+from handlers.cdc.effect_ledger import Mode
 from handlers.cdc.invocation import running
-from handlers.cdc.testing import InMemoryLedger, Invocation
+from handlers.cdc.testing import InMemoryLedger, Invocation, record, stream_event
 
 DAY = 24 * 60 * 60
 
@@ -266,3 +268,158 @@ def test_a_log_line_of_the_ledger_names_the_effect_and_not_what_it_was_given(
 def claim(store: InMemoryLedger, clock: Clock, *, seconds: int) -> None:
     now_ms = int(clock.now * 1000)
     store.claim("k", "other", now_ms=now_ms, lease_until_ms=now_ms + seconds * 1000, expires_at=None, take_over=True)
+
+
+# The stored result.
+
+
+@pytest.mark.parametrize("result", [42, "text", None, True, [1, 2], {"id": "m1", "n": [None, 1.5]}])
+def test_a_repeat_gets_the_result_of_the_first_run(ledger: EffectLedger, result: object) -> None:
+    assert ledger.once("k", lambda: result) == result
+    assert ledger.once("k", pytest.fail, "repeated") == result
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [({1, 2}, "a set that is not JSON"), ("x" * 40_000, "longer than 32768 bytes"), (b"x", "a bytes that is not JSON")],
+    ids=["set", "long", "bytes"],
+)
+def test_a_result_that_cannot_be_stored_is_said_and_the_effect_is_done_all_the_same(
+    ledger: EffectLedger, caplog: pytest.LogCaptureFixture, result: object, says: str
+) -> None:
+    assert ledger.once("k", lambda: result) == result
+    assert f"the result of effect k is {says} and is not stored: a repeat returns None" in caplog.text
+    assert ledger.once("k", pytest.fail, "repeated") is None
+
+
+# At most once: what may have happened is never repeated.
+
+
+@pytest.fixture
+def careful(store: InMemoryLedger, clock: Clock) -> EffectLedger:
+    return EffectLedger(mode="at_most_once", store=store, clock=clock, sleep=clock.sleep)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", [0, 1], ids=["claim", "settle"])
+def test_at_most_once_never_repeats_whatever_kills_the_worker(
+    store: InMemoryLedger, clock: Clock, careful: EffectLedger, step: int, after: bool
+) -> None:
+    done: list[int] = []
+    doomed = EffectLedger(
+        mode="at_most_once", store=MortalStore(store, step, after=after), clock=clock, sleep=clock.sleep
+    )
+    with running(clock), pytest.raises(Killed):
+        doomed.once("k", done.append, 1)
+    clock.now += 32
+    if (step, after) in ((0, True), (1, False)):  # claimed and never settled: nobody can know
+        for _ in range(2):
+            with running(clock), pytest.raises(EffectUncertain, match="effect k was begun by a worker that never said"):
+                careful.once("k", done.append, 2)
+    else:
+        with running(clock):
+            careful.once("k", done.append, 2)
+    assert done == {(0, False): [2], (0, True): [], (1, False): [1], (1, True): [1]}[step, after]
+
+
+def test_an_at_most_once_action_that_raises_is_uncertain_at_once_and_stays_so(
+    store: InMemoryLedger, careful: EffectLedger, clock: Clock
+) -> None:
+    with pytest.raises(EffectUncertain, match="effect k was interrupted by TimeoutError") as raised:
+        careful.once("k", timing_out)
+    assert isinstance(raised.value.__cause__, TimeoutError)
+    assert store.items["k"]["status"] == "uncertain"
+    with pytest.raises(EffectUncertain):
+        careful.once("k", pytest.fail, "repeated")
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("mode", ["at_most_once", "at_least_once"])
+def test_an_action_that_says_nothing_happened_is_tried_again(store: InMemoryLedger, clock: Clock, mode: Mode) -> None:
+    ledger = EffectLedger(mode=mode, store=store, clock=clock, sleep=clock.sleep)
+
+    def throttled() -> None:
+        raise NotApplied("throttled")
+
+    with pytest.raises(NotApplied):
+        ledger.once("k", throttled)
+    assert ledger.once("k", lambda: "sent") == "sent"
+
+
+def test_a_worker_that_is_told_to_exit_leaves_its_at_most_once_claim(
+    store: InMemoryLedger, careful: EffectLedger
+) -> None:
+    def leave() -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        careful.once("k", leave)
+    assert store.items["k"]["status"] == "claimed"
+
+
+def test_a_live_at_most_once_lease_is_waited_out_and_then_uncertain(
+    store: InMemoryLedger, careful: EffectLedger, clock: Clock
+) -> None:
+    claim(store, clock, seconds=5)
+    with running(clock), pytest.raises(EffectUncertain):
+        careful.once("k", pytest.fail, "repeated")
+    assert 5 <= sum(clock.slept) < 6
+
+
+def test_at_most_once_also_remembers_and_forgets(store: InMemoryLedger, clock: Clock) -> None:
+    ledger = EffectLedger(mode="at_most_once", keep=timedelta(days=2), store=store, clock=clock)
+    assert ledger.once("k", lambda: 1) == 1
+    assert ledger.once("k", pytest.fail, "repeated") == 1
+    clock.now += 2 * DAY + 2
+    assert ledger.once("k", lambda: 2) == 2
+
+
+def test_an_uncertain_record_is_parked_with_its_content_and_counted(
+    store: InMemoryLedger, careful: EffectLedger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("handlers.cdc.batch.park", lambda *arguments: parked.append(arguments))
+
+    @consumer
+    def handler(change: Change) -> None:
+        careful.once("k", timing_out)
+
+    given = record(new={"id": 1})
+    assert handler(stream_event(given), Invocation()) == {"batchItemFailures": []}
+    assert parked == [(given, given["eventID"], "effect k was interrupted by TimeoutError", "EffectUncertain")]
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (metrics["EffectsUncertain"], metrics["Discarded"]) == (1, 1)
+
+
+def test_an_uncertain_record_that_cannot_be_parked_fails_and_is_still_not_repeated(
+    store: InMemoryLedger, careful: EffectLedger
+) -> None:
+    tried: list[int] = []
+
+    @consumer
+    def handler(change: Change) -> None:
+        careful.once("k", lambda: tried.append(1) or timing_out())
+
+    given = stream_event(record(new={"id": 1}))
+    for _ in range(2):
+        assert len(handler(given, Invocation())["batchItemFailures"]) == 1
+    assert tried == [1]
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be one of at_least_once, at_most_once"):
+        EffectLedger(mode="exactly_once")  # pyright: ignore[reportArgumentType]
+
+
+def test_applied_and_suppressed_effects_are_counted(ledger: EffectLedger, capsys: pytest.CaptureFixture[str]) -> None:
+    @consumer
+    def handler(change: Change) -> None:
+        ledger.once("k", lambda: None)
+
+    handler(stream_event(record(new={"id": 1}), record(new={"id": 2})), Invocation())
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (metrics["EffectsApplied"], metrics["EffectsSuppressed"], metrics["Records"]) == (1, 1, 2)
+
+
+def timing_out() -> None:
+    raise TimeoutError("no answer")

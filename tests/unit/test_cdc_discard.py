@@ -1,0 +1,241 @@
+"""Records that can never succeed are parked with their full content; if that fails, they fail."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from handlers.cdc import Change, Discard, consumer
+from handlers.cdc.consumer import Consumer
+from handlers.cdc.testing import Invocation, pipe_event, queue_event, record, stream_event
+
+SECRET = "ada@example.com"
+
+
+class Aws:
+    """Takes the calls that parking and backing off make, and fails those it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.down: set[str] = set()
+
+    def client(self, service: str, *, attempts: int = 3) -> "Aws":
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**arguments: Any) -> dict[str, str]:
+            if name in self.down:
+                raise ConnectionError(name)
+            if name == "get_queue_url":
+                return {"QueueUrl": f"https://queues/{arguments['QueueOwnerAWSAccountId']}/{arguments['QueueName']}"}
+            self.calls.append((name, arguments))
+            return {}
+
+        return call
+
+    def parked(self) -> list[dict[str, Any]]:
+        return [json.loads(call.get("Body") or call["MessageBody"]) for name, call in self.calls if "visib" not in name]
+
+    def pauses(self) -> list[int]:
+        return [call["VisibilityTimeout"] for name, call in self.calls if name == "change_message_visibility"]
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    fake = Aws()
+    monkeypatch.setattr("handlers.cdc.discard.client", fake.client)
+    monkeypatch.setattr("handlers.cdc.queues.client", fake.client)
+    monkeypatch.setenv("FAILURE_DESTINATION", "arn:aws:s3:::parked-records")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "welcome-email")
+    return fake
+
+
+def records(size: int = 3) -> list[dict[str, Any]]:
+    return [record(new={"id": n, "mail": SECRET}) for n in range(size)]
+
+
+def discarding(*bad: int, error: Exception | None = None) -> tuple[Consumer, list[int]]:
+    seen: list[int] = []
+
+    @consumer
+    def handler(change: Change) -> None:
+        seen.append(int(change.keys["id"]))
+        if change.keys["id"] in bad:
+            raise error or Discard("the address bounced")
+
+    return handler, seen
+
+
+def run(handler: Consumer, event: Any) -> list[str]:
+    return [item["itemIdentifier"] for item in handler(event, Invocation())["batchItemFailures"]]
+
+
+def test_a_discarded_record_is_parked_and_the_batch_goes_on(aws: Aws) -> None:
+    handler, seen = discarding(1)
+    given = records()
+    assert run(handler, stream_event(*given)) == []
+    assert seen == [0, 1, 2]
+    ((name, call),) = aws.calls
+    assert (name, call["Bucket"]) == ("put_object", "parked-records")
+    assert call["Key"] == f"discarded/welcome-email/{given[1]['eventID']}.json"
+
+
+def test_a_parked_record_has_its_full_content_and_can_be_replayed_as_it_is(aws: Aws) -> None:
+    handler, _ = discarding(0)
+    (given,) = records(1)
+    run(handler, stream_event(given))
+    (document,) = aws.parked()
+    assert json.loads(document["payload"]) == {"Records": [given]}
+    assert document["requestContext"] == {"functionName": "welcome-email", "condition": "Discarded"}
+    assert document["reason"] == "the address bounced"
+    assert document["eventId"] == given["eventID"]
+    replayed: list[Change] = []
+
+    @consumer
+    def again(change: Change) -> None:
+        replayed.append(change)
+
+    run(again, document)
+    assert [(change.origin, change.new["mail"]) for change in replayed] == [("replay", SECRET)]
+
+
+@pytest.mark.parametrize("make", [pipe_event, queue_event], ids=["pipe", "queue"])
+def test_records_of_other_deliveries_are_parked_as_they_came(aws: Aws, make: Any) -> None:
+    handler, _ = discarding(0)
+    event = make(*records(1))
+    assert run(handler, event) == []
+    (document,) = aws.parked()
+    assert json.loads(document["payload"])["Records"] == (event if isinstance(event, list) else event["Records"])
+
+
+def test_a_record_may_be_parked_in_a_queue(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILURE_DESTINATION", "arn:aws:sqs:us-east-1:111122223333:parked")
+    handler, _ = discarding(0)
+    assert run(handler, stream_event(*records(1))) == []
+    ((name, call),) = aws.calls
+    assert (name, call["QueueUrl"]) == ("send_message", "https://queues/111122223333/parked")
+
+
+def test_a_record_too_large_for_a_message_fails_and_says_what_to_do(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FAILURE_DESTINATION", "arn:aws:sqs:us-east-1:111122223333:parked")
+    handler, _ = discarding(0)
+    large = record(new={"id": 0, "text": "é" * 600_000})
+    assert run(handler, stream_event(large)) == [large["dynamodb"]["SequenceNumber"]]
+    assert "make the failure destination an S3 bucket" in caplog.text
+    assert aws.calls == []
+
+
+@pytest.mark.parametrize("destination", ["", "arn:aws:sns:us-east-1:111122223333:topic"])
+def test_without_a_place_to_park_the_record_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, destination: str
+) -> None:
+    monkeypatch.setenv("FAILURE_DESTINATION", destination)
+    handler, seen = discarding(1)
+    given = records()
+    assert run(handler, stream_event(*given)) == [given[1]["dynamodb"]["SequenceNumber"]]
+    assert seen == [0, 1]
+    assert "FAILURE_DESTINATION" in caplog.text
+
+
+def test_a_destination_that_is_down_fails_the_record(aws: Aws) -> None:
+    aws.down.add("put_object")
+    handler, seen = discarding(1)
+    given = records()
+    assert run(handler, stream_event(*given)) == [given[1]["dynamodb"]["SequenceNumber"]]
+    assert seen == [0, 1]
+
+
+def test_discards_are_counted_and_logged_without_content(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    handler, _ = discarding(0, 2)
+    with caplog.at_level(logging.DEBUG):
+        run(handler, stream_event(*records()))
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (metrics["Discarded"], metrics["Records"]) == (2, 3)
+    assert "Failures" not in metrics
+    assert caplog.text.count("is parked: the address bounced") == 2
+    assert SECRET not in caplog.text + repr([line.__dict__ for line in caplog.records])
+
+
+def test_a_message_whose_body_is_no_change_cannot_be_discarded_by_the_function_and_fails(aws: Aws) -> None:
+    handler, seen = discarding(0)
+    event = queue_event("not json")
+    assert run(handler, event) == [event["Records"][0]["messageId"]]
+    assert (seen, aws.calls) == ([], [])
+
+
+# Queues: the last attempt, and the pause between attempts.
+
+
+def test_without_a_number_of_attempts_the_queues_redrive_policy_decides(aws: Aws) -> None:
+    handler, _ = discarding(0, error=RuntimeError("down"))
+    event = queue_event(*records(1), group="g", receive_count=50)
+    assert run(handler, event) == [event["Records"][0]["messageId"]]
+    assert aws.calls == []
+
+
+def test_a_failed_message_waits_longer_each_time(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "12")
+    handler, _ = discarding(0, error=RuntimeError("down"))
+    for count in (1, 2, 5, 11):
+        run(handler, queue_event(*records(1), group="g", receive_count=count))
+    assert aws.pauses() == [2, 4, 32, 900]
+    assert aws.calls[0][1]["QueueUrl"] == "https://queues/111122223333/changes.fifo"
+    assert aws.calls[0][1]["ReceiptHandle"].startswith("receipt-")
+
+
+def test_a_pause_that_cannot_be_set_is_logged_and_the_message_still_fails(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "12")
+    aws.down.add("change_message_visibility")
+    handler, _ = discarding(0, error=RuntimeError("down"))
+    event = queue_event(*records(1), group="g")
+    assert run(handler, event) == [event["Records"][0]["messageId"]]
+    assert "the pause of a failed message could not be set" in caplog.text
+
+
+def test_a_poison_message_is_parked_at_its_last_attempt_and_its_group_goes_on(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
+    handler, seen = discarding(0, error=RuntimeError("down"))
+    assert run(handler, queue_event(*records(), group="g", receive_count=3)) == []
+    assert seen == [0, 1, 2]
+    (document,) = aws.parked()
+    assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert document["reason"] == "failed 3 times with RuntimeError"
+
+
+def test_a_message_behind_a_parked_one_gets_attempts_of_its_own(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
+    handler, _ = discarding(0, 1, error=RuntimeError("down"))
+    poison, *followers = records()
+    event = queue_event(poison, *followers, group="g", receive_count=3)
+    assert run(handler, event) == [message["messageId"] for message in event["Records"][1:]]
+    assert len(aws.parked()) == 1
+    for count in (4, 5):
+        assert len(run(handler, queue_event(*followers, group="g", receive_count=count))) == 2
+    assert run(handler, queue_event(*followers, group="g", receive_count=6)) == []
+    assert len(aws.parked()) == 2
+
+
+def test_a_last_attempt_that_cannot_be_parked_is_one_more_failure(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
+    aws.down.add("put_object")
+    handler, seen = discarding(0, error=RuntimeError("down"))
+    event = queue_event(*records(2), group="g", receive_count=3)
+    assert run(handler, event) == [message["messageId"] for message in event["Records"]]
+    assert seen == [0]
+
+
+@pytest.mark.parametrize("attempts", ["0", "-1", "many", ""])
+def test_a_number_of_attempts_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, attempts: str) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", attempts)
+    handler, _ = discarding()
+    with pytest.raises(ValueError, match="QUEUE_ATTEMPTS"):
+        run(handler, queue_event(*records(1)))

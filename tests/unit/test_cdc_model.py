@@ -1,0 +1,195 @@
+"""`model=`: images as instances of a consumer's own class."""
+
+import enum
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import pytest
+
+from handlers.cdc import Change, ImageDoesNotFit, consumer
+from handlers.cdc.attribute_values import encode_item
+from handlers.cdc.image import Image
+from handlers.cdc.model import reader
+from handlers.cdc.testing import Invocation, record, stream_event
+
+
+class Plan(enum.Enum):
+    FREE = "free"
+    PRO = "pro"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+@dataclass
+class Address:
+    city: str
+    zip: int | None = None
+
+
+@dataclass
+class User:
+    user_id: str
+    plan: Plan
+    seats: int = 1
+    rate: float = 0.0
+    exact: Decimal = Decimal(0)
+    active: bool = True
+    photo: bytes = b""
+    address: Address | None = None
+    tags: list[str] = field(default_factory=list[str])
+    numbers: set[int] = field(default_factory=set[int])
+    limits: dict[str, int] = field(default_factory=dict[str, int])
+    kind: Literal["person", "robot"] = "person"
+    level: Level | None = None
+    anything: Any = None
+    either: int | str = 0
+    noted: Annotated[int, "a note"] = 0
+    derived: str = field(init=False, default="x")
+
+
+class Account(TypedDict):
+    user_id: str
+    seats: NotRequired[int]
+    address: NotRequired[Address]
+
+
+BASE = {"user_id": "u1", "plan": "pro"}
+
+
+def image(**item: Any) -> Image:
+    return Image(encode_item(item))
+
+
+def test_a_dataclass_gets_the_types_it_asks_for() -> None:
+    user = reader(User)(
+        image(
+            **BASE,
+            seats=3,
+            rate=Decimal("1.5"),
+            exact=Decimal("0.1"),
+            active=False,
+            photo=b"x",
+            address={"city": "Bern", "zip": 3000, "street": "ignored"},
+            tags=["a"],
+            numbers={1, 2},
+            limits={"daily": 5},
+            kind="robot",
+            level=1,
+            anything={"a": [1]},
+            either="text",
+            noted=7,
+            not_in_the_model="ignored",
+        )
+    )
+    assert user == User(
+        user_id="u1",
+        plan=Plan.PRO,
+        seats=3,
+        rate=1.5,
+        exact=Decimal("0.1"),
+        active=False,
+        photo=b"x",
+        address=Address("Bern", 3000),
+        tags=["a"],
+        numbers={1, 2},
+        limits={"daily": 5},
+        kind="robot",
+        level=Level.LOW,
+        anything={"a": [Decimal(1)]},
+        either="text",
+        noted=7,
+    )
+    assert (type(user.seats), type(user.limits["daily"]), type(user.rate)) == (int, int, float)
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ({"plan": "pro"}, "the image is no User: user_id is missing"),
+        ({**BASE, "plan": "platinum"}, "plan is no member of Plan"),
+        ({**BASE, "plan": Decimal("0.5")}, "plan is no member of Plan"),
+        ({**BASE, "seats": Decimal("1.5")}, "seats is a Decimal, and the model wants int"),
+        ({**BASE, "seats": "secret"}, "seats is a str, and the model wants int"),
+        ({**BASE, "seats": True}, "seats is a bool, and the model wants int"),
+        ({**BASE, "active": 1}, "active is a Decimal, and the model wants bool"),
+        ({**BASE, "address": {"zip": 1}}, "address is a dict, and the model wants"),
+        ({**BASE, "tags": [1]}, r"tags\[\] is a Decimal"),
+        ({**BASE, "tags": "a"}, "tags is a str"),
+        ({**BASE, "limits": {"daily": "secret"}}, "limits.daily is a str"),
+        ({**BASE, "kind": "secret"}, "kind is a str"),
+        ({**BASE, "either": b"x"}, "either is a bytes"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_an_error_that_names_the_attribute_and_not_the_value(
+    item: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ImageDoesNotFit, match=says) as raised:
+        reader(User)(image(**item))
+    assert "secret" not in str(raised.value)
+
+
+def test_a_nested_dataclass_that_does_not_fit_is_named_by_its_path() -> None:
+    @dataclass
+    class Strict:
+        address: Address
+
+    with pytest.raises(ImageDoesNotFit, match=r"the image is no Address: address\.city is missing"):
+        reader(Strict)(image(address={}))
+    with pytest.raises(ImageDoesNotFit, match=r"address is a str"):
+        reader(Strict)(image(address="Bern"))
+
+
+def test_a_typed_dict_is_a_dict_of_what_it_names() -> None:
+    assert reader(Account)(image(user_id="u1", seats=2, address={"city": "Bern"}, more=1)) == {
+        "user_id": "u1",
+        "seats": 2,
+        "address": Address("Bern"),
+    }
+    assert reader(Account)(image(user_id="u1")) == {"user_id": "u1"}
+    with pytest.raises(ImageDoesNotFit, match="user_id is missing"):
+        reader(Account)(image(seats=2))
+
+
+def test_a_pydantic_model_validates_the_image_and_its_errors_hold_no_values() -> None:
+    import pydantic
+
+    class Validated(pydantic.BaseModel):
+        user_id: str
+        seats: int
+
+    assert reader(Validated)(image(user_id="u1", seats=3)) == Validated(user_id="u1", seats=3)
+    with pytest.raises(ImageDoesNotFit, match="the image is no Validated: seats: int_parsing") as raised:
+        reader(Validated)(image(user_id="u1", seats="secret"))
+    assert "secret" not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
+def test_a_model_of_another_kind_is_refused_when_the_consumer_is_made() -> None:
+    with pytest.raises(TypeError, match="is no dataclass, TypedDict or pydantic model"):
+        consumer(model=int)(lambda change: None)
+
+
+def test_a_consumer_with_a_model_is_given_its_instances() -> None:
+    seen: list[tuple[Any, Any]] = []
+
+    @consumer(model=Account)
+    def handler(change: Change[Account]) -> None:
+        seen.append((change.old, change.new["user_id"]))
+
+    assert handler(stream_event(record(new={"user_id": "u1"})), Invocation()) == {"batchItemFailures": []}
+    assert seen == [(None, "u1")]
+
+
+def test_a_record_that_does_not_fit_fails_where_its_image_is_read() -> None:
+    @consumer(model=Account)
+    def handler(change: Change[Account]) -> None:
+        if change.changed("seats"):
+            _ = change.new
+
+    given = record(old={"id": 1, "seats": 1}, new={"id": 1, "seats": 2})
+    assert handler(stream_event(given), Invocation())["batchItemFailures"] == [
+        {"itemIdentifier": given["dynamodb"]["SequenceNumber"]}
+    ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from handlers.cdc.change import Change
 from handlers.cdc.discard import Discard, park
@@ -87,6 +87,43 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
         started, now = now, time.monotonic()
         longest = max(longest, now - started)
     return failed[:1] if group_of is None else failed
+
+
+def process_together(batch: Batch, function: Callable[[Sequence[Change]], object]) -> list[str]:
+    """Give all changes of a batch to one call, and return the identifiers that the failure response must name.
+
+    The changes succeed or fail together. A stream's batch that fails is named by its first record, so that Lambda
+    bisects it; a record that holds no change is reported in its place, after the changes before it are done.
+
+    Raises:
+        OutOfTime: Less than `RESERVE` seconds are left.
+    """
+    left = remaining_seconds()
+    if left is not None and left < RESERVE:
+        raise OutOfTime(f"{left:.1f} s are left and {RESERVE:.1f} s are needed to start: raise the function's timeout")
+    changes: list[Change] = []
+    opened: list[str] = []
+    failed: list[str] = []
+    for index, identifier in enumerate(batch.identifiers):
+        try:
+            changes.append(batch.change(index))
+        except Exception:
+            count("Failures")
+            logger.exception("record %s of %s failed", identifier, batch.source.name)
+            failed.append(identifier)
+            if batch.source.group is None:
+                break
+        else:
+            opened.append(identifier)
+    if changes:
+        try:
+            function(changes)
+        except Exception:
+            count("Failures")
+            logger.exception("%d records of %s failed, from %s on", len(changes), batch.source.name, opened[0])
+            return opened[:1] if batch.source.group is None else [*opened, *failed]
+    count("Records", len(changes))
+    return failed
 
 
 def _attempt(batch: Batch, index: int, function: Callable[[Change], object]) -> Exception | None:

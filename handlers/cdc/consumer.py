@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, overload
 
 from handlers.cdc import metrics
-from handlers.cdc.batch import process
-from handlers.cdc.change import Change
+from handlers.cdc.batch import process, process_together
+from handlers.cdc.change import Change, T
 from handlers.cdc.invocation import LambdaContext, running
 from handlers.cdc.model import reader
 from handlers.cdc.sources import ClaimCheck, batch_of
-
-T = TypeVar("T")
 
 
 class Consumer:
@@ -33,14 +31,16 @@ class Consumer:
 
     def __init__(
         self,
-        function: Callable[[Change[Any]], object],
+        function: Callable[[Any], object],
         *,
-        name: str | None = None,
         model: type | None = None,
+        whole_batch: bool = False,
+        name: str | None = None,
         claim_check: ClaimCheck | None = None,
     ) -> None:
         self.function = function
         self._model = None if model is None else reader(model)
+        self._process = process_together if whole_batch else process
         self._claim_check = claim_check
         self.module: str = function.__module__
         self.entry_point: str = f"{self.module}.{function.__name__}"
@@ -60,7 +60,7 @@ class Consumer:
         metrics.start()
         try:
             with running(context):
-                failed = process(batch_of(event, self._model, self._claim_check), self.function)
+                failed = self._process(batch_of(event, self._model, self._claim_check), self.function)
         finally:
             metrics.emit()
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
@@ -70,18 +70,27 @@ class Consumer:
 def consumer(function: Callable[[Change], object], /) -> Consumer: ...
 @overload
 def consumer(
-    *, name: str | None = None, claim_check: ClaimCheck | None = None
-) -> Callable[[Callable[[Change], object]], Consumer]: ...
+    *,
+    model: type[T] | None = None,
+    whole_batch: Literal[False] = False,
+    name: str | None = None,
+    claim_check: ClaimCheck | None = None,
+) -> Callable[[Callable[[Change[T]], object]], Consumer]: ...
 @overload
 def consumer(
-    *, model: type[T], name: str | None = None, claim_check: ClaimCheck | None = None
-) -> Callable[[Callable[[Change[T]], object]], Consumer]: ...
+    *,
+    model: type[T] | None = None,
+    whole_batch: Literal[True],
+    name: str | None = None,
+    claim_check: ClaimCheck | None = None,
+) -> Callable[[Callable[[Sequence[Change[T]]], object]], Consumer]: ...
 def consumer(
     function: Callable[[Any], object] | None = None,
     /,
     *,
-    name: str | None = None,
     model: type | None = None,
+    whole_batch: bool = False,
+    name: str | None = None,
     claim_check: ClaimCheck | None = None,
 ) -> Any:
     """Make a function of one `Change` the handler of a Lambda function.
@@ -92,10 +101,11 @@ def consumer(
 
     Args:
         function: The function, where the decorator is used without arguments.
-        name: Name of the consumer, the module's own by default.
         model: What `change.old` and `change.new` give: a dataclass, a TypedDict or a pydantic model.
+        whole_batch: Call the function once per batch, with all its changes. They succeed or fail together, so this
+            is for work that is cheaper in bulk and that may be repeated, e.g. `Counters.add_all`.
+        name: Name of the consumer, the module's own by default.
         claim_check: Fetches the record, or its JSON text, for a message whose body is `{"claimCheck": …}`.
     """
-    if function is None:
-        return functools.partial(Consumer, name=name, model=model, claim_check=claim_check)
-    return Consumer(function)
+    make = functools.partial(Consumer, model=model, whole_batch=whole_batch, name=name, claim_check=claim_check)
+    return make if function is None else make(function)

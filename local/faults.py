@@ -99,9 +99,9 @@ class Faults:
             self._faults.clear()
 
     def fire(self, call: AwsCall) -> Fault | None:
-        """The first fault that hits this call, counted."""
+        """The first fault that hits this call, counted; a crash before any other, since nothing runs after it."""
         with self._lock:
-            for fault in self._faults:
+            for fault in sorted(self._faults, key=lambda fault: fault.kind != "crash"):
                 if fault.applies(call):
                     fault.fired += 1
                     return fault

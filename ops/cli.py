@@ -1,0 +1,34 @@
+"""The command `weir`."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from ops.demo.command import demo
+
+app = typer.Typer(
+    name="weir",
+    help="DynamoDB Streams as reliable, independently retried side effects.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"weir {metadata.version('pulumi-weir')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """DynamoDB Streams as reliable, independently retried side effects."""

@@ -1,0 +1,52 @@
+"""The command line of the demo."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ops.demo.mechanisms import Mechanism
+from ops.demo.plan import FEWEST_USERS, MOST_USERS
+
+
+def demo(
+    users: Annotated[int, typer.Option(min=FEWEST_USERS, max=MOST_USERS, help="How many users there are.")] = 200,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
+    without: Annotated[Mechanism | None, typer.Option(help="Switch a mechanism off, to see what it is for.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
+) -> None:
+    """Run the whole program on this machine and check what it claims.
+
+    An AWS endpoint is started on 127.0.0.1 and the program deployed to it. Users are upgraded over the API while
+    everything goes wrong that the program is there for: addresses that no mail can go to, a record that kills the
+    function, answers that get lost, mails that SES throttles. Then every claim is checked against what a user could
+    look at too: the inbox, the failure bucket, the stream, the alarms.
+
+    Exits 0 when every claim holds, 1 when one does not, 2 when the demo could not be run, 130 when it was stopped.
+    """
+    # Pulumi's provider types take most of a second to import, which the other commands should not pay for.
+    from local.deploy.deployment import DeployFailed
+    from local.endpoint import EndpointError
+    from ops.demo.report import print_report
+    from ops.demo.run import NotQuiet, run_demo
+
+    progress = Console(stderr=as_json)
+    try:
+        report = run_demo(users, port=port, without=without, console=progress)
+    except (EndpointError, DeployFailed, NotQuiet) as failed:
+        typer.secho(str(failed), fg="red", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        print_report(report, progress)
+    if not report.holds:
+        names = ", ".join(verdict.name for verdict in report.broken)
+        typer.secho(f"claims that do not hold: {names}", fg="red", bold=True, err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,119 @@
+"""The two commands of the README: `weir demo` holds its claims, and breaks them when what they rest on is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WEIR = Path(sys.executable).with_name("weir")
+
+#: Which claims break without a mechanism. Not counting "faults": what is lost early cannot be hit by a later fault.
+BROKEN_WITHOUT = {
+    "ledger": {"one-mail"},
+    "partial-batch-response": {"one-mail", "dead-letters"},
+    "bisect": {"one-mail", "dead-letters"},
+    "failure-destination": {"dead-letters", "nothing-behind", "alarms"},
+}
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """A small demo with everything, and one without each mechanism, at the same time: they mostly wait."""
+    started = {"": _demo("--users", "20", "--json")}
+    started |= {name: _demo("--users", "20", "--json", "--without", name) for name in BROKEN_WITHOUT}
+    yield started
+    for process in started.values():
+        process.kill()
+        process.communicate()
+
+
+def _demo(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [WEIR, "demo", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def test_a_small_demo_holds_every_claim(runs: dict[str, subprocess.Popen[str]]) -> None:
+    printed, progress = runs[""].communicate(timeout=150)
+    report = json.loads(printed)
+    assert runs[""].returncode == 0, progress
+    assert {claim["name"]: claim["broken"] for claim in report["claims"] if not claim["holds"]} == {}
+    assert report["counts"]["dead letters"] == 3
+    assert report["counts"]["effects applied"] == 12
+    assert report["counts"]["duplicates suppressed"] >= 1
+    assert report["alarms"]["dead-letters"] == "ALARM"
+
+
+@pytest.mark.parametrize("mechanism", BROKEN_WITHOUT)
+def test_a_demo_without_a_mechanism_names_what_broke(mechanism: str, runs: dict[str, subprocess.Popen[str]]) -> None:
+    printed, progress = runs[mechanism].communicate(timeout=150)
+    report = json.loads(printed)
+    assert runs[mechanism].returncode == 1
+    broken = {claim["name"] for claim in report["claims"] if not claim["holds"]}
+    assert broken - {"faults"} == BROKEN_WITHOUT[mechanism]
+    assert "claims that do not hold: " in progress
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        demo = _demo("--users", "20", "--port", str(port))
+        _, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 2
+    assert f"{port}" in errors
+    assert "Traceback" not in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("users", ["19", "many"])
+def test_a_wrong_number_of_users_is_a_usage_error(users: str) -> None:
+    demo = _demo("--users", users)
+    _, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 2
+    assert "--users" in errors
+
+
+def test_ctrl_c_stops_everything_and_leaves_nothing(tmp_path: Path) -> None:
+    demo = _demo("--users", "20", env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"})
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if "create the users" in line:
+            break
+    children = _descendants(demo.pid)
+    assert children
+    demo.send_signal(signal.SIGINT)
+    _, errors = demo.communicate(timeout=30)
+    assert demo.returncode == 130
+    assert errors.strip() == "stopped"
+    assert [pid for pid in children if _runs(pid)] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def _descendants(pid: int) -> list[int]:
+    parents = {
+        int(stat.parent.name): int(stat.read_text().rpartition(")")[2].split()[1])
+        for stat in Path("/proc").glob("[0-9]*/stat")
+    }
+    found = [pid]
+    for candidate in sorted(parents):
+        if parents[candidate] in found:
+            found.append(candidate)
+    return found[1:]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from handlers.cdc.batch import OutOfTime
 from handlers.cdc.change import ABSENT, Change, ImageNotAvailable
 from handlers.cdc.clients import client, lazy_import
+from handlers.cdc.conditions import Condition, on
 from handlers.cdc.consumer import Consumer, consumer
 from handlers.cdc.discard import Discard
 from handlers.cdc.effect_ledger import EffectInProgress, EffectLedger, EffectUncertain, NotApplied
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABSENT",
     "Change",
+    "Condition",
     "Consumer",
     "Discard",
     "EffectInProgress",
@@ -45,6 +47,7 @@ __all__ = [
     "consumer",
     "effects",
     "lazy_import",
+    "on",
 ]
 
 

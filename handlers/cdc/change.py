@@ -172,7 +172,7 @@ class Change(Generic[T]):
         Of the new image, or of the last one for a REMOVE. Grows across delete and re-create, so it orders all
         changes of one item on every route.
         """
-        value = _at(self.wire("OldImage" if self.event_name == "REMOVE" else "NewImage"), ("version",))
+        value = value_at(self.wire("OldImage" if self.event_name == "REMOVE" else "NewImage"), ("version",))
         return int(value["N"]) if value is not None and "N" in value else None
 
     @property
@@ -196,7 +196,7 @@ class Change(Generic[T]):
             ImageNotAvailable: The stream's view type does not carry both images.
         """
         steps = path.split(".") if isinstance(path, str) else path
-        return not same(_at(self.wire("OldImage"), steps), _at(self.wire("NewImage"), steps))
+        return not same(value_at(self.wire("OldImage"), steps), value_at(self.wire("NewImage"), steps))
 
     def diff(self) -> dict[str, Difference]:
         """The top-level attributes whose values differ, by name.
@@ -240,7 +240,7 @@ def _native(value: Wire | None) -> Any:
     return ABSENT if value is None else decode(value)
 
 
-def _at(image: Mapping[str, Wire] | None, steps: Sequence[str | int]) -> Wire | None:
+def value_at(image: Mapping[str, Wire] | None, steps: Sequence[str | int]) -> Wire | None:
     """The wire value at a path of an image; `None` where there is none."""
     value: Wire | None = None if image is None else {"M": image}
     for step in steps:

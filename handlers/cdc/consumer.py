@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 from handlers.cdc import metrics
 from handlers.cdc.batch import process, process_together
 from handlers.cdc.change import Change, T
+from handlers.cdc.conditions import Condition, check_condition
 from handlers.cdc.invocation import LambdaContext, running
 from handlers.cdc.model import reader
 from handlers.cdc.sources import ClaimCheck, batch_of
+
+F = TypeVar("F", bound=Callable[[Change[Any]], object])
 
 
 class Consumer:
@@ -20,35 +24,94 @@ class Consumer:
     Calling it is what Lambda does: `handler(event, context)` answers with the partial batch response
     (docs/aws-semantics.md §2.6). `handler.function(change)` is the function itself, for unit tests.
 
+    Made by `consumer` for one function. For several, `Consumer()` is the handler and `on` adds the functions:
+
+        handler = Consumer()
+
+        @handler.on(on.insert)
+        def created(change: Change) -> None: ...
+
+        @handler.on(on.modify & on.changed("plan"))
+        def plan_changed(change: Change) -> None: ...
+
+    A change goes to the first function whose condition it satisfies, in the order they were added; with
+    `match="all"` to each of them. When one fails, the record is delivered again and starts from the first.
+
     Attributes:
-        function: The decorated function.
+        function: The decorated function; with several, the one that chooses among them.
+        condition: Which changes are wanted, for `components` to push down to AWS; `None` for every change. What the
+            condition turns down is done, not failed, whether AWS filtered it or not.
         name: Name of the consumer, the module's own by default (`welcome_email` gives `welcome-email`).
         module: Import path of the module that defines it, e.g. `handlers.welcome_email`.
         entry_point: What Lambda calls, e.g. `handlers.welcome_email.handler`.
 
-    The arguments are those of `consumer`.
+    The arguments are those of `consumer`, and `match`. Several functions get one change at a time.
+
+    Raises:
+        TypeError: `when` is not a condition, or a whole batch is to go to several functions.
     """
 
     def __init__(
         self,
-        function: Callable[[Any], object],
+        function: Callable[[Any], object] | None = None,
         *,
+        when: Condition | None = None,
+        match: Literal["first", "all"] = "first",
         model: type | None = None,
         whole_batch: bool = False,
         name: str | None = None,
         claim_check: ClaimCheck | None = None,
     ) -> None:
-        self.function = function
+        if function is None and (when is not None or whole_batch):
+            raise TypeError("Consumer() takes conditions by .on(condition), and its functions one change at a time")
+        self._routes: list[tuple[Condition, Callable[[Change[Any]], object]]] = []
+        self._own_function = function
+        self._match = match
         self._model = None if model is None else reader(model)
-        self._process = process_together if whole_batch else process
+        self._whole_batch = whole_batch
         self._claim_check = claim_check
-        self.module: str = function.__module__
-        self.entry_point: str = f"{self.module}.{function.__name__}"
-        self.name: str = name or self.module.rpartition(".")[2].replace("_", "-")
-        self.__doc__ = function.__doc__
+        self._name = name
+        self.condition: Condition | None = None if when is None else check_condition(when)
+        self.function: Callable[[Any], object] = self._route if function is None else function
+        if function is not None:
+            self.__doc__ = function.__doc__
 
     def __repr__(self) -> str:
         return f"<Consumer {self.name}: {self.entry_point}>"
+
+    def on(self, when: Condition) -> Callable[[F], F]:
+        """Add a function for the changes that satisfy a condition.
+
+        Raises:
+            TypeError: The consumer has a function of its own, or `when` is not a condition.
+        """
+        if self._own_function is not None:
+            raise TypeError(f"{self!r} has a function already: start with Consumer() to give it several")
+        condition = check_condition(when)
+
+        def add(function: F) -> F:
+            self._routes.append((condition, function))
+            self.condition = condition if self.condition is None else self.condition | condition
+            return function
+
+        return add
+
+    @property
+    def module(self) -> str:  # noqa: D102 - see the class
+        if self._own_function is None and not self._routes:
+            raise TypeError("this Consumer() has no functions: add one with .on(condition)")
+        return (self._own_function or self._routes[0][1]).__module__
+
+    @property
+    def entry_point(self) -> str:  # noqa: D102 - see the class
+        if self._own_function is not None:
+            return f"{self.module}.{self._own_function.__name__}"
+        names = [name for name, value in vars(sys.modules[self.module]).items() if value is self]
+        return f"{self.module}.{names[0] if names else 'handler'}"
+
+    @property
+    def name(self) -> str:  # noqa: D102 - see the class
+        return self._name or self.module.rpartition(".")[2].replace("_", "-")
 
     def __call__(self, event: Any, context: LambdaContext) -> dict[str, list[dict[str, str]]]:
         """Process a batch and report the records that are not done, in the terms of what delivered them.
@@ -60,10 +123,39 @@ class Consumer:
         metrics.start()
         try:
             with running(context):
-                failed = self._process(batch_of(event, self._model, self._claim_check), self.function)
+                batch = batch_of(event, self._model, self._claim_check)
+                if self._whole_batch:
+                    failed = process_together(batch, self._all_wanted)
+                else:
+                    failed = process(batch, self._wanted)
         finally:
             metrics.emit()
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
+
+    def _wanted(self, change: Change[Any]) -> None:
+        if self._own_function is None or self.condition is None or self.condition(change):
+            self.function(change)
+        else:
+            metrics.count("Unwanted")
+
+    def _all_wanted(self, changes: Sequence[Change[Any]]) -> None:
+        if self.condition is not None:
+            wanted = [change for change in changes if self.condition(change)]
+            metrics.count("Unwanted", len(changes) - len(wanted))
+            changes = wanted
+        if changes:
+            self.function(changes)
+
+    def _route(self, change: Change[Any]) -> None:
+        wanted = False
+        for condition, function in self._routes:
+            if condition(change):
+                wanted = True
+                function(change)
+                if self._match == "first":
+                    return
+        if not wanted:
+            metrics.count("Unwanted")
 
 
 @overload
@@ -71,6 +163,7 @@ def consumer(function: Callable[[Change], object], /) -> Consumer: ...
 @overload
 def consumer(
     *,
+    when: Condition | None = None,
     model: type[T] | None = None,
     whole_batch: Literal[False] = False,
     name: str | None = None,
@@ -79,6 +172,7 @@ def consumer(
 @overload
 def consumer(
     *,
+    when: Condition | None = None,
     model: type[T] | None = None,
     whole_batch: Literal[True],
     name: str | None = None,
@@ -88,6 +182,7 @@ def consumer(
     function: Callable[[Any], object] | None = None,
     /,
     *,
+    when: Condition | None = None,
     model: type | None = None,
     whole_batch: bool = False,
     name: str | None = None,
@@ -101,11 +196,14 @@ def consumer(
 
     Args:
         function: The function, where the decorator is used without arguments.
+        when: Which changes the function is for, e.g. `on.modify & on.changed("plan")`; every change by default.
         model: What `change.old` and `change.new` give: a dataclass, a TypedDict or a pydantic model.
         whole_batch: Call the function once per batch, with all its changes. They succeed or fail together, so this
             is for work that is cheaper in bulk and that may be repeated, e.g. `Counters.add_all`.
         name: Name of the consumer, the module's own by default.
         claim_check: Fetches the record, or its JSON text, for a message whose body is `{"claimCheck": …}`.
     """
-    make = functools.partial(Consumer, model=model, whole_batch=whole_batch, name=name, claim_check=claim_check)
+    make = functools.partial(
+        Consumer, when=when, model=model, whole_batch=whole_batch, name=name, claim_check=claim_check
+    )
     return make if function is None else make(function)

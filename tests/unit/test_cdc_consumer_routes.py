@@ -1,0 +1,149 @@
+import json
+
+import pytest
+
+from handlers.cdc import Change, Consumer, ImageNotAvailable, consumer, on
+from handlers.cdc.testing import Invocation, change, record, stream_event
+
+SEEN: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen():
+    SEEN.clear()
+
+
+@consumer(when=on.modify & on.changed("plan"))
+def upgraded(change: Change) -> None:
+    """Note that a plan changed."""
+    SEEN.append(f"upgraded {change.new['plan']}")
+
+
+handler = Consumer()
+
+
+@handler.on(on.insert)
+def created(change: Change) -> None:
+    SEEN.append("created")
+
+
+@handler.on(on.insert | on.changed("plan"))
+def planned(change: Change) -> None:
+    SEEN.append("planned")
+
+
+def event(*changes):
+    return stream_event(*(record(**arguments) for arguments in changes))
+
+
+INSERTED = {"new": {"id": 1, "plan": "free"}}
+UPGRADED = {"old": {"id": 1, "plan": "free"}, "new": {"id": 1, "plan": "pro"}}
+TOUCHED = {"old": {"id": 1, "plan": "pro"}, "new": {"id": 1, "plan": "pro", "seats": 1}}
+
+
+def test_a_function_gets_the_changes_that_it_declares(capsys):
+    answer = upgraded(event(INSERTED, UPGRADED, TOUCHED), Invocation())
+    assert answer == {"batchItemFailures": []}
+    assert SEEN == ["upgraded pro"]
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["Records"], counts["Unwanted"]) == (3, 2)
+
+
+def test_the_function_itself_is_not_guarded_by_its_condition():
+    upgraded.function(change(**INSERTED))
+    assert SEEN == ["upgraded free"]
+
+
+def test_the_condition_is_declared_for_components():
+    assert repr(upgraded.condition) == "on.modify & on.changed('plan')"
+    assert repr(handler.condition) == "on.insert | on.insert | on.changed('plan')"
+    assert consumer(print).condition is None
+
+
+def test_a_change_goes_to_the_first_function_that_wants_it(capsys):
+    handler(event(INSERTED, UPGRADED, TOUCHED), Invocation())
+    assert SEEN == ["created", "planned"]
+    assert json.loads(capsys.readouterr().out)["Unwanted"] == 1
+
+
+def test_a_change_goes_to_every_function_that_wants_it_when_asked_to():
+    every = Consumer(match="all")
+    every.on(on.insert)(created)
+    every.on(on.insert)(planned)
+    every(event(INSERTED), Invocation())
+    assert SEEN == ["created", "planned"]
+
+
+def test_the_chooser_is_the_function_of_a_consumer_with_several():
+    handler.function(change(**UPGRADED))
+    assert SEEN == ["planned"]
+
+
+def test_a_failing_function_fails_the_record_and_later_functions_do_not_run():
+    failing = Consumer(match="all")
+
+    @failing.on(on.insert)
+    def fails(change: Change) -> None:
+        raise RuntimeError("no")
+
+    failing.on(on.insert)(planned)
+    batch = event(INSERTED)
+    number = batch["Records"][0]["dynamodb"]["SequenceNumber"]
+    assert failing(batch, Invocation()) == {"batchItemFailures": [{"itemIdentifier": number}]}
+    assert SEEN == []
+
+
+def test_a_condition_that_reads_a_missing_image_fails_the_record():
+    batch = stream_event(record(**UPGRADED, view_type="NEW_IMAGE"))
+    assert upgraded(batch, Invocation())["batchItemFailures"]
+    with pytest.raises(ImageNotAvailable):
+        handler.function(Change(batch["Records"][0]))
+
+
+def test_on_gives_back_the_function_so_that_it_can_be_tested():
+    created(change(**INSERTED))
+    assert SEEN == ["created"]
+
+
+def test_a_consumer_with_several_functions_is_named_after_its_module():
+    assert handler.module == __name__
+    assert handler.entry_point == f"{__name__}.handler"
+    assert handler.name == "test-cdc-consumer-routes"
+    assert Consumer(name="mine").name == "mine"
+    assert upgraded.entry_point == f"{__name__}.upgraded"
+    assert repr(handler) == f"<Consumer test-cdc-consumer-routes: {__name__}.handler>"
+
+
+def test_a_consumer_without_functions_says_so():
+    with pytest.raises(TypeError, match="has no functions"):
+        _ = Consumer().entry_point
+
+
+def test_a_function_of_its_own_excludes_others():
+    with pytest.raises(TypeError, match="has a function already"):
+        upgraded.on(on.insert)
+
+
+def test_what_is_not_a_condition_is_refused_where_it_is_declared():
+    with pytest.raises(TypeError, match="not a condition"):
+        consumer(when=on.new("plan"))(print)
+    with pytest.raises(TypeError, match="not a condition"):
+        Consumer().on(lambda change: True)
+
+
+def test_a_whole_batch_is_given_without_the_changes_that_are_not_wanted(capsys):
+    @consumer(when=on.modify, whole_batch=True)
+    def together(changes):
+        SEEN.append(f"{len(changes)} together")
+
+    assert together(event(INSERTED, UPGRADED, TOUCHED), Invocation()) == {"batchItemFailures": []}
+    assert SEEN == ["2 together"]
+    assert json.loads(capsys.readouterr().out)["Unwanted"] == 1
+    together(event(INSERTED), Invocation())
+    assert SEEN == ["2 together"]
+
+
+def test_several_functions_take_their_conditions_and_changes_one_by_one():
+    for arguments in ({"when": on.insert}, {"whole_batch": True}):
+        with pytest.raises(TypeError, match="one change at a time"):
+            Consumer(**arguments)

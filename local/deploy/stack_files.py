@@ -73,7 +73,8 @@ def _mapping(file: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
-        raise StackFilesInvalid(f"{file.name}{line} is not YAML: {getattr(error, 'problem', None) or error}") from None
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise StackFilesInvalid(f"{file.name}{line} is not YAML: {said}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

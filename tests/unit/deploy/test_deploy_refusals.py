@@ -1,0 +1,89 @@
+"""What `deploy` refuses before it talks to anybody: each time one clear message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.deploy import Credentials, DeployFailed, deploy
+
+#: Nothing listens there.
+NOWHERE = "http://127.0.0.1:9"
+
+
+def failure(directory: Path, main: str, config: str = "  aws:region: us-east-1\n", **options: object) -> str:
+    (directory / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    (directory / "Pulumi.dev.yaml").write_text(f"config:\n{config}")
+    (directory / "__main__.py").write_text(main)
+    with pytest.raises(DeployFailed) as failed:
+        deploy(directory, "dev", endpoint_url=NOWHERE, credentials=Credentials("key", "secret"), **options)
+    return str(failed.value)
+
+
+def test_a_stack_without_a_region(tmp_path: Path) -> None:
+    assert failure(tmp_path, "", "  a:b: 1\n") == (
+        "Pulumi.dev.yaml: aws:region is missing: run  pulumi config set aws:region us-east-1"
+    )
+
+
+def test_wrong_files(tmp_path: Path) -> None:
+    assert failure(tmp_path, "", "  key: 1\n") == "Pulumi.dev.yaml: key has no namespace: write <project>:key"
+
+
+def test_a_refusal_of_the_program_itself(tmp_path: Path) -> None:
+    assert failure(tmp_path, "import pulumi\nraise pulumi.RunError('mailFrom is missing')") == "mailFrom is missing"
+
+
+def test_a_mistake_in_the_program_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("\nimport os\nTABLE = os.environ['NO_SUCH_VARIABLE']\n")
+    assert failure(tmp_path, "import helper") == "helper.py:3: KeyError: 'NO_SUCH_VARIABLE'"
+
+
+def test_a_type_that_the_table_does_not_know(tmp_path: Path) -> None:
+    message = failure(tmp_path, "import pulumi_aws as aws\naws.kinesis.Stream('changes')")
+    assert message.startswith(
+        "changes (aws:kinesis/stream:Stream) is of a type that cannot be deployed on this machine: "
+    )
+    assert "aws:dynamodb/table:Table" in message
+
+
+def test_inputs_that_the_provider_would_refuse_one_line_each(tmp_path: Path) -> None:
+    main = "import pulumi_aws as aws\naws.sns.Topic('t', display_name=5, fifo_topic='yes')"
+    assert sorted(failure(tmp_path, main).splitlines()) == [
+        "t (aws:sns/topic:Topic): displayName is int, not str",
+        "t (aws:sns/topic:Topic): fifoTopic is str, not bool",
+    ]
+
+
+def test_changed_inputs_are_checked_like_the_program_s_own(tmp_path: Path) -> None:
+    message = failure(
+        tmp_path,
+        "import pulumi_aws as aws\naws.sns.Topic('t')",
+        change_inputs=lambda registration: {**registration.inputs, "nmae": registration.name},
+    )
+    assert message == "t (aws:sns/topic:Topic): nmae is not a known property"
+
+
+def test_what_needs_the_real_engine(tmp_path: Path) -> None:
+    message = failure(tmp_path, "import pulumi_aws as aws\naws.sns.Topic.get('t', 'arn')")
+    assert message == "t (aws:sns/topic:Topic) is read with .get(), and there is nothing to read yet"
+
+
+def test_a_function_of_the_provider_that_is_not_known(tmp_path: Path) -> None:
+    message = failure(tmp_path, "import pulumi, pulumi_aws as aws\npulumi.export('z', aws.get_partition_output().id)")
+    assert message.startswith(
+        "aws:index/getPartition:getPartition is a function that cannot be answered on this machine"
+    )
+
+
+def test_arguments_of_a_function_that_would_be_ignored(tmp_path: Path) -> None:
+    main = "import pulumi, pulumi_aws as aws\npulumi.export('r', aws.get_region_output(region='eu-west-1').region)"
+    assert failure(tmp_path, main) == (
+        "aws:index/getRegion:getRegion: region would be ignored: call it without arguments"
+    )
+
+
+def test_an_endpoint_that_does_not_answer_names_the_resource(tmp_path: Path) -> None:
+    message = failure(tmp_path, "import pulumi_aws as aws\naws.sns.Topic('t')")
+    assert message.startswith('t (aws:sns/topic:Topic): Could not connect to the endpoint URL: "http://127.0.0.1:9')

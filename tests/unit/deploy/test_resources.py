@@ -1,0 +1,371 @@
+"""The table "Pulumi resource type → AWS calls": each call checked against AWS's own model, none sent."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from local.deploy import strict
+from local.deploy.archives import zipped
+from local.deploy.program import Created
+from local.deploy.resources import RESOURCES, Aws, Credentials, Inputs, NotUsed
+
+REGION, ACCOUNT = "eu-central-1", "123456789012"
+URL = "http://127.0.0.1:4566"
+
+UUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+
+ANSWERS: Mapping[str, Mapping[str, Any]] = {
+    "CreateApi": {"ApiId": "api1"},
+    "CreateEmailIdentity": {"VerifiedForSendingStatus": True, "IdentityType": "DOMAIN"},
+    "CreateEventSourceMapping": {"UUID": UUID, "State": "Creating", "FunctionArn": "arn:f"},
+    "CreateFunction": {"FunctionArn": "arn:f", "CodeSha256": "sha", "Version": "$LATEST"},
+    "CreateIntegration": {"IntegrationId": "int1"},
+    "CreateQueue": {"QueueUrl": f"{URL}/{ACCOUNT}/q"},
+    "CreateRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
+    "CreateRoute": {"RouteId": "route1"},
+    "CreateTopic": {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t"},
+    "DescribeTable": {"Table": {"TableStatus": "ACTIVE", "TableArn": "arn:table"}},
+    "GetCallerIdentity": {"Account": ACCOUNT, "Arn": "arn:caller", "UserId": "user"},
+    "GetEventSourceMapping": {"UUID": UUID, "State": "Enabled", "FunctionArn": "arn:f"},
+    "GetFunction": {"Configuration": {"State": "Active"}},
+    "GetQueueAttributes": {"Attributes": {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}},
+    "Subscribe": {"SubscriptionArn": "arn:subscription"},
+}
+
+
+class RecordingAws(Aws):
+    """Real clients, whose calls botocore validates and whose answers are written above."""
+
+    def __init__(self, region: str = REGION) -> None:
+        super().__init__(URL, region, Credentials("key", "secret"))
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.answers = dict(ANSWERS)
+
+    def client(self, service: str) -> Any:
+        new = service not in self._clients
+        client = super().client(service)
+        if new:
+            client.meta.events.register("provide-client-params.*", self._record)
+            client.meta.events.register("before-call.*", self._answer)
+        return client
+
+    def _record(self, params: Any, model: Any, **_: Any) -> None:
+        self.calls.append((model.name, params))
+
+    def _answer(self, model: Any, **_: Any) -> Any:
+        return AWSResponse(URL, 200, {}, io.BytesIO()), dict(self.answers.get(model.name, {}))
+
+    def make(self, type_: str, inputs: Mapping[str, Any]) -> Created:
+        (token,) = [token for token in RESOURCES if token.rpartition(":")[2] == type_]
+        assert strict.problems(token, inputs) == []
+        return RESOURCES[token](Inputs(inputs, lambda: "made-up"), self)
+
+    def only(self, operation: str) -> Mapping[str, Any]:
+        (found,) = [parameters for name, parameters in self.calls if name == operation]
+        return found
+
+
+@pytest.fixture
+def aws() -> RecordingAws:
+    return RecordingAws()
+
+
+def test_a_table_with_everything(aws: RecordingAws) -> None:
+    created = aws.make(
+        "Table",
+        {
+            "name": "users",
+            "billingMode": "PAY_PER_REQUEST",
+            "hashKey": "id",
+            "rangeKey": "at",
+            "attributes": [{"name": "id", "type": "S"}, {"name": "at", "type": "N"}],
+            "streamEnabled": True,
+            "streamViewType": "NEW_IMAGE",
+            "ttl": {"attributeName": "expiresAt", "enabled": True},
+            "pointInTimeRecovery": {"enabled": True, "recoveryPeriodInDays": 7},
+            "serverSideEncryption": {"enabled": True, "kmsKeyArn": "arn:key"},
+            "deletionProtectionEnabled": True,
+            "tags": {"weir:role": "effect-ledger"},
+        },
+    )
+    assert aws.only("CreateTable") == {
+        "TableName": "users",
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
+        "AttributeDefinitions": [
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "at", "AttributeType": "N"},
+        ],
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+        "SSESpecification": {"Enabled": True, "KMSMasterKeyId": "arn:key"},
+        "DeletionProtectionEnabled": True,
+        "Tags": [{"Key": "weir:role", "Value": "effect-ledger"}],
+    }
+    assert aws.only("UpdateTimeToLive")["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+    assert aws.only("UpdateContinuousBackups")["PointInTimeRecoverySpecification"] == {
+        "PointInTimeRecoveryEnabled": True,
+        "RecoveryPeriodInDays": 7,
+    }
+    assert created == Created("users", {"name": "users", "arn": "arn:table", "streamArn": "", "streamLabel": ""})
+
+
+def test_a_table_without_extras_makes_no_further_call(aws: RecordingAws) -> None:
+    aws.make("Table", {"hashKey": "id", "attributes": [{"name": "id", "type": "S"}], "billingMode": "PAY_PER_REQUEST"})
+    assert {name for name, _ in aws.calls} == {"CreateTable", "DescribeTable"}
+    assert aws.only("CreateTable")["TableName"] == "made-up"
+
+
+def test_a_mapping_with_every_setting_waits_until_it_reads(aws: RecordingAws) -> None:
+    created = aws.make(
+        "EventSourceMapping",
+        {
+            "functionName": "arn:f",
+            "eventSourceArn": "arn:stream",
+            "startingPosition": "TRIM_HORIZON",
+            "batchSize": 10,
+            "maximumBatchingWindowInSeconds": 1,
+            "parallelizationFactor": 2,
+            "bisectBatchOnFunctionError": True,
+            "maximumRetryAttempts": 3,
+            "maximumRecordAgeInSeconds": 60,
+            "tumblingWindowInSeconds": 5,
+            "functionResponseTypes": ["ReportBatchItemFailures"],
+            "filterCriteria": {"filters": [{"pattern": "{}"}]},
+            "metricsConfig": {"metrics": ["EventCount"]},
+            "destinationConfig": {"onFailure": {"destinationArn": "arn:aws:s3:::b"}},
+        },
+    )
+    assert aws.only("CreateEventSourceMapping") == {
+        "FunctionName": "arn:f",
+        "EventSourceArn": "arn:stream",
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 10,
+        "MaximumBatchingWindowInSeconds": 1,
+        "ParallelizationFactor": 2,
+        "BisectBatchOnFunctionError": True,
+        "MaximumRetryAttempts": 3,
+        "MaximumRecordAgeInSeconds": 60,
+        "TumblingWindowInSeconds": 5,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "FilterCriteria": {"Filters": [{"Pattern": "{}"}]},
+        "MetricsConfig": {"Metrics": ["EventCount"]},
+        "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::b"}},
+    }
+    assert aws.only("GetEventSourceMapping") == {"UUID": UUID}
+    assert created.outputs["uuid"] == UUID
+
+
+def test_a_mapping_that_never_reads_is_a_failure(aws: RecordingAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.deploy.resources.lambda_._ENABLED_WITHIN_SECONDS", 0.0)
+    aws.answers["GetEventSourceMapping"] = {**aws.answers["GetEventSourceMapping"], "State": "Creating"}
+    with pytest.raises(TimeoutError, match="the mapping is still Creating after 0 s"):
+        aws.make("EventSourceMapping", {"functionName": "arn:f"})
+
+
+def test_a_function_is_packed_and_active_before_others_use_it(aws: RecordingAws) -> None:
+    created = aws.make(
+        "Function",
+        {
+            "role": "arn:role",
+            "runtime": "python3.13",
+            "handler": "handlers.x.handler",
+            "architectures": ["arm64"],
+            "timeout": 3,
+            "memorySize": 256,
+            "code": pulumi.AssetArchive({"handlers/x.py": pulumi.StringAsset("X = 1\n")}),
+            "environment": {"variables": {"A": "b"}},
+            "loggingConfig": {"logFormat": "JSON", "logGroup": "g"},
+        },
+    )
+    asked = dict(aws.only("CreateFunction"))
+    with zipfile.ZipFile(io.BytesIO(asked.pop("Code")["ZipFile"])) as code:
+        assert code.read("handlers/x.py") == b"X = 1\n"
+    assert asked == {
+        "FunctionName": "made-up",
+        "Role": "arn:role",
+        "Runtime": "python3.13",
+        "Handler": "handlers.x.handler",
+        "Architectures": ["arm64"],
+        "Timeout": 3,
+        "MemorySize": 256,
+        "Environment": {"Variables": {"A": "b"}},
+        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": "g"},
+    }
+    assert aws.calls[-1][0] == "GetFunction"
+    assert created.outputs["invokeArn"] == (
+        f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/arn:f/invocations"
+    )
+
+
+def test_a_queue_s_attributes_are_texts(aws: RecordingAws) -> None:
+    created = aws.make(
+        "Queue",
+        {"messageRetentionSeconds": 60, "visibilityTimeoutSeconds": 5, "sqsManagedSseEnabled": True},
+    )
+    assert aws.only("CreateQueue") == {
+        "QueueName": "made-up",
+        "Attributes": {"MessageRetentionPeriod": "60", "VisibilityTimeout": "5", "SqsManagedSseEnabled": "true"},
+    }
+    assert created == Created(
+        f"{URL}/{ACCOUNT}/q",
+        {"url": f"{URL}/{ACCOUNT}/q", "arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", "name": "made-up"},
+    )
+
+
+def test_a_topic_and_its_subscription(aws: RecordingAws) -> None:
+    topic = aws.make("Topic", {})
+    made = aws.make("TopicSubscription", {"topic": topic.id, "protocol": "email", "endpoint": "a@example.com"})
+    assert aws.only("CreateTopic") == {"Name": "made-up"}
+    assert aws.only("Subscribe") == {
+        "TopicArn": topic.id,
+        "Protocol": "email",
+        "Endpoint": "a@example.com",
+        "ReturnSubscriptionArn": True,
+    }
+    assert made.outputs == {"arn": "arn:subscription", "ownerId": ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    ("region", "where"),
+    [("us-east-1", {}), ("eu-west-1", {"CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}})],
+)
+def test_a_bucket_names_every_region_but_the_first(region: str, where: dict[str, Any]) -> None:
+    aws = RecordingAws(region)
+    assert aws.make("Bucket", {}).outputs["arn"] == "arn:aws:s3:::made-up"
+    assert aws.only("CreateBucket") == {"Bucket": "made-up", **where}
+
+
+def test_a_bucket_s_settings(aws: RecordingAws) -> None:
+    aws.make("BucketPublicAccessBlock", {"bucket": "b", "blockPublicAcls": True})
+    aws.make(
+        "BucketServerSideEncryptionConfiguration",
+        {"bucket": "b", "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}, {}]},
+    )
+    aws.make("BucketOwnershipControls", {"bucket": "b", "rule": {"objectOwnership": "BucketOwnerEnforced"}})
+    aws.make(
+        "BucketLifecycleConfiguration",
+        {
+            "bucket": "b",
+            "rules": [{"id": "r", "status": "Enabled", "filter": {"prefix": ""}, "expiration": {"days": 1}}],
+        },
+    )
+    assert aws.only("PutPublicAccessBlock")["PublicAccessBlockConfiguration"] == {"BlockPublicAcls": True}
+    assert aws.only("PutBucketEncryption")["ServerSideEncryptionConfiguration"] == {
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}, {}]
+    }
+    assert aws.only("PutBucketOwnershipControls")["OwnershipControls"] == {
+        "Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    }
+    assert aws.only("PutBucketLifecycleConfiguration")["LifecycleConfiguration"] == {
+        "Rules": [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}]
+    }
+
+
+def test_a_role_and_its_policy(aws: RecordingAws) -> None:
+    role = aws.make("Role", {"assumeRolePolicy": "{}"})
+    policy = aws.make("RolePolicy", {"role": role.id, "policy": "{}"})
+    assert aws.only("CreateRole") == {"RoleName": "made-up", "AssumeRolePolicyDocument": "{}"}
+    assert aws.only("PutRolePolicy") == {"RoleName": "made-up", "PolicyName": "made-up", "PolicyDocument": "{}"}
+    assert (role.outputs["arn"], policy.id) == ("arn:role", "made-up:made-up")
+
+
+def test_a_permission(aws: RecordingAws) -> None:
+    aws.make("Permission", {"action": "a", "function": "f", "principal": "p", "sourceArn": "arn:s"})
+    assert aws.only("AddPermission") == {
+        "StatementId": "made-up",
+        "FunctionName": "f",
+        "Action": "a",
+        "Principal": "p",
+        "SourceArn": "arn:s",
+    }
+
+
+def test_an_alarm_s_dimensions_are_a_list(aws: RecordingAws) -> None:
+    created = aws.make(
+        "MetricAlarm",
+        {
+            "namespace": "AWS/SQS",
+            "metricName": "m",
+            "statistic": "Sum",
+            "period": 60,
+            "evaluationPeriods": 3,
+            "datapointsToAlarm": 2,
+            "threshold": 1,
+            "comparisonOperator": "GreaterThanThreshold",
+            "treatMissingData": "notBreaching",
+            "dimensions": {"QueueName": "q"},
+            "alarmActions": ["arn:a"],
+            "okActions": ["arn:b"],
+            "alarmDescription": "d",
+        },
+    )
+    asked = aws.only("PutMetricAlarm")
+    assert asked["Dimensions"] == [{"Name": "QueueName", "Value": "q"}]
+    assert (asked["OKActions"], asked["DatapointsToAlarm"], asked["Threshold"]) == (["arn:b"], 2, 1)
+    assert created.outputs["arn"] == f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:made-up"
+
+
+def test_logs_are_kept_for_ever_unless_the_group_says_how_long(aws: RecordingAws) -> None:
+    aws.make("LogGroup", {})
+    assert {name for name, _ in aws.calls} == {"CreateLogGroup", "GetCallerIdentity"}
+    aws.make("LogGroup", {"retentionInDays": 7})
+    assert aws.only("PutRetentionPolicy") == {"logGroupName": "made-up", "retentionInDays": 7}
+
+
+def test_an_identity_must_be_verified_or_nothing_could_be_sent(aws: RecordingAws) -> None:
+    assert aws.make("EmailIdentity", {"emailIdentity": "example.com"}).outputs == {
+        "arn": f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/example.com",
+        "identityType": "DOMAIN",
+    }
+    aws.answers["CreateEmailIdentity"] = {"VerifiedForSendingStatus": False}
+    with pytest.raises(ValueError, match=r"example\.org is not verified, so SES would refuse every mail from it"):
+        aws.make("EmailIdentity", {"emailIdentity": "example.org"})
+
+
+def test_an_api_is_called_where_this_machine_can_resolve_it(aws: RecordingAws) -> None:
+    api = aws.make("Api", {"protocolType": "HTTP"})
+    default = aws.make("Stage", {"apiId": api.id, "name": "$default", "autoDeploy": True})
+    other = aws.make("Stage", {"apiId": api.id, "name": "v1"})
+    integration = aws.make("Integration", {"apiId": api.id, "integrationType": "AWS_PROXY", "integrationUri": "arn:f"})
+    route = aws.make("Route", {"apiId": api.id, "routeKey": "GET /users", "authorizationType": "AWS_IAM"})
+    assert api.outputs["executionArn"] == f"arn:aws:execute-api:{REGION}:{ACCOUNT}:api1"
+    assert default.outputs["invokeUrl"] == f"{URL}/_aws/execute-api/api1"
+    assert other.outputs["invokeUrl"] == f"{URL}/_aws/execute-api/api1/v1"
+    assert (integration.id, route.id) == ("int1", "route1")
+
+
+@pytest.mark.parametrize("token", sorted(RESOURCES))
+def test_an_input_that_nobody_uses_is_refused_before_anything_is_made(token: str, aws: RecordingAws) -> None:
+    with pytest.raises(
+        NotUsed, match="shiny would be ignored, because local/deploy/resources does not know what to do"
+    ):
+        RESOURCES[token](Inputs({"shiny": True}, lambda: "made-up"), aws)
+    assert aws.calls == []
+
+
+def test_a_nested_input_that_nobody_uses_is_refused_with_its_path(aws: RecordingAws) -> None:
+    with pytest.raises(NotUsed, match=r"^attributes\[0\]\.order, ttl\.zone would be ignored"):
+        RESOURCES["aws:dynamodb/table:Table"](
+            Inputs({"ttl": {"zone": "UTC"}, "attributes": [{"order": 1}]}, lambda: "made-up"), aws
+        )
+
+
+@pytest.mark.parametrize(
+    "archive", [pulumi.FileArchive("."), pulumi.AssetArchive({"x": pulumi.RemoteAsset("http://x")})]
+)
+def test_an_archive_lists_its_files_or_is_refused(archive: pulumi.Archive) -> None:
+    with pytest.raises(ValueError, match="list the files of an archive one by one"):
+        zipped(archive)
+
+
+def test_an_archive_within_an_archive_is_a_directory() -> None:
+    inner = pulumi.AssetArchive({"x.py": pulumi.StringAsset("")})
+    with zipfile.ZipFile(io.BytesIO(zipped(pulumi.AssetArchive({"handlers": inner})))) as archive:
+        assert archive.namelist() == ["handlers/x.py"]

@@ -7,7 +7,7 @@ Values are those of `boto3.dynamodb.types.TypeDeserializer`, except that binary 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from decimal import Decimal
 from typing import Any
 
@@ -61,13 +61,21 @@ def decode_item(item: Mapping[str, Wire]) -> dict[str, Any]:
     return {name: decode(value) for name, value in item.items()}
 
 
-def encode(value: Any) -> dict[str, Any]:
-    """A native Python value in wire format, JSON-ready (binary as base64 text).
+def _base64_text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def encode(value: Any, *, binary: Callable[[bytes], Any] = _base64_text) -> dict[str, Any]:
+    """A native Python value in wire format.
 
     Numbers are `int` or `Decimal`; `float` is refused, as by boto3, because it is not exact.
 
     >>> encode({"plan": "pro", "seats": 3})
     {'M': {'plan': {'S': 'pro'}, 'seats': {'N': '3'}}}
+
+    Args:
+        value: The value.
+        binary: How binaries are written: base64 text, which JSON takes, or `bytes`, which botocore takes.
 
     Raises:
         TypeError: DynamoDB has no type for this value.
@@ -82,30 +90,29 @@ def encode(value: Any) -> dict[str, Any]:
         case int() | Decimal():
             return {"N": str(value)}
         case bytes():
-            return {"B": base64.b64encode(value).decode()}
-        case dict():
-            return {"M": {str(name): encode(content) for name, content in value.items()}}
+            return {"B": binary(value)}
+        case Mapping():
+            return {"M": {str(name): encode(content, binary=binary) for name, content in value.items()}}
         case list() | tuple():
-            return {"L": [encode(content) for content in value]}
+            return {"L": [encode(content, binary=binary) for content in value]}
         case set() | frozenset() if value:
-            return _encode_set(value)
+            return _encode_set(value, binary)
         case _:
             raise TypeError(f"DynamoDB has no type for {'an empty set' if value == set() else type(value).__name__}")
 
 
-def _encode_set(value: set[Any] | frozenset[Any]) -> dict[str, Any]:
-    members = sorted(value)
+def _encode_set(members: Set[Any], binary: Callable[[bytes], Any]) -> dict[str, Any]:
     if all(isinstance(member, str) for member in members):
-        return {"SS": members}
+        return {"SS": sorted(members)}
     if all(isinstance(member, int | Decimal) and not isinstance(member, bool) for member in members):
-        return {"NS": [str(member) for member in members]}
+        return {"NS": [str(member) for member in sorted(members)]}
     if all(isinstance(member, bytes) for member in members):
-        return {"BS": [base64.b64encode(member).decode() for member in members]}
+        return {"BS": [binary(member) for member in sorted(members)]}
     raise TypeError("a DynamoDB set has members of one type: strings, numbers or binaries")
 
 
 def encode_item(item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """A whole item in wire format."""
+    """A whole item in wire format, ready for JSON."""
     return {name: encode(value) for name, value in item.items()}
 
 

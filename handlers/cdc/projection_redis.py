@@ -1,0 +1,65 @@
+"""The version guard in Redis and Valkey: a script that compares and writes in one step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from handlers.cdc.change import Change
+from handlers.cdc.effect_ledger import KEEP
+from handlers.cdc.projection import SEQUENCE_DIGITS, GuardBy, guard_of
+
+# Guards are digits of one length, so text compares as numbers do.
+_REDIS_SCRIPT: Final = """
+local stored = redis.call('HGET', KEYS[1], 'guard')
+if stored and (stored > ARGV[1] or (stored == ARGV[1] and ARGV[2] == 'put')) then return 0 end
+if ARGV[2] == 'put' then
+  redis.call('HSET', KEYS[1], 'guard', ARGV[1], 'item', ARGV[3])
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('HSET', KEYS[1], 'guard', ARGV[1])
+  redis.call('HDEL', KEYS[1], 'item')
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+return 1
+"""
+
+
+class RedisProjection:
+    """A projection in Redis or Valkey: one hash per item, whose field `item` readers take; a tombstone has none.
+
+    Args:
+        prefix: What the items' names begin with, e.g. `users:`.
+        guard_by: What says which change is newer; it is kept in the field `guard`.
+        keep_deleted: How long a tombstone stays.
+    """
+
+    def __init__(self, prefix: str, *, guard_by: GuardBy = "version", keep_deleted: timedelta = KEEP) -> None:
+        self.prefix = prefix
+        self.guard_by: GuardBy = guard_by
+        self.keep_deleted = keep_deleted
+
+    def put(self, redis: Any, change: Change[Any], key: str, item: str | bytes) -> bool:
+        """Write an item, e.g. as JSON text, unless a newer change was applied.
+
+        Args:
+            redis: A client of redis-py or valkey-py.
+            change: The change that the item comes from.
+            key: The item's name behind the prefix.
+            item: What readers get.
+
+        Returns:
+            Whether it was written; `False` says that the change is old news, and done.
+
+        Raises:
+            GuardNotAvailable: Nothing says whether the change is newer.
+        """
+        return self._run(redis, change, key, "put", item)
+
+    def delete(self, redis: Any, change: Change[Any], key: str) -> bool:
+        """Replace an item by a tombstone unless a newer change was applied. Returns and raises as `put`."""
+        return self._run(redis, change, key, "delete", int(self.keep_deleted.total_seconds() * 1000))
+
+    def _run(self, redis: Any, change: Change[Any], key: str, what: str, argument: str | bytes | int) -> bool:
+        guard = str(guard_of(change, self.guard_by)).zfill(SEQUENCE_DIGITS)
+        return redis.eval(_REDIS_SCRIPT, 1, f"{self.prefix}{key}", guard, what, argument) == 1

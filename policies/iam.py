@@ -252,7 +252,8 @@ class _RolePolicies:
                 arn = Arn.parse(policy)
                 name = policy.rsplit("/", 1)[-1]
                 if arn is not None and arn.place == ":aws" and name in MANAGED_POLICIES:
-                    self._statements.setdefault(role.urn, []).extend(parse_document(MANAGED_POLICIES[name], name))
+                    statements = parse_document(MANAGED_POLICIES[name], managed(name))
+                    self._statements.setdefault(role.urn, []).extend(statements)
                 else:
                     self._outside.setdefault(role.urn, []).append(name)
             case None:
@@ -268,6 +269,11 @@ class _RolePolicies:
 
     def _await(self, role: Resource, awaited: Awaited) -> None:
         self._awaited.setdefault(role.urn, []).append(awaited)
+
+
+def managed(name: str) -> str:
+    """How statements of AWS's own policies call their source."""
+    return f"AWS's {name}"
 
 
 def document(holder: Block, source: str) -> tuple[Statement, ...]:
@@ -295,9 +301,16 @@ def _matches(glob: str, text: str) -> bool:
 def _covers(glob: str, arn: str) -> bool:
     if _matches(glob, arn):
         return True
-    wanted, parts = glob.split(":", 5), arn.split(":", 5)
-    if UNKNOWN not in arn or len(wanted) < len(parts):
-        return False
-    if all(UNKNOWN in part or _matches(pattern, part) for pattern, part in zip(wanted, parts, strict=True)):
-        raise Awaited(f"an ARN that {glob.split(':')[2]} policies name")
+    if UNKNOWN in arn and _may_match(glob, arn):
+        raise Awaited(f"the ARN of what {arn.split(':')[2]} policies name")
     return False
+
+
+@cache
+def _may_match(glob: str, arn: str) -> bool:
+    """Whether a pattern matches an ARN for some value of its unknown parts."""
+    if not glob or not arn:
+        return set(glob) <= {"*"} and set(arn) <= {UNKNOWN}
+    if glob[0] == "*" or arn[0] == UNKNOWN:
+        return _may_match(glob[1:], arn) or _may_match(glob, arn[1:])
+    return glob[0] in ("?", arn[0]) and _may_match(glob[1:], arn[1:])

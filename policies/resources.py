@@ -171,7 +171,7 @@ def as_number(value: object) -> float | None:
 
 def whole(value: float) -> str:
     """A number as people write it: 3600.0 is 3600."""
-    return f"{value:.0f}" if value.is_integer() else f"{value:g}"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def some(items: Iterable[T], holds: Callable[[T], bool]) -> bool:

@@ -17,7 +17,7 @@ from policies.aws_types import (
     ROLE,
     TABLE,
 )
-from policies.graph import Stack, name_of
+from policies.graph import Stack, known_text, name_of
 from policies.names import Arn, FunctionName
 from policies.outcomes import Awaited, NotApplicable
 from policies.resources import Block, Resource
@@ -194,11 +194,13 @@ class Invoked:
 
     Attributes:
         function: The function, when it is in the program.
+        alias: The alias, when it is in the program and named by the mapping itself.
         name: Its physical name, when it is known.
         qualifier: The version or alias that is invoked, when there is one and it is known.
     """
 
     function: Resource | None
+    alias: Resource | None
     name: str | None
     qualifier: str | None
 
@@ -209,12 +211,11 @@ def invoked(stack: Stack, mapping: Resource) -> Invoked:
     Raises:
         Awaited: It is not known yet.
     """
-    found = stack.follow(mapping, "functionName", ALIAS, FUNCTION)
-    if isinstance(found, Resource) and found.type == ALIAS:
-        qualifier = found.props.text("name")
-        function = stack.follow(found, "functionName", FUNCTION)
-    else:
-        function, qualifier = found, None
+    function = stack.follow(mapping, "functionName", ALIAS, FUNCTION)
+    alias = qualifier = None
+    if isinstance(function, Resource) and function.type == ALIAS:
+        alias, qualifier = function, known_text(function, "name")
+        function = stack.follow(alias, "functionName", FUNCTION)
     try:
         text = mapping.props.text("functionName")
         parsed = FunctionName.parse(text) if text else None
@@ -226,7 +227,7 @@ def invoked(stack: Stack, mapping: Resource) -> Invoked:
         own = FunctionName.parse(function).name
     if parsed is not None:
         own, qualifier = own or parsed.name, parsed.qualifier or qualifier
-    return Invoked(resource, own, qualifier)
+    return Invoked(resource, alias, own, qualifier)
 
 
 def role(stack: Stack, reader: Resource) -> Resource:

@@ -110,6 +110,8 @@ class Pack:
         """Every violation in a program. A rule that could not run is an error: none may read an unknown unprepared."""
         found: set[Finding] = set()
         for asked, answer in zip([*program, None], self.answers(program), strict=True):
+            failed = [each.reason for each in answer.not_applicable if "failed on" in each.reason]
+            assert not failed, failed
             for diagnostic in answer.diagnostics:
                 assert "can't run policy" not in diagnostic.message, diagnostic.message
                 urn = diagnostic.urn or (asked.registration.urn if asked else "")

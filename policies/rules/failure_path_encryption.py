@@ -1,0 +1,83 @@
+"""`failure-path-encryption`: what is given up lies encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.aws_types import QUEUE, TOPIC
+from policies.graph import Stack
+from policies.outcomes import NotApplicable, Violation
+from policies.resources import Resource, every
+from policies.rule import Config, StackRule
+from policies.stream_readers import failure_uses
+
+
+def check(destination: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
+    """Encryption of a failure queue or topic."""
+    if destination.urn not in failure_uses(stack):
+        raise NotApplicable(f"{destination.name} is no failure destination of a stream's reader")
+
+    def without_key() -> bool:
+        return destination.props.text("kmsMasterKeyId") is None
+
+    if destination.type == TOPIC:
+        plain, what, fix = without_key(), "the failure topic has no key", 'set kms_master_key_id="alias/aws/sns"'
+    else:
+        plain = every(lambda: destination.props.flag("sqsManagedSseEnabled") is False, without_key)
+        what, fix = "the failure queue's encryption is switched off", "remove sqs_managed_sse_enabled=False"
+    if plain:
+        yield Violation(
+            what=what,
+            lost="no change, but confidentiality: keys, positions and error texts of failed changes lie in plain text "
+            "for as long as they are kept, up to 14 days in a queue",
+            fix=fix,
+        )
+
+
+RULE = StackRule(
+    id="failure-path-encryption",
+    level="advisory",
+    severity="low",
+    title="Failure queues and topics are encrypted",
+    why="SQS and S3 encrypt by default, and only a setting switches it off for a queue. A topic is encrypted only with "
+    "a key.",
+    remediation="Leave a queue's encryption on, and give a topic a key.",
+    resources=(QUEUE, TOPIC),
+    check=check,
+    good=(
+        """
+        failures: {type: aws:sqs:Queue}
+        orders:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: orders
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+            destinationConfig: {onFailure: {destinationArn: "${failures.arn}"}}
+        """,
+    ),
+    bad=(
+        """
+        failures:
+          type: aws:sqs:Queue
+          properties: {sqsManagedSseEnabled: false}
+        orders:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: orders
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+            destinationConfig: {onFailure: {destinationArn: "${failures.arn}"}}
+        """,
+        """
+        failures: {type: aws:sns:Topic}
+        orders:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: orders
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+            destinationConfig: {onFailure: {destinationArn: "${failures.arn}"}}
+        """,
+    ),
+)

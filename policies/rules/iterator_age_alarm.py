@@ -1,0 +1,183 @@
+"""`iterator-age-alarm`: somebody is called before the stream forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.alarm_search import Demand, lacking
+from policies.aws_types import MAPPING
+from policies.graph import Stack
+from policies.metric_alarms import Target, WatchedMetric, alarms, reacts, seconds_to_react
+from policies.outcomes import Awaited, Violation
+from policies.resources import Resource, whole
+from policies.rule import Config, Parameter, StackRule
+from policies.stream_readers import Invoked, invoked, stream_kind
+
+
+def check(mapping: Resource, stack: Stack, config: Config) -> Iterator[Violation]:
+    """An alarm on the iterator age of the function of a stream mapping."""
+    stream_kind(stack, mapping)
+    function, found = invoked(stack, mapping), alarms(stack)
+    latest = float(config["maximum_hours"]) * 3600
+
+    def in_time(watched: WatchedMetric) -> bool:
+        return reacts(watched, (latest - seconds_to_react(watched)) * 1000)
+
+    def before_records_are_cut(watched: WatchedMetric) -> bool:
+        age = mapping.props.number("maximumRecordAgeInSeconds")
+        return age is None or age < 60 or reacts(watched, (age - seconds_to_react(watched)) * 1000 - 1)
+
+    resources = [each.urn for each in (function.function, function.alias) if each is not None]
+    missing = lacking(
+        found.on("AWS/Lambda", "IteratorAge", "FunctionName", Target(function.name, resources)),
+        "no alarm watches the function's IteratorAge",
+        [
+            Demand(lambda watched: _is_its(watched, function), "the alarm watches another alias or version"),
+            Demand(lambda watched: watched.statistic() == "Maximum", "the alarm's statistic is not Maximum"),
+            Demand(lambda watched: found.acts(watched.alarm), "the alarm has no action, or its actions are disabled"),
+            Demand(in_time, f"the alarm comes later than {whole(latest / 3600)} h behind the table"),
+            Demand(before_records_are_cut, "the alarm comes at or after the record age, where records are cut off, "
+                   "so it can never fire"),
+        ],
+    )  # fmt: skip
+    if missing is not None:
+        yield Violation(
+            what=missing,
+            lost="a consumer that falls behind is found when the stream has begun to forget: 24 h after it stopped, "
+            "changes are gone",
+            about=function.function,
+        )
+
+
+def _is_its(watched: WatchedMetric, function: Invoked) -> bool:
+    """Whether the metric is the whole function's, or that of the alias or version the mapping invokes."""
+    try:
+        others = {key: value for key, value in watched.dimensions().items() if key != "FunctionName"}
+    except Awaited:
+        return True
+    if not others:
+        return True
+    resource = others.pop("Resource", None)
+    if others:
+        return False
+    if resource is None or function.name is None:
+        return True
+    if function.qualifier is None and function.alias is None:
+        return resource == function.name
+    return function.qualifier is None or resource == f"{function.name}:{function.qualifier}"
+
+
+RULE = StackRule(
+    id="iterator-age-alarm",
+    level="mandatory",
+    severity="critical",
+    title="A function that reads a stream has an alarm on its iterator age",
+    why="Iterator age is the one number that turns into data loss: it is how far the consumer is behind, and at 24 h "
+    "the stream forgets. The maximum counts: an average hides the one shard that stands still. An alarm at or behind "
+    "the mapping's own record age can never fire, because records are cut off there (docs/aws-semantics.md §2.10).",
+    remediation="Add an alarm on AWS/Lambda IteratorAge (milliseconds) with the function's name as dimension, "
+    "statistic Maximum, a threshold well below the record age, and an action.",
+    resources=(MAPPING,),
+    parameters={
+        "maximum_hours": Parameter(
+            default=12,
+            schema={"type": "number", "exclusiveMinimum": 0, "maximum": 168},
+            description="The iterator age in hours at which an alarm must have fired: threshold plus period times "
+            "evaluation periods.",
+        )
+    },
+    check=check,
+    limits="Metrics Insights queries (SELECT …) and PromQL are not read. Metric math that uses functions beyond "
+    "arithmetic, comparison, IF, FILL, MAX, MIN, AVG and SUM is taken to fire in time. Alarms that are made outside "
+    "the program are not seen.",
+    good=(
+        """
+        orders:
+          type: aws:lambda:Function
+          properties: {role: "arn:aws:iam::111122223333:role/orders"}
+        orders-mapping:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: ${orders.arn}
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+            maximumRecordAgeInSeconds: 64800
+        orders-behind:
+          type: aws:cloudwatch:MetricAlarm
+          properties:
+            namespace: AWS/Lambda
+            metricName: IteratorAge
+            dimensions: {FunctionName: "${orders.name}"}
+            statistic: Maximum
+            period: 60
+            evaluationPeriods: 5
+            threshold: 3600000
+            comparisonOperator: GreaterThanThreshold
+            alarmActions: ["arn:aws:sns:us-east-1:111122223333:oncall"]
+        """,
+        """
+        orders:
+          type: aws:lambda:Function
+          properties: {role: "arn:aws:iam::111122223333:role/orders"}
+        orders-mapping:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: ${orders.arn}
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+        orders-behind:
+          type: aws:cloudwatch:MetricAlarm
+          properties:
+            metricQueries:
+              - id: age
+                metric:
+                  namespace: AWS/Lambda
+                  metricName: IteratorAge
+                  dimensions: {FunctionName: "${orders.name}"}
+                  stat: Maximum
+                  period: 300
+              - {id: minutes, expression: age / 60000, returnData: true}
+            evaluationPeriods: 1
+            threshold: 60
+            comparisonOperator: GreaterThanOrEqualToThreshold
+            alarmActions: ["arn:aws:sns:us-east-1:111122223333:oncall"]
+        """,
+    ),
+    bad=(
+        """
+        orders:
+          type: aws:lambda:Function
+          properties: {role: "arn:aws:iam::111122223333:role/orders"}
+        orders-mapping:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: ${orders.arn}
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+        """,
+        """
+        orders:
+          type: aws:lambda:Function
+          properties: {role: "arn:aws:iam::111122223333:role/orders"}
+        orders-mapping:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: ${orders.arn}
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+            maximumRecordAgeInSeconds: 3600
+        orders-behind:
+          type: aws:cloudwatch:MetricAlarm
+          properties:
+            namespace: AWS/Lambda
+            metricName: IteratorAge
+            dimensions: {FunctionName: "${orders.name}"}
+            statistic: Maximum
+            period: 60
+            evaluationPeriods: 1
+            threshold: 3600000
+            comparisonOperator: GreaterThanThreshold
+            alarmActions: ["arn:aws:sns:us-east-1:111122223333:oncall"]
+        """,
+    ),
+)

@@ -1,0 +1,94 @@
+"""`pipe-alarms`: somebody hears when a pipe stops delivering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.alarm_search import Demand, lacking
+from policies.aws_types import PIPE
+from policies.graph import Stack, name_of
+from policies.metric_alarms import Target, alarms, reacts
+from policies.outcomes import Violation
+from policies.resources import Resource, some
+from policies.rule import Config, StackRule
+from policies.stream_readers import stream_kind
+
+_METRICS = ("ExecutionFailed", "TargetStageFailed")
+#: More failures than any period holds: an alarm that is silent then looks the other way.
+_MANY = 1e12
+
+
+def check(pipe: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
+    """An alarm on the failures of a pipe with a stream as its source."""
+    stream_kind(stack, pipe)
+    found, target = alarms(stack), Target(name_of(pipe), [pipe.urn])
+
+    def missing(metric: str) -> str | None:
+        return lacking(
+            found.on("AWS/EventBridge/Pipes", metric, "PipeName", target),
+            "no alarm watches the pipe's ExecutionFailed or TargetStageFailed",
+            [
+                Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when executions fail"),
+                Demand(lambda watched: found.acts(watched.alarm), "the alarm has no action"),
+            ],
+        )
+
+    if some(_METRICS, lambda metric: missing(metric) is None):
+        return
+    yield Violation(
+        what=max((missing(metric) or "" for metric in _METRICS), key=lambda said: "no action" in said),
+        lost="a pipe has no iterator age and no log of yours: when its target refuses everything, or AWS stops it for "
+        "missing permissions, nothing says so, and 24 h later changes are gone",
+    )
+
+
+RULE = StackRule(
+    id="pipe-alarms",
+    level="mandatory",
+    severity="high",
+    title="A pipe that reads a stream has an alarm on its failures",
+    why="How far a pipe is behind is not measured, so its failures are the only sign, and they come before the stream "
+    "forgets: ExecutionFailed when a batch failed, TargetStageFailed when the target refused it "
+    "(docs/aws-semantics.md §3.6).",
+    remediation="Add an alarm on AWS/EventBridge/Pipes ExecutionFailed with the pipe's name as dimension PipeName, and "
+    "an action.",
+    resources=(PIPE,),
+    check=check,
+    limits="Alarms that are made outside the program are not seen. Metrics Insights queries are not read.",
+    good=(
+        """
+        webhooks:
+          type: aws:pipes:Pipe
+          properties:
+            roleArn: arn:aws:iam::111122223333:role/pipe
+            source: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            target: arn:aws:sqs:us-east-1:111122223333:webhooks
+            sourceParameters:
+              dynamodbStreamParameters: {startingPosition: TRIM_HORIZON}
+        webhooks-failing:
+          type: aws:cloudwatch:MetricAlarm
+          properties:
+            namespace: AWS/EventBridge/Pipes
+            metricName: ExecutionFailed
+            dimensions: {PipeName: "${webhooks.name}"}
+            statistic: Sum
+            period: 60
+            evaluationPeriods: 1
+            threshold: 1
+            comparisonOperator: GreaterThanOrEqualToThreshold
+            alarmActions: ["arn:aws:sns:us-east-1:111122223333:oncall"]
+        """,
+    ),
+    bad=(
+        """
+        webhooks:
+          type: aws:pipes:Pipe
+          properties:
+            roleArn: arn:aws:iam::111122223333:role/pipe
+            source: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            target: arn:aws:sqs:us-east-1:111122223333:webhooks
+            sourceParameters:
+              dynamodbStreamParameters: {startingPosition: TRIM_HORIZON}
+        """,
+    ),
+)

@@ -56,7 +56,7 @@ class Statement:
 
     def is_about(self, action: str) -> bool:
         """Whether an action falls under it."""
-        return any(_matches(pattern.lower(), action.lower()) for pattern in self.actions) != self.other_actions
+        return any(matches(pattern.lower(), action.lower()) for pattern in self.actions) != self.other_actions
 
     def covers(self, arn: str) -> bool:
         """Whether a resource falls under it.
@@ -65,7 +65,7 @@ class Statement:
             Awaited: The ARN has parts that are not known yet and decide.
         """
         if self.other_resources:
-            return not any(_matches(pattern, arn) for pattern in self.resources)
+            return not any(matches(pattern, arn) for pattern in self.resources)
         return some(self.resources, lambda pattern: _covers(pattern, arn))
 
 
@@ -294,12 +294,13 @@ def _pattern(glob: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def _matches(glob: str, text: str) -> bool:
+def matches(glob: str, text: str) -> bool:
+    """Whether IAM's pattern, with `*` and `?`, covers a text."""
     return _pattern(glob).fullmatch(text) is not None
 
 
 def _covers(glob: str, arn: str) -> bool:
-    if _matches(glob, arn):
+    if matches(glob, arn):
         return True
     if UNKNOWN in arn and _may_match(glob, arn):
         raise Awaited(f"the ARN of what {arn.split(':')[2]} policies name")

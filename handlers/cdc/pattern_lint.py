@@ -105,6 +105,37 @@ write the digits as strings, like {"N": ["101"]}, or compare in the function
     return list(dict.fromkeys(findings))
 
 
+def impossible(pattern: Source, view_type: str | None = None) -> list[Finding]:
+    """Why a valid filter of a DynamoDB stream can never match any record; empty when it can.
+
+    A dead alternative beside one that is alive is a finding of `lint` only.
+
+    Args:
+        pattern: The pattern, as JSON text or as a mapping.
+        view_type: The stream's view type; `None` if unknown, then every image is taken to be there.
+
+    Raises:
+        InvalidPattern: AWS refuses the pattern.
+
+    Example:
+        >>> impossible({"eventName": ["CREATE", "INSERT"]})
+        []
+        >>> [finding.path for finding in impossible({"eventName": ["CREATE"]})]
+        ['eventName[0]']
+    """
+    reasons = [list(_deadly(way, view_type)) for way in expand(parse(pattern))]
+    return list(dict.fromkeys(finding for way in reasons for finding in way)) if all(reasons) else []
+
+
+def _deadly(way: Sequence[Clause | Or], view_type: str | None) -> Iterator[Finding]:
+    """The findings that keep a way to match, a conjunction of fields, from matching."""
+    for clause in _leaves(way):
+        dead = [finding for finding in _field(clause, view_type) if finding.what == "can never match"]
+        if len(dead) == len(clause.alternatives) or ".".join(clause.path) in (finding.path for finding in dead):
+            yield from dead
+    yield from (finding for finding in _impossible_images(way) if finding.what == "can never match")
+
+
 def _leaves(clauses: Sequence[Clause | Or]) -> Iterator[Clause]:
     for clause in clauses:
         if isinstance(clause, Or):

@@ -22,11 +22,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from handlers.cdc.pattern_lint import Finding, lint
+from handlers.cdc.pattern_lint import Finding, impossible, lint
 from handlers.cdc.pattern_operators import Field, InvalidPattern
 from handlers.cdc.pattern_syntax import Clause, Or, Source, expand, load_object, overlaps, parse
 
-__all__ = ["Finding", "InvalidPattern", "Pattern", "lint", "matches", "validate"]
+__all__ = ["Finding", "InvalidPattern", "Pattern", "impossible", "lint", "matches", "validate"]
 
 
 class Pattern:

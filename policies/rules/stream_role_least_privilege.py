@@ -65,7 +65,7 @@ def _is_everything(resource: str, service: str) -> bool:
     name = arn.resource
     if service == "dynamodb":
         kind, separator, rest = name.partition("/")
-        if not separator:
+        if not separator or "*" in kind:
             return "*" in kind
         name = rest
     return set(name.split("/")[0]) <= {"*", "?"} and "*" in name

@@ -91,7 +91,12 @@ def created(type_: str, name: str, inputs: Mapping[str, Any]) -> Created:
         case "Key":
             return Created(own, {"keyId": own, "arn": arn("kms", f"key/{own}")})
         case "Api":
-            return Created(own, {"executionArn": arn("execute-api", own)})
+            endpoint = f"https://{own}.execute-api.{REGION}.amazonaws.com"
+            return Created(own, {"executionArn": arn("execute-api", own), "apiEndpoint": endpoint})
+        case "Stage":
+            return Created(own, {"invokeUrl": f"https://{inputs['apiId']}.execute-api.{REGION}.amazonaws.com"})
+        case "EmailIdentity" | "LogGroup" | "ConfigurationSet":
+            return Created(own, {"name": own, "arn": arn("logs", f"log-group:{own}")})
         case _:
             return Created(own, given)
 

@@ -87,10 +87,9 @@ def test_every_component_registers_its_outputs(program, stack: str) -> None:
     assert all(run.run.component_outputs.values())
 
 
-def test_tables_of_production_refuse_to_be_deleted_and_those_of_a_developer_do_not(program) -> None:
-    for stack, protected in (("prod", True), ("dev", False), ("local", False)):
-        tables = program(stack).all("Table")
-        assert [table.inputs["deletionProtectionEnabled"] for table in tables] == [protected, protected]
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_tables_of_every_stack_refuse_to_be_deleted(program, stack: str) -> None:
+    assert [table.inputs["deletionProtectionEnabled"] for table in program(stack).all("Table")] == [True, True]
 
 
 def test_alarms_are_mailed_only_where_an_address_is_configured(program) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ops.demo.command import demo
+from ops.simulate import simulate
 
 app = typer.Typer(
     name="weir",
@@ -17,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(demo)
+app.command()(simulate)
 
 
 def _print_version(wanted: bool) -> None:

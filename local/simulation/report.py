@@ -56,6 +56,10 @@ class Report:
         self._on_failure: list[dict[str, Any]] = []
         self._dropped: list[dict[str, Any]] = []
         self._filtered_out: list[str] = []
+        #: Entries of the report in the order things happened, with the name of the list each is in.
+        self.timeline: list[tuple[str, dict[str, Any]]] = []
+        #: The report itself, once `finish` was called.
+        self.document: dict[str, Any] = {}
 
     def count(self, name: str, value: float) -> None:
         """Add to a metric."""
@@ -66,18 +70,17 @@ class Report:
         """As `Sink.invoked`."""
         age = _milliseconds(now - invoke.records[-1].arrived) if invoke.records else 0
         self._maximum_age = max(self._maximum_age, age)
-        self._invocations.append(
-            {
-                "t": self._t(now),
-                "shard": invoke.shard_id,
-                "lane": invoke.lane,
-                "requestId": invoke.request_id,
-                "attempt": invoke.attempt,
-                "identifiers": _identifiers(invoke.records),
-                "outcome": name_of(outcome),
-                "iteratorAgeMs": age,
-            }
-        )
+        entry = {
+            "t": self._t(now),
+            "shard": invoke.shard_id,
+            "lane": invoke.lane,
+            "requestId": invoke.request_id,
+            "attempt": invoke.attempt,
+            "identifiers": _identifiers(invoke.records),
+            "outcome": name_of(outcome),
+            "iteratorAgeMs": age,
+        }
+        self._add("invocations", self._invocations, entry)
 
     def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
         """As `Sink.gave_up`."""
@@ -86,7 +89,7 @@ class Report:
             entry: dict[str, Any] = {"t": self._t(now), "body": body}
             if key is not None:
                 entry["key"] = key
-            self._on_failure.append({**entry, "delivered": delivered})
+            self._add("onFailure", self._on_failure, {**entry, "delivered": delivered})
         if not delivered:
             self._drop(given_up.records, given_up.condition, now)
 
@@ -98,9 +101,9 @@ class Report:
         """As `Sink.filtered_out`."""
         self._filtered_out.append(record.identifier)
 
-    def finish(self, *, checkpoints: dict[str, str | None], unfinished: Iterable[StreamRecord]) -> dict[str, Any]:
-        """The whole report."""
-        return {
+    def finish(self, *, checkpoints: dict[str, str | None], unfinished: Iterable[StreamRecord]) -> None:
+        """Nothing more will happen: make the report."""
+        self.document = {
             "version": 1,
             "invocations": self._invocations,
             "onFailure": self._on_failure,
@@ -113,7 +116,12 @@ class Report:
 
     def _drop(self, records: Records, reason: str, now: float) -> None:
         if records:
-            self._dropped.append({"t": self._t(now), "identifiers": _identifiers(records), "reason": reason})
+            entry = {"t": self._t(now), "identifiers": _identifiers(records), "reason": reason}
+            self._add("dropped", self._dropped, entry)
+
+    def _add(self, name: str, entries: list[dict[str, Any]], entry: dict[str, Any]) -> None:
+        entries.append(entry)
+        self.timeline.append((name, entry))
 
     def _t(self, now: float) -> float:
         return round(now - self._starts_at, 6)

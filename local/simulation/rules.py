@@ -50,7 +50,7 @@ class Rules:
                 return Failed("Unhandled"), rule.takes
             case Return(value=value):
                 return Answer(value), rule.takes
-            case Report(report=named):
+            case Report(identifiers=named):
                 return Answer({"batchItemFailures": [{"itemIdentifier": each} for each in named]}), rule.takes
             case _:
                 return Answer(echoes=True), rule.takes

@@ -6,11 +6,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -117,18 +118,32 @@ class When(_Strict):
     between: list[float] | None = Field(default=None, min_length=2, max_length=2)
 
 
-class Return(_Strict):
+@dataclass(frozen=True)
+class Return:
     """The function returns this."""
 
-    model_config = ConfigDict(alias_generator=None)
-
-    value: Any = Field(alias="return")
+    value: Any
 
 
-class Report(_Strict):
+@dataclass(frozen=True)
+class Report:
     """The function reports these records as failed."""
 
-    report: list[str]
+    identifiers: tuple[str, ...]
+
+
+def _answer(value: Any) -> str | Return | Report:
+    if isinstance(value, str) and value in ("raise", "timeout", "throttle", "succeed"):
+        return value
+    if isinstance(value, dict) and list(value) == ["return"]:
+        return Return(value["return"])
+    if isinstance(value, dict) and list(value) == ["report"] and isinstance(value["report"], list):
+        named: list[Any] = value["report"]
+        if all(isinstance(each, str) for each in named):
+            return Report(tuple(named))
+    raise PydanticCustomError(
+        "answer", "is none of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}"
+    )
 
 
 class Rule(_Strict):
@@ -136,7 +151,7 @@ class Rule(_Strict):
 
     when: When = When()
     times: int | None = Field(default=None, ge=1)
-    then: Literal["raise", "timeout", "throttle", "succeed"] | Return | Report = "succeed"
+    then: Annotated[str | Return | Report, PlainValidator(_answer)] = "succeed"
     takes: float = Field(default=0, ge=0)
 
 
@@ -300,10 +315,7 @@ def parse(text: str) -> Scenario:
 
 
 def _line(error: ErrorDetails) -> str:
-    # A choice of forms adds the form's name to the place, which says nothing to the reader.
-    place = ".".join(
-        str(step) for step in error["loc"] if step not in ("Return", "Report") and "literal" not in str(step)
-    )
+    place = ".".join(map(str, error["loc"]))
     message = "unknown key" if error["type"] == "extra_forbidden" else error["msg"]
     return f"{place}: {message[0].lower()}{message[1:]}"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from local.clock import VirtualClock
 from local.delivery import admission
 from local.delivery.settings import MappingSettings
@@ -17,7 +15,7 @@ from local.simulation.run import Handler, Simulation
 from local.simulation.scenario import Function, Scenario
 
 
-def simulate(scenario: Scenario) -> dict[str, Any]:
+def simulate(scenario: Scenario) -> Report:
     """What would happen. The same scenario always gives the same report.
 
     Example:
@@ -26,7 +24,7 @@ def simulate(scenario: Scenario) -> dict[str, Any]:
         ... eventSourceMapping: {StartingPosition: TRIM_HORIZON, MaximumRetryAttempts: 1}
         ... records: [{dynamodb: {SequenceNumber: "100"}}]
         ... handler: [{then: raise}]
-        ... '''))
+        ... ''')).document
         >>> [(each["t"], each["outcome"]) for each in report["invocations"]]
         [(0.0, 'error'), (0.25, 'error')]
         >>> report["dropped"]
@@ -58,7 +56,7 @@ def simulate(scenario: Scenario) -> dict[str, Any]:
     )
     simulation.mapping.enabled = _is_enabled(scenario)
     simulation.run()
-    return report.finish(
+    report.finish(
         checkpoints=simulation.mapping.checkpoints,
         unfinished=[
             record
@@ -66,6 +64,7 @@ def simulate(scenario: Scenario) -> dict[str, Any]:
             for record in (*simulation.mapping.unfinished(feed.shard_id), *feed.rest())
         ],
     )
+    return report
 
 
 def _of(scenario: Scenario) -> tuple[MappingSettings, Handler]:

@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format property benchmark lock clean
+.PHONY: help demo test check format property benchmark docs lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -30,6 +30,9 @@ property: $(VENV)/dev.installed ## Look long for counterexamples (PROPERTY_EXAMP
 
 benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative in one run
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+docs: $(VENV)/dev.installed ## Write the pages that are made from the code and its tests
+	$(BIN)/python -m tools.conformance
 
 lock: ## Resolve requirements/*.in again into hashed locks (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \

@@ -1,0 +1,72 @@
+"""What CloudWatch would have recorded (docs/aws-semantics.md §2.10)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.simulated import QUEUE, mapping, run
+
+conforms = pytest.mark.conformance
+
+
+@conforms("ESM-METRIC-1", "documented")
+def test_esm_metric_1_iterator_age_is_the_last_records_age_when_the_batch_is_sent():
+    report = run("""
+    eventSourceMapping: {StartingPosition: TRIM_HORIZON, MaximumBatchingWindowInSeconds: 20}
+    records: [{at: 0}, {at: 5.9}]
+    handler: [{takes: 2}]
+    """)
+    assert [each["iteratorAgeMs"] for each in report["invocations"]] == [15_000]
+    assert report["metrics"]["maximumIteratorAgeMs"] == 15_000
+
+
+@conforms("ESM-METRIC-2", "documented")
+def test_esm_metric_2_events_are_counted_as_polled_filtered_invoked_failed_and_delivered():
+    report = run(f"""
+    eventSourceMapping:
+      StartingPosition: TRIM_HORIZON
+      MaximumRetryAttempts: 1
+      FunctionResponseTypes: [ReportBatchItemFailures]
+      FilterCriteria: {{Filters: [{{Pattern: '{{"eventName": ["MODIFY"]}}'}}]}}
+      DestinationConfig: {{OnFailure: {{Destination: "{QUEUE}"}}}}
+      MetricsConfig: {{Metrics: [EventCount]}}
+    records:
+      - {{eventName: INSERT, dynamodb: {{SequenceNumber: "1"}}}}
+      - {{eventName: MODIFY, dynamodb: {{SequenceNumber: "2"}}}}
+      - {{eventName: MODIFY, dynamodb: {{SequenceNumber: "3"}}}}
+    handler: [{{when: {{contains: ["3"]}}, then: {{report: ["3"]}}}}]
+    """)
+    assert report["metrics"] == {
+        "PolledEventCount": 3,
+        "FilteredOutEventCount": 1,
+        "InvokedEventCount": 4,  # 2 and 3, then 3 twice: repeats count
+        "FailedInvokeEventCount": 3,  # 3 in each of them: partial failures count
+        "DroppedEventCount": 0,  # a destination got it
+        "OnFailureDestinationDeliveredEventCount": 1,
+        "Errors": 0,
+        "Throttles": 0,
+        "DestinationDeliveryFailures": 0,
+        "maximumIteratorAgeMs": 250,
+    }
+
+
+@conforms("ESM-METRIC-2", "documented")
+def test_esm_metric_2_records_given_up_without_a_destination_are_dropped():
+    metrics = mapping("MaximumRetryAttempts: 0", rest="handler: [{then: raise}]")["metrics"]
+    assert metrics["DroppedEventCount"] == 4
+    assert metrics["OnFailureDestinationDeliveredEventCount"] == 0
+
+
+@conforms("ESM-METRIC-3", "deduced")
+def test_esm_metric_3_errors_and_timeouts_are_errors_and_reported_failures_are_not():
+    partial = "FunctionResponseTypes: [ReportBatchItemFailures], MaximumRetryAttempts: 2"
+    raised = mapping(partial, rest="handler: [{times: 1, then: raise}, {then: timeout}]")["metrics"]
+    reported = mapping(partial, rest="handler: [{then: {report: ['1']}}]")["metrics"]
+    assert (raised["Errors"], reported["Errors"]) == (3, 0)
+    assert raised["FailedInvokeEventCount"] == reported["FailedInvokeEventCount"] == 12
+
+
+@conforms("ESM-METRIC-3", "documented")
+def test_esm_metric_3_rejected_calls_are_throttles_and_neither_invocations_nor_errors():
+    metrics = mapping("MaximumRetryAttempts: 0", rest="handler: [{times: 3, then: throttle}]")["metrics"]
+    assert (metrics["Throttles"], metrics["InvokedEventCount"], metrics["Errors"]) == (3, 4, 0)

@@ -6,7 +6,7 @@ import time
 
 
 class Clock:
-    """What mappings, metrics and alarms go by. Functions and ministack keep real time."""
+    """What tables, streams, mappings, metrics and alarms go by. Functions keep real time."""
 
     def __init__(self) -> None:
         self._ahead = 0.0

@@ -89,7 +89,7 @@ class Control:
         return self._call("GET", "mails")
 
     def advance_clock(self, seconds: float) -> float:
-        """Move the clock of mappings, metrics and alarms forward; what it shows then, in seconds since 1970."""
+        """Move the clock of tables, mappings, metrics and alarms forward; what it shows then, in seconds since 1970."""
         return self._call("POST", "clock", {"advance": seconds})["now"]
 
     def evaluate_alarms(self, at: float | None = None) -> dict[str, str]:

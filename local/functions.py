@@ -192,7 +192,6 @@ class Functions:
             self._metrics.record("Errors", 1, at=self._clock.now(), FunctionName=name)
         text, milliseconds = "\n".join(log), (time.time() - started) * 1000
         self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
-        self._metrics.record("Duration", milliseconds, at=self._clock.now(), FunctionName=name)
         self._metrics.record_embedded(text, at=self._clock.now())
         pinned.write_log(function, request_id, text, failed="error" in answer, milliseconds=round(milliseconds))
         return {**answer, "log": text}

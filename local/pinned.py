@@ -5,13 +5,17 @@ tests/local/test_pinned.py fails when one of these means something else.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.services import apigateway, lambda_svc, ses
+from ministack.services import apigateway, dynamodb, dynamodb_streams, lambda_svc, ses
 
 _app: Any = app
+_dynamodb: Any = dynamodb
+_dynamodbstreams: Any = dynamodb_streams
 _lambda: Any = lambda_svc
 _ses: Any = ses
 
@@ -23,6 +27,12 @@ def run_functions_by(execute: Execute) -> None:
     """Replace ministack's function runner, and its metrics, which count direct calls only."""
     _lambda._execute_function_dispatch = execute
     _lambda._emit_lambda_metrics = _no_metrics
+
+
+def keep_time_by(clock: Callable[[], float]) -> None:
+    """Let tables and their streams go by a clock, so that a record's age is what mappings think it is."""
+    shifted = SimpleNamespace(**{**vars(time), "time": clock})
+    _dynamodb.time = _dynamodbstreams.time = shifted
 
 
 def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed: bool, milliseconds: int) -> None:

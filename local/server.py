@@ -91,6 +91,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     clock, metrics, faults = Clock(), Metrics(), Faults()
     functions = Functions(connection=connection, clock=clock, metrics=metrics)
     functions.install()
+    pinned.keep_time_by(clock.now)
     aws = {name: connection.client(name) for name in ("dynamodb", "dynamodbstreams", "lambda", "s3", "cloudwatch")}
     mappings = EventSourceMappings(
         surroundings=Surroundings(aws["dynamodbstreams"], aws["lambda"], aws["s3"], clock, metrics),

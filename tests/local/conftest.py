@@ -48,6 +48,7 @@ class World:
     """What one test makes on the endpoint, under names of its own."""
 
     numbers = itertools.count(1)
+    wait_until = staticmethod(wait_until)
 
     def __init__(self, aws: Endpoint, clients: dict[str, Any]) -> None:
         self.aws = aws
@@ -108,6 +109,28 @@ class World:
         for each in ids:
             item = {"id": {"S": each}, **({} if do is None else {"do": {"S": do}})}
             self.client("dynamodb").put_item(TableName=table or self.name, Item=item)
+
+    def enable(self, mapping: str, *, enabled: bool = True) -> None:
+        """Enable a mapping and wait until it is."""
+        self.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=enabled)
+        self.wait_until(lambda: self.control.mapping(mapping).state == ("Enabled" if enabled else "Disabled"))
+
+    def disable(self, mapping: str) -> None:
+        """Disable a mapping and wait until it is."""
+        self.enable(mapping, enabled=False)
+
+    def to_bucket(self) -> dict[str, Any]:
+        """A new bucket as the on-failure destination of a mapping."""
+        return {"DestinationConfig": {"OnFailure": {"Destination": self.bucket()}}}
+
+    def log(self, function: str | None = None) -> list[str]:
+        """The lines of a function's log."""
+        events = self.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{function or self.name}")["events"]
+        return [event["message"] for event in events]
+
+    def forget(self, mapping: str) -> None:
+        """The test has deleted a mapping itself."""
+        self._mappings.remove(mapping)
 
     def invocations(self, mapping: str) -> list[tuple[list[str], str]]:
         """The ids of each batch that a function was invoked with, and what it came to."""

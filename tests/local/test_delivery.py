@@ -1,8 +1,9 @@
-"""What a mapping does with batches that fail, seen through boto3 and the endpoint's history."""
+"""What a mapping does with its batches, seen through boto3 and the endpoint's history."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -10,42 +11,88 @@ REPORT = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
 
 
 @pytest.fixture
-def paused(world):
-    """A mapping that starts once its records are written, so that they come in one batch."""
+def deliver(world):
+    """Write items, each with what the function does to it, and then let a mapping read them, all at once."""
 
-    def make(*ids: str, bad: dict[str, str] | None = None, **settings):
+    def run(items, *, timeout=5, settle=True, source=None, **settings):
         stream = world.table()
-        world.function(timeout=settings.pop("timeout", 5))
+        world.function(timeout=timeout, **({} if source is None else {"source": source}))
         mapping = world.mapping(stream, Enabled=False, **settings)
-        for each in ids:
-            world.put(each, do=(bad or {}).get(each))
-        world.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=True)
+        for each, do in items.items():
+            world.put(each, do=do)
+        world.enable(mapping)
+        if settle:
+            world.settle(mapping)
         return mapping
 
-    return make
+    return run
 
 
-def test_a_batch_holds_what_was_written_up_to_the_batch_size(world, paused):
-    mapping = paused("a", "b", "c", BatchSize=2)
-    world.settle(mapping)
+def test_a_batch_holds_what_was_written_up_to_the_batch_size(world, deliver):
+    mapping = deliver({"a": None, "b": None, "c": None}, BatchSize=2)
     assert world.invocations(mapping) == [(["a", "b"], "success"), (["c"], "success")]
 
 
-def test_a_partial_response_resumes_behind_the_good_prefix(world, paused):
-    mapping = paused("a", "b", "c", bad={"b": "report"}, MaximumRetryAttempts=1, **REPORT)
+def test_a_batch_size_of_one_delivers_records_one_by_one_in_order(world, deliver):
+    mapping = deliver(dict.fromkeys("abcd"), BatchSize=1)
+    assert world.invocations(mapping) == [([each], "success") for each in "abcd"]
+
+
+def test_a_window_gathers_records_into_one_batch(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream, MaximumBatchingWindowInSeconds=300)
+    world.put("a")
+    world.wait_until(lambda: world.control.mapping(mapping).unfinished == 1)
+    world.put("b")
+    world.wait_until(lambda: world.control.mapping(mapping).unfinished == 2)
+    assert world.invocations(mapping) == []
+    world.control.advance_clock(300)
     world.settle(mapping)
-    assert world.invocations(mapping) == [
-        (["a", "b", "c"], "partial"),
-        (["b", "c"], "error"),
-        (["b", "c"], "error"),
-    ]
+    assert world.invocations(mapping) == [(["a", "b"], "success")]
 
 
-def test_a_crash_is_isolated_by_bisection(world, paused):
-    mapping = paused(
-        "a", "b", "c", "d", bad={"c": "exit"}, BisectBatchOnFunctionError=True, MaximumRetryAttempts=1, **REPORT
+def test_a_full_batch_does_not_wait_for_its_window(world, deliver):
+    mapping = deliver({"a": None, "b": None}, BatchSize=2, MaximumBatchingWindowInSeconds=300)
+    assert world.invocations(mapping) == [(["a", "b"], "success")]
+
+
+def test_a_partial_response_resumes_behind_the_good_prefix(world, deliver):
+    mapping = deliver({"a": None, "b": "report", "c": None}, MaximumRetryAttempts=1, **REPORT)
+    assert world.invocations(mapping) == [(["a", "b", "c"], "partial"), (["b", "c"], "error"), (["b", "c"], "error")]
+
+
+def test_a_partial_response_is_ignored_without_the_setting(world, deliver):
+    mapping = deliver({"a": None, "b": "report", "c": None})
+    assert world.invocations(mapping) == [(["a", "b", "c"], "success")]
+
+
+def test_an_answer_that_names_no_record_of_the_batch_fails_it_as_a_whole(world, deliver):
+    mapping = deliver({"a": None, "b": "report nonsense"}, MaximumRetryAttempts=0, **REPORT)
+    assert world.invocations(mapping) == [(["a", "b"], "error")]
+
+
+def test_the_retry_of_a_batch_has_its_records_and_its_request_id(world, deliver):
+    mapping = deliver({"a": "raise", "b": None}, MaximumRetryAttempts=2)
+    first, *retries = world.control.history(mapping)[:3]
+    assert [retry["identifiers"] for retry in retries] == [first["identifiers"]] * 2
+    assert [retry["request_id"] for retry in retries] == [first["request_id"]] * 2
+    assert [entry["attempt"] for entry in (first, *retries)] == [1, 2, 3]
+
+
+def test_the_handler_sees_the_request_id_of_its_batch(world, deliver):
+    mapping = deliver({"a": None}, source="def handler(event, context):\n    print('id', context.aws_request_id)\n")
+    (invocation,) = world.control.history(mapping)
+    assert f"id {invocation['request_id']}" in world.log()
+
+
+def test_a_crash_is_isolated_by_bisection(world, deliver):
+    mapping = deliver(
+        {"a": None, "b": None, "c": "exit", "d": None},
+        BisectBatchOnFunctionError=True,
+        MaximumRetryAttempts=1,
+        **REPORT,
     )
-    world.settle(mapping)
     assert world.invocations(mapping) == [
         (["a", "b", "c", "d"], "error"),
         (["a", "b"], "success"),
@@ -55,23 +102,231 @@ def test_a_crash_is_isolated_by_bisection(world, paused):
         (["d"], "success"),
     ]
     assert world.control.mapping(mapping).bisections == 2
+    assert world.control.mapping(mapping).retries == 1
 
 
-def test_a_batch_whose_retries_are_spent_goes_to_s3_with_its_whole_content(world, paused):
-    mapping = paused(
-        "a",
-        bad={"a": "raise"},
-        MaximumRetryAttempts=1,
-        DestinationConfig={"OnFailure": {"Destination": world.bucket()}},
+def test_without_bisection_the_healthy_records_of_a_batch_are_given_up_with_the_poison(world, deliver):
+    mapping = deliver({"a": None, "b": "raise"}, MaximumRetryAttempts=0)
+    (given_up,) = world.given_up(mapping)
+    assert given_up["keys"] == [{"id": {"S": "a"}}, {"id": {"S": "b"}}]
+
+
+def test_a_batch_whose_retries_are_spent_goes_to_s3_with_its_whole_content(world, deliver):
+    mapping = deliver({"a": "raise"}, MaximumRetryAttempts=1, BatchSize=1, **world.to_bucket(), **REPORT)
+    (given_up,) = world.given_up(mapping)
+    (listed,) = world.client("s3").list_objects_v2(Bucket=world.name)["Contents"]
+    stored = world.client("s3").get_object(Bucket=world.name, Key=listed["Key"])
+    document = json.loads(stored["Body"].read())
+    info = document["DDBStreamBatchInfo"]
+
+    assert given_up["location"] == f"s3://{world.name}/{listed['Key']}"
+    assert re.fullmatch(
+        rf"aws/lambda/{mapping}/{info['shardId']}/\d{{4}}/\d\d/\d\d/\d{{4}}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{{36}}",
+        listed["Key"],
+    )
+    assert stored["ContentType"] == "application/octet-stream"
+    assert list(document) == [
+        "requestContext",
+        "responseContext",
+        "version",
+        "payload",
+        "timestamp",
+        "DDBStreamBatchInfo",
+    ]
+    assert document["requestContext"] == {
+        "requestId": world.control.history(mapping)[0]["request_id"],
+        "functionArn": f"arn:aws:lambda:us-east-1:111122223333:function:{world.name}",
+        "condition": "RetryAttemptsExhausted",
+        "approximateInvokeCount": 2,
+    }
+    assert document["responseContext"] == {
+        "statusCode": 200,
+        "executedVersion": "$LATEST",
+        "functionError": "Unhandled",
+    }
+    (record,) = json.loads(document["payload"])["Records"]
+    assert record["dynamodb"]["NewImage"] == {"id": {"S": "a"}, "do": {"S": "raise"}}
+    assert record["dynamodb"]["SequenceNumber"] == info["startSequenceNumber"] == info["endSequenceNumber"]
+
+
+def test_records_behind_a_poison_record_are_delivered_after_it_is_given_up(world, deliver):
+    mapping = deliver({"a": "raise", "b": None}, BatchSize=1, MaximumRetryAttempts=1, **world.to_bucket())
+    assert world.invocations(mapping)[-1] == (["b"], "success")
+
+
+def test_a_destination_that_cannot_be_written_loses_the_batch_and_is_counted(world, deliver):
+    destination = {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::nobody-made-this-bucket"}}}
+    mapping = deliver({"a": "raise"}, MaximumRetryAttempts=0, MetricsConfig={"Metrics": ["EventCount"]}, **destination)
+    assert world.given_up(mapping)[0]["location"] is None
+    assert world.control.metric_sum("DestinationDeliveryFailures", FunctionName=world.name) == 1
+    assert world.control.metric_sum("DroppedEventCount", EventSourceMappingUUID=mapping) == 1
+
+
+def test_records_past_their_age_are_given_up_and_the_younger_ones_are_tried(world, deliver):
+    mapping = deliver({"a": "raise"}, settle=False, MaximumRecordAgeInSeconds=60, **world.to_bucket())
+    world.wait_until(lambda: world.invocations(mapping))
+    world.control.advance_clock(61)
+    world.settle(mapping)
+    world.put("b")
+    world.settle(mapping)
+    (given_up,) = [each for each in world.given_up(mapping) if each["keys"] == [{"id": {"S": "a"}}]]
+    assert given_up["condition"] == "RecordAgeExceeded"
+    assert "responseContext" not in given_up["document"]
+
+
+def test_a_handler_that_runs_out_of_time_fails_its_batch(world, deliver):
+    mapping = deliver({"a": "sleep"}, timeout=1, MaximumRetryAttempts=0, **world.to_bucket())
+    (invocation, given_up) = world.control.history(mapping)
+    assert (invocation["outcome"], invocation["error_type"]) == ("timeout", "Sandbox.Timedout")
+    assert given_up["document"]["responseContext"]["functionError"] == "Unhandled"
+
+
+def test_a_mapping_goes_on_after_its_shard_iterator_has_expired(world, deliver):
+    mapping = deliver({"a": None})
+    world.control.advance_clock(16 * 60)
+    world.put("b")
+    world.settle(mapping)
+    assert world.invocations(mapping) == [(["a"], "success"), (["b"], "success")]
+
+
+def test_throttled_invocations_do_not_spend_retries(world, deliver):
+    stream = world.table()
+    world.function()
+    world.client("lambda").put_function_concurrency(FunctionName=world.name, ReservedConcurrentExecutions=0)
+    mapping = world.mapping(stream, MaximumRetryAttempts=0)
+    world.put("a")
+    world.wait_until(lambda: len(world.invocations(mapping)) >= 2)
+    world.client("lambda").delete_function_concurrency(FunctionName=world.name)
+    world.settle(mapping)
+    *throttled, last = world.invocations(mapping)
+    assert throttled == [(["a"], "throttled")] * len(throttled)
+    assert last == (["a"], "success")
+    assert world.control.metric_sum("Throttles", FunctionName=world.name) == len(throttled)
+
+
+def test_a_slow_handler_delays_no_other_mapping_and_no_request(world):
+    slow_stream, quick_stream = world.table(f"{world.name}-slow"), world.table()
+    world.function(name=f"{world.name}-slow", timeout=20)
+    world.function()
+    slow = world.mapping(slow_stream, f"{world.name}-slow", MaximumRetryAttempts=0)
+    quick = world.mapping(quick_stream)
+    world.put("a", table=f"{world.name}-slow", do="sleep")
+    world.wait_until(lambda: world.control.mapping(slow).unfinished == 1)
+    world.put("b")
+    world.settle(quick)
+    assert world.invocations(quick) == [(["b"], "success")]
+    assert world.invocations(slow) == []
+    assert world.control.mapping(slow).unfinished == 1
+
+
+def test_two_mappings_of_one_stream_fail_independently(world):
+    stream = world.table()
+    world.function("def handler(event, context):\n    raise ValueError\n", name=f"{world.name}-bad")
+    world.function()
+    bad = world.mapping(stream, f"{world.name}-bad", MaximumRetryAttempts=1)
+    good = world.mapping(stream)
+    world.put("a")
+    world.settle(bad)
+    world.settle(good)
+    assert world.invocations(bad) == [(["a"], "error")] * 2
+    assert world.invocations(good) == [(["a"], "success")]
+
+
+def test_a_disabled_mapping_keeps_its_position(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream)
+    world.put("a")
+    world.settle(mapping)
+    world.disable(mapping)
+    world.put("b")
+    world.enable(mapping)
+    world.settle(mapping)
+    assert world.invocations(mapping) == [(["a"], "success"), (["b"], "success")]
+
+
+def test_a_mapping_disabled_before_its_first_record_starts_where_it_would_have(world):
+    stream = world.table()
+    world.function()
+    world.put("before")
+    mapping = world.mapping(stream, StartingPosition="LATEST")
+    world.disable(mapping)
+    world.put("after")
+    world.enable(mapping)
+    world.settle(mapping)
+    assert world.invocations(mapping) == [(["after"], "success")]
+
+
+def test_changed_settings_apply_from_the_same_position(world, deliver):
+    mapping = deliver({"a": "raise"}, settle=False, BatchSize=1)
+    world.wait_until(lambda: world.invocations(mapping))
+    world.client("lambda").update_event_source_mapping(UUID=mapping, MaximumRetryAttempts=0)
+    world.settle(mapping)
+    world.put("b")
+    world.settle(mapping)
+    assert [each["keys"] for each in world.given_up(mapping)] == [[{"id": {"S": "a"}}]]
+    assert world.invocations(mapping)[-1] == (["b"], "success")
+
+
+def test_deleting_a_mapping_ends_its_deliveries(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream)
+    world.client("lambda").delete_event_source_mapping(UUID=mapping)
+    world.wait_until(
+        lambda: not world.client("lambda").list_event_source_mappings(EventSourceArn=stream)["EventSourceMappings"]
+    )
+    world.forget(mapping)
+
+
+def test_the_record_is_what_lambda_delivers(world, deliver):
+    source = "import json\n\ndef handler(event, context):\n    print(json.dumps(event['Records'][0]))\n"
+    deliver({"a": "x"}, source=source)
+    record = json.loads(next(line for line in world.log() if line.startswith("{")))
+    assert sorted(record) == sorted(
+        ["eventID", "eventName", "eventVersion", "eventSource", "awsRegion", "dynamodb", "eventSourceARN"]
+    )
+    assert record["eventName"] == "INSERT"
+    assert record["dynamodb"]["NewImage"] == {"id": {"S": "a"}, "do": {"S": "x"}}
+    assert record["dynamodb"]["SizeBytes"] == 9
+    assert record["dynamodb"]["ApproximateCreationDateTime"] % 1 == 0
+
+
+def test_event_counts_and_iterator_age_are_recorded(world, deliver):
+    mapping = deliver(
+        {"a": None, "b": "report", "c": None},
+        BatchSize=3,
+        MaximumRetryAttempts=0,
+        MetricsConfig={"Metrics": ["EventCount"]},
+        **world.to_bucket(),
         **REPORT,
     )
-    world.settle(mapping)
-    (given_up,) = world.given_up(mapping)
-    key = given_up["location"].removeprefix(f"s3://{world.name}/")
-    document = json.loads(world.client("s3").get_object(Bucket=world.name, Key=key)["Body"].read())
-    (record,) = json.loads(document["payload"])["Records"]
-    assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
-    assert document["requestContext"]["approximateInvokeCount"] == 2
-    assert document["responseContext"]["functionError"] == "Unhandled"
-    assert record["dynamodb"]["NewImage"] == {"id": {"S": "a"}, "do": {"S": "raise"}}
-    assert key.startswith(f"aws/lambda/{mapping}/{document['DDBStreamBatchInfo']['shardId']}/")
+    counts = {
+        name: world.control.metric_sum(name, EventSourceMappingUUID=mapping)
+        for name in (
+            "PolledEventCount",
+            "InvokedEventCount",
+            "FailedInvokeEventCount",
+            "DroppedEventCount",
+            "OnFailureDestinationDeliveredEventCount",
+        )
+    }
+    assert counts == {
+        "PolledEventCount": 3,
+        "InvokedEventCount": 5,
+        "FailedInvokeEventCount": 4,
+        "DroppedEventCount": 0,
+        "OnFailureDestinationDeliveredEventCount": 2,
+    }
+    ages = [
+        each
+        for each in world.control.metrics()
+        if each["name"] == "IteratorAge" and each["dimensions"] == {"FunctionName": world.name}
+    ]
+    assert [each["count"] for each in ages] == [2]
+    assert world.control.metric_sum("Errors", FunctionName=world.name) == 0
+
+
+def test_event_counts_are_not_recorded_unless_asked_for(world, deliver):
+    mapping = deliver({"a": None})
+    assert world.control.metric_sum("PolledEventCount", EventSourceMappingUUID=mapping) == 0

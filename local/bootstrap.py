@@ -41,6 +41,9 @@ class Context:
         return max(0, int((self._deadline - time.time()) * 1000))
 
 
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
 class LogFormatter(logging.Formatter):
     """Lines as Lambda's runtime writes them, in the function's log format."""
 
@@ -58,11 +61,12 @@ class LogFormatter(logging.Formatter):
             "logger": record.name,
             "requestId": self.request_id,
         }
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
         if record.exc_info and record.exc_info[0] is not None:
             line["errorType"] = record.exc_info[0].__name__
             line["errorMessage"] = str(record.exc_info[1])
             line["stackTrace"] = traceback.format_tb(record.exc_info[2])
-        return json.dumps(line)
+        return json.dumps(line, default=str)
 
 
 def _answer(document: dict[str, Any]) -> None:

@@ -115,25 +115,30 @@ class Control:
             times: How many calls.
             containing: Only calls that carry this text as a whole value, e.g. an address.
         """
-        self._fault(kind="fail", operation=operation, times=times, containing=containing)
+        self.set_fault(kind="fail", operation=operation, times=times, containing=containing)
 
     def throttle(self, operation: str, *, times: int = 1, containing: str | None = None) -> None:
         """Throttle the next calls of an operation; see `fail`."""
-        self._fault(kind="throttle", operation=operation, times=times, containing=containing)
+        self.set_fault(kind="throttle", operation=operation, times=times, containing=containing)
 
     def drop_answer(self, containing: str | None = None, *, times: int = 1) -> None:
         """Lose the answer of the next invocations that contain a record with this value; the function runs."""
-        self._fault(kind="drop answer", times=times, containing=containing)
+        self.set_fault(kind="drop answer", times=times, containing=containing)
 
     def crash(self, containing: str, *, times: int | None = None) -> None:
         """End invocations at the record with this value; the records before it are processed."""
-        self._fault(kind="crash", times=times, containing=containing)
+        self.set_fault(kind="crash", times=times, containing=containing)
 
     def lose_writes(self, table: str) -> None:
         """Answer success to every write to a table and store nothing."""
-        self._fault(kind="lose writes", table=table)
+        self.set_fault(kind="lose writes", table=table)
 
-    def _fault(self, **description: Any) -> None:
+    def set_fault(self, **description: Any) -> None:
+        """Set a fault by the attributes of `local.faults.Fault`.
+
+        Raises:
+            ControlError: It could never happen.
+        """
         self._call("POST", "faults", {name: value for name, value in description.items() if value is not None})
 
     def _call(self, method: str, path: str, document: Any = None) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from local.calls import AwsCall
+from local.calls import SERVICES, AwsCall, service_model
 from local.errors import AwsError
 
 Kind = Literal["fail", "throttle", "drop answer", "crash", "lose writes"]
@@ -142,4 +142,14 @@ def _fault(description: Mapping[str, Any]) -> Fault:
         raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
     if kind in ("drop answer", "crash"):
         description = {**description, "operation": "lambda:Invoke"}
+    if "operation" in description:
+        _check_operation(description["operation"])
     return Fault(**description)
+
+
+def _check_operation(operation: str) -> None:
+    service, _, name = operation.partition(":")
+    if service not in SERVICES or not name:
+        raise ValueError(f"{operation!r} is no operation: write service:Operation, e.g. sesv2:SendEmail")
+    if name not in service_model(service).operation_names:
+        raise ValueError(f"{service} has no operation {name}")

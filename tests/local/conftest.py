@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import itertools
+import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from local.endpoint import Endpoint
 
@@ -89,6 +96,13 @@ class World:
         )
         return name or self.name
 
+    def invoke(self, event: Any = None, *, name: str | None = None) -> Any:
+        """Invoke a function that answers; what it returns."""
+        answer = self.client("lambda").invoke(FunctionName=name or self.name, Payload=json.dumps(event))
+        content = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, content
+        return content
+
     def bucket(self) -> str:
         """Make a bucket; its ARN."""
         self.client("s3").create_bucket(Bucket=self.name)
@@ -127,6 +141,51 @@ class World:
         """The lines of a function's log."""
         events = self.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{function or self.name}")["events"]
         return [event["message"] for event in events]
+
+    def unsigned(self, method: str, path: str, *, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Send a request without a signature; status and answer."""
+        status, body = self._send(method, path, b"", headers or {})
+        return status, json.loads(body)
+
+    def signed(
+        self,
+        method: str,
+        path: str,
+        document: Any = None,
+        *,
+        service: str = "execute-api",
+        region: str = "us-east-1",
+        keys: Credentials | None = None,
+        at: datetime | None = None,
+        headers: dict[str, str] | None = None,
+        send: Any = None,
+        send_path: str | None = None,
+        parse: bool = True,
+    ) -> tuple[int, Any]:
+        """Send a signed request; status and answer. `send` and `send_path` replace what was signed."""
+        keys = keys or Credentials(self.aws.access_key_id, self.aws.secret_access_key)
+        body = b"" if document is None else json.dumps(document).encode()
+        content = {} if document is None else {"content-type": "application/json"}
+        request = AWSRequest(method, self.aws.url + path, data=body, headers=content | (headers or {}))
+        signer = SigV4Auth(keys, service, region)
+        with mock.patch("botocore.auth.get_current_datetime", return_value=at or datetime.now(UTC)):
+            signer.add_auth(request)
+        sent = body if send is None else json.dumps(send).encode()
+        status, answer = self._send(method, send_path or path, sent, dict(request.headers))
+        return status, json.loads(answer) if parse else answer
+
+    def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.aws.url.removeprefix("http://"), timeout=30)
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def adopt(self, mapping: str) -> None:
+        """The test has made a mapping itself."""
+        self._mappings.append(mapping)
 
     def forget(self, mapping: str) -> None:
         """The test has deleted a mapping itself."""

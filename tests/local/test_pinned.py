@@ -1,0 +1,49 @@
+"""The parts of ministack that the endpoint replaces: a new version that means something else fails here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import time
+
+from ministack import app
+from ministack.services import apigateway, dynamodb, dynamodb_streams, lambda_svc, ses
+
+
+def parameters(function) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def test_the_version_is_the_one_that_was_read():
+    assert importlib.metadata.version("ministack") == "1.5.33"
+
+
+def test_functions_are_dispatched_where_ours_are_run():
+    dispatch = ["func", "config", "event", "request_id", "started"]
+    assert parameters(lambda_svc._execute_function_dispatch) == dispatch
+    assert f"_execute_function_dispatch({', '.join(dispatch)})" in inspect.getsource(lambda_svc._execute_function)
+
+
+def test_its_function_metrics_come_from_one_place():
+    assert parameters(lambda_svc._emit_lambda_metrics) == ["function_name", "duration_ms", "error", "throttle"]
+
+
+def test_its_logs_are_written_where_ours_are():
+    assert parameters(lambda_svc._emit_lambda_logs)[:5] == ["func", "request_id", "log_text", "error", "duration_ms"]
+
+
+def test_tables_and_streams_read_the_clock_from_their_module():
+    assert dynamodb.time is time
+    assert dynamodb_streams.time is time
+    assert '"ApproximateCreationDateTime": int(time.time())' in inspect.getsource(dynamodb)
+
+
+def test_a_request_to_an_http_api_is_resolved_by_these():
+    assert app._parse_execute_api_url("127.0.0.1:1", "/_aws/execute-api/a1/users/u1") == ("a1", "users", "/u1")
+    assert parameters(app._resolve_stage_and_path) == ["api_id", "tentative_stage", "execute_path"]
+    assert parameters(apigateway.route_authorization_type) == ["api_id", "stage", "method", "path"]
+
+
+def test_sent_mails_are_kept_in_lists():
+    assert ses._sent_emails.to_dict() == {}
+    assert 'setdefault("entries", [])' in inspect.getsource(ses) or '_sent_emails["entries"]' in inspect.getsource(ses)

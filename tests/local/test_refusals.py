@@ -1,0 +1,121 @@
+"""What the endpoint does not simulate is refused by name, in the form of each service's protocol."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def refusal(call, **arguments) -> str:
+    """The message of a call that is not simulated."""
+    with pytest.raises(ClientError) as error:
+        call(**arguments)
+    assert error.value.response["Error"]["Code"] == "NotSimulated"
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    return error.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("dynamodb", "execute_statement", {"Statement": "SELECT * FROM users"}),  # json
+        ("iam", "create_user", {"UserName": "somebody"}),  # query
+        ("lambda", "publish_version", {"FunctionName": "function"}),  # rest-json
+        ("s3", "list_object_versions", {"Bucket": "bucket"}),  # rest-xml
+        ("sesv2", "list_email_identities", {}),
+        ("cloudwatch", "put_metric_data", {"Namespace": "Mine", "MetricData": [{"MetricName": "m", "Value": 1.0}]}),
+        ("cloudwatch", "get_metric_statistics", None),
+        ("sqs", "start_message_move_task", {"SourceArn": "arn:aws:sqs:us-east-1:111122223333:q"}),
+    ],
+)
+def test_an_operation_that_the_program_does_not_use_is_refused_by_name(world, service, operation, arguments):
+    if arguments is None:
+        arguments = {
+            "Namespace": "AWS/Lambda",
+            "MetricName": "Errors",
+            "StartTime": 0,
+            "EndTime": 60,
+            "Period": 60,
+            "Statistics": ["Sum"],
+        }
+    name = "".join(part.capitalize() for part in operation.split("_"))
+    assert f"does not simulate {service}:{name}" in refusal(getattr(world.client(service), operation), **arguments)
+
+
+@pytest.mark.parametrize("service", ["pipes", "kinesis", "events", "stepfunctions", "ec2", "cloudformation"])
+def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, service):
+    operation, arguments = {
+        "pipes": ("list_pipes", {}),
+        "kinesis": ("list_streams", {}),
+        "events": ("list_rules", {}),
+        "stepfunctions": ("list_state_machines", {}),
+        "ec2": ("describe_instances", {}),
+        "cloudformation": ("list_stacks", {}),
+    }[service]
+    assert "does not simulate" in refusal(getattr(world.client(service), operation), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "named"),
+    [
+        ("lambda", "invoke", {"FunctionName": "f", "InvocationType": "Event"}, "InvocationType=Event"),
+        ("lambda", "create_function", {"Runtime": "nodejs22.x"}, "Runtime=nodejs22.x"),
+        (
+            "lambda",
+            "create_function",
+            {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:1:q"}},
+            "DeadLetterConfig",
+        ),
+        ("lambda", "create_function", {"Layers": ["arn:aws:lambda:us-east-1:1:layer:l:1"]}, "Layers"),
+        (
+            "dynamodb",
+            "put_item",
+            {"TableName": "t", "Item": {}, "ReturnItemCollectionMetrics": "SIZE"},
+            "ReturnItemCollectionMetrics",
+        ),
+        ("cloudwatch", "put_metric_alarm", {"ExtendedStatistic": "p99"}, "ExtendedStatistic"),
+        (
+            "sns",
+            "subscribe",
+            {"TopicArn": "arn:aws:sns:us-east-1:111122223333:t", "Protocol": "https"},
+            "Protocol=https",
+        ),
+        ("apigatewayv2", "create_stage", {"ApiId": "a", "StageName": "dev"}, "StageName=dev"),
+        ("s3", "put_object", {"Bucket": "b", "Key": "k", "StorageClass": "GLACIER"}, "StorageClass"),
+    ],
+)
+def test_a_member_that_is_not_honoured_is_refused_by_name(world, service, operation, arguments, named):
+    required = {
+        "create_function": {"FunctionName": "f", "Role": "arn:aws:iam::111122223333:role/r", "Code": {"ZipFile": b"x"}},
+        "put_metric_alarm": {
+            "AlarmName": "a",
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+        },
+    }.get(operation, {})
+    assert named in refusal(getattr(world.client(service), operation), **required, **arguments)
+
+
+def test_what_is_refused_is_not_done(world):
+    with pytest.raises(ClientError):
+        world.function(Layers=["arn:aws:lambda:us-east-1:111122223333:layer:l:1"])
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        world.client("lambda").get_function(FunctionName=world.name)
+
+
+def test_expiry_is_refused_on_a_table_with_a_stream(world):
+    world.table()
+    specification = {"Enabled": True, "AttributeName": "expiresAt"}
+    update = world.client("dynamodb").update_time_to_live
+    assert "time to live" in refusal(update, TableName=world.name, TimeToLiveSpecification=specification)
+
+
+def test_an_unsigned_request_to_an_aws_api_is_refused(world):
+    status, answer = world.unsigned("GET", "/2015-03-31/functions")
+    assert status == 501
+    assert "requests without a signature" in answer["message"]
+
+
+@pytest.mark.parametrize("path", ["/_ministack/health", "/_ministack/reset", "/_localstack/health", "/health"])
+def test_the_paths_of_the_software_behind_it_are_closed(world, path):
+    assert world.unsigned("POST", path)[0] == 501

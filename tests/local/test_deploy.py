@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SigningCredentials
 
-from local.deploy import Credentials, DeployFailed, Deployment, deploy
+from local.deploy import Credentials, DeployFailed, Deployment, Registration, deploy
 from local.endpoint import Endpoint
 
 PROGRAM = Path(__file__).parents[2]
@@ -62,6 +64,65 @@ def test_a_second_deployment_of_the_stack_is_refused_in_one_line(deployment: Dep
     assert "the stack is on this endpoint already" in str(refused.value)
     assert "start a fresh endpoint" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+PROGRAM_OF_TWO = """
+import pulumi
+import pulumi_aws as aws
+
+logs = aws.cloudwatch.LogGroup("logs", retention_in_days=7)
+role = aws.iam.Role("role", assume_role_policy=pulumi.Config().get("policy") or "{}", path=pulumi.Config().get("path"))
+if pulumi.Config().get("stop"):
+    raise pulumi.RunError("stopped by the program")
+pulumi.export("logs", logs.name)
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text("name: small\nruntime: python\n")
+    (tmp_path / f"Pulumi.{tmp_path.name}.yaml").write_text("config:\n  aws:region: us-east-1\n")
+    (tmp_path / "__main__.py").write_text(PROGRAM_OF_TWO)
+    return tmp_path
+
+
+def deploy_small(small: Path, aws: Endpoint, **options: Any) -> Deployment:
+    return deploy(small, small.name, endpoint_url=aws.url, credentials=keys_of(aws), **options)
+
+
+def test_a_program_that_stops_itself_leaves_nothing_behind(small: Path, aws: Endpoint) -> None:
+    with pytest.raises(DeployFailed, match=r"^stopped by the program$"):
+        deploy_small(small, aws, config={"small:stop": "true"})
+    assert deploy_small(small, aws).outputs["logs"].startswith("logs-")
+
+
+def test_a_resource_can_be_changed_before_it_is_created(small: Path, aws: Endpoint) -> None:
+    def keep_longer(registration: Registration) -> Mapping[str, Any]:
+        longer = {"retentionInDays": 30} if registration.name == "logs" else {}
+        return {**registration.inputs, **longer}
+
+    deployment = deploy_small(small, aws, change_inputs=keep_longer)
+    made = deployment.resource("aws:cloudwatch/logGroup:LogGroup", "logs")
+    (group,) = aws.client("logs").describe_log_groups(logGroupNamePrefix=made.id)["logGroups"]
+    assert group["retentionInDays"] == 30
+    assert made.registration.inputs["retentionInDays"] == 30
+    with pytest.raises(KeyError, match="has no aws:sqs/queue:Queue named logs"):
+        deployment.resource("aws:sqs/queue:Queue", "logs")
+
+
+def test_an_input_that_would_be_ignored_is_refused_with_its_resource(small: Path, aws: Endpoint) -> None:
+    with pytest.raises(DeployFailed, match=r"^role \(aws:iam/role:Role\): path would be ignored, because"):
+        deploy_small(small, aws, config={"small:path": "/teams/"})
+
+
+def test_what_the_endpoint_refuses_names_the_resource(small: Path, aws: Endpoint) -> None:
+    def for_a_wrong_time(registration: Registration) -> Mapping[str, Any]:
+        return {**registration.inputs, "retentionInDays": 31} if registration.name == "logs" else registration.inputs
+
+    with pytest.raises(DeployFailed) as failed:
+        deploy_small(small, aws, change_inputs=for_a_wrong_time)
+    assert str(failed.value).startswith("logs (aws:cloudwatch/logGroup:LogGroup): An error occurred (")
+    assert "\n" not in str(failed.value)
 
 
 def test_names_are_the_program_s_with_seven_digits_that_a_seed_repeats(deployment: Deployment) -> None:

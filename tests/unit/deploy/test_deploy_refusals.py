@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from local.deploy import Credentials, DeployFailed, deploy
 
+PROGRAM = Path(__file__).parents[3]
+EAGER = """import boto3
+
+from handlers.cdc import Change, consumer
+
+ses = boto3.client("ses", region_name="us-east-1")
+
+
+@consumer
+def handler(change: Change) -> None: ...
+"""
 #: Nothing listens there.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -54,6 +66,26 @@ def test_inputs_that_the_provider_would_refuse_one_line_each(tmp_path: Path) -> 
         "t (aws:sns/topic:Topic): displayName is int, not str",
         "t (aws:sns/topic:Topic): fifoTopic is str, not bool",
     ]
+
+
+def test_everything_that_cannot_be_created_is_told_at_once(tmp_path: Path) -> None:
+    main = "import pulumi_aws as aws\naws.kinesis.Stream('a')\naws.ecr.Repository('b')\naws.sns.Topic('c', name=5)"
+    assert sorted(line.split(" ")[0] for line in failure(tmp_path, main).splitlines()) == ["a", "b", "c"]
+
+
+def test_a_handler_that_opens_a_client_at_import_is_one_line(tmp_path: Path) -> None:
+    for name in ("components", "handlers"):
+        shutil.copytree(PROGRAM / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROGRAM / "aws_limits.py", tmp_path)
+    (tmp_path / "handlers" / "eager.py").write_text(EAGER)
+    main = (
+        "from components import Stream, StreamSource\nfrom handlers import eager\n"
+        "Stream('s', source=StreamSource(arn='arn', table='t')).subscribe(eager.handler)\n"
+    )
+    assert failure(tmp_path, main) == (
+        "handlers/eager.py:1: imports boto3 at import: "
+        "import it with handlers.cdc.lazy_import(...), or inside the handler"
+    )
 
 
 def test_changed_inputs_are_checked_like_the_program_s_own(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ TRUE = [
     on.new("blob").begins_with(b"\x01\x02"),
     on.new("blob").contains(b"\x02"),
     on.new("blob").gt(b"\x01\x02"),
-    on.new("tags").eq({"b", "a"}),
+    # A set is written in another order by each process, so its test has a name of its own.
+    pytest.param(on.new("tags").eq({"b", "a"}), id="on.new('tags').eq(a set)"),
     on.new("tags").contains("a"),
     on.new("sizes").contains(Decimal("2.0")),
     on.new("keys").contains(b"\x01"),

@@ -58,6 +58,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "SetAlarmState": _takes("AlarmName StateValue StateReason StateReasonData"),
     },
     "dynamodb": {
+        "BatchGetItem": _takes("RequestItems ReturnConsumedCapacity"),
         "BatchWriteItem": _takes("RequestItems ReturnConsumedCapacity"),
         "CreateTable": _takes(
             "TableName AttributeDefinitions KeySchema StreamSpecification DeletionProtectionEnabled",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from handlers.cdc.pattern_operators import Field
+from handlers.cdc.pattern_operators import Field, plain_number
 from handlers.cdc.pattern_syntax import Clause, Or, Source, expand, parse
 
 _IMAGES_OF: Final = {
@@ -248,7 +248,7 @@ def _number(place: str, text: str) -> Iterator[Finding]:
     except InvalidOperation:
         yield Finding(place, "can never match", f"{text!r} is not a number", "write digits, or use S for a string")
         return
-    canonical = format(number.normalize(), "f") if number else "0"
+    canonical = plain_number(number)
     if text != canonical and "e" not in text.lower():
         yield Finding(
             place,

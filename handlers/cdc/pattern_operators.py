@@ -58,7 +58,7 @@ class Field:
                     self.types |= {"null" if alternative is None else "boolean"}
                 case str():
                     strings.add(alternative)
-                    predicates += _other_spellings_of_address(alternative)
+                    predicates += other_spellings_of_address(alternative)
                     self.types |= _STRING
                 case int() | float() | Decimal():
                     numbers.add(_number_key(alternative))
@@ -309,7 +309,7 @@ def _inside_network(size: int, number: int, free_bits: int) -> Predicate:
     return test
 
 
-def _other_spellings_of_address(text: str) -> list[Predicate]:
+def other_spellings_of_address(text: str) -> list[Predicate]:
     """AWS compares exact values that are IPv6 addresses as addresses: `::1` is `0:0:0:0:0:0:0:1`."""
     if ":" not in text or text.strip("0123456789abcdefABCDEF:"):
         return []
@@ -336,10 +336,11 @@ def _millionths(number: int | float | Decimal) -> int | None:
     """The number times 10**6, or `None` where AWS does not compare it as a number."""
     if isinstance(number, int):
         return number * 10**_DECIMALS if -NUMERIC_LIMIT <= number <= NUMERIC_LIMIT else None
-    _, digits, exponent = (Decimal(repr(number)) if isinstance(number, float) else number).as_tuple()
+    exact = Decimal(repr(number)) if isinstance(number, float) else number
+    _, digits, exponent = exact.as_tuple()
     if not isinstance(exponent, int):
         return None  # NaN and infinity, which JSON does not have
-    text = "".join(map(str, digits)).rstrip("0")
+    text = digits_of(exact)
     exponent += len(digits) - len(text)
     if not text:
         return 0
@@ -349,6 +350,25 @@ def _millionths(number: int | float | Decimal) -> int | None:
     if scaled > NUMERIC_LIMIT * 10**_DECIMALS:
         return None
     return -scaled if number < 0 else scaled
+
+
+def digits_of(number: Decimal) -> str:
+    """The significant digits of a number, none for zero; exact, whatever the precision of the decimal context.
+
+    >>> digits_of(Decimal("-0.01200"))
+    '12'
+    """
+    return "".join(map(str, number.as_tuple().digits)).rstrip("0")
+
+
+def plain_number(number: Decimal) -> str:
+    """A number without exponent and superfluous zeroes, as DynamoDB writes it.
+
+    >>> plain_number(Decimal("-1.50E+1")), plain_number(Decimal("1E+3")), plain_number(Decimal("-0.0"))
+    ('-15', '1000', '0')
+    """
+    text = f"{number:f}" if number else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _number_key(number: int | float | Decimal) -> object:

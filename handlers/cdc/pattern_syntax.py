@@ -21,7 +21,7 @@ Source = str | Mapping[str, Any]
 _PairsHook = Callable[[list[tuple[str, Any]]], dict[str, Any]]
 
 #: Operators and names that AWS keeps for future ones: no field inside `$or` may be called so.
-_RESERVED_INSIDE_OR: Final = frozenset(
+RESERVED_INSIDE_OR: Final = frozenset(
     {
         *("exactly", "prefix", "suffix", "equals-ignore-case", "anything-but", "wildcard", "exists", "numeric", "cidr"),
         *("=", "<", "<=", ">", ">=", "regex", "html", "not-wildcard", "not-equals-ignore-case"),
@@ -122,7 +122,7 @@ def _clauses(
         if name == "$or":
             yield _or(value, path, dotted=dotted)
             continue
-        if inside_or and name in _RESERVED_INSIDE_OR:
+        if inside_or and name in RESERVED_INSIDE_OR:
             raise InvalidPattern(
                 f"{where}.$or: {name!r} is an operator's name and cannot name a field here; operators belong into the "
                 f'array of a field, like {{"field": [{{"{name}": ...}}]}}'
@@ -166,20 +166,20 @@ def _fields(clauses: Sequence[Clause | Or]) -> Iterator[tuple[str, ...]]:
             yield clause.path
 
 
-def overlaps(clauses: Sequence[Clause | Or]) -> bool:
-    """Whether a `$or` names something that is also named beside it.
+def overlaps(clauses: Sequence[Clause | Or], *, same_field: bool = False) -> bool:
+    """Whether a `$or` names something that is also named beside it (`same_field`: the very same field).
 
-    Then its branches cannot be judged apart: a field named twice is replaced, and fields below one array must be
-    found in one element.
+    Then its branches cannot always be judged apart: a field named twice is replaced, and fields below one array must
+    be found in one element.
     """
     for position, clause in enumerate(clauses):
         if isinstance(clause, Or):
-            depth = len(clause.path)
-            named = {path[depth] for path in _fields([clause])}
+            depth = None if same_field else len(clause.path) + 1
+            named = {path[:depth] for path in _fields([clause])}
             beside = [*clauses[:position], *clauses[position + 1 :]]
-            if any(path[:depth] == clause.path and path[depth] in named for path in _fields(beside)):
+            if any(path[:depth] in named for path in _fields(beside)):
                 return True
-            if any(map(overlaps, clause.branches)):
+            if any(overlaps(branch, same_field=same_field) for branch in clause.branches):
                 return True
     return False
 

@@ -44,12 +44,14 @@ class Pattern:
         [True, False]
     """
 
-    __slots__ = ("_roots",)
+    __slots__ = ("_root", "_ways")
 
     def __init__(self, source: Source) -> None:
         clauses = parse(source)
-        alternatives = [clauses] if not overlaps(clauses) else expand(clauses)
-        self._roots = [_tree(alternative, 0) for alternative in alternatives]
+        # Where branches of a $or cannot be judged apart, each way to choose them is a pattern of its own.
+        ways = expand(clauses) if overlaps(clauses) else []
+        self._ways = [_tree(way) for way in ways]
+        self._root = None if ways and overlaps(clauses, same_field=True) else _tree(clauses)
 
     def matches(self, event: Source) -> bool:
         """Whether the pattern selects the event, a JSON object as text or as a mapping.
@@ -60,10 +62,9 @@ class Pattern:
         value = load_object(event, ValueError) if isinstance(event, str) else event
         if not isinstance(value, dict):
             value = dict(value)
-        for root in self._roots:  # noqa: SIM110 - any() with a generator takes longer than most matches
-            if root.matches(value):
-                return True
-        return False
+        if self._root is not None and not (self._ways and self._root.chooses(value)):
+            return self._root.matches(value) != _NO
+        return any(way.matches(value) for way in self._ways)
 
 
 def validate(pattern: Source) -> None:
@@ -117,16 +118,18 @@ class _Node:
         children: What is asked one name further down.
         choices: For each `$or` at this path, its branches.
         if_missing: The verdict where an event has nothing at this path.
+        only: The field where nothing is asked further down.
         splits: Whether a dotted name in an event can lead further down than to a child's own leaf.
     """
 
-    __slots__ = ("children", "choices", "field", "if_missing", "splits")
+    __slots__ = ("children", "choices", "field", "if_missing", "only", "splits")
 
     def __init__(self) -> None:
         self.field: Field | None = None
         self.children: dict[str, _Node] = {}
         self.choices: list[list[_Node]] = []
         self.if_missing = _NO
+        self.only: Field | None = None
         self.splits = False
 
     def finish(self) -> None:
@@ -134,6 +137,7 @@ class _Node:
         for node in (*self.children.values(), *(branch for choice in self.choices for branch in choice)):
             node.finish()
         self.if_missing = self._inside({}) and (_ABSENT if self.field is None or self.field.absent else _NO)
+        self.only = None if self.children or self.choices else self.field
         self.splits = any(child.children or child.choices for child in self.children.values())
 
     def matches(self, value: Any) -> int:
@@ -146,6 +150,18 @@ class _Node:
         if self.children or self.choices:
             return self._inside({}) and self._leaf((value,))
         return self._leaf((value,))
+
+    def chooses(self, value: Any) -> bool:
+        """Whether an event has an array of objects here or below, of which one must be chosen."""
+        if isinstance(value, list):
+            return bool(self.children or self.choices) and any(isinstance(member, dict | list) for member in value)
+        if not isinstance(value, dict):
+            return False
+        if self.splits and "." in "".join(value):
+            value = _split_names(value)
+        return any(child.chooses(value.get(name)) for name, child in self.children.items()) or any(
+            branch.chooses(value) for branches in self.choices for branch in branches
+        )
 
     def _leaf(self, values: Sequence[Any]) -> int:
         field = self.field
@@ -161,10 +177,16 @@ class _Node:
             value = _split_names(value)
         verdict = _ABSENT
         for name, child in self.children.items():
-            found = child.matches(value[name]) if name in value else child.if_missing
+            if name not in value:
+                found = child.if_missing
+            elif child.only is not None and isinstance(value[name], str):
+                found = _FOUND if child.only.accepts(value[name]) else _NO  # most leaves, without two more calls
+            else:
+                found = child.matches(value[name])
             if not found:
                 return _NO
-            verdict = max(verdict, found)
+            if found > verdict:
+                verdict = found
         for branches in self.choices:
             found = max(branch.matches(value) for branch in branches)
             if not found:
@@ -217,9 +239,9 @@ def _add(target: dict[str, Any], name: str, content: Any) -> None:
         target[name] = [present, content]
 
 
-def _tree(clauses: Sequence[Clause | Or], depth: int) -> _Node:
+def _tree(clauses: Sequence[Clause | Or]) -> _Node:
     root = _Node()
-    _insert(root, clauses, depth)
+    _insert(root, clauses, 0)
     root.finish()
     return root
 

@@ -153,6 +153,14 @@ SELECTS = {
         {"k": {"x": [1], "$or": [{"y": [2]}, {"z": [3]}]}},
         {"k": [{"x": 1}, {"x": 1, "z": 3}]},
     ),
+    "a field in a branch of $or and another beside it, in one object": (
+        {"$or": [{"o": {"a": [1]}}, {"x": [1]}], "o": {"b": [2]}},
+        {"o": {"a": 1, "b": 2}},
+    ),
+    "a field in a branch of $or and another beside it, in one element": (
+        {"$or": [{"o": {"a": [1]}}, {"x": [1]}], "o": {"b": [2]}},
+        {"o": [{"a": 1}, {"a": 1, "b": 2}]},
+    ),
     "the field after $or, which replaces that of a branch": ({"$or": [{"a": [1]}, {"b": [2]}], "a": [3]}, {"a": 3}),
     # DynamoDB
     "a number of DynamoDB, by its digits": ({"n": {"N": ["1234"]}}, {"n": {"N": "1234"}}),
@@ -201,6 +209,15 @@ DOES_NOT_SELECT = {
     "a field that the only matching element has": (
         {"k": {"a": [1], "b": [{"exists": False}]}},
         {"k": [{"a": 1, "b": 1}, {"a": 2}]},
+    ),
+    "a field beside $or that the event lacks": (
+        {"$or": [{"o": {"a": [1]}}, {"x": [1]}], "o": {"b": [2]}},
+        {"o": {"a": 1}},
+    ),
+    "the field of a branch, which the one after $or replaces": ({"$or": [{"a": [1]}, {"b": [2]}], "a": [3]}, {"a": 1}),
+    "two fields of one array with a dotted name, one of them named in $or": (
+        {"$or": [{"k": {"l": {"a": [1]}}}, {"x": [1]}], "k.l.b": [2]},
+        {"k.l": [{"a": 1}, {"b": 2}]},
     ),
     "two fields of one array, one of them named in $or": (
         {"$or": [{"k": {"a": [1]}}, {"x": [1]}], "k": {"b": [2]}},

@@ -3,6 +3,5 @@
 from local.deploy.deployment import Deployment, deploy
 from local.deploy.program import Registration
 from local.deploy.provider import ChangeInputs, DeployedResource, DeployFailed
-from local.deploy.resources import Credentials
 
-__all__ = ["ChangeInputs", "Credentials", "DeployFailed", "DeployedResource", "Deployment", "Registration", "deploy"]
+__all__ = ["ChangeInputs", "DeployFailed", "DeployedResource", "Deployment", "Registration", "deploy"]

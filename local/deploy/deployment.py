@@ -13,9 +13,10 @@ from typing import Any
 
 import pulumi
 
+from local.clients import Connection
 from local.deploy.program import DuplicateName, NotSupported, run_program
 from local.deploy.provider import AwsProvider, ChangeInputs, DeployedResource, DeployFailed
-from local.deploy.resources import Aws, Credentials
+from local.deploy.resources import Aws
 from local.deploy.stack_files import StackFilesInvalid, read_stack_files
 
 
@@ -52,9 +53,8 @@ class Deployment:
 def deploy(
     program: Path,
     stack: str,
+    connection: Connection,
     *,
-    endpoint_url: str,
-    credentials: Credentials,
     config: Mapping[str, str] | None = None,
     change_inputs: ChangeInputs | None = None,
     name_seed: str | None = None,
@@ -67,8 +67,7 @@ def deploy(
     Args:
         program: Directory of `Pulumi.yaml` and `__main__.py`.
         stack: Which `Pulumi.<stack>.yaml`.
-        endpoint_url: The AWS endpoint, e.g. `http://127.0.0.1:4566`.
-        credentials: Who signs the requests.
+        connection: The endpoint, e.g. `Endpoint().connection`. It plays one region, which must be the stack's.
         config: Values by full key (`weir:mailFrom`), instead of the stack file's.
         change_inputs: Gets each resource before it is created and returns the inputs to create it with, e.g. to see
             what a setting was for. Called in several threads.
@@ -86,7 +85,12 @@ def deploy(
             raise DeployFailed(
                 f"Pulumi.{stack}.yaml: aws:region is missing: run  pulumi config set aws:region us-east-1"
             )
-        provider = AwsProvider(Aws(endpoint_url, region, credentials), files.project, stack, change_inputs, name_seed)
+        if region != connection.region:
+            raise DeployFailed(
+                f"Pulumi.{stack}.yaml: aws:region is {region}, and the endpoint plays {connection.region}: "
+                "start it for the stack's region"
+            )
+        provider = AwsProvider(Aws(connection), files.project, stack, change_inputs, name_seed)
         planned = run_program(program, provider, project=files.project, stack=stack, config=files.config, preview=True)
         provider.check(planned.registrations)
         run = run_program(program, provider, project=files.project, stack=stack, config=files.config)

@@ -155,7 +155,7 @@ def _problems(registration: Registration) -> Iterator[str]:
 
 
 def _caller_identity(aws: Aws) -> Mapping[str, Any]:
-    caller = aws.caller
+    caller = aws.client("sts").get_caller_identity()
     return {"accountId": caller["Account"], "arn": caller["Arn"], "userId": caller["UserId"], "id": caller["Account"]}
 
 

@@ -14,7 +14,6 @@ from botocore.credentials import Credentials as SigningCredentials
 from rich.console import Console
 
 from local.deploy.deployment import Deployment, deploy
-from local.deploy.resources import Credentials
 from local.endpoint import Endpoint
 from ops.demo.claims import Evidence, judge
 from ops.demo.mechanisms import Mechanism, inputs_without
@@ -61,8 +60,7 @@ def run_demo(users: int, *, port: int, without: Mechanism | None, console: Conso
             deployment = deploy(
                 PROGRAM,
                 "local",
-                endpoint_url=endpoint.url,
-                credentials=Credentials(endpoint.access_key_id, endpoint.secret_access_key),
+                endpoint.connection,
                 change_inputs=functools.partial(inputs_without, without),
             )
             deploying.tell(f"{len(deployment.resources)} resources")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.deploy import Credentials, deploy
+from local.deploy import deploy
 from local.endpoint import Endpoint
 
 PROGRAM = Path(__file__).parents[2]
@@ -69,8 +69,7 @@ def test_a_new_consumer_is_deployed_and_works(clone: Path, aws: Endpoint) -> Non
     deployment = deploy(
         clone,
         "clone",
-        endpoint_url=aws.url,
-        credentials=Credentials(aws.access_key_id, aws.secret_access_key),
+        aws.connection,
         config={"weir:mailFrom": "clone@example.com"},
     )
     consumers = deployment.outputs["consumers"]

@@ -14,19 +14,15 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SigningCredentials
 
-from local.deploy import Credentials, DeployFailed, Deployment, Registration, deploy
+from local.deploy import DeployFailed, Deployment, Registration, deploy
 from local.endpoint import Endpoint
 
 PROGRAM = Path(__file__).parents[2]
 
 
-def keys_of(aws: Endpoint) -> Credentials:
-    return Credentials(aws.access_key_id, aws.secret_access_key)
-
-
 @pytest.fixture(scope="module")
 def deployment(aws: Endpoint) -> Deployment:
-    return deploy(PROGRAM, "local", endpoint_url=aws.url, credentials=keys_of(aws), name_seed="tests")
+    return deploy(PROGRAM, "local", aws.connection, name_seed="tests")
 
 
 def post(aws: Endpoint, url: str, body: str) -> tuple[int, dict[str, object]]:
@@ -60,7 +56,7 @@ def test_a_request_for_an_unknown_user_is_answered_404(deployment: Deployment, a
 
 def test_a_second_deployment_of_the_stack_is_refused_in_one_line(deployment: Deployment, aws: Endpoint) -> None:
     with pytest.raises(DeployFailed) as refused:
-        deploy(PROGRAM, "local", endpoint_url=aws.url, credentials=keys_of(aws))
+        deploy(PROGRAM, "local", aws.connection)
     assert "the stack is on this endpoint already" in str(refused.value)
     assert "start a fresh endpoint" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -87,7 +83,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def deploy_small(small: Path, aws: Endpoint, **options: Any) -> Deployment:
-    return deploy(small, small.name, endpoint_url=aws.url, credentials=keys_of(aws), **options)
+    return deploy(small, small.name, aws.connection, **options)
 
 
 def test_a_program_that_stops_itself_leaves_nothing_behind(small: Path, aws: Endpoint) -> None:

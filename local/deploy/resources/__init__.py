@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 
 from local.deploy.program import Created
 from local.deploy.resources import apigatewayv2, cloudwatch, dynamodb, iam, lambda_, s3, sesv2, sns, sqs
-from local.deploy.resources.aws import Aws, Credentials
+from local.deploy.resources.aws import Aws
 from local.deploy.resources.inputs import Inputs, NotUsed
 
-__all__ = ["RESOURCES", "Aws", "Create", "Credentials", "Inputs", "NotUsed"]
+__all__ = ["RESOURCES", "Aws", "Create", "Inputs", "NotUsed"]
 
 Create = Callable[[Inputs, Aws], Created]
 

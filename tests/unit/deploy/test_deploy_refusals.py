@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.deploy import Credentials, DeployFailed, deploy
+from local.clients import Connection
+from local.deploy import DeployFailed, deploy
 
 PROGRAM = Path(__file__).parents[3]
 EAGER = """import boto3
@@ -21,7 +22,7 @@ ses = boto3.client("ses", region_name="us-east-1")
 def handler(change: Change) -> None: ...
 """
 #: Nothing listens there.
-NOWHERE = "http://127.0.0.1:9"
+NOWHERE = Connection("http://127.0.0.1:9", "us-east-1", "123456789012", "key", "secret")
 
 
 def failure(directory: Path, main: str, config: str = "  aws:region: us-east-1\n", **options: object) -> str:
@@ -29,13 +30,19 @@ def failure(directory: Path, main: str, config: str = "  aws:region: us-east-1\n
     (directory / "Pulumi.dev.yaml").write_text(f"config:\n{config}")
     (directory / "__main__.py").write_text(main)
     with pytest.raises(DeployFailed) as failed:
-        deploy(directory, "dev", endpoint_url=NOWHERE, credentials=Credentials("key", "secret"), **options)
+        deploy(directory, "dev", NOWHERE, **options)
     return str(failed.value)
 
 
 def test_a_stack_without_a_region(tmp_path: Path) -> None:
     assert failure(tmp_path, "", "  a:b: 1\n") == (
         "Pulumi.dev.yaml: aws:region is missing: run  pulumi config set aws:region us-east-1"
+    )
+
+
+def test_a_stack_of_another_region_than_the_endpoint_s(tmp_path: Path) -> None:
+    assert failure(tmp_path, "", "  aws:region: eu-west-1\n") == (
+        "Pulumi.dev.yaml: aws:region is eu-west-1, and the endpoint plays us-east-1: start it for the stack's region"
     )
 
 

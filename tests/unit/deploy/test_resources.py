@@ -11,10 +11,11 @@ import pulumi
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from local.clients import Connection
 from local.deploy import strict
 from local.deploy.archives import zipped
 from local.deploy.program import Created
-from local.deploy.resources import RESOURCES, Aws, Credentials, Inputs, NotUsed
+from local.deploy.resources import RESOURCES, Aws, Inputs, NotUsed
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 URL = "http://127.0.0.1:4566"
@@ -32,7 +33,6 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "CreateRoute": {"RouteId": "route1"},
     "CreateTopic": {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t"},
     "DescribeTable": {"Table": {"TableStatus": "ACTIVE", "TableArn": "arn:table"}},
-    "GetCallerIdentity": {"Account": ACCOUNT, "Arn": "arn:caller", "UserId": "user"},
     "GetEventSourceMapping": {"UUID": UUID, "State": "Enabled", "FunctionArn": "arn:f"},
     "GetFunction": {"Configuration": {"State": "Active"}},
     "GetQueueAttributes": {"Attributes": {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}},
@@ -44,7 +44,7 @@ class RecordingAws(Aws):
     """Real clients, whose calls botocore validates and whose answers are written above."""
 
     def __init__(self, region: str = REGION) -> None:
-        super().__init__(URL, region, Credentials("key", "secret"))
+        super().__init__(Connection(URL, region, ACCOUNT, "key", "secret"))
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.answers = dict(ANSWERS)
 
@@ -314,7 +314,7 @@ def test_an_alarm_s_dimensions_are_a_list(aws: RecordingAws) -> None:
 
 def test_logs_are_kept_for_ever_unless_the_group_says_how_long(aws: RecordingAws) -> None:
     aws.make("LogGroup", {})
-    assert {name for name, _ in aws.calls} == {"CreateLogGroup", "GetCallerIdentity"}
+    assert {name for name, _ in aws.calls} == {"CreateLogGroup"}
     aws.make("LogGroup", {"retentionInDays": 7})
     assert aws.only("PutRetentionPolicy") == {"logGroupName": "made-up", "retentionInDays": 7}
 

@@ -127,6 +127,8 @@ def same(left: Wire | None, right: Wire | None) -> bool:
         return False
     ((descriptor, a),) = left.items()
     b = right[descriptor]
+    if descriptor == "S":
+        return False
     if descriptor == "M":
         return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
     if descriptor == "L":

@@ -47,6 +47,7 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
     failed: list[str] = []
     stopped: set[str] = set()
     exhausted: set[str] = set()
+    done = 0
     longest = reserve
     now = time.monotonic()
     for index, record in enumerate(batch.records):
@@ -67,7 +68,7 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
             break
         error = _attempt(batch, index, function)
         if error is None:
-            count("Records")
+            done += 1
         elif (
             limit is not None
             and group not in exhausted
@@ -86,6 +87,7 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
                 break
         started, now = now, time.monotonic()
         longest = max(longest, now - started)
+    count("Records", done)
     return failed[:1] if group_of is None else failed
 
 

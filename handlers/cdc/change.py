@@ -196,7 +196,8 @@ class Change(Generic[T]):
             ImageNotAvailable: The stream's view type does not carry both images.
         """
         steps = path.split(".") if isinstance(path, str) else path
-        return not same(value_at(self.wire("OldImage"), steps), value_at(self.wire("NewImage"), steps))
+        old, new = self.wire("OldImage"), self.wire("NewImage")
+        return not same(value_at(old, steps), value_at(new, steps))
 
     def diff(self) -> dict[str, Difference]:
         """The top-level attributes whose values differ, by name.

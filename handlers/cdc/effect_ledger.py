@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
-import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Literal, ParamSpec, Protocol, TypeVar, get_args
@@ -165,7 +165,7 @@ class EffectLedger:
             EffectUncertain: With `at_most_once`, when the effect may or may not have happened.
             Exception: Whatever the action raises, with `at_least_once`; its claim is given back first.
         """
-        owner = uuid.uuid4().hex  # not the request id: retries of a batch share it
+        owner = os.urandom(16).hex()  # not the request id: retries of a batch share it
         done = self._claim(key, owner)
         if done is not None:
             count("EffectsSuppressed")

@@ -29,11 +29,10 @@ class Image(Mapping[str, Any]):
         self._decoded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        try:
+        if name in self._decoded:
             return self._decoded[name]
-        except KeyError:
-            value = self._decoded[name] = decode(self.wire[name])
-            return value
+        value = self._decoded[name] = decode(self.wire[name])
+        return value
 
     def __contains__(self, name: object) -> bool:
         return name in self.wire

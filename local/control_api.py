@@ -68,7 +68,7 @@ class ControlApi:
                     return 200, {}
                 case "POST", "clock":
                     self._clock.advance(float(json.loads(request.body)["advance"]))
-                    self._mappings.wake(None)
+                    self._mappings.wake_all()
                     return 200, {"now": self._clock.now()}
                 case "POST", "alarms":
                     return 200, self._evaluate_alarms(float(json.loads(request.body).get("at", self._clock.now())))

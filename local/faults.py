@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from local.calls import SERVICES, AwsCall, service_model
 from local.errors import AwsError
+from local.writes import written_tables
 
 Kind = Literal["fail", "throttle", "drop answer", "crash", "lose writes"]
 
@@ -23,8 +24,6 @@ _THROTTLED = {
     "sesv2": ("TooManyRequestsException", 429),
 }
 
-_WRITES = ("PutItem", "UpdateItem", "DeleteItem")
-
 
 @dataclass(kw_only=True)
 class Fault:
@@ -33,7 +32,7 @@ class Fault:
     Attributes:
         kind: `fail` and `throttle` refuse a call. `drop answer` runs an invocation and loses its answer. `crash` runs
             the records of an invocation before the one that contains the text, and then ends it. `lose writes` answers
-            success to writes to a table and stores nothing.
+            success to writes to a table and stores nothing, also of a batch or transaction that writes to others.
         operation: Which calls, e.g. `sesv2:SendEmail`; invocations and writes where the kind says it.
         containing: Only calls that carry this text as a whole value somewhere, e.g. a key or an address.
         table: Name of the table whose writes are lost.
@@ -53,11 +52,7 @@ class Fault:
         if self.times is not None and self.fired >= self.times:
             return False
         if self.kind == "lose writes":
-            return (
-                call.service == "dynamodb"
-                and call.operation in _WRITES
-                and call.parameters.get("TableName") == self.table
-            )
+            return self.table in written_tables(call)
         if str(call) != self.operation:
             return False
         return self.containing is None or contains(call.parameters, self.containing)

@@ -24,6 +24,7 @@ from local.errors import AwsError, NotSimulated, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
 from local.services.event_source_mappings import EventSourceMappings
+from local.writes import written_tables
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,6 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
 #: ministack's path form of an HTTP API's address: its host form is a name that nobody resolves.
 EXECUTE_API_PREFIX = "/_aws/execute-api/"
-
-_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,8 @@ class Front:
         if str(call) == "dynamodb:UpdateTimeToLive":
             await asyncio.to_thread(self._refuse_unrecorded_expiry, call)
         reply = await self._pass(scope, request)
-        if call.service == "dynamodb" and call.operation in _WRITES and reply.status == 200:
-            self._mappings.wake(call.parameters.get("TableName"))
+        if reply.status == 200:
+            self._mappings.wake(written_tables(call))
         return reply
 
     def _refuse_unrecorded_expiry(self, call: AwsCall) -> None:
@@ -162,7 +161,7 @@ class Front:
             case "fail" | "throttle":
                 return _plain(*render(fault.error(call), call.protocol))
             case "lose writes":
-                return _json(200, {})
+                return _json(200, {"UnprocessedItems": {}} if call.operation == "BatchWriteItem" else {})
             case "drop answer":
                 await self._serve(scope, request, call)
                 lost = AwsError("ServiceException", "The answer was lost (fault injected)", status=500)

@@ -1,8 +1,9 @@
 """Which AWS operations the endpoint takes, and which of their members it honours. Everything else is refused by name.
 
-An operation is here when the program, its deployment, its demo or its tests use it. A member is under `honoured` when
-what it asks for happens here too, and under `kept` when it is stored and read back but has nothing to act on in one
-process: encryption at rest, tags, processor architectures. No claim of Weir's rests on what is merely kept.
+An operation is here when the program, its deployment, its demo or its tests use it, or when it reads what those made.
+A member is under `honoured` when what it asks for happens here too, and under `kept` when it is stored and read back
+but has nothing to act on in one process: encryption at rest, tags, processor architectures. No claim of Weir's rests on
+what is merely kept.
 """
 
 from __future__ import annotations
@@ -65,13 +66,11 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             kept="BillingMode SSESpecification Tags TableClass",
         ),
         "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS}"),
-        "DeleteTable": _takes("TableName"),
         "DescribeContinuousBackups": _takes("TableName"),
         "DescribeTable": _takes("TableName"),
         "DescribeTimeToLive": _takes("TableName"),
         "GetItem": _takes("TableName Key ConsistentRead ProjectionExpression ExpressionAttributeNames"),
         "ListTables": _takes("ExclusiveStartTableName Limit"),
-        "ListTagsOfResource": _takes("ResourceArn NextToken"),
         "PutItem": _takes(f"TableName Item {_ITEM_CONDITIONS} {_RETURNS}"),
         "Query": _takes(
             "TableName KeyConditionExpression FilterExpression ProjectionExpression ExpressionAttributeNames "
@@ -116,7 +115,6 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             kept="Role Runtime MemorySize Architectures Description Tags",
         ),
         "DeleteEventSourceMapping": _takes("UUID"),
-        "DeleteFunction": _takes("FunctionName"),
         "DeleteFunctionConcurrency": _takes("FunctionName"),
         "GetEventSourceMapping": _takes("UUID"),
         "GetFunction": _takes("FunctionName Qualifier"),
@@ -143,7 +141,6 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "s3": {
         "CreateBucket": _takes("Bucket CreateBucketConfiguration", kept="ObjectOwnership"),
-        "DeleteObject": _takes("Bucket Key ExpectedBucketOwner"),
         "GetBucketEncryption": _takes("Bucket ExpectedBucketOwner"),
         "GetBucketLifecycleConfiguration": _takes("Bucket ExpectedBucketOwner"),
         "GetBucketOwnershipControls": _takes("Bucket ExpectedBucketOwner"),
@@ -172,7 +169,6 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     "sns": {
         "CreateTopic": _takes("Name", kept="Attributes Tags"),
         "GetTopicAttributes": _takes("TopicArn"),
-        "ListTagsForResource": _takes("ResourceArn"),
         # Mails to subscribers go nowhere; queues get theirs.
         "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
     },

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -151,11 +151,17 @@ class EventSourceMappings:
             raise AwsError("ResourceNotFoundException", "The resource you requested does not exist.", status=404)
         return mapping
 
-    def wake(self, table_name: str | None) -> None:
-        """A table has changed; `None` when it is not known which."""
+    def wake(self, tables: Collection[str]) -> None:
+        """Tables have changed."""
+        if tables:
+            for mapping in self.all():
+                if mapping.target.table_name in tables:
+                    mapping.wake()
+
+    def wake_all(self) -> None:
+        """Time has passed."""
         for mapping in self.all():
-            if table_name is None or f":table/{table_name}/" in mapping.configuration["EventSourceArn"]:
-                mapping.wake()
+            mapping.wake()
 
     def create_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """CreateEventSourceMapping."""

@@ -42,7 +42,7 @@ def handler(event, context):
 """
 
 
-def wait_until(true: Callable[[], Any], *, timeout: float = 20.0) -> None:
+def wait_until(true: Callable[[], Any], *, timeout: float = 60.0) -> None:
     """Poll a condition until it holds; the one place where these tests wait."""
     deadline = time.monotonic() + timeout
     while not true():
@@ -205,7 +205,7 @@ class World:
 
     def settle(self, mapping: str) -> None:
         """Wait until a mapping has nothing to do."""
-        self.control.wait_until_idle([mapping], timeout=20)
+        self.control.wait_until_idle([mapping], timeout=60)
 
     def close(self) -> None:
         """Stop this test's mappings and faults."""

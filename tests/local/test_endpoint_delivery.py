@@ -279,6 +279,25 @@ def test_deleting_a_mapping_ends_its_deliveries(world):
     world.forget(mapping)
 
 
+def test_every_kind_of_write_reaches_the_consumer(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream, BatchSize=1)
+    dynamodb, arn = world.client("dynamodb"), stream.partition("/stream/")[0]
+    writes = [
+        lambda key: dynamodb.put_item(TableName=arn, Item=key),
+        lambda key: dynamodb.update_item(TableName=world.name, Key=key),
+        lambda key: dynamodb.delete_item(TableName=world.name, Key=key),
+        lambda key: dynamodb.batch_write_item(RequestItems={world.name: [{"PutRequest": {"Item": key}}]}),
+        lambda key: dynamodb.transact_write_items(TransactItems=[{"Delete": {"TableName": world.name, "Key": key}}]),
+    ]
+    keys = ["put", "update", "update", "batch", "batch"]
+    for done, (write, key) in enumerate(zip(writes, keys, strict=True), start=1):
+        write({"id": {"S": key}})
+        world.wait_until(lambda expected=done: len(world.invocations(mapping)) == expected)
+    assert [ids for ids, _ in world.invocations(mapping)] == [[key] for key in keys]
+
+
 def test_the_record_is_what_lambda_delivers(world, deliver):
     source = "import json\n\ndef handler(event, context):\n    print(json.dumps(event['Records'][0]))\n"
     deliver({"a": "x"}, source=source)

@@ -133,6 +133,20 @@ def test_lost_writes_are_answered_as_successes_and_stored_nowhere(world):
     assert len(world.client("dynamodb").scan(TableName=world.name)["Items"]) == 1
 
 
+def test_a_transaction_or_batch_that_writes_to_the_table_is_lost_as_a_whole(world):
+    world.table()
+    world.table(f"{world.name}-other")
+    world.control.lose_writes(world.name)
+    item = {"id": {"S": "a"}}
+    puts = [{"Put": {"TableName": name, "Item": item}} for name in (world.name, f"{world.name}-other")]
+    world.client("dynamodb").transact_write_items(TransactItems=puts)
+    request = {world.name: [{"PutRequest": {"Item": item}}]}
+    assert world.client("dynamodb").batch_write_item(RequestItems=request)["UnprocessedItems"] == {}
+    for name in (world.name, f"{world.name}-other"):
+        assert world.client("dynamodb").scan(TableName=name)["Items"] == []
+    assert fired(world) == [2]
+
+
 def test_faults_hit_only_what_they_name(world):
     world.table()
     world.control.lose_writes("another table")

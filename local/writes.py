@@ -1,0 +1,30 @@
+"""Which tables a call of DynamoDB writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from local.calls import AwsCall
+
+
+def written_tables(call: AwsCall) -> frozenset[str]:
+    """The names of the tables that a call writes to; none when it is no write.
+
+    >>> sorted(written_tables(AwsCall("dynamodb", "BatchWriteItem", "json", {"RequestItems": {"a": [], "b": []}})))
+    ['a', 'b']
+    """
+    if call.service != "dynamodb":
+        return frozenset()
+    named: Iterable[str]
+    match call.operation:
+        case "PutItem" | "UpdateItem" | "DeleteItem":
+            named = [call.parameters.get("TableName", "")]
+        case "BatchWriteItem":
+            named = call.parameters.get("RequestItems", {})
+        case "TransactWriteItems":
+            actions = [action for item in call.parameters.get("TransactItems", []) for action in item.values()]
+            named = [action.get("TableName", "") for action in actions]
+        case _:
+            named = ()
+    # A table may be named by its ARN.
+    return frozenset(name.rpartition("/")[2] for name in named)

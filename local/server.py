@@ -44,6 +44,8 @@ def main() -> None:
         except OSError as refused:
             _say(parent, error=f"port {told['port']} of 127.0.0.1 cannot be used: {refused.strerror}")
             return
+        # Whoever connects from here on waits until it serves.
+        listening.listen()
         port = listening.getsockname()[1]
         connection = Connection(f"http://127.0.0.1:{port}", **told["connection"])
         _configure(connection, port, directory)

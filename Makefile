@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format property benchmark docs lock clean
+.PHONY: help demo test check format property benchmark docs policy-pack test-policy-pack lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -33,6 +33,15 @@ benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative 
 
 docs: $(VENV)/dev.installed ## Write the pages that are made from the code and its tests
 	$(BIN)/python -m tools.conformance
+	$(BIN)/python -m tools.policy_docs
+
+policy-pack: $(VENV)/dev.installed ## Gather the policy pack into dist/policies, to run or publish it elsewhere
+	$(BIN)/python -m tools.policy_pack
+
+test-policy-pack: policy-pack ## Run dist/policies from an empty folder, in a virtual environment of its own
+	rm -rf build/policy-venv && $(PYTHON) -m venv build/policy-venv
+	build/policy-venv/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r dist/policies/requirements.txt
+	WEIR_POLICY_PYTHON=$(CURDIR)/build/policy-venv/bin/python $(BIN)/python -m pytest tests/policy/test_started_pack.py
 
 lock: ## Resolve requirements/*.in again into hashed locks (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \

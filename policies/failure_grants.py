@@ -18,7 +18,7 @@ from policies.aws_types import (
     TOPIC,
     TOPIC_POLICY,
 )
-from policies.graph import Stack, known_text, name_of
+from policies.graph import Stack, known_text, name_of, name_to_come
 from policies.iam import UNKNOWN, Statement, document
 from policies.names import Arn, physical_name
 from policies.outcomes import Awaited
@@ -108,7 +108,8 @@ def _arn(resource: Resource) -> str:
     if known is not None:
         return known
     place = ":" if resource.type in BUCKETS else f"{UNKNOWN}:{UNKNOWN}"
-    return f"arn:{UNKNOWN}:{_SERVICES[resource.type]}:{place}:{name_of(resource) or UNKNOWN}"
+    name = name_of(resource) or f"{name_to_come(resource)}{UNKNOWN}"
+    return f"arn:{UNKNOWN}:{_SERVICES[resource.type]}:{place}:{name}"
 
 
 def _key(stack: Stack, destination: Resource) -> tuple[str, Resource | None] | None:

@@ -89,8 +89,8 @@ class Stack:
             if named is not None:
                 return named
         # It may name a resource that does not tell its own name: what it was computed from decides.
-        found = self.linked(resource, property_, *types)
-        return found[0] if len(found) == 1 else text
+        nameless = [link for link in self.linked(resource, property_, *types) if name_of(link) is None]
+        return nameless[0] if len(nameless) == 1 else text
 
     def _names(self, type_: str) -> dict[str, list[Resource]]:
         if type_ not in self._named:
@@ -111,12 +111,21 @@ class Stack:
 
 def name_of(resource: Resource) -> str | None:
     """The physical name of a resource; `None` while it is not known."""
-    for key in (*NAMING.get(resource.type, ("name",)), "arn", "id"):
+    for key in (*NAMING.get(resource.type, ("name",)), "arn"):
         text = known_text(resource, key)
         name = physical_name(resource.type, text) if text else None
         if name:
             return name
     return None
+
+
+def name_to_come(resource: Resource) -> str:
+    """How the name of a resource that has none yet will begin: Pulumi's own names are `<name>-<seven digits>`.
+
+    Empty when the program computes the name from what is not known yet.
+    """
+    naming = NAMING.get(resource.type, ("name",))
+    return "" if any(resource.links.get(key) for key in naming) else f"{resource.name}-"
 
 
 def known_text(resource: Resource, key: str) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from policies.aws_types import COMPOSITE_ALARM, METRIC_ALARM
-from policies.graph import Stack, name_of
+from policies.graph import Stack, name_of, name_to_come
 from policies.metric_math import NotEvaluated, evaluate
 from policies.names import physical_name
 from policies.outcomes import Awaited
@@ -63,10 +63,21 @@ class Target:
     Attributes:
         name: Its value, when it is known.
         urns: The resources whose attribute it would be: a function, and the alias of it.
+        begins: While the value is not known, how it will begin; `None` when nobody can write it down in advance.
     """
 
     name: str | None
     urns: Sequence[str]
+    begins: str | None = None
+
+    @classmethod
+    def of(cls, resource: Resource) -> Target:
+        """The name of a resource."""
+        return cls(name_of(resource), [resource.urn], name_to_come(resource))
+
+    def may_be(self, value: str) -> bool:
+        """Whether a value may turn out to be the one that is not known yet."""
+        return self.name is None and self.begins is not None and value.startswith(self.begins)
 
 
 class Alarms:
@@ -100,8 +111,8 @@ class Alarms:
         if not matching:
             if self._awaited:
                 raise self._awaited[0]
-            if target.name is None and any(not _links(watched) for each in named.values() for watched in each):
-                raise Awaited(f"the name that {namespace} {metric} is watched by")
+            if any(map(target.may_be, named)):
+                raise Awaited(f"the {dimension} that an alarm on {metric} should name")
         return matching
 
     def acts(self, alarm: Resource, seen: frozenset[str] = frozenset()) -> bool:

@@ -41,7 +41,7 @@ _SERVICES = {
     KEY_ALIAS: "kms",
 }
 
-#: The properties that name a resource of a type, the plainest first; every type has `arn` and `id` besides.
+#: The properties that name a resource of a type, the plainest first; every type has `arn` besides.
 NAMING = {
     FUNCTION: ("name",),
     KINESIS_CONSUMER: ("arn",),

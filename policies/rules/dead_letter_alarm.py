@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from policies.alarm_search import Demand, lacking
 from policies.aws_types import QUEUE
-from policies.graph import Stack, name_of
+from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts
 from policies.outcomes import NotApplicable, Violation
 from policies.resources import Resource
@@ -23,7 +23,7 @@ def check(queue: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
         raise NotApplicable(f"{queue.name} is no failure destination of a stream's reader")
     found = alarms(stack)
     missing = lacking(
-        found.on("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", Target(name_of(queue), [queue.urn])),
+        found.on("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", Target.of(queue)),
         "no alarm watches the failure queue's visible messages",
         [
             Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when there are messages"),

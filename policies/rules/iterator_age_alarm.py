@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from policies.alarm_search import Demand, lacking
 from policies.aws_types import MAPPING
-from policies.graph import Stack
+from policies.graph import Stack, name_to_come
 from policies.metric_alarms import Target, WatchedMetric, alarms, reacts, seconds_to_react
 from policies.outcomes import Awaited, Violation
 from policies.resources import Resource, whole
@@ -27,9 +27,10 @@ def check(mapping: Resource, stack: Stack, config: Config) -> Iterator[Violation
         age = mapping.props.number("maximumRecordAgeInSeconds")
         return age is None or age < 60 or reacts(watched, (age - seconds_to_react(watched)) * 1000 - 1)
 
+    begins = name_to_come(function.function) if function.function is not None else None
     resources = [each.urn for each in (function.function, function.alias) if each is not None]
     missing = lacking(
-        found.on("AWS/Lambda", "IteratorAge", "FunctionName", Target(function.name, resources)),
+        found.on("AWS/Lambda", "IteratorAge", "FunctionName", Target(function.name, resources, begins)),
         "no alarm watches the function's IteratorAge",
         [
             Demand(lambda watched: _is_its(watched, function), "the alarm watches another alias or version"),
@@ -60,11 +61,13 @@ def _is_its(watched: WatchedMetric, function: Invoked) -> bool:
     resource = others.pop("Resource", None)
     if others:
         return False
-    if resource is None or function.name is None:
+    if resource is not None and function.name is not None:
+        if function.alias is None or function.qualifier is not None:
+            qualifier = "" if function.qualifier is None else f":{function.qualifier}"
+            return resource == f"{function.name}{qualifier}"
+    elif function.alias is not None and function.alias.urn in watched.alarm.links.get(watched.property, ()):
         return True
-    if function.qualifier is None and function.alias is None:
-        return resource == function.name
-    return function.qualifier is None or resource == f"{function.name}:{function.qualifier}"
+    raise Awaited(f"{watched.metric.path}.dimensions.Resource")
 
 
 RULE = StackRule(

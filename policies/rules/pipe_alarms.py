@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from policies.alarm_search import Demand, lacking
 from policies.aws_types import PIPE
-from policies.graph import Stack, name_of
+from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts
 from policies.outcomes import Violation
 from policies.resources import Resource, some
@@ -21,7 +21,7 @@ _MANY = 1e12
 def check(pipe: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
     """An alarm on the failures of a pipe with a stream as its source."""
     stream_kind(stack, pipe)
-    found, target = alarms(stack), Target(name_of(pipe), [pipe.urn])
+    found, target = alarms(stack), Target.of(pipe)
 
     def missing(metric: str) -> str | None:
         return lacking(

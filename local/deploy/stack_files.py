@@ -5,6 +5,7 @@ Every value that is missing or wrong is found in one go, one line each.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ def read_stack_files(directory: Path, stack: str, overrides: Mapping[str, str] |
 
     Raises:
         StackFilesInvalid: A file is missing or is not YAML, a value is missing, of another type than declared, under
-            a key without a namespace, or a secret: those need the CLI and its passphrase.
+            a key without a namespace or of the project's that is not declared, or a secret: those need the CLI and
+            its passphrase.
     """
     project_file, stack_file = directory / "Pulumi.yaml", directory / f"Pulumi.{stack}.yaml"
     project = _mapping(project_file)
@@ -57,6 +59,7 @@ def read_stack_files(directory: Path, stack: str, overrides: Mapping[str, str] |
     given = {**(_mapping(stack_file).get("config") or {}), **(overrides or {})}
     problems = [
         *_stack_problems(stack_file.name, given),
+        *_unknown_problems(name, stack_file.name, declared, given),
         *_declared_problems(name, stack_file.name, declared, given),
     ]
     if problems:
@@ -99,6 +102,16 @@ def _stack_problems(file: str, given: Mapping[str, Any]) -> Iterator[str]:
                 f"{file}: {key} is a secret, and secrets are read by the CLI alone: "
                 "give the stack that is deployed on this machine a plain value"
             )
+
+
+def _unknown_problems(project: str, file: str, declared: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """Stricter than the CLI, which lets a misspelt key pass and the default stand."""
+    known = {_full(project, key) for key in declared}
+    for key in given:
+        if str(key).startswith(f"{project}:") and key not in known:
+            meant = difflib.get_close_matches(str(key), known, n=1)
+            hint = f": did you mean {meant[0]}?" if meant else ": declare it there, or take it away"
+            yield f"{file}: {key} is not declared in Pulumi.yaml, so it would be ignored{hint}"
 
 
 def _has_secret(value: Any) -> bool:

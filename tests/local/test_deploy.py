@@ -62,13 +62,20 @@ def test_a_second_deployment_of_the_stack_is_refused_in_one_line(deployment: Dep
     assert "\n" not in str(refused.value)
 
 
+PROJECT_OF_TWO = """
+name: small
+runtime: python
+config:
+  stop: {type: boolean, default: false}
+  path: {type: string, default: ""}
+"""
 PROGRAM_OF_TWO = """
 import pulumi
 import pulumi_aws as aws
 
 logs = aws.cloudwatch.LogGroup("logs", retention_in_days=7)
-role = aws.iam.Role("role", assume_role_policy=pulumi.Config().get("policy") or "{}", path=pulumi.Config().get("path"))
-if pulumi.Config().get("stop"):
+role = aws.iam.Role("role", assume_role_policy="{}", path=pulumi.Config().get("path") or None)
+if pulumi.Config().require_bool("stop"):
     raise pulumi.RunError("stopped by the program")
 pulumi.export("logs", logs.name)
 """
@@ -76,7 +83,7 @@ pulumi.export("logs", logs.name)
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    (tmp_path / "Pulumi.yaml").write_text("name: small\nruntime: python\n")
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT_OF_TWO)
     (tmp_path / f"Pulumi.{tmp_path.name}.yaml").write_text("config:\n  aws:region: us-east-1\n")
     (tmp_path / "__main__.py").write_text(PROGRAM_OF_TWO)
     return tmp_path

@@ -135,6 +135,16 @@ def test_a_key_without_a_namespace_is_refused(directory: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("shop:retry", "did you mean shop:retries?"), ("shop:colour", "declare it there, or take it away")],
+)
+def test_a_key_of_the_project_that_nobody_declared_is_refused(directory: Path, key: str, hint: str) -> None:
+    assert problems(stack(directory, f"  shop:mailFrom: a@example.com\n  {key}: 5\n")) == [
+        f"Pulumi.dev.yaml: {key} is not declared in Pulumi.yaml, so it would be ignored: {hint}"
+    ]
+
+
 def test_every_problem_is_found_in_one_go(directory: Path) -> None:
     assert len(problems(stack(directory, "  shop:retries: many\n  shop:protect: maybe\n  key: 1\n"))) == 4
 

@@ -27,9 +27,6 @@ ImageName = Literal["OldImage", "NewImage"]
 #: Use the tuple for attribute names that contain a dot.
 Path = str | Sequence[str | int]
 
-#: The item attribute in which a writer leaves the id of its request (`Change.correlation_id`).
-REQUEST_ATTRIBUTE = "lastRequestId"
-
 
 class _Absent:
     """The value of an attribute that is not there (`None` is DynamoDB's NULL, which is a value)."""
@@ -182,9 +179,10 @@ class Change(Generic[T]):
         The writer leaves the id in the item's `lastRequestId`, in the same write. It counts only where this change
         wrote it: a later write that leaves the attribute alone did not come from that request.
         """
-        old, new = self._dynamodb.get("OldImage") or {}, self._dynamodb.get("NewImage") or {}
-        written = new.get(REQUEST_ATTRIBUTE)
-        return written["S"] if written and "S" in written and written != old.get(REQUEST_ATTRIBUTE) else self.event_id
+        written = _request_in(self._dynamodb.get("NewImage"))
+        if written is None or written == _request_in(self._dynamodb.get("OldImage")):
+            return self.event_id
+        return written
 
     def changed(self, path: Path) -> bool:
         """Whether the value at `path` differs between the two images; appearing and vanishing are differences.
@@ -235,6 +233,14 @@ class Change(Generic[T]):
         if wire is None:
             return None
         return Image(wire) if self._model is None else self._model(Image(wire))
+
+
+def _request_in(image: Any) -> str | None:
+    match image:
+        case {"lastRequestId": {"S": str(request)}}:
+            return request
+        case _:
+            return None
 
 
 def _native(value: Wire | None) -> Any:

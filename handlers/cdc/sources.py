@@ -74,7 +74,7 @@ class Batch(NamedTuple):
                 record["eventName"] in _EVENT_NAMES
                 and record["dynamodb"]["Keys"]
                 and isinstance(record["eventID"], str)
-                and ("tableName" in record or "/" in record["eventSourceARN"])
+                and _names_its_table(record)
             )
         except (KeyError, TypeError):
             known = False
@@ -119,6 +119,14 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
     if source is _STREAM and origin is not None:
         source = _REPLAY
     return Batch(source, records, _identifiers(source, records), origin, model, claim_check)
+
+
+def _names_its_table(record: Mapping[str, Any]) -> bool:
+    name = record.get("tableName")
+    if name is None:
+        arn = record["eventSourceARN"]
+        return isinstance(arn, str) and "/" in arn
+    return isinstance(name, str)
 
 
 def _identifiers(source: Source, records: list[Any]) -> list[str]:
@@ -228,7 +236,7 @@ _QUEUE: Final = Source(
 _FIFO_QUEUE: Final = Source(
     "SQS FIFO",
     "aws:sqs",
-    lambda message: message["messageId"] if message["attributes"]["MessageGroupId"] else None,
+    lambda message: message["messageId"] if isinstance(message["attributes"]["MessageGroupId"], str) else None,
     _from_body,
     lambda message: message["attributes"]["MessageGroupId"],
 )

@@ -178,25 +178,36 @@ class StreamDelivery:
                 "on_failure=None with bounded retries: a record that is given up would be lost; "
                 'choose on_failure="s3", "sqs" or "sns"'
             )
-        if destination is None or destination in ("s3", "sqs", "sns"):
-            return
-        if not isinstance(destination, str):  # pyright: ignore[reportUnnecessaryIsInstance] - an Output, most likely
-            yield (
-                f'on_failure is a {type(destination).__name__}, and settings are plain values: choose "s3", "sqs" or '
-                '"sns" for a destination of the consumer\'s own, or write out the ARN of one that exists'
-            )
-            return
-        service = destination.split(":")[2] if destination.startswith("arn:") and destination.count(":") >= 5 else ""
-        if service not in ("s3", "sqs", "sns"):
-            yield (
-                f"on_failure={destination!r} is neither s3, sqs, sns nor the ARN of a bucket, queue or topic: "
-                "a stream's failed batches can go nowhere else"
-            )
-        elif destination.endswith(".fifo"):
-            yield (
-                f"on_failure={destination!r} is FIFO: Lambda delivers failed batches to standard queues and topics "
-                "only, so each would be lost; choose a standard one"
-            )
+        problem = None if destination is None else destination_problem(destination)
+        if problem is not None:
+            yield f"on_failure {problem}"
+
+
+def destination_problem(destination: str) -> str | None:
+    """Why Lambda cannot deliver failed batches there (docs/aws-semantics.md §2.1), or `None`.
+
+    Args:
+        destination: As `StreamDelivery.on_failure`.
+    """
+    if not isinstance(destination, str):  # pyright: ignore[reportUnnecessaryIsInstance] - an Output, most likely
+        return (
+            f'is a {type(destination).__name__}, and settings are plain values: choose "s3", "sqs" or "sns" for a '
+            "destination of the consumer's own, or write out the ARN of one that exists"
+        )
+    if destination in ("s3", "sqs", "sns"):
+        return None
+    service = destination.split(":")[2] if destination.startswith("arn:") and destination.count(":") >= 5 else ""
+    if service not in ("s3", "sqs", "sns"):
+        return (
+            f"is {destination!r}, neither s3, sqs, sns nor the ARN of a bucket, queue or topic: "
+            "a stream's failed batches can go nowhere else"
+        )
+    if destination.endswith(".fifo"):
+        return (
+            f"is {destination!r}, which is FIFO: Lambda delivers failed batches to standard queues and topics only, "
+            "so each would be lost; choose a standard one"
+        )
+    return None
 
 
 _RANGED = {

@@ -8,6 +8,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components.access import Statement, allow
+from components.delivery import destination_problem
+from components.refusal import Refused
 
 #: How long failed batches are kept in S3, in days. Shorter than the effect ledger remembers (400 days), so that a
 #: late replay still finds what was done.
@@ -30,6 +32,9 @@ class FailureDestination(pulumi.ComponentResource):
         bucket, queue, topic: The resource it made; `None` for the others.
         resources: Everything that must exist before the first batch is delivered.
 
+    Raises:
+        Refused: `kind` is something that Lambda does not deliver failed batches to.
+
     Example:
         failures = FailureDestination("search-index-failures", kind="sqs", alarm_actions=[pager.arn])
         pulumi.export("failures", failures.arn)
@@ -43,6 +48,8 @@ class FailureDestination(pulumi.ComponentResource):
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        if problem := destination_problem(kind):
+            raise Refused(f"{name}: kind {problem}")
         super().__init__("weir:index:FailureDestination", name, {}, opts)
         self.bucket: aws.s3.Bucket | None = None
         self.queue: aws.sqs.Queue | None = None

@@ -56,6 +56,7 @@ class PythonFunction(pulumi.ComponentResource):
         module, _, _ = entry_point.rpartition(".")
         check_function(name, timeout=timeout, memory_size=memory_size, log_retention_in_days=log_retention_in_days)
         check_import(module)
+        variables = merged_environment(access, environment or {})
         super().__init__("weir:index:PythonFunction", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
 
@@ -66,7 +67,6 @@ class PythonFunction(pulumi.ComponentResource):
         self.policy = aws.iam.RolePolicy(
             name, role=self.role.name, policy=policy_document([logs, *granted, *statements]), opts=child
         )
-        variables = merged_environment(access, environment or {})
         self.function = aws.lambda_.Function(
             name,
             role=self.role.arn,

@@ -16,6 +16,7 @@ from components import (
     AlarmCannotFire,
     AlarmOpinion,
     ChangeTable,
+    FailureDestination,
     InvalidDelivery,
     Refused,
     Stream,
@@ -147,6 +148,11 @@ def test_a_failure_queue_keeps_messages_as_long_as_sqs_can_and_calls_for_help(ru
     waiting = done.one("MetricAlarm", "welcome-email-failures-waiting").inputs
     assert waiting["dimensions"] == {"QueueName": "welcome-email-failures"}
     assert waiting["alarmActions"] == ["arn:aws:sns:eu-central-1:123456789012:chat"]
+
+
+def test_a_failure_destination_that_lambda_does_not_deliver_to_is_refused(run) -> None:
+    with pytest.raises(Refused, match="failures: kind is 'kafka', neither s3, sqs, sns nor the ARN of a bucket, queue"):
+        run(lambda: FailureDestination("failures", kind="kafka"))
 
 
 def test_an_existing_destination_is_used_and_nothing_is_made(run) -> None:

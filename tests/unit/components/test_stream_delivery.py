@@ -89,10 +89,13 @@ def test_a_destination_may_be_left_out_where_nothing_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("destination", "message"),
     [
-        ("kafka://topic", "is neither s3, sqs, sns nor the ARN of a bucket, queue or topic"),
-        ("arn:aws:lambda:eu-west-1:123456789012:function:f", "is neither s3, sqs, sns nor the ARN"),
-        ("s3://bucket", "is neither s3, sqs, sns nor the ARN"),
-        ("arn:aws:sqs:eu-west-1:123456789012:q.fifo", "is FIFO: Lambda delivers failed batches to standard queues"),
+        ("kafka://topic", "neither s3, sqs, sns nor the ARN of a bucket, queue or topic"),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:f", "neither s3, sqs, sns nor the ARN"),
+        ("s3://bucket", "neither s3, sqs, sns nor the ARN"),
+        (
+            "arn:aws:sqs:eu-west-1:123456789012:q.fifo",
+            "which is FIFO: Lambda delivers failed batches to standard queues",
+        ),
         ("arn:aws:sns:eu-west-1:123456789012:t.fifo", "so each would be lost; choose a standard one"),
     ],
 )

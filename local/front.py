@@ -146,6 +146,7 @@ class Front:
 
     async def _http_api(self, scope: Message, request: Request) -> Reply:
         authorization = self._routes(self._host, request.method, scope["path"])
+        # Also where ministack would find something after all: what was not checked is not served.
         if authorization is None:
             return _json(404, {"message": "Not Found"})
         if authorization == "AWS_IAM" and not is_signed(request, self._connection):

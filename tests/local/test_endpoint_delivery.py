@@ -163,6 +163,7 @@ def test_a_destination_that_cannot_be_written_loses_the_batch_and_is_counted(wor
 
 
 def test_records_past_their_age_are_given_up_and_the_younger_ones_are_tried(world, deliver):
+    world.control.advance_clock(3600)  # records are stamped by the same clock
     mapping = deliver({"a": "raise"}, settle=False, MaximumRecordAgeInSeconds=60, **world.to_bucket())
     world.wait_until(lambda: world.invocations(mapping))
     world.control.advance_clock(61)
@@ -238,6 +239,8 @@ def test_a_disabled_mapping_keeps_its_position(world):
     mapping = world.mapping(stream)
     world.put("a")
     world.settle(mapping)
+    world.disable(mapping)
+    world.enable(mapping)
     world.disable(mapping)
     world.put("b")
     world.enable(mapping)

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 import botocore.loaders
 from botocore.model import OperationModel, ServiceModel
 
-from local.errors import NotSimulated
+from local.errors import AwsError, NotSimulated
 
 #: The services the program uses, by boto3's names.
 SERVICES = (
@@ -94,6 +94,7 @@ def identify(request: Request) -> AwsCall:
 
     Raises:
         NotSimulated: It is none that a service of the program has.
+        AwsError: Its body is malformed.
     """
     target = request.headers.get("x-amz-target")
     if target is not None:
@@ -143,7 +144,7 @@ def _json_call(target: str, request: Request) -> AwsCall:
     prefix, _, operation = target.partition(".")
     for name in SERVICES:
         if service_model(name).metadata.get("targetPrefix") == prefix:
-            return AwsCall(name, operation, "json", json.loads(request.body or b"{}"))
+            return AwsCall(name, operation, "json", _document(request.body or b"{}"))
     raise NotSimulated(f"the local endpoint does not simulate {target}: it serves {', '.join(SERVICES)}")
 
 
@@ -159,6 +160,16 @@ def _query_call(service: str, request: Request) -> AwsCall:
         else:
             parameters[member] = value
     return AwsCall(service, operation, "query", parameters)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as wrong:
+        raise AwsError("SerializationException", f"the request's body is not JSON: {wrong}") from wrong
+    if not isinstance(document, dict):
+        raise AwsError("SerializationException", "the request's body is not a JSON object")
+    return cast("dict[str, Any]", document)
 
 
 @dataclass(frozen=True)
@@ -236,7 +247,7 @@ def _rest_parameters(operation: OperationModel, labels: Mapping[str, str], reque
         if request.body:
             parameters[payload] = request.body
     elif request.body and operation.service_model.metadata["protocol"] == "rest-json":
-        body = json.loads(request.body)
+        body = _document(request.body)
     for member, shape in _members(operation):
         name = shape.serialization.get("name", member)
         match shape.serialization.get("location"):

@@ -18,8 +18,9 @@ from typing import IO, Any, Self, cast
 from local.clients import Connection
 from local.control import Control
 
-#: Variables that the endpoint and its functions inherit. Nothing else does: the caller's secrets stay with the caller.
-INHERITED = ("LANG", "LC_ALL", "PATH", "TZ")
+#: Variables that the endpoint inherits. Nothing else does: the caller's secrets stay with the caller. The first is set
+#: while coverage is measured, and would otherwise end at the process's border.
+INHERITED = ("COVERAGE_PROCESS_CONFIG", "LANG", "LC_ALL", "PATH", "TZ")
 
 #: Seconds the endpoint gets to end by itself.
 STOP_SECONDS = 5.0

@@ -172,10 +172,10 @@ class Front:
 
     async def _crash(self, fault: Fault, scope: Message, request: Request, call: AwsCall) -> Reply:
         event = json.loads(request.body)
-        records = event["Records"]
-        crashes_at = next(index for index, record in enumerate(records) if contains(record, fault.containing or ""))
-        before = json.dumps({**event, "Records": records[:crashes_at]}).encode()
-        if crashes_at:
+        records = event.get("Records", []) if isinstance(event, dict) else []
+        hit = [index for index, record in enumerate(records) if contains(record, fault.containing or "")]
+        if hit and hit[0] > 0:
+            before = json.dumps({**event, "Records": records[: hit[0]]}).encode()
             reply = await self._invoke(scope, _with_body(request, before), call)
             if reply.status != 200 or reply.header("x-amz-function-error"):
                 return reply

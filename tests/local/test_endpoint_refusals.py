@@ -110,6 +110,12 @@ def test_expiry_is_refused_on_a_table_with_a_stream(world):
     assert "time to live" in refusal(update, TableName=world.name, TimeToLiveSpecification=specification)
 
 
+@pytest.mark.parametrize("document", [[], "text"])
+def test_a_body_that_is_no_object_is_refused(world, document):
+    status, answer = world.signed("POST", "/2015-03-31/event-source-mappings", document, service="lambda")
+    assert (status, answer["__type"]) == (400, "SerializationException")
+
+
 def test_an_unsigned_request_to_an_aws_api_is_refused(world):
     status, answer = world.unsigned("GET", "/2015-03-31/functions")
     assert status == 501

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -121,6 +123,30 @@ def test_a_crash_processes_the_records_before_it_and_hits_whoever_brings_the_ite
     assert processed(world) == ["a", "b", "a", "b", "d"]
     assert fired(world) == [4]
     assert world.control.metric_sum("Errors", FunctionName=world.name) == 4
+
+
+def test_a_crash_hits_direct_invocations_too(world):
+    world.function(LOGGING)
+    world.control.crash("bad")
+    answer = world.client("lambda").invoke(FunctionName=world.name, Payload='{"item": "bad"}')
+    assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ExitError"
+    assert world.control.metric_sum("Invocations", FunctionName=world.name) == 0  # it never got to the function
+
+
+def test_a_stream_that_cannot_be_read_is_read_again(world):
+    stream = world.table()
+    world.function(LOGGING)
+    mapping = world.mapping(stream, Enabled=False)
+    world.put("a")
+    world.control.fail("dynamodbstreams:GetRecords")
+    world.enable(mapping)
+
+    def result():
+        return world.client("lambda").get_event_source_mapping(UUID=mapping)["LastProcessingResult"]
+
+    world.wait_until(lambda: result().startswith("PROBLEM: An error occurred (InternalFailure)"))
+    world.settle(mapping)
+    assert (result(), processed(world)) == ("OK", ["a"])
 
 
 def test_lost_writes_are_answered_as_successes_and_stored_nowhere(world):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +17,14 @@ from local.simulation.report import Report
 from local.simulation.scenario import InvalidScenario, Scenario, parse
 from local.simulation.simulate import simulate as run
 
+#: The name of a list of the report, and an entry of it.
+Entry = tuple[str, dict[str, Any]]
+
 _STYLES = {"success": "green", "partial": "yellow", "error": "red", "timeout": "red", "throttled": "magenta"}
 #: Identifiers of a batch that are written out; more are cut to the first and the last.
 _NAMED = 6
+#: Invocations in a row that are alike and shown: retries of a batch can be thousands.
+_ALIKE = 6
 #: Columns where there is no terminal to ask.
 _PLAIN_WIDTH = 140
 
@@ -59,13 +65,28 @@ def _show(console: Console, file: Path, scenario: Scenario, report: Report) -> N
     timeline = Table(title=str(file), title_justify="left", box=None, pad_edge=False)
     for heading in ("t", "shard", "lane", "event", "attempt", "records", "age"):
         timeline.add_column(heading, justify="right" if heading in ("t", "lane", "attempt", "age") else "left")
-    for kind, entry in report.timeline:
-        timeline.add_row(*_row(kind, entry))
+    for alike in _runs(report.timeline):
+        shown = alike if len(alike) <= _ALIKE else [*alike[: _ALIKE - 2], None, alike[-1]]
+        for each in shown:
+            if each is None:
+                timeline.add_row("", "", "", f"[dim]{len(alike) - _ALIKE + 1} more like these[/]", "", "", "")
+            else:
+                timeline.add_row(*_row(*each))
     console.print(timeline)
     console.print()
     for line in _summary(scenario, report.document):
         console.print(line)
     console.print()
+
+
+def _runs(timeline: list[Entry]) -> Iterator[list[Entry]]:
+    """Entries in order, those together that differ in time only."""
+    return (list(run) for _, run in groupby(timeline, key=_without_time))
+
+
+def _without_time(entry: Entry) -> tuple[Any, ...]:
+    kind, of = entry
+    return kind, of.get("requestId"), of.get("outcome"), of["t"] if kind != "invocations" else None
 
 
 def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import typer
 
 from ops.demo.command import demo
 from ops.simulate import simulate
+from ops.what_if import what_if
 
 app = typer.Typer(
     name="weir",
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(simulate)
+app.command()(what_if)
 
 
 def _print_version(wanted: bool) -> None:

@@ -85,7 +85,7 @@ class StreamRecordPart(_Strict):
         for name, value in (item or {}).items():
             if len(value) != 1 or next(iter(value)) not in _DESCRIPTORS:
                 raise PydanticCustomError(
-                    "item", "attribute {name} is not a DynamoDB value such as {{S: text}}", {"name": repr(name)}
+                    "item", "attribute {name} is not a DynamoDB value such as {S: text}", {"name": repr(name)}
                 )
         try:
             item_size(item or {})

@@ -1,0 +1,215 @@
+"""What one poison record does to a mapping under load, found out by simulating it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from aws_limits import STREAM_RETENTION_SECONDS
+from local.alarms import evaluate
+from local.clock import VirtualClock
+from local.delivery.lane import GiveUp, Invoke, Lose, back_off
+from local.delivery.outcomes import Failed, Outcome, Succeeded, read_answer
+from local.delivery.records import StreamRecord
+from local.delivery.settings import MappingSettings
+from local.metrics import Datapoint
+from local.simulation.report import Identifiers
+from local.simulation.run import Feed, Simulation
+
+#: When the poison record is written, so that healthy ones are before it in its batch, in seconds.
+_POISON_AT = 60.0
+#: Periods of a minute that must breach before the alarm fires.
+_PERIOD = 60
+
+Failure = Literal["crash", "report"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What the mapping has to do.
+
+    Attributes:
+        rate: Records written per second to one shard.
+        duration: Seconds that one invocation takes.
+        alarm_age: Iterator age in seconds at which the alarm breaches.
+        alarm_periods: Minutes in a row that must breach.
+    """
+
+    rate: float
+    duration: float
+    alarm_age: int
+    alarm_periods: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consequences:
+    """What one poison record causes.
+
+    Attributes:
+        invocations: Invocations that contained it.
+        duplicates: Healthy records that were processed again, each time counted.
+        blocked_seconds: From its first invocation until its lane went past it.
+        ends_as: What became of it.
+        alarm_after_seconds: From its writing until the iterator age alarm fired; `None` when it never did.
+        loss_after_seconds: From its writing until a record is lost for good; `None` when none is.
+    """
+
+    invocations: int
+    duplicates: int
+    blocked_seconds: float
+    ends_as: Literal["dead letter", "dropped", "lost"]
+    alarm_after_seconds: int | None
+    loss_after_seconds: float | None
+
+
+def capacity(settings: MappingSettings, load: Load) -> float:
+    """Records per second that one shard's lanes can process, with full batches and no failure."""
+    if not load.duration:
+        return math.inf
+    return settings.parallelization_factor * settings.batch_size / load.duration
+
+
+def behind_after(settings: MappingSettings, load: Load) -> float | None:
+    """Seconds until records are lost because the mapping is too slow for the rate; `None` when it keeps up."""
+    able = capacity(settings, load)
+    return None if able >= load.rate else STREAM_RETENTION_SECONDS / (1 - able / load.rate)
+
+
+def retry_horizon(settings: MappingSettings) -> float:
+    """Seconds that the waits between the retries of one record take in all, at most its age or the stream's memory."""
+    age = settings.maximum_record_age
+    limit = float(STREAM_RETENTION_SECONDS if age == -1 else min(age, STREAM_RETENTION_SECONDS))
+    waited, retries = 0.0, 0
+    while waited < limit and retries != settings.maximum_retry_attempts:
+        retries += 1
+        waited += back_off(retries)
+    return min(waited, limit)
+
+
+def poison(settings: MappingSettings, load: Load, failure: Failure) -> Consequences:
+    """Simulate one record that never succeeds among healthy ones.
+
+    Args:
+        settings: The mapping's.
+        load: What it has to do.
+        failure: How the function fails: it crashes, which names no record, or reports the record in its answer.
+    """
+    settings = replace(settings, retention=STREAM_RETENTION_SECONDS)
+    watch, identifiers = _Watch(), Identifiers()
+    number = math.ceil(_POISON_AT * load.rate)
+
+    def function(invoke: Invoke, now: float) -> tuple[Outcome, float]:
+        watch.seen(invoke, number, now)
+        identifiers = [record.identifier for record in invoke.records]
+        if str(number) not in identifiers:
+            return Succeeded(), load.duration
+        if failure == "crash" or not settings.report_batch_item_failures:
+            return Failed("Unhandled"), load.duration
+        return read_answer({"batchItemFailures": [{"itemIdentifier": str(number)}]}, identifiers), load.duration
+
+    simulation = Simulation(
+        settings,
+        [Feed("shard", _records(load.rate, watch))],
+        function,
+        sink=watch,
+        clock=VirtualClock(0.0),
+        until=2.0 * STREAM_RETENTION_SECONDS,
+        new_request_id=lambda: str(identifiers.next()),
+        record=watch.record,
+    )
+    simulation.run()
+    written = number / load.rate
+    blocked = watch.ended_at - watch.first_seen
+    alarm = watch.alarm_after(written, load)
+    loss = None if watch.ends_as == "dead letter" else watch.ended_at - written
+    return Consequences(
+        invocations=watch.invocations,
+        duplicates=watch.duplicates,
+        blocked_seconds=round(blocked, 3),
+        ends_as=watch.ends_as,
+        alarm_after_seconds=alarm,
+        loss_after_seconds=None if loss is None else round(loss, 3),
+    )
+
+
+class _Watch:
+    """A sink that counts what concerns the poison record, and lets the stream end when it is over."""
+
+    def __init__(self) -> None:
+        self.invocations = 0
+        self.duplicates = 0
+        self.first_seen = 0.0
+        self.ended_at = math.inf
+        self.ends_as: Literal["dead letter", "dropped", "lost"] = "lost"
+        self._delivered: set[str] = set()
+        self._ages: list[Datapoint] = []
+
+    @property
+    def over(self) -> bool:
+        return self.ended_at < math.inf
+
+    def seen(self, invoke: Invoke, number: int, now: float) -> None:
+        """Count an invocation; healthy records around the poison are duplicates the second time."""
+        if self.over:
+            return
+        identifiers = {record.identifier for record in invoke.records}
+        if str(number) in identifiers:
+            if not self.invocations:
+                self.first_seen = now
+            self.invocations += 1
+        if self.invocations:
+            identifiers.discard(str(number))
+            self.duplicates += len(identifiers & self._delivered)
+            self._delivered |= identifiers
+
+    def invoked(self, invoke: Invoke, outcome: Outcome, now: float) -> None:
+        """As `Sink.invoked`."""
+
+    def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
+        """As `Sink.gave_up`."""
+        self._end("dead letter" if delivered else "dropped", now)
+
+    def lost(self, lose: Lose, now: float) -> None:
+        """As `Sink.lost`."""
+        self._end("lost", now)
+
+    def filtered_out(self, record: StreamRecord) -> None:
+        """As `Sink.filtered_out`."""
+
+    def record(self, name: str, value: float, now: float) -> None:
+        """Keep the iterator age."""
+        if name == "IteratorAge":
+            self._ages.append(Datapoint(now, value))
+
+    def alarm_after(self, written: float, load: Load) -> int | None:
+        """Seconds from a moment until the alarm fired, looking once a minute."""
+        alarm = {
+            "Period": _PERIOD,
+            "EvaluationPeriods": load.alarm_periods,
+            "Threshold": load.alarm_age * 1000,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "Statistic": "Maximum",
+            "TreatMissingData": "missing",
+        }
+        last = self._ages[-1].at if self._ages else 0.0
+        for minute in range(1, math.ceil(last / _PERIOD) + 2):
+            now = float(minute * _PERIOD)
+            recent = [each for each in self._ages if now - _PERIOD * (load.alarm_periods + 1) <= each.at < now]
+            if evaluate(alarm, recent, now=now)[0] == "ALARM":
+                return math.ceil(now - written)
+        return None
+
+    def _end(self, how: Literal["dead letter", "dropped", "lost"], now: float) -> None:
+        if not self.over:
+            self.ends_as, self.ended_at = how, now
+
+
+def _records(rate: float, watch: _Watch) -> Iterator[StreamRecord]:
+    number = 0
+    while not watch.over:
+        at = number / rate
+        event = {"dynamodb": {"SequenceNumber": str(number), "Keys": {"pk": {"S": str(number)}}, "SizeBytes": 8}}
+        yield StreamRecord(event, arrived=float(math.floor(at)), visible=at)
+        number += 1

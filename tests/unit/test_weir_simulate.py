@@ -1,0 +1,198 @@
+"""The commands `weir simulate` and `weir what-if`, as a user calls them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from components.delivery import StreamDelivery
+from ops.cli import app
+from ops.what_if import what_if
+
+SCENARIO = """
+version: 1
+eventSourceMapping: {StartingPosition: TRIM_HORIZON, MaximumRetryAttempts: 1}
+records: [{dynamodb: {SequenceNumber: "101"}}, {at: 5, dynamodb: {SequenceNumber: "102"}}]
+handler: [{when: {contains: ["101"]}, then: raise}]
+"""
+
+cli = CliRunner()
+
+
+def written(folder: Path, text: str, name: str = "scenario.yaml") -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_report_is_the_same_byte_for_byte(tmp_path: Path):
+    runs = [cli.invoke(app, ["simulate", written(tmp_path, SCENARIO), "--json"]) for _ in range(2)]
+    assert runs[0].exit_code == 0
+    assert runs[0].stdout == runs[1].stdout
+    assert list(json.loads(runs[0].stdout)) == [
+        "version",
+        "invocations",
+        "onFailure",
+        "dropped",
+        "filteredOut",
+        "metrics",
+        "checkpoints",
+        "unfinished",
+    ]
+
+
+def test_a_scenario_can_come_from_standard_input_and_be_json():
+    document = {"eventSourceMapping": {"StartingPosition": "LATEST"}, "records": [{}]}
+    ran = cli.invoke(app, ["simulate", "-", "--json"], input=json.dumps(document))
+    assert json.loads(ran.stdout)["invocations"][0]["outcome"] == "success"
+
+
+def test_the_timeline_shows_what_happened_in_order(tmp_path: Path):
+    ran = cli.invoke(app, ["simulate", written(tmp_path, SCENARIO)])
+    words = [line.split() for line in ran.stdout.splitlines()]
+    events = [line[3] if line[1].startswith("shard") else line[1] for line in words if line and "." in line[0][:6]]
+    assert [event for event in events if event in ("error", "dropped", "success")] == [
+        "error",
+        "error",
+        "dropped",
+        "success",
+    ]
+    assert "3 invocations: 1 success, 2 error" in ran.stdout
+
+
+def test_every_problem_has_a_line_on_standard_error(tmp_path: Path):
+    ran = cli.invoke(
+        app,
+        ["simulate", written(tmp_path, "eventSourceMapping: {BatchSize: 0}\nrecord: []\nhandler: [{then: explode}]")],
+    )
+    assert ran.exit_code == 2
+    assert ran.stdout == ""
+    aws = "eventSourceMapping: 1 validation error detected: Value"
+    failed = "failed to satisfy constraint: Member must"
+    assert ran.stderr.splitlines() == [
+        "handler.0.then: is none of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}",
+        "record: unknown key",
+        f"{aws} '0' at 'batchSize' {failed} have value greater than or equal to 1",
+        f"{aws} null at 'startingPosition' {failed} not be null.",
+    ]
+
+
+def test_contradictions_in_a_scenario_are_named(tmp_path: Path):
+    ran = cli.invoke(
+        app,
+        [
+            "simulate",
+            written(
+                tmp_path,
+                """
+    eventSourceMapping: {StartingPosition: LATEST, EventSourceArn: "arn:aws:kinesis:us-east-1:111122223333:stream/s"}
+    """,
+            ),
+        ],
+    )
+    assert "is no DynamoDB stream" in ran.stderr
+    ran = cli.invoke(
+        app,
+        [
+            "simulate",
+            written(
+                tmp_path,
+                """
+    eventSourceMapping: {StartingPosition: LATEST}
+    enrichment: [{then: raise}]
+    stream: {shards: [{id: a, parent: b}, {id: b, parent: a}, {id: c, parent: d}, {id: c}]}
+    records: [{shard: e}, {}, {shard: a, eventID: x, dynamodb: {SequenceNumber: "1"}},
+              {shard: a, eventID: x, dynamodb: {SequenceNumber: "01"}}]
+    """,
+            ),
+        ],
+    )
+    assert ran.stderr.splitlines() == [
+        "enrichment: only a pipe has one",
+        "stream.shards: c is there twice",
+        "stream.shards: c has the parent d, which is no shard",
+        "stream.shards: a is among its own ancestors",
+        "stream.shards: b is among its own ancestors",
+        "records.0.shard: e is no shard of the stream",
+        "records.1.shard: the stream has several shards, and the record names none",
+        "records: sequence number 1 is there twice in a shard",
+        "records: eventID x is there twice",
+    ]
+
+
+def test_what_is_no_scenario_at_all_is_said_without_a_traceback(tmp_path: Path):
+    for text in ("[1, 2", "- just\n- a list", '{"broken": '):
+        ran = cli.invoke(app, ["simulate", written(tmp_path, text)])
+        assert ran.exit_code == 2
+        assert len(ran.stderr.splitlines()) == 1
+    assert cli.invoke(app, ["simulate", str(tmp_path / "nothing.yaml")]).exit_code == 2
+    assert cli.invoke(app, ["simulate", written(tmp_path, "records: 3")]).exit_code == 2
+
+
+def test_values_that_are_no_dynamodb_items_are_refused(tmp_path: Path):
+    ran = cli.invoke(
+        app,
+        [
+            "simulate",
+            written(
+                tmp_path,
+                """
+    eventSourceMapping: {StartingPosition: LATEST}
+    start: yesterday
+    records: [{dynamodb: {Keys: {pk: {X: a}}}}, {dynamodb: {NewImage: {n: {N: many}}}}]
+    """,
+            ),
+        ],
+    )
+    assert ran.stderr.splitlines() == [
+        "start: is no time such as 2026-01-01T00:00:00Z",
+        "records.0.dynamodb.Keys: attribute 'pk' is not a DynamoDB value such as {S: text}",
+        "records.1.dynamodb.NewImage: is not a DynamoDB item: a value does not fit its type",
+    ]
+
+
+def test_what_if_shows_that_the_programs_defaults_park_the_poison_and_lose_nothing():
+    ran = cli.invoke(app, ["what-if", "--json"])
+    found = json.loads(ran.stdout)
+    for failure in ("crash", "report"):
+        assert found[failure]["ends_as"] == "dead letter"
+        assert found[failure]["loss_after_seconds"] is None
+        assert 303 < found[failure]["blocked_seconds"] < 320
+    assert found["retryHorizonSeconds"] == 303.75
+    assert found["behindAfterSeconds"] is None
+
+
+def test_what_if_shows_that_awss_defaults_block_a_shard_for_a_day():
+    aws = "--batching-window 0 --retries -1 --record-age -1 --no-bisect --no-partial-responses --no-destination"
+    found = json.loads(cli.invoke(app, ["what-if", *aws.split(), "--json"]).stdout)["crash"]
+    assert found["ends_as"] == "lost"
+    assert 86_400 <= found["blocked_seconds"] <= 86_500
+    assert found["alarm_after_seconds"] == 480
+    assert found["invocations"] > 1400
+
+
+def test_what_if_prints_a_table_and_says_when_a_shard_cannot_keep_up():
+    ran = cli.invoke(app, ["what-if", "--rate", "100", "--duration", "2", "--batch-size", "10"])
+    assert "its lane is blocked for" in ran.stdout
+    assert "records are lost after" in ran.stdout
+
+
+def test_what_if_refuses_what_aws_refuses():
+    ran = cli.invoke(app, ["what-if", "--record-age", "30"])
+    assert ran.exit_code == 2
+    assert "must be either -1 (forever) or between 60 and 604800" in ran.stderr
+
+
+def test_the_defaults_of_what_if_are_those_of_a_consumer():
+    defaults = {name: each.default for name, each in inspect.signature(what_if).parameters.items()}
+    of = StreamDelivery()
+    assert defaults["batch_size"] == of.batch_size
+    assert defaults["batching_window"] == of.maximum_batching_window_in_seconds
+    assert defaults["parallelization_factor"] == of.parallelization_factor
+    assert defaults["retries"] == of.maximum_retry_attempts
+    assert defaults["record_age"] == of.maximum_record_age_in_seconds
+    assert defaults["bisect"] == of.bisect_batch_on_function_error
+    assert defaults["partial_responses"] == of.report_batch_item_failures

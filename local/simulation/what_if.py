@@ -10,7 +10,7 @@ from typing import Literal
 from aws_limits import STREAM_RETENTION_SECONDS
 from local.alarms import evaluate
 from local.clock import VirtualClock
-from local.delivery.lane import GiveUp, Invoke, Lose, back_off
+from local.delivery.lane import GiveUp, Invoke, Lose, Records, back_off
 from local.delivery.outcomes import Failed, Outcome, Succeeded, read_answer
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
@@ -97,11 +97,11 @@ def poison(settings: MappingSettings, load: Load, failure: Failure) -> Consequen
         failure: How the function fails: it crashes, which names no record, or reports the record in its answer.
     """
     settings = replace(settings, retention=STREAM_RETENTION_SECONDS)
-    watch, identifiers = _Watch(), Identifiers()
     number = math.ceil(_POISON_AT * load.rate)
+    watch, identifiers = _Watch(str(number)), Identifiers()
 
     def function(invoke: Invoke, now: float) -> tuple[Outcome, float]:
-        watch.seen(invoke, number, now)
+        watch.seen(invoke, now)
         identifiers = [record.identifier for record in invoke.records]
         if str(number) not in identifiers:
             return Succeeded(), load.duration
@@ -137,7 +137,8 @@ def poison(settings: MappingSettings, load: Load, failure: Failure) -> Consequen
 class _Watch:
     """A sink that counts what concerns the poison record, and lets the stream end when it is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, poison: str) -> None:
+        self._poison = poison
         self.invocations = 0
         self.duplicates = 0
         self.first_seen = 0.0
@@ -150,17 +151,17 @@ class _Watch:
     def over(self) -> bool:
         return self.ended_at < math.inf
 
-    def seen(self, invoke: Invoke, number: int, now: float) -> None:
+    def seen(self, invoke: Invoke, now: float) -> None:
         """Count an invocation; healthy records around the poison are duplicates the second time."""
         if self.over:
             return
         identifiers = {record.identifier for record in invoke.records}
-        if str(number) in identifiers:
+        if self._poison in identifiers:
             if not self.invocations:
                 self.first_seen = now
             self.invocations += 1
         if self.invocations:
-            identifiers.discard(str(number))
+            identifiers.discard(self._poison)
             self.duplicates += len(identifiers & self._delivered)
             self._delivered |= identifiers
 
@@ -169,11 +170,11 @@ class _Watch:
 
     def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
         """As `Sink.gave_up`."""
-        self._end("dead letter" if delivered else "dropped", now)
+        self._end(given_up.records, "dead letter" if delivered else "dropped", now)
 
     def lost(self, lose: Lose, now: float) -> None:
         """As `Sink.lost`."""
-        self._end("lost", now)
+        self._end(lose.records, "lost", now)
 
     def filtered_out(self, record: StreamRecord) -> None:
         """As `Sink.filtered_out`."""
@@ -201,8 +202,8 @@ class _Watch:
                 return math.ceil(now - written)
         return None
 
-    def _end(self, how: Literal["dead letter", "dropped", "lost"], now: float) -> None:
-        if not self.over:
+    def _end(self, records: Records, how: Literal["dead letter", "dropped", "lost"], now: float) -> None:
+        if not self.over and any(record.identifier == self._poison for record in records):
             self.ends_as, self.ended_at = how, now
 
 

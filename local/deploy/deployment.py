@@ -99,8 +99,17 @@ def deploy(
     except DeployFailed:
         raise
     except Exception as error:  # the program is anybody's code, and this is where it ends
-        raise DeployFailed(f"{_where(error, program)}{type(error).__name__}: {error}") from error
+        where = _where(error, program)
+        hint = _IMPORT_HINT if where.startswith("handlers/") else ""
+        raise DeployFailed(f"{where}{type(error).__name__}: {error}{hint}") from error
     return Deployment(files.project, stack, region, run.outputs, tuple(provider.deployed))
+
+
+#: Only their import runs handler modules here.
+_IMPORT_HINT = (
+    " (a handler module only defines itself when it is imported: make AWS clients with handlers.cdc.client(...), "
+    "and do everything else inside the handler)"
+)
 
 
 def _where(error: Exception, program: Path) -> str:

@@ -95,6 +95,16 @@ def test_a_handler_that_opens_a_client_at_import_is_one_line(tmp_path: Path) -> 
     )
 
 
+def test_a_handler_that_fails_at_import_is_one_line_with_the_rule_it_broke(tmp_path: Path) -> None:
+    (tmp_path / "handlers").mkdir()
+    (tmp_path / "handlers" / "__init__.py").touch()
+    (tmp_path / "handlers" / "eager.py").write_text("import os\nTABLE = os.environ['NO_SUCH_VARIABLE']\n")
+    assert failure(tmp_path, "from handlers import eager") == (
+        "handlers/eager.py:2: KeyError: 'NO_SUCH_VARIABLE' (a handler module only defines itself when it is imported: "
+        "make AWS clients with handlers.cdc.client(...), and do everything else inside the handler)"
+    )
+
+
 def test_changed_inputs_are_checked_like_the_program_s_own(tmp_path: Path) -> None:
     message = failure(
         tmp_path,

@@ -1,4 +1,4 @@
-"""What the mappings did: every invocation and every batch that was given up."""
+"""What the mappings did: every invocation, every batch that was given up, and what was filtered out."""
 
 from __future__ import annotations
 
@@ -66,7 +66,18 @@ class GivenUp:
     location: str | None
 
 
-Entry = Invocation | GivenUp
+@dataclass(frozen=True, kw_only=True)
+class FilteredOut:
+    """Records that no filter of the mapping matched."""
+
+    kind: Literal["filtered out"] = "filtered out"
+    at: float
+    shard_id: str
+    identifiers: list[str]
+    keys: list[dict[str, Any]]
+
+
+Entry = Invocation | GivenUp | FilteredOut
 
 
 @dataclass

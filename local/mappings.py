@@ -16,10 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.clients import error_code, request_id
 from local.clock import Clock
 from local.delivery.documents import failure_document, object_key
+from local.delivery.filtering import select
 from local.delivery.lane import GiveUp, Invoke, Lane, Lose, Wait
 from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_answer
+from local.delivery.progress import Progress
 from local.delivery.settings import MappingSettings
-from local.history import GivenUp, History, Invocation, keys_of
+from local.history import FilteredOut, GivenUp, History, Invocation, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.shards import ShardReader
@@ -88,7 +90,8 @@ class ShardRunner:
         self._with = surroundings
         self._history = history
         self._on_result = on_result
-        self._lane = Lane(settings)
+        self._progress = Progress()
+        self._lane = Lane(settings, progress=self._progress)
         self._wake = threading.Event()
         self._stopping = False
         self._idle = False
@@ -147,8 +150,22 @@ class ShardRunner:
         except (ClientError, BotoCoreError) as failure:
             self._on_result(f"PROBLEM: {failure}")
             return False
-        self._lane.add(records)
         self._count("PolledEventCount", len(records))
+        self._progress.seen(records)
+        wanted, others = select(records, self._settings.filters)
+        self._progress.done(others)
+        self._lane.take(wanted)
+        if others:
+            now = self._with.clock.now()
+            self._count("FilteredOutEventCount", len(others))
+            self._history.add(
+                FilteredOut(
+                    at=now,
+                    shard_id=self._reader.shard_id,
+                    identifiers=[record.identifier for record in others],
+                    keys=keys_of(tuple(others)),
+                )
+            )
         return True
 
     def _deliver(self, call: Invoke) -> None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from zlib import crc32
 
-from handlers.cdc.patterns import matches
+from local.delivery.filtering import select
 from local.delivery.lane import GiveUp, Invoke, Lane, Lose, Wait
 from local.delivery.outcomes import Failed, Outcome, Partial, Throttled
 from local.delivery.progress import Progress
@@ -255,11 +254,7 @@ class EventSourceMapping:
         self._read_children(shard, now)
 
     def _filter(self, shard: Shard, records: Sequence[StreamRecord], now: float) -> list[StreamRecord]:
-        kept: list[StreamRecord] = []
-        skipped: list[StreamRecord] = []
-        for record in records:
-            event = _as_filtered(record.event)
-            (kept if any(matches(pattern, event) for pattern in self._settings.filters) else skipped).append(record)
+        kept, skipped = select(records, self._settings.filters)
         if skipped:
             self._record("FilteredOutEventCount", len(skipped), now)
             shard.progress.done(skipped)
@@ -296,11 +291,6 @@ class EventSourceMapping:
                     return
                 case GiveUp() | Lose():
                     yield action
-
-
-def _as_filtered(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a filter sees: GetRecords' record, to which the poller adds the ARN later (docs/aws-semantics.md §2.8)."""
-    return {name: value for name, value in event.items() if name != "eventSourceARN"}
 
 
 def _ignore(*_: object) -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from aws_limits import FUNCTION_RESPONSE_TYPES, STREAM_MAPPING_METRICS, STREAM_MAPPING_RANGES, STREAM_STARTING_POSITIONS
 from local.calls import service_model
+from local.delivery.admission import filter_problems, filters_of
 from local.delivery.settings import MappingSettings
 from local.errors import AwsError, NotSimulated
 from local.history import History
@@ -35,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 #: What UpdateEventSourceMapping can change.
-UPDATABLE = (*DEFAULTS, "MetricsConfig")
+UPDATABLE = (*DEFAULTS, "FilterCriteria", "MetricsConfig")
 
 
 _JSON_TYPES = {"boolean": bool, "integer": int, "list": list, "string": str, "structure": dict}
@@ -107,9 +108,10 @@ class EventSourceMapping:
             runner.wake()
 
     def describe(self) -> dict[str, Any]:
-        """As AWS answers it."""
+        """As AWS answers it: without a FilterCriteria that has no filters (§2.2, ESM-CREATE-6)."""
+        filtered = (self.configuration.get("FilterCriteria") or {}).get("Filters")
         return {
-            **self.configuration,
+            **{name: value for name, value in self.configuration.items() if filtered or name != "FilterCriteria"},
             "State": self.state,
             "StateTransitionReason": "User action",
             "LastProcessingResult": self.last_processing_result,
@@ -304,6 +306,7 @@ def _settings(configuration: Mapping[str, Any]) -> MappingSettings:
         maximum_record_age=configuration["MaximumRecordAgeInSeconds"],
         bisect=configuration["BisectBatchOnFunctionError"],
         report_batch_item_failures="ReportBatchItemFailures" in configuration["FunctionResponseTypes"],
+        filters=filters_of(configuration.get("FilterCriteria") or {}),
         destination=configuration["DestinationConfig"].get("OnFailure", {}).get("Destination") or None,
         event_count="EventCount" in configuration.get("MetricsConfig", {}).get("Metrics", []),
     )
@@ -373,12 +376,12 @@ def _check(parameters: Parameters) -> None:
             "InvalidParameterValueException",
             "Parallelization factor must be equal to 1 when tumbling window period is configured",
         )
-    _check_simulated(parameters, factor, window, destinations.get("OnFailure", {}).get("Destination") or "")
+    for problem in filter_problems(parameters.get("FilterCriteria") or {}):
+        raise AwsError("InvalidParameterValueException", problem)
+    _check_simulated(factor, window, destinations.get("OnFailure", {}).get("Destination") or "")
 
 
-def _check_simulated(parameters: Parameters, factor: int, window: int, destination: str) -> None:
-    if (parameters.get("FilterCriteria") or {}).get("Filters"):
-        raise _not_simulated("FilterCriteria")
+def _check_simulated(factor: int, window: int, destination: str) -> None:
     if factor > 1:
         raise _not_simulated(f"ParallelizationFactor={factor}")
     if window:

@@ -21,13 +21,14 @@ class Evidence:
     Attributes:
         answers: Status codes of the API's answers and how often each came.
         changes: The table's stream from its beginning: the records of GetRecords, as JSON has them.
-        processed: Sequence numbers of records that the consumer accepted, in that order; filtered ones included.
+        processed: Sequence numbers of records that the consumer accepted, in that order.
         unfinished: Records that the mapping is not done with.
         mails: How many mails each address got.
         dead_letters: The documents in the failure destination.
         alarms: State of every alarm of the consumer, by the alarm's short name.
         faults: How often each injected fault came about.
         crash_batches: Sizes of the batches that ended as a crash, in order.
+        filtered_out: Sequence numbers of records that the mapping's filter turned down.
     """
 
     answers: Mapping[int, int]
@@ -39,6 +40,7 @@ class Evidence:
     alarms: Mapping[str, str]
     faults: Mapping[str, int]
     crash_batches: Sequence[int]
+    filtered_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _nothing_behind(_: Plan, evidence: Evidence) -> str | None:
         for document in evidence.dead_letters
         for record in json.loads(document["payload"])["Records"]
     }
-    done = {*evidence.processed, *dead}
+    done = {*evidence.processed, *evidence.filtered_out, *dead}
     lost = [_user(record) for record in evidence.changes if _identifier(record) not in done]
     if evidence.unfinished:
         return f"{evidence.unfinished} records are still waiting"

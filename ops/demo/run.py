@@ -165,6 +165,7 @@ class _Demo:
             crash_batches=[
                 len(entry["identifiers"]) for entry in history if entry.get("error_type") == "Runtime.ExitError"
             ],
+            filtered_out=list(_identifiers(history, "filtered out")),
         )
 
     def counts(self, evidence: Evidence) -> dict[str, int]:
@@ -173,6 +174,7 @@ class _Demo:
         effects = self._control.metrics()
         return {
             "changes written": len(evidence.changes),
+            "filtered out": len(evidence.filtered_out),
             "batches": len({entry["request_id"] for entry in invocations}),
             "invocations": len(invocations),
             "retries": sum(entry["attempt"] > 1 for entry in invocations),
@@ -191,7 +193,7 @@ class _Demo:
         deadline = time.monotonic() + QUIET_WITHIN_SECONDS
         while True:
             history = self._history()
-            done = {*_processed(history), *_given_up(history)}
+            done = {*_processed(history), *_identifiers(history, "given up"), *_identifiers(history, "filtered out")}
             if len(done) >= changes:
                 return
             status = self._control.mapping(self._consumer["eventSourceMapping"])
@@ -238,9 +240,9 @@ def _processed(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield from entry["identifiers"][: entry["accepted"]]
 
 
-def _given_up(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _identifiers(history: Sequence[Mapping[str, Any]], kind: str) -> Iterator[str]:
     for entry in history:
-        if entry["kind"] == "given up":
+        if entry["kind"] == kind:
             yield from entry["identifiers"]
 
 

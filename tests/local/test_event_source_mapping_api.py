@@ -183,7 +183,6 @@ def test_a_tumbling_window_with_a_factor_is_refused_as_aws_does(refused):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"FilterCriteria": {"Filters": [{"Pattern": '{"eventName":["INSERT"]}'}]}}, "FilterCriteria"),
         ({"ParallelizationFactor": 2}, "ParallelizationFactor=2"),
         ({"TumblingWindowInSeconds": 60}, "TumblingWindowInSeconds=60"),
         ({"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:111122223333:q"}}}, "arn:aws:sqs"),

@@ -113,6 +113,8 @@ class ChangeTable(pulumi.ComponentResource):
             arn=self.table.stream_arn,
             table=name,
             kms_key_arn=kms_key_arn,
+            view_type=stream_view_type,
+            keys={attribute["name"]: attribute["type"] for attribute in attributes},
             reader_limit=STREAM_READERS_OF_GLOBAL_TABLE if replica_regions else STREAM_READERS,
         )
         self.register_outputs({"tableName": self.table.name, "streamArn": self.table.stream_arn})

@@ -6,7 +6,6 @@ documentation prints. What AWS would refuse, or would accept and lose records by
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -22,6 +21,7 @@ from aws_limits import (
     Range,
 )
 from components.refusal import Refused
+from handlers.cdc.patterns import InvalidPattern, validate
 
 
 class InvalidDelivery(Refused):
@@ -94,7 +94,8 @@ class StreamDelivery:
 
     filters: tuple[str, ...] = ()
     """Event patterns as JSON text, at most five of 4,096 characters; a record that matches none is not delivered
-    (docs/aws-semantics.md §2.8)."""
+    (docs/aws-semantics.md §2.8). Without any, the consumer's own condition is pushed down (docs/guides/conditions.md);
+    with some, they alone are the filter, and the function still checks its condition."""
 
     event_count_metrics: bool = True
     """Record the EventCount metrics: with partial batch responses they are the only sign of failure, because `Errors`
@@ -163,12 +164,9 @@ class StreamDelivery:
                     "filter on fewer values, or inside the function"
                 )
             try:
-                document = json.loads(pattern)
-            except ValueError as error:
-                yield f"filters[{index}] is not JSON ({error}): AWS refuses the mapping"
-            else:
-                if not isinstance(document, dict):
-                    yield f"filters[{index}] is not a JSON object: an event pattern is one; AWS refuses the mapping"
+                validate(pattern)
+            except InvalidPattern as error:
+                yield f"filters[{index}]: {error}; AWS refuses the mapping"
 
     def _destination_problems(self) -> Iterator[str]:
         destination = self.on_failure

@@ -13,6 +13,7 @@ from components.alarms import STREAM_ALARMS, AlarmOpinion, StreamAlarms, check_a
 from components.delivery import InvalidDelivery, StreamDelivery
 from components.failure_destination import FailureDestination
 from components.import_contract import check_import
+from components.push_down import filters_of
 from components.python_function import PythonFunction, check_function
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
@@ -24,7 +25,8 @@ class StreamConsumer(pulumi.ComponentResource):
 
     Args:
         source: The stream.
-        consumer: The handler module's `@consumer`.
+        consumer: The handler module's `@consumer`. Its condition becomes the mapping's filter, as far as AWS can
+            evaluate it (docs/guides/conditions.md).
         delivery: Settings of the mapping.
         access: What the function may do beyond reading the stream and reporting failures.
         environment: Variables beyond those of `access`.
@@ -44,7 +46,7 @@ class StreamConsumer(pulumi.ComponentResource):
 
     Raises:
         TooManyReaders: The stream has as many readers as it serves.
-        Refused: A value of the function is out of range.
+        Refused: A value of the function is out of range, or a filter or the consumer's condition can never match.
         InvalidDelivery: The retries end before the lease of a crashed worker does.
         AlarmCannotFire: An alarm would stay silent whatever happens.
         ImportContractBroken: The handler module does more than define itself when it is imported.
@@ -79,6 +81,7 @@ class StreamConsumer(pulumi.ComponentResource):
         check_function(name, timeout=timeout, memory_size=memory_size, log_retention_in_days=log_retention_in_days)
         _check_lease(name, delivery, timeout)
         check_alarms(name, delivery, alarms)
+        filters = filters_of(name, consumer, source, delivery)
         check_import(consumer.module)
         source.add_reader(name)
         super().__init__("weir:index:StreamConsumer", name, {}, opts)
@@ -107,7 +110,7 @@ class StreamConsumer(pulumi.ComponentResource):
             name,
             function_name=self.function.arn,
             event_source_arn=source.arn,
-            **_mapping_settings(delivery, self.on_failure),
+            **_mapping_settings(delivery, filters, self.on_failure),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Reading starts at once: with the permission to, into the right code, with a place for failures.
@@ -141,7 +144,9 @@ def _check_lease(name: str, delivery: StreamDelivery, timeout: int) -> None:
         )
 
 
-def _mapping_settings(delivery: StreamDelivery, on_failure: FailureDestination | None) -> dict[str, Any]:
+def _mapping_settings(
+    delivery: StreamDelivery, filters: Sequence[str], on_failure: FailureDestination | None
+) -> dict[str, Any]:
     """The mapping's arguments. AWS's own default is left out only where leaving it out is the only way to say it."""
     settings: dict[str, Any] = {
         "starting_position": delivery.starting_position,
@@ -156,8 +161,8 @@ def _mapping_settings(delivery: StreamDelivery, on_failure: FailureDestination |
         settings["tumbling_window_in_seconds"] = delivery.tumbling_window_in_seconds
     if delivery.report_batch_item_failures:
         settings["function_response_types"] = ["ReportBatchItemFailures"]
-    if delivery.filters:
-        settings["filter_criteria"] = {"filters": [{"pattern": pattern} for pattern in delivery.filters]}
+    if filters:
+        settings["filter_criteria"] = {"filters": [{"pattern": pattern} for pattern in filters]}
     if delivery.event_count_metrics:
         settings["metrics_config"] = {"metrics": ["EventCount"]}
     if on_failure is not None:

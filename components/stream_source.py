@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ class StreamSource:
         arn: ARN of the stream (not of the table).
         table: A name for messages.
         kms_key_arn: The table's customer managed key, if it has one: its readers must be allowed to decrypt.
+        view_type: What its records carry; `None` if unknown, then what consumers read is not checked against it.
+        keys: The table's key attributes and their types, e.g. `{"userId": "S"}`; `None` if unknown.
         reader_limit: Readers a shard serves, 2, or 1 for a global table (docs/aws-semantics.md §1.1).
         readers: Names of the readers so far.
 
@@ -41,6 +44,8 @@ class StreamSource:
     arn: pulumi.Input[str]
     table: str
     kms_key_arn: pulumi.Input[str] | None = None
+    view_type: str | None = None
+    keys: Mapping[str, str] | None = None
     reader_limit: int = STREAM_READERS
     readers: list[str] = field(default_factory=list[str])
 

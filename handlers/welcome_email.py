@@ -6,9 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.cdc import Change, EffectLedger, client, consumer
-
-PAID_PLANS = ("pro", "enterprise")
+from handlers.cdc import Change, EffectLedger, client, consumer, on
 
 mails = EffectLedger(keep=None)  # a welcome is sent once, for ever
 # One attempt: SendEmail is not idempotent, so it is the record that is retried, and there the ledger sees it.
@@ -19,11 +17,9 @@ class UnusableAddress(ValueError):
     """The user has no email address that a mail could be sent to."""
 
 
-@consumer
+@consumer(when=on.modify & on.changed("plan") & on.new("plan").is_in(["pro", "enterprise"]))
 def handler(change: Change) -> None:
     """Welcome a user whose plan has just become a paid one."""
-    if change.event_name != "MODIFY" or not change.changed("plan") or change.new.get("plan") not in PAID_PLANS:
-        return
     user = change.new
     mails.once(f"welcome-email:{user['userId']}#plan-{user['plan']}", send_welcome, user)
 

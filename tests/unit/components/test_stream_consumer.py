@@ -26,9 +26,10 @@ from components import (
     TooManyReaders,
 )
 from handlers import upgrade_api, welcome_email
-from handlers.cdc import Change, consumer
+from handlers.cdc import Change, Condition, consumer, on
 from handlers.cdc.consumer import Consumer
 
+UPGRADES = '{"eventName":["MODIFY"],"dynamodb":{"NewImage":{"plan":{"S":["pro","enterprise"]}}}}'
 STREAM = "arn:aws:dynamodb:eu-central-1:123456789012:table/users/stream/2026-01-31T08:30:00.000"
 
 
@@ -53,6 +54,7 @@ def test_the_mapping_has_every_default_of_stream_delivery(run) -> None:
         "maximumRetryAttempts": 12,
         "maximumRecordAgeInSeconds": 64_800,
         "functionResponseTypes": ["ReportBatchItemFailures"],
+        "filterCriteria": {"filters": [{"pattern": UPGRADES}]},
         "metricsConfig": {"metrics": ["EventCount"]},
         "destinationConfig": {"onFailure": {"destinationArn": "arn:aws:s3:::welcome-email-failures"}},
     }
@@ -91,6 +93,59 @@ def test_every_setting_reaches_the_mapping(run) -> None:
 def test_a_tumbling_window_reaches_the_mapping(run) -> None:
     mapping = run(subscribed(delivery=StreamDelivery(tumbling_window_in_seconds=900))).one("EventSourceMapping")
     assert mapping.inputs["tumblingWindowInSeconds"] == 900
+
+
+def wanting(condition: Condition | None) -> Consumer:
+    """The welcome email with another condition."""
+    return Consumer(welcome_email.handler.function, when=condition)
+
+
+def test_a_consumer_s_condition_is_pushed_into_the_mapping(run) -> None:
+    mapping = run(lambda: users_stream().subscribe(wanting(on.insert | on.remove))).one("EventSourceMapping")
+    assert mapping.inputs["filterCriteria"] == {"filters": [{"pattern": '{"eventName":["INSERT","REMOVE"]}'}]}
+
+
+@pytest.mark.parametrize("condition", [None, on.changed("plan")])
+def test_a_mapping_has_no_filter_where_aws_cannot_help(run, condition: Condition | None) -> None:
+    mapping = run(lambda: users_stream().subscribe(wanting(condition))).one("EventSourceMapping")
+    assert "filterCriteria" not in mapping.inputs
+
+
+def test_a_tumbling_window_leaves_the_condition_to_the_function(run) -> None:
+    mapping = run(subscribed(delivery=StreamDelivery(tumbling_window_in_seconds=900))).one("EventSourceMapping")
+    assert "filterCriteria" not in mapping.inputs
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (on.old("plan").eq("free"), "welcome-email: .* reads the OldImage, and the stream's view type is NEW_IMAGE"),
+        (on.insert & on.remove, "welcome-email: no change satisfies .*: it contradicts itself"),
+    ],
+)
+def test_a_condition_that_can_never_be_true_is_refused(run, condition: Condition, message: str) -> None:
+    def program() -> None:
+        users = ChangeTable("users", hash_key="userId", stream_view_type="NEW_IMAGE")
+        Stream("changes", source=users.stream).subscribe(wanting(condition))
+
+    with pytest.raises(Refused, match=message):
+        run(program)
+
+
+def test_a_given_filter_that_can_never_match_is_refused_with_what_to_write(run) -> None:
+    dead = StreamDelivery(filters=('{"dynamodb": {"NewImage": {"seats": {"N": [{"numeric": [">", 5]}]}}}}',))
+    with pytest.raises(
+        Refused, match=r"filters\[0\]: .*seats\.N\[0\] can never match: a number of DynamoDB is a string"
+    ):
+        run(subscribed(delivery=dead))
+
+
+def test_an_unknown_view_type_is_not_held_against_a_condition(run) -> None:
+    def program() -> None:
+        source = StreamSource(arn=STREAM, table="users")
+        Stream("changes", source=source).subscribe(wanting(on.old("plan").eq("free")))
+
+    assert "filterCriteria" in run(program).one("EventSourceMapping").inputs
 
 
 @pytest.mark.parametrize("kind", ["s3", "sqs", "sns"])

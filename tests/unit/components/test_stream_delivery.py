@@ -46,8 +46,11 @@ def test_a_starting_position_that_dynamodb_streams_lack_is_refused() -> None:
     assert line.startswith("starting_position='AT_TIMESTAMP' is not one of TRIM_HORIZON, LATEST: ")
 
 
+INSERTS = '{"eventName": ["INSERT"]}'
+
+
 def test_a_tumbling_window_excludes_parallel_batches_and_filters() -> None:
-    parallel, filtered = refusals(tumbling_window_in_seconds=60, parallelization_factor=2, filters=("{}",))
+    parallel, filtered = refusals(tumbling_window_in_seconds=60, parallelization_factor=2, filters=(INSERTS,))
     assert "a window's state is kept per shard; leave the factor at 1" in parallel
     assert "AWS refuses the mapping; filter inside the function" in filtered
 
@@ -55,10 +58,17 @@ def test_a_tumbling_window_excludes_parallel_batches_and_filters() -> None:
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        (("{}",) * 6, "filters has 6 patterns and AWS takes 5: join some with $or, or filter inside the function"),
-        (('{"a": "' + "x" * 4096 + '"}',), "filters[0] has 4105 characters and AWS takes 4096: filter on fewer values"),
-        (("{}", "{"), "filters[1] is not JSON ("),
-        (("[]",), "filters[0] is not a JSON object: an event pattern is one; AWS refuses the mapping"),
+        ((INSERTS,) * 6, "filters has 6 patterns and AWS takes 5: join some with $or, or filter inside the function"),
+        (
+            ('{"a": ["' + "x" * 4096 + '"]}',),
+            "filters[0] has 4107 characters and AWS takes 4096: filter on fewer values",
+        ),
+        ((INSERTS, "{"), "filters[1]: not JSON: "),
+        (("[]",), "filters[0]: a JSON object is needed"),
+        (
+            ('{"eventName": "INSERT"}',),
+            'filters[0]: eventName: must be an object or an array; write ["INSERT"]; AWS refuses',
+        ),
     ],
 )
 def test_filters_that_aws_refuses_are_refused(filters: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,35 @@
+"""What an event source mapping is filtered by: the consumer's own condition, or patterns that were given."""
+
+from __future__ import annotations
+
+from components.delivery import StreamDelivery
+from components.refusal import Refused
+from components.stream_source import StreamSource
+from handlers.cdc import Consumer, ImageNotAvailable
+from handlers.cdc.patterns import lint
+from handlers.cdc.pushdown import NeverTrue, push_down
+
+
+def filters_of(name: str, consumer: Consumer, source: StreamSource, delivery: StreamDelivery) -> tuple[str, ...]:
+    """The patterns of a mapping on a stream; none where every record is to be delivered.
+
+    A mapping with a tumbling window takes none (docs/aws-semantics.md §2.9): there the function checks alone.
+
+    Raises:
+        Refused: A given pattern can never match, or always does, or the consumer's condition can never be true, or
+            it reads an image that the stream does not carry.
+    """
+    if delivery.filters:
+        for index, pattern in enumerate(delivery.filters):
+            for finding in lint(pattern, source.view_type):
+                raise Refused(f"{name}: filters[{index}]: {finding}")
+        return delivery.filters
+    if consumer.condition is None:
+        return ()
+    try:
+        pushed = push_down(
+            consumer.condition, "stream", view_type=source.view_type or "NEW_AND_OLD_IMAGES", key_schema=source.keys
+        )
+    except (ImageNotAvailable, NeverTrue) as error:
+        raise Refused(f"{name}: {error}") from None
+    return () if delivery.tumbling_window_in_seconds else pushed.patterns

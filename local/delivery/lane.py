@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from aws_limits import BACK_OFF_CAP_SECONDS, BACK_OFF_FIRST_SECONDS, INVOCATION_PAYLOAD_BYTES
-from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled
+from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.delivery.progress import Progress
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
@@ -267,6 +267,8 @@ class Lane:
                 self._leave(batch, len(batch.records), now)
             case Partial(accepted):
                 self._leave(batch, accepted, now)
+            case Rejected(positions):
+                self._leave_all_but(batch, positions)
             case Failed():
                 self._whole_failure(batch, outcome, now)
 
@@ -337,6 +339,12 @@ class Lane:
             self._idle_since = now
 
     # What every lane does.
+
+    def _leave_all_but(self, batch: Batch, positions: Sequence[int]) -> None:
+        """Move past what was accepted of the batch, wherever it stands; the rest becomes a new one."""
+        kept = set(positions)
+        self._progress.done(record for index, record in enumerate(batch.records) if index not in kept)
+        self._batches[-1] = self._new_batch(tuple(batch.records[index] for index in positions))
 
     def _trim(self, now: float) -> Lose | None:
         """Leave behind what the stream has forgotten before it was read."""

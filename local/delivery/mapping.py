@@ -12,7 +12,7 @@ from zlib import crc32
 
 from local.delivery.filtering import select
 from local.delivery.lane import GiveUp, Invoke, Lane, Lose, Wait
-from local.delivery.outcomes import Failed, Outcome, Partial, Throttled
+from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Throttled
 from local.delivery.progress import Progress
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
@@ -162,6 +162,8 @@ class EventSourceMapping:
                     self._record("Errors", 1, now)
             case Partial(accepted):
                 self._record("FailedInvokeEventCount", count - accepted, now)
+            case Rejected(positions):
+                self._record("FailedInvokeEventCount", len(positions), now)
             case _:
                 pass
         lane.finished(outcome, now)

@@ -31,6 +31,19 @@ class Partial:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """Some records failed and all others are done: only these are delivered again, as a new batch.
+
+    This is what a pipe's target comes to whose API takes a batch and answers for each of its entries (§3.5).
+
+    Attributes:
+        positions: Of the failed records in the batch, ascending: at least one, and not all of them.
+    """
+
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Failed:
     """The batch failed as a whole.
 
@@ -49,7 +62,7 @@ class Throttled:
     """The function was not run."""
 
 
-Outcome = Succeeded | Partial | Failed | Throttled
+Outcome = Succeeded | Partial | Rejected | Failed | Throttled
 
 
 def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial | Failed:

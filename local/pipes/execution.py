@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local.delivery.outcomes import Failed, Outcome, Succeeded, read_answer
+from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer
 from local.pipes.targets import Service
 
 #: Seconds that enrichment and target may take together.
@@ -40,8 +40,29 @@ def read_target(answer: Any, identifiers: Sequence[str], target: Service) -> Out
         identifiers: Event IDs of the batch, which is how a pipe names records.
         target: What was called.
     """
-    if target.reports_items:
+    if target.answers == "code":
         return read_answer(answer, identifiers)
+    failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
+    named = {str(failure.get("itemIdentifier")) for failure in failures or () if isinstance(failure, Mapping)}
+    if target.answers == "entries":
+        return rejected(named, identifiers)
     # One event a call: it failed if anything was reported.
-    reported = isinstance(answer, Mapping) and bool(answer.get("batchItemFailures"))
-    return Failed(function_error=None) if reported else Succeeded()
+    return Failed(function_error=None) if named else Succeeded()
+
+
+def rejected(named: set[str], identifiers: Sequence[str]) -> Outcome:
+    """What it means for a batch that a batch API took some of its entries: only the others are sent again.
+
+    An entry that names no record of the batch, because an enrichment left its `eventID` out, fails all of them.
+
+    >>> rejected({"b"}, ["a", "b", "c"])
+    Rejected(positions=(1,))
+    >>> rejected({"a"}, ["a"])
+    Failed(function_error=None, timed_out=False)
+    """
+    if not named:
+        return Succeeded()
+    positions = tuple(index for index, identifier in enumerate(identifiers) if identifier in named)
+    if named - set(identifiers) or len(positions) == len(identifiers):
+        return Failed(function_error=None)
+    return Rejected(positions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,24 +19,25 @@ class Service:
         kind: Its name.
         batch: Events per call at most; `None` where only the payload limits them.
         parameters: The member of TargetParameters that is for it.
-        reports_items: Whether a call can fail for some of its events only.
+        answers: Who says which events failed: the `code` that runs there, by naming them; the API, for each of the
+            `entries` of a batch; or nobody, since a call has `one` event.
     """
 
     kind: Kind
     batch: int | None
     parameters: str | None
-    reports_items: bool
+    answers: Literal["code", "entries", "one"]
 
 
 _SERVICES: dict[tuple[str, str], Service] = {
-    ("lambda", "function"): Service("Lambda function", None, "LambdaFunctionParameters", True),
+    ("lambda", "function"): Service("Lambda function", None, "LambdaFunctionParameters", "code"),
     ("states", "stateMachine"): Service(
-        "Step Functions state machine", None, "StepFunctionStateMachineParameters", True
+        "Step Functions state machine", None, "StepFunctionStateMachineParameters", "code"
     ),
-    ("sqs", ""): Service("SQS queue", 10, "SqsQueueParameters", True),
-    ("sns", ""): Service("SNS topic", 10, None, True),
-    ("events", "event-bus"): Service("event bus", 10, "EventBridgeEventBusParameters", True),
-    ("events", "api-destination"): Service("API destination", 1, "HttpParameters", False),
+    ("sqs", ""): Service("SQS queue", 10, "SqsQueueParameters", "entries"),
+    ("sns", ""): Service("SNS topic", 10, None, "entries"),
+    ("events", "event-bus"): Service("event bus", 10, "EventBridgeEventBusParameters", "entries"),
+    ("events", "api-destination"): Service("API destination", 1, "HttpParameters", "one"),
 }
 #: What AWS's pipes can send to and these cannot, by the service in its ARN.
 _OTHERS = {
@@ -99,7 +101,7 @@ def enrichment_of(arn: str) -> Service:
     return service
 
 
-def waits_for_answer(service: Service, target_parameters: dict[str, Any]) -> bool:
+def waits_for_answer(service: Service, target_parameters: Mapping[str, Any]) -> bool:
     """Whether the pipe sees what the target makes of its events; FIRE_AND_FORGET hides every error of a handler."""
     if service.parameters is None:
         return True

@@ -9,7 +9,7 @@ from typing import Any
 
 from local.delivery.documents import failure_document, object_key, pipe_failure_document
 from local.delivery.lane import GiveUp, Invoke, Lose, Records
-from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled
+from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.delivery.records import StreamRecord
 
 #: Metrics that the report sums.
@@ -172,7 +172,7 @@ def name_of(outcome: Outcome) -> str:
     match outcome:
         case Succeeded():
             return "success"
-        case Partial():
+        case Partial() | Rejected():
             return "partial"
         case Failed(timed_out=timed_out):
             return "timeout" if timed_out else "error"

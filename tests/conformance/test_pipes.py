@@ -64,7 +64,8 @@ def test_pipe_fail_2_what_a_batch_api_rejected_is_sent_again_through_the_enrichm
         more="  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'",
         rest="handler: [{times: 1, then: {report: [c]}}]\nenrichment: [{takes: 1}]",
     )
-    assert batches(report) == ["abcd", "cd"]
+    assert batches(report) == ["abcd", "c"]
+    assert outcomes(report) == ["partial", "success"]
     assert times(report) == [0, 1]  # each of them was enriched
 
 

@@ -21,13 +21,16 @@ SERVICES = (
     "cloudwatch",
     "dynamodb",
     "dynamodbstreams",
+    "events",
     "iam",
     "lambda",
     "logs",
+    "pipes",
     "s3",
     "sesv2",
     "sns",
     "sqs",
+    "stepfunctions",
     "sts",
 )
 

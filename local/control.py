@@ -40,6 +40,21 @@ class MappingStatus:
     givenUp: int  # noqa: N815
 
 
+@dataclass(frozen=True)
+class PipeStatus:
+    """Where a pipe stands; the counts are of executions, as those of `MappingStatus` are of invocations."""
+
+    name: str
+    streamArn: str  # noqa: N815 - the document's own names
+    state: str
+    idle: bool
+    unfinished: int
+    invocations: int
+    retries: int
+    bisections: int
+    givenUp: int  # noqa: N815
+
+
 class Control:
     """The control API of one endpoint.
 
@@ -61,6 +76,18 @@ class Control:
     def history(self, uuid: str) -> list[dict[str, Any]]:
         """What a mapping did, oldest first: the fields of `local.history.Invocation` and `GivenUp`."""
         return self._call("GET", f"mappings/{uuid}/history")
+
+    def pipes(self) -> list[PipeStatus]:
+        """Every pipe."""
+        return [PipeStatus(**each) for each in self._call("GET", "pipes")]
+
+    def pipe(self, name: str) -> PipeStatus:
+        """One pipe."""
+        return PipeStatus(**self._call("GET", f"pipes/{name}"))
+
+    def pipe_history(self, name: str) -> list[dict[str, Any]]:
+        """What a pipe did, oldest first; see `history`. Identifiers are event IDs."""
+        return self._call("GET", f"pipes/{name}/history")
 
     def wait_until_idle(self, uuids: Iterable[str], *, timeout: float = 60.0) -> None:
         """Wait until these mappings have nothing to do.

@@ -11,9 +11,10 @@ from local.calls import Request
 from local.clock import Clock
 from local.errors import AwsError
 from local.faults import Faults
-from local.history import GivenUp, Invocation
+from local.history import GivenUp, History, Invocation
 from local.metrics import Metrics
 from local.services.event_source_mappings import EventSourceMapping, EventSourceMappings
+from local.services.pipes import Pipe, Pipes
 
 CONTROL_PREFIX = "/_weir/"
 
@@ -31,6 +32,7 @@ class ControlApi:
         *,
         clock: Clock,
         mappings: EventSourceMappings,
+        pipes: Pipes,
         metrics: Metrics,
         faults: Faults,
         mails: Callable[[], list[dict[str, Any]]],
@@ -38,6 +40,7 @@ class ControlApi:
     ) -> None:
         self._clock = clock
         self._mappings = mappings
+        self._pipes = pipes
         self._metrics = metrics
         self._faults = faults
         self._mails = mails
@@ -54,6 +57,12 @@ class ControlApi:
                     return 200, _status(self._mappings.get(uuid))
                 case "GET", "mappings", uuid, "history":
                     return 200, self._mappings.get(uuid).history.as_json()
+                case "GET", "pipes":
+                    return 200, [_pipe_status(pipe) for pipe in self._pipes.all()]
+                case "GET", "pipes", name:
+                    return 200, _pipe_status(self._pipes.get(name))
+                case "GET", "pipes", name, "history":
+                    return 200, self._pipes.get(name).history.as_json()
                 case "GET", "metrics":
                     return 200, self._metrics.summary()
                 case "GET", "mails":
@@ -69,6 +78,7 @@ class ControlApi:
                 case "POST", "clock":
                     self._clock.advance(float(json.loads(request.body)["advance"]))
                     self._mappings.wake_all()
+                    self._pipes.wake_all()
                     return 200, {"now": self._clock.now()}
                 case "POST", "alarms":
                     return 200, self._evaluate_alarms(float(json.loads(request.body).get("at", self._clock.now())))
@@ -81,7 +91,6 @@ class ControlApi:
 
 
 def _status(mapping: EventSourceMapping) -> dict[str, Any]:
-    history = mapping.history
     return {
         "uuid": mapping.target.uuid,
         "functionName": mapping.target.function_name,
@@ -89,6 +98,23 @@ def _status(mapping: EventSourceMapping) -> dict[str, Any]:
         "state": mapping.state,
         "idle": mapping.idle,
         "unfinished": mapping.unfinished,
+        **_counts(mapping.history),
+    }
+
+
+def _pipe_status(pipe: Pipe) -> dict[str, Any]:
+    return {
+        "name": pipe.name,
+        "streamArn": pipe.configuration["Source"],
+        "state": pipe.state,
+        "idle": pipe.idle,
+        "unfinished": pipe.unfinished,
+        **_counts(pipe.history),
+    }
+
+
+def _counts(history: History) -> dict[str, int]:
+    return {
         "invocations": history.count(lambda entry: isinstance(entry, Invocation)),
         "retries": history.count(lambda entry: isinstance(entry, Invocation) and entry.attempt > 1),
         "bisections": history.count(lambda entry: isinstance(entry, Invocation) and entry.bisected),

@@ -24,6 +24,7 @@ from local.errors import AwsError, NotSimulated, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
 from local.services.event_source_mappings import EventSourceMappings
+from local.services.pipes import Pipes
 from local.writes import written_tables
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Front:
     Args:
         ministack: The application behind it.
         tables: A boto3 client of DynamoDB.
+        machines: A boto3 client of Step Functions.
         routes: Answers the authorization type of the route that a request to an HTTP API reaches, by host, method and
             decoded path; `None` for no route.
     """
@@ -66,8 +68,10 @@ class Front:
         *,
         connection: Connection,
         tables: Any,
+        machines: Any,
         clock: Clock,
         mappings: EventSourceMappings,
+        pipes: Pipes,
         metrics: Metrics,
         faults: Faults,
         control: ControlApi,
@@ -77,8 +81,10 @@ class Front:
         self._connection = connection
         self._host = connection.url.removeprefix("http://")
         self._tables = tables
+        self._machines = machines
         self._clock = clock
         self._mappings = mappings
+        self._pipes = pipes
         self._metrics = metrics
         self._faults = faults
         self._control = control
@@ -119,13 +125,19 @@ class Front:
         own = re.sub(r"(?<!^)(?=[A-Z])", "_", call.operation).lower()
         if call.service == "lambda" and own.endswith(("event_source_mapping", "event_source_mappings")):
             return _json(*await asyncio.to_thread(getattr(self._mappings, own), call.parameters))
+        if call.service == "pipes":
+            return _json(*await asyncio.to_thread(getattr(self._pipes, own), call.parameters))
         if call.service == "lambda" and call.operation == "Invoke":
             return await self._invoke(scope, request, call)
         if str(call) == "dynamodb:UpdateTimeToLive":
             await asyncio.to_thread(self._refuse_unrecorded_expiry, call)
+        if str(call) == "stepfunctions:StartSyncExecution":
+            await asyncio.to_thread(self._refuse_standard_machine, call)
         reply = await self._pass(scope, request)
         if reply.status == 200:
-            self._mappings.wake(written_tables(call))
+            written = written_tables(call)
+            self._mappings.wake(written)
+            self._pipes.wake(written)
         return reply
 
     def _refuse_unrecorded_expiry(self, call: AwsCall) -> None:
@@ -134,6 +146,13 @@ class Front:
             raise NotSimulated(
                 "the local endpoint does not put deletions by time to live into a table's stream, so consumers would "
                 "miss them: leave the TTL attribute of a streamed table out here, or test it on an AWS account"
+            )
+
+    def _refuse_standard_machine(self, call: AwsCall) -> None:
+        described = self._machines.describe_state_machine(stateMachineArn=call.parameters["stateMachineArn"])
+        if described["type"] != "EXPRESS":
+            raise AwsError(
+                "StateMachineTypeNotSupported", "This operation is not supported by this type of state machine"
             )
 
     async def _invoke(self, scope: Message, request: Request, call: AwsCall) -> Reply:

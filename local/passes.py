@@ -92,6 +92,17 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "GetShardIterator": _takes("StreamArn ShardId ShardIteratorType SequenceNumber"),
         "ListStreams": _takes("TableName Limit ExclusiveStartStreamArn"),
     },
+    "events": {
+        # Nothing limits how often a destination is called here.
+        "CreateApiDestination": _takes("Name ConnectionArn InvocationEndpoint HttpMethod", kept="Description"),
+        "CreateConnection": _takes("Name AuthorizationType AuthParameters", kept="Description"),
+        "CreateEventBus": _takes("Name", kept="Description Tags"),
+        "DescribeApiDestination": _takes("Name"),
+        "DescribeEventBus": _takes("Name"),
+        "PutEvents": _takes("Entries"),
+        "PutRule": _takes("Name EventBusName EventPattern State", kept="Description Tags"),
+        "PutTargets": _takes("Rule EventBusName Targets"),
+    },
     # Policies are documents here: the endpoint does not enforce them, since ministack denies some that AWS allows.
     "iam": {
         "CreateRole": _takes("RoleName Path", kept="AssumeRolePolicyDocument Description MaxSessionDuration Tags"),
@@ -133,11 +144,30 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "logs": {
         "CreateLogGroup": _takes("logGroupName", kept="tags kmsKeyId"),
+        "CreateLogStream": _takes("logGroupName logStreamName"),
         "DescribeLogGroups": _takes("logGroupNamePrefix limit nextToken"),
         "DescribeLogStreams": _takes("logGroupName logStreamNamePrefix orderBy descending limit nextToken"),
         "FilterLogEvents": _takes("logGroupName logStreamNames startTime endTime filterPattern limit nextToken"),
+        "PutLogEvents": _takes("logGroupName logStreamName logEvents"),
         # Nothing lives long enough here to expire.
         "PutRetentionPolicy": _takes("logGroupName", kept="retentionInDays"),
+    },
+    "pipes": {
+        "CreatePipe": _takes(
+            "Name Source SourceParameters Enrichment EnrichmentParameters Target TargetParameters RoleArn DesiredState "
+            "LogConfiguration",
+            kept="Description KmsKeyIdentifier Tags",
+        ),
+        "DeletePipe": _takes("Name"),
+        "DescribePipe": _takes("Name"),
+        "ListPipes": _takes("NamePrefix DesiredState CurrentState SourcePrefix TargetPrefix"),
+        "StartPipe": _takes("Name"),
+        "StopPipe": _takes("Name"),
+        "UpdatePipe": _takes(
+            "Name SourceParameters Enrichment EnrichmentParameters Target TargetParameters RoleArn DesiredState "
+            "LogConfiguration",
+            kept="Description KmsKeyIdentifier",
+        ),
     },
     "s3": {
         "CreateBucket": _takes("Bucket CreateBucketConfiguration", kept="ObjectOwnership"),
@@ -169,16 +199,32 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     "sns": {
         "CreateTopic": _takes("Name", kept="Attributes Tags"),
         "GetTopicAttributes": _takes("TopicArn"),
+        "Publish": _takes("TopicArn Message"),
+        "PublishBatch": _takes("TopicArn PublishBatchRequestEntries"),
         # Mails to subscribers go nowhere; queues get theirs.
         "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
     },
     "sqs": {
-        "CreateQueue": _takes("QueueName"),
+        "CreateQueue": _takes("QueueName Attributes"),
         "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
-        "ReceiveMessage": _takes("QueueUrl MaxNumberOfMessages WaitTimeSeconds"),
+        "ReceiveMessage": _takes("QueueUrl MaxNumberOfMessages WaitTimeSeconds AttributeNames"),
+        "SendMessage": _takes("QueueUrl MessageBody"),
+        "SendMessageBatch": _takes("QueueUrl Entries"),
+    },
+    "stepfunctions": {
+        "CreateStateMachine": _takes("name definition type", kept="roleArn tags"),
+        "DescribeExecution": _takes("executionArn"),
+        "DescribeStateMachine": _takes("stateMachineArn"),
+        "ListExecutions": _takes("stateMachineArn statusFilter maxResults nextToken"),
+        "StartExecution": _takes("stateMachineArn name input"),
+        "StartSyncExecution": _takes("stateMachineArn name input"),
     },
     "sts": {"GetCallerIdentity": _takes()},
 }
+
+
+def _each_has_only(entries: Any, members: str) -> bool:
+    return all(set(each) <= set(members.split()) for each in entries)
 
 
 #: Members of which only some values are honoured: what is asked, and what is true of those values.
@@ -189,7 +235,31 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
     ("lambda:CreateFunction", "PackageType"): (lambda value: value == "Zip", "Zip"),
     ("lambda:CreateFunction", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
-    ("lambda:Invoke", "InvocationType"): (lambda value: value in ("RequestResponse", "DryRun"), "RequestResponse"),
+    # An asynchronous invocation that fails is repeated twice, as on AWS, but after seconds instead of minutes.
+    ("lambda:Invoke", "InvocationType"): (
+        lambda value: value in ("RequestResponse", "Event", "DryRun"),
+        "RequestResponse, Event and DryRun",
+    ),
+    ("events:PutEvents", "Entries"): (
+        lambda value: _each_has_only(value, "EventBusName Source DetailType Detail Resources"),
+        "entries of EventBusName, Source, DetailType, Detail and Resources",
+    ),
+    ("events:PutTargets", "Targets"): (
+        lambda value: _each_has_only(value, "Id Arn") and all(":sqs:" in each["Arn"] for each in value),
+        "queues, each with Id and Arn",
+    ),
+    ("sns:PublishBatch", "PublishBatchRequestEntries"): (
+        lambda value: {name.rpartition(".")[2] for name in value} <= {"Id", "Message"},
+        "entries of Id and Message",
+    ),
+    ("sqs:CreateQueue", "Attributes"): (
+        lambda value: set(value) <= {"FifoQueue", "ContentBasedDeduplication"},
+        "FifoQueue and ContentBasedDeduplication",
+    ),
+    ("sqs:SendMessageBatch", "Entries"): (
+        lambda value: _each_has_only(value, "Id MessageBody MessageGroupId MessageDeduplicationId"),
+        "entries of Id, MessageBody, MessageGroupId and MessageDeduplicationId",
+    ),
     ("sns:Subscribe", "Protocol"): (lambda value: value in ("sqs", "email"), "sqs or email"),
 }
 

@@ -11,11 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.services import apigateway, dynamodb, dynamodb_streams, lambda_svc, ses
+from ministack.services import apigateway, dynamodb, dynamodb_streams, eventbridge, lambda_svc, ses
+
+from local.pipe_services import HttpRequest
 
 _app: Any = app
 _dynamodb: Any = dynamodb
 _dynamodbstreams: Any = dynamodb_streams
+_eventbridge: Any = eventbridge
 _lambda: Any = lambda_svc
 _ses: Any = ses
 
@@ -56,6 +59,20 @@ def route_authorization(host: str, method: str, path: str) -> str | None:
     api_id, first, rest = found
     stage, route_path = _app._resolve_stage_and_path(api_id, first, rest)
     return apigateway.route_authorization_type(api_id, stage, method, route_path)
+
+
+def api_destination_request(name: str, http_parameters: Mapping[str, Any], body: str) -> HttpRequest | None:
+    """The request to an API destination, with what its connection adds: parameters and authorization.
+
+    `None` when there is no such destination, or its connection is gone.
+    """
+    destination = _eventbridge._api_destinations.get(name)
+    connection = destination and _eventbridge._connections.get(destination["ConnectionArn"].rpartition("/")[2])
+    if not connection:
+        return None
+    made = _eventbridge._build_api_destination_request(destination, connection, http_parameters, body)
+    headers = {**made["headers"], **_eventbridge._connection_auth_headers(connection, connection["Name"])}
+    return HttpRequest(made["method"], made["url"], _eventbridge._finalize_api_dest_headers(headers), made["body"])
 
 
 def _no_metrics(*_: Any, **__: Any) -> None:

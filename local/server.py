@@ -88,15 +88,34 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.front import Front
     from local.functions import Functions
     from local.mappings import Surroundings
+    from local.pipe_services import Services
+    from local.pipe_telemetry import Concurrency
+    from local.services import pipes as pipes_api
     from local.services.event_source_mappings import EventSourceMappings
 
     clock, metrics, faults = Clock(), Metrics(), Faults()
     functions = Functions(connection=connection, clock=clock, metrics=metrics)
     functions.install()
     pinned.keep_time_by(clock.now)
-    aws = {name: connection.client(name) for name in ("dynamodb", "dynamodbstreams", "lambda", "s3", "cloudwatch")}
+    aws = {
+        name: connection.client(name)
+        for name in ("dynamodb", "dynamodbstreams", "lambda", "s3", "cloudwatch", "iam", "logs", "stepfunctions")
+    }
     mappings = EventSourceMappings(
         surroundings=Surroundings(aws["dynamodbstreams"], aws["lambda"], aws["s3"], clock, metrics),
+        region=connection.region,
+        account_id=connection.account_id,
+    )
+    pipes = pipes_api.Pipes(
+        surroundings=pipes_api.Surroundings(
+            streams=aws["dynamodbstreams"],
+            roles=aws["iam"],
+            logs=aws["logs"],
+            services=Services(connection, api_request=pinned.api_destination_request),
+            clock=clock,
+            metrics=metrics,
+            concurrency=Concurrency(),
+        ),
         region=connection.region,
         account_id=connection.account_id,
     )
@@ -105,13 +124,16 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         ministack,
         connection=connection,
         tables=aws["dynamodb"],
+        machines=aws["stepfunctions"],
         clock=clock,
         mappings=mappings,
+        pipes=pipes,
         metrics=metrics,
         faults=faults,
         control=ControlApi(
             clock=clock,
             mappings=mappings,
+            pipes=pipes,
             metrics=metrics,
             faults=faults,
             mails=pinned.sent_mails,

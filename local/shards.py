@@ -62,3 +62,16 @@ class ShardReader:
         return self._streams.get_shard_iterator(StreamArn=self._stream_arn, ShardId=self.shard_id, **position)[
             "ShardIterator"
         ]
+
+
+def readers_of(streams: Any, *, stream_arn: str, starting_position: str) -> list[ShardReader]:
+    """A reader for each shard of a stream.
+
+    Raises:
+        ClientError: There is no such stream.
+    """
+    shards = streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]
+    return [
+        ShardReader(streams, stream_arn=stream_arn, shard_id=shard["ShardId"], starting_position=starting_position)
+        for shard in shards
+    ]

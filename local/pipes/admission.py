@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import botocore.loaders
-from botocore.model import ListShape, Shape, StringShape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.model import ServiceModel as Model
 
 from aws_limits import STREAM_MAPPING_RANGES
@@ -24,7 +24,7 @@ _FIFO = ".fifo"
 
 def problems(parameters: Parameters) -> Iterator[str]:
     """What AWS refuses of a pipe, or what is not simulated of it, one line each."""
-    found = [*_violations(_create_pipe(), parameters, "")]
+    found = [*violations("CreatePipe", parameters)]
     yield from found
     if found:
         return
@@ -35,6 +35,8 @@ def problems(parameters: Parameters) -> Iterator[str]:
     if stream is None:
         yield "SourceParameters has no DynamoDBStreamParameters, which say where to start to read"
         return
+    for member in sorted(set(source) - {"DynamoDBStreamParameters", "FilterCriteria"}):
+        yield f"SourceParameters.{member} is not for a DynamoDB stream"
     yield from filter_problems(source.get("FilterCriteria", {}))
     age = stream.get("MaximumRecordAgeInSeconds", -1)
     if age not in STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"]:
@@ -42,11 +44,19 @@ def problems(parameters: Parameters) -> Iterator[str]:
     yield from _dead_letter_problems(stream.get("DeadLetterConfig", {}).get("Arn"))
     yield from _target_problems(parameters, stream.get("BatchSize", 100))
     yield from _enrichment_problems(parameters, stream.get("BatchSize", 100))
+    log = parameters.get("LogConfiguration", {"Level": "OFF"})
+    if log["Level"] != "OFF" and not any(member.endswith("LogDestination") for member in log):
+        yield f"LogConfiguration.Level={log['Level']} has no destination: nothing would be logged"
     for member in ("TargetParameters", "EnrichmentParameters"):
         try:
             InputTemplate(parameters.get(member, {}).get("InputTemplate", ""))
         except InvalidTemplate as error:
             yield f"{member}.InputTemplate: {error}"
+
+
+def violations(operation: str, parameters: Parameters) -> Iterator[str]:
+    """Where an operation's parameters do not fit the API's model of them, one line each."""
+    return _violations(_input_of(operation), parameters, "", operation)
 
 
 def settings_of(parameters: Parameters, *, retention: int | None = None) -> MappingSettings:
@@ -92,9 +102,13 @@ def _target_problems(parameters: Parameters, batch_size: int) -> Iterator[str]:
     given = parameters.get("TargetParameters", {})
     for member in set(given) - {"InputTemplate", target.parameters}:
         yield f"TargetParameters.{member} is not for {_with_article(target.kind)}"
-    to_fifo = target.kind == "SQS queue" and parameters["Target"].endswith(_FIFO)
-    if to_fifo and "MessageGroupId" not in given.get("SqsQueueParameters", {}):
-        yield "TargetParameters.SqsQueueParameters.MessageGroupId is missing: a FIFO queue needs one"
+    if target.kind == "SQS queue":
+        to_queue = given.get("SqsQueueParameters", {})
+        if parameters["Target"].endswith(_FIFO):
+            if "MessageGroupId" not in to_queue:
+                yield "TargetParameters.SqsQueueParameters.MessageGroupId is missing: a FIFO queue needs one"
+        elif "MessageDeduplicationId" in to_queue:
+            yield "TargetParameters.SqsQueueParameters.MessageDeduplicationId is for FIFO queues only"
 
 
 def _enrichment_problems(parameters: Parameters, batch_size: int) -> Iterator[str]:
@@ -105,6 +119,8 @@ def _enrichment_problems(parameters: Parameters, batch_size: int) -> Iterator[st
     except UnsupportedTarget as unsupported:
         yield f"Enrichment: {unsupported}"
         return
+    if "HttpParameters" in parameters.get("EnrichmentParameters", {}) and enrichment.kind != "API destination":
+        yield f"EnrichmentParameters.HttpParameters is not for {_with_article(enrichment.kind)}"
     if enrichment.batch is not None and batch_size > enrichment.batch:
         yield f"Enrichment by {_with_article(enrichment.kind)} needs a BatchSize of 1, and it is {batch_size}"
 
@@ -114,12 +130,12 @@ def _with_article(kind: str) -> str:
 
 
 @cache
-def _create_pipe() -> Shape:
+def _input_of(operation: str) -> Shape:
     model = Model(botocore.loaders.create_loader().load_service_model("pipes", "service-2"), "pipes")
-    return model.shape_for("CreatePipeRequest")
+    return model.shape_for(f"{operation}Request")
 
 
-def _violations(shape: Shape, value: Any, place: str) -> Iterator[str]:
+def _violations(shape: Shape, value: Any, place: str, operation: str) -> Iterator[str]:
     """Where a value does not fit botocore's model of it, in the form of AWS's messages."""
     match shape:
         case StructureShape():
@@ -131,15 +147,24 @@ def _violations(shape: Shape, value: Any, place: str) -> Iterator[str]:
                     yield violation(f"Value null at '{_member(place, name)}'", "Member must not be null")
             for name, content in value.items():
                 if name not in shape.members:
-                    yield f"{_dotted(place, name)} is no parameter of CreatePipe"
+                    yield f"{_dotted(place, name)} is no parameter of {operation}"
                 elif content is not None:
-                    yield from _violations(shape.members[name], content, _dotted(place, name))
+                    yield from _violations(shape.members[name], content, _dotted(place, name), operation)
         case ListShape():
             if not isinstance(value, list):
                 yield f"{place} is not a list"
                 return
+            if "max" in shape.metadata and len(value) > shape.metadata["max"]:
+                limit = shape.metadata["max"]
+                yield _refused(value, place, f"Member must have length less than or equal to {limit}")
             for index, each in enumerate(value):
-                yield from _violations(shape.member, each, f"{place}.{index + 1}")
+                yield from _violations(shape.member, each, f"{place}.{index + 1}", operation)
+        case MapShape():
+            if not isinstance(value, Mapping):
+                yield f"{place} is not an object"
+                return
+            for name, content in value.items():
+                yield from _violations(shape.value, content, _dotted(place, name), operation)
         case _:
             yield from _scalar_violations(shape, value, place)
 

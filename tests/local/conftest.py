@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from local.endpoint import Endpoint
+from tests.local.pipe_world import PipeWorld
 
 #: Does to each record what the item's attribute `do` says.
 SCRIPTED = """
@@ -228,5 +229,12 @@ def clients() -> dict[str, Any]:
 @pytest.fixture
 def world(aws: Endpoint, clients: dict[str, Any]) -> Iterator[World]:
     made = World(aws, clients)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pipes(world: World) -> Iterator[PipeWorld]:
+    made = PipeWorld(world)
     yield made
     made.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
+QUEUE = "arn:aws:sqs:us-east-1:111122223333:q"
+
 
 def refusal(call, **arguments) -> str:
     """The message of a call that is not simulated."""
@@ -42,10 +44,10 @@ def test_an_operation_that_the_program_does_not_use_is_refused_by_name(world, se
     assert f"does not simulate {service}:{name}" in refusal(getattr(world.client(service), operation), **arguments)
 
 
-@pytest.mark.parametrize("service", ["pipes", "kinesis", "events", "stepfunctions", "ec2", "cloudformation"])
+@pytest.mark.parametrize("service", ["firehose", "kinesis", "events", "stepfunctions", "ec2", "cloudformation"])
 def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, service):
     operation, arguments = {
-        "pipes": ("list_pipes", {}),
+        "firehose": ("list_delivery_streams", {}),
         "kinesis": ("list_streams", {}),
         "events": ("list_rules", {}),
         "stepfunctions": ("list_state_machines", {}),
@@ -58,7 +60,34 @@ def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, servi
 @pytest.mark.parametrize(
     ("service", "operation", "arguments", "named"),
     [
-        ("lambda", "invoke", {"FunctionName": "f", "InvocationType": "Event"}, "InvocationType=Event"),
+        (
+            "events",
+            "put_targets",
+            {"Rule": "r", "Targets": [{"Id": "1", "Arn": QUEUE, "RetryPolicy": {"MaximumRetryAttempts": 1}}]},
+            "Targets=",
+        ),
+        (
+            "events",
+            "put_events",
+            {"Entries": [{"Source": "s", "DetailType": "t", "Detail": "{}", "Time": 0}]},
+            "Entries=",
+        ),
+        ("sqs", "create_queue", {"QueueName": "q", "Attributes": {"DelaySeconds": "5"}}, "Attributes="),
+        (
+            "sqs",
+            "send_message_batch",
+            {"QueueUrl": "q", "Entries": [{"Id": "1", "MessageBody": "m", "DelaySeconds": 5}]},
+            "Entries=",
+        ),
+        (
+            "sns",
+            "publish_batch",
+            {
+                "TopicArn": "arn:aws:sns:us-east-1:111122223333:t",
+                "PublishBatchRequestEntries": [{"Id": "1", "Message": "m", "Subject": "s"}],
+            },
+            "PublishBatchRequestEntries=",
+        ),
         ("lambda", "create_function", {"Runtime": "nodejs22.x"}, "Runtime=nodejs22.x"),
         (
             "lambda",

@@ -1,0 +1,226 @@
+"""`Executions`: what a pipe does with each batch: enrichment, input template, target."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from aws_limits import INVOCATION_PAYLOAD_BYTES
+from local.clock import Clock
+from local.delivery.lane import Invoke
+from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
+from local.pipe_services import Exchange, Refused, Services
+from local.pipe_telemetry import Trace
+from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_many
+from local.pipes.requests import Message
+from local.pipes.targets import enrichment_of, service_of, waits_for_answer
+from local.pipes.templates import InputTemplate, InvalidTemplate
+
+Stage = Literal["Enrichment", "Target"]
+
+#: The steps that end an execution, and the metrics that count them, by the history's word for the outcome.
+_ENDS: Mapping[str, tuple[str, str | None]] = {
+    "success": ("EXECUTION_SUCCEEDED", None),
+    "partial": ("EXECUTION_PARTIALLY_FAILED", "ExecutionPartiallyFailed"),
+    "error": ("EXECUTION_FAILED", "ExecutionFailed"),
+    "service error": ("EXECUTION_FAILED", "ExecutionFailed"),
+    "throttled": ("EXECUTION_THROTTLED", "ExecutionThrottled"),
+    "timeout": ("EXECUTION_TIMEOUT", "ExecutionTimeout"),
+}
+Ended = Literal["success", "partial", "error", "service error", "throttled", "timeout"]
+
+
+class Executions:
+    """Executes one pipe.
+
+    Args:
+        pipe: As DescribePipe answers it.
+        services: What it calls.
+        clock: What its ingestion times go by.
+    """
+
+    def __init__(self, pipe: Mapping[str, Any], *, services: Services, clock: Clock) -> None:
+        self._pipe = pipe
+        self._services = services
+        self._clock = clock
+        self._target = service_of(pipe["Target"])
+        self._constants = {
+            "pipe-arn": pipe["Arn"],
+            "pipe-name": pipe["Name"],
+            "source-arn": pipe["Source"],
+            "enrichment-arn": pipe.get("Enrichment", ""),
+            "target-arn": pipe["Target"],
+        }
+
+    def run(self, call: Invoke, trace: Trace) -> tuple[Outcome, Ended]:
+        """Execute a batch: what it came to, and the history's word for that."""
+        events = [each.event for each in call.records]
+        trace.count("Invocations")
+        trace.count("EventCount", len(events))
+        trace.count("EventSize", sum(each.payload_bytes for each in call.records))
+        trace.step("EXECUTION_STARTED", payload=events)
+        started = time.monotonic()
+        error: Mapping[str, Any] | None = None
+        try:
+            outcome, ended = _named(self._stages(call, trace))
+        except Refused as refused:
+            outcome, ended, error = *_of_refusal(refused), _error(refused)
+        seconds = time.monotonic() - started
+        if seconds > EXECUTION_SECONDS:
+            outcome, ended = Failed(function_error=None, timed_out=True), "timeout"
+        trace.count("Duration", seconds * 1000)
+        step, metric = _ENDS[ended]
+        trace.step(step, error=error)
+        if metric is not None:
+            trace.count(metric)
+        return outcome, ended
+
+    def _stages(self, call: Invoke, trace: Trace) -> Outcome:
+        events: Sequence[Any] = [each.event for each in call.records]
+        if self._pipe.get("Enrichment"):
+            outcome, answer = self._enrich(events, trace)
+            if outcome is not None:
+                return outcome
+            events = answer
+        parameters: Mapping[str, Any] = self._pipe.get("TargetParameters", {})
+        identifiers = [each.identifier for each in call.records]
+
+        def read(exchange: Exchange) -> Outcome:
+            if not waits_for_answer(self._target, parameters):
+                return Succeeded()
+            return read_target(exchange.value, identifiers, self._target)
+
+        def ask(messages: Sequence[Message]) -> Exchange:
+            return self._services.send(
+                self._pipe["Target"], self._target, messages, parameters, pipe_name=self._pipe["Name"]
+            )
+
+        return self._stage("Target", events, parameters, trace, ask, read)[0]
+
+    def _enrich(self, events: Sequence[Any], trace: Trace) -> tuple[Outcome | None, list[Any]]:
+        """The events that go on to the target, or what the execution came to without it."""
+        arn, parameters = self._pipe["Enrichment"], self._pipe.get("EnrichmentParameters", {})
+        service = enrichment_of(arn)
+
+        def read(exchange: Exchange) -> Outcome:
+            size = len(json.dumps(exchange.value, separators=(",", ":")).encode())
+            return Failed(function_error=None) if size > INVOCATION_PAYLOAD_BYTES else Succeeded()
+
+        outcome, exchange = self._stage(
+            "Enrichment",
+            events,
+            parameters,
+            trace,
+            lambda messages: self._services.enrich(arn, service, messages, parameters),
+            read,
+        )
+        if isinstance(outcome, Failed):
+            return outcome, []
+        answer = enriched(exchange.value)
+        if not answer:
+            trace.step("TARGET_STAGE_SKIPPED")
+            return Succeeded(), []
+        if (failed := too_many(answer, self._target)) is not None:
+            trace.step("TARGET_INVOCATION_SKIPPED")
+            return failed, []
+        return None, answer
+
+    def _stage(
+        self,
+        stage: Stage,
+        events: Sequence[Any],
+        parameters: Mapping[str, Any],
+        trace: Trace,
+        ask: Callable[[Sequence[Message]], Exchange],
+        read: Callable[[Exchange], Outcome],
+    ) -> tuple[Outcome, Exchange]:
+        name = stage.upper()
+        started = time.monotonic()
+        trace.step(f"{name}_STAGE_ENTERED")
+        try:
+            messages = self._transform(name, events, parameters.get("InputTemplate", ""), trace)
+            exchange = self._ask(name, messages, trace, ask)
+        except Refused as refused:
+            trace.count(f"{stage}StageFailed")
+            trace.step(f"{name}_STAGE_FAILED", error=_error(refused))
+            raise
+        finally:
+            trace.count(f"{stage}StageDuration", (time.monotonic() - started) * 1000)
+        outcome = read(exchange)
+        match outcome:
+            case Succeeded():
+                trace.step(f"{name}_INVOCATION_SUCCEEDED", awsRequest=exchange.request, awsResponse=exchange.response)
+                payload = enriched(exchange.value) if stage == "Enrichment" else [each.payload for each in messages]
+                trace.step(f"{name}_STAGE_SUCCEEDED", payload=payload)
+            case Partial() | Rejected():
+                self._tell_failure(f"{name}_INVOCATION_PARTIALLY_FAILED", exchange, trace)
+                trace.step(f"{name}_STAGE_PARTIALLY_FAILED")
+                trace.count(f"{stage}StagePartiallyFailed")
+            case _:
+                self._tell_failure(f"{name}_INVOCATION_FAILED", exchange, trace)
+                trace.step(f"{name}_STAGE_FAILED")
+                trace.count(f"{stage}StageFailed")
+        return outcome, exchange
+
+    def _transform(self, name: str, events: Sequence[Any], text: str, trace: Trace) -> list[Message]:
+        """Apply a stage's input template to each event; without one, events pass as they are."""
+        if not text:
+            return [Message(event, event) for event in events]
+        trace.step(f"{name}_TRANSFORMATION_STARTED")
+        template = InputTemplate(text)
+        ingested = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+        try:
+            messages = [Message(event, template.render(event, self._constants, ingested=ingested)) for event in events]
+        except InvalidTemplate as invalid:
+            refused = Refused(str(invalid), service="pipes", status=400, request=None)
+            trace.step(f"{name}_TRANSFORMATION_FAILED", error=_error(refused))
+            raise refused from invalid
+        trace.step(f"{name}_TRANSFORMATION_SUCCEEDED", payload=[message.payload for message in messages])
+        return messages
+
+    def _ask(
+        self, name: str, messages: Sequence[Message], trace: Trace, ask: Callable[[Sequence[Message]], Exchange]
+    ) -> Exchange:
+        trace.step(f"{name}_INVOCATION_STARTED")
+        try:
+            return ask(messages)
+        except Refused as refused:
+            trace.step(
+                f"{name}_INVOCATION_FAILED",
+                error=_error(refused),
+                awsRequest=refused.request,
+                awsResponse=refused.response,
+            )
+            raise
+
+    def _tell_failure(self, step: str, exchange: Exchange, trace: Trace) -> None:
+        trace.step(step, awsRequest=exchange.request, awsResponse=exchange.response)
+
+
+def _named(outcome: Outcome) -> tuple[Outcome, Ended]:
+    match outcome:
+        case Succeeded():
+            return outcome, "success"
+        case Partial() | Rejected():
+            return outcome, "partial"
+        case _:
+            return outcome, "error"
+
+
+def _of_refusal(refused: Refused) -> tuple[Outcome, Ended]:
+    if refused.internal:
+        return Throttled(), "throttled" if refused.throttled else "service error"
+    return Failed(function_error=None, timed_out=refused.timed_out), "timeout" if refused.timed_out else "error"
+
+
+def _error(refused: Refused) -> dict[str, Any]:
+    return {
+        "httpStatusCode": refused.status,
+        "message": str(refused),
+        "details": "",
+        "awsService": refused.service,
+        "requestId": refused.request_id,
+    }

@@ -1,0 +1,113 @@
+"""What a pipe logs of its executions (docs/aws-semantics.md §3.6).
+
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-logs.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+Level = Literal["ERROR", "INFO", "TRACE"]
+
+#: Bytes that a record may have.
+RECORD_BYTES = 256 * 1024
+
+#: From the fewest records to the most.
+LEVELS: tuple[Literal["OFF"] | Level, ...] = ("OFF", "ERROR", "INFO", "TRACE")
+
+_STAGES = ("ENRICHMENT", "TARGET")
+#: The level from which on each step is logged.
+LEVEL_OF: Mapping[str, Level] = {
+    "EXECUTION_STARTED": "INFO",
+    "EXECUTION_SUCCEEDED": "INFO",
+    "EXECUTION_FAILED": "ERROR",
+    "EXECUTION_PARTIALLY_FAILED": "ERROR",
+    "EXECUTION_THROTTLED": "ERROR",
+    "EXECUTION_TIMEOUT": "ERROR",
+    **{f"{stage}_STAGE_ENTERED": "INFO" for stage in _STAGES},
+    **{f"{stage}_STAGE_SUCCEEDED": "INFO" for stage in _STAGES},
+    **{f"{stage}_STAGE_FAILED": "ERROR" for stage in _STAGES},
+    **{f"{stage}_TRANSFORMATION_STARTED": "TRACE" for stage in _STAGES},
+    **{f"{stage}_TRANSFORMATION_SUCCEEDED": "TRACE" for stage in _STAGES},
+    **{f"{stage}_TRANSFORMATION_FAILED": "ERROR" for stage in _STAGES},
+    **{f"{stage}_INVOCATION_STARTED": "TRACE" for stage in _STAGES},
+    **{f"{stage}_INVOCATION_SUCCEEDED": "TRACE" for stage in _STAGES},
+    **{f"{stage}_INVOCATION_FAILED": "ERROR" for stage in _STAGES},
+    "TARGET_INVOCATION_PARTIALLY_FAILED": "ERROR",
+    "TARGET_INVOCATION_SKIPPED": "TRACE",
+    "TARGET_STAGE_PARTIALLY_FAILED": "ERROR",
+    "TARGET_STAGE_SKIPPED": "TRACE",
+}
+
+
+def is_logged(step: str, level: str) -> bool:
+    """Whether a pipe with this level logs a step.
+
+    >>> is_logged("EXECUTION_STARTED", "ERROR"), is_logged("EXECUTION_STARTED", "TRACE")
+    (False, True)
+    """
+    return LEVELS.index(LEVEL_OF[step]) <= LEVELS.index(level)  # pyright: ignore[reportArgumentType] - any text
+
+
+def record(
+    step: str,
+    *,
+    data: Mapping[str, Any],
+    error: Mapping[str, Any] | None,
+    pipe_arn: str,
+    execution_id: str,
+    now: float,
+) -> dict[str, Any]:
+    """One record.
+
+    Args:
+        step: A key of `LEVEL_OF`.
+        data: Execution data of the step: any of `payload`, `awsRequest` and `awsResponse`. Each becomes a text, and
+            they are cut in this order until the record has 256 KB.
+        error: What went wrong.
+        pipe_arn: Of the pipe.
+        execution_id: The same for every step of an execution.
+        now: Seconds since 1970.
+    """
+    made: dict[str, Any] = {
+        "resourceArn": pipe_arn,
+        "timestamp": round(now * 1000),
+        "executionId": execution_id,
+        "messageType": step,
+        "logLevel": LEVEL_OF[step],
+        **{name: value if isinstance(value, str) else _json(value) for name, value in data.items()},
+    }
+    if error is not None:
+        made["error"] = dict(error)
+    _truncate(made)
+    return made
+
+
+def _truncate(made: dict[str, Any]) -> None:
+    truncated: list[str] = []
+    for name in ("payload", "awsRequest", "awsResponse"):
+        excess = len(_json(made | {"truncatedFields": truncated}).encode()) - RECORD_BYTES
+        if excess <= 0:
+            break
+        if name in made:
+            truncated.append(name)
+            # The name in the list counts as well.
+            made[name] = _cut(made[name], excess + len(name) + 3)
+    if truncated:
+        made["truncatedFields"] = truncated
+
+
+def _cut(text: str, excess: int) -> str:
+    """A text without so many bytes, at least, of its JSON form."""
+    kept = text
+    while kept and len(_json(text)) - len(_json(kept)) < excess:
+        missing = excess - (len(_json(text)) - len(_json(kept)))
+        # A character takes at most six bytes, as an escape.
+        kept = kept[: len(kept) - max(1, missing // 6)]
+    return kept
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,98 @@
+"""What a pipe asks of its target for the events of a batch (docs/aws-semantics.md §3.3, §3.4).
+
+A dynamic parameter, `$.path`, is read from the event as it reached the stage, before the stage's input template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.pipes.templates import resolve
+
+Parameters = Mapping[str, Any]
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event on its way to an enrichment or a target.
+
+    Attributes:
+        event: As it reached the stage.
+        payload: As the stage's input template made it.
+    """
+
+    event: Any
+    payload: Any
+
+
+def text_of(payload: Any) -> str:
+    """A payload as the text that a queue, a topic or an API gets: a JSON document, and a text as it is.
+
+    >>> text_of({"id": "u1"}), text_of("hello")
+    ('{"id":"u1"}', 'hello')
+    """
+    return payload if isinstance(payload, str) else _json(payload)
+
+
+def document_of(messages: Sequence[Message]) -> str:
+    """What code gets: the JSON list of the payloads, also of a single one."""
+    return _json([message.payload for message in messages])
+
+
+def queue_entries(messages: Sequence[Message], parameters: Parameters) -> list[Entry]:
+    """Entries of SendMessageBatch, by the members of SqsQueueParameters."""
+    return [
+        {
+            "Id": str(index),
+            "MessageBody": text_of(message.payload),
+            **{name: resolve(value, message.event) for name, value in parameters.items()},
+        }
+        for index, message in enumerate(messages)
+    ]
+
+
+def topic_entries(messages: Sequence[Message]) -> list[Entry]:
+    """Entries of PublishBatch."""
+    return [{"Id": str(index), "Message": text_of(message.payload)} for index, message in enumerate(messages)]
+
+
+def bus_entries(messages: Sequence[Message], parameters: Parameters, *, pipe_name: str, bus_arn: str) -> list[Entry]:
+    """Entries of PutEvents, by the members of EventBridgeEventBusParameters.
+
+    Without parameters an event's source is `Pipe <name>` and its detail type names the service that it comes from.
+    """
+    return [
+        {
+            "EventBusName": bus_arn,
+            "Source": resolve(parameters.get("Source", f"Pipe {pipe_name}"), message.event),
+            "DetailType": resolve(parameters.get("DetailType", "Event from aws:dynamodb"), message.event),
+            "Detail": text_of(message.payload),
+            "Resources": [resolve(each, message.event) for each in parameters.get("Resources", [])],
+        }
+        for message in messages
+    ]
+
+
+def http_parameters(message: Message, parameters: Parameters) -> dict[str, Any]:
+    """HttpParameters with the values for one event; names of headers and query parameters are never dynamic."""
+    return {
+        "PathParameterValues": [resolve(each, message.event) for each in parameters.get("PathParameterValues", [])],
+        **{
+            member: {name: resolve(value, message.event) for name, value in parameters.get(member, {}).items()}
+            for member in ("HeaderParameters", "QueryStringParameters")
+        },
+    }
+
+
+def identifier_of(event: Any) -> str:
+    """What a pipe calls an event by: its `eventID`, or nothing when an enrichment left that out."""
+    identifier = event.get("eventID") if isinstance(event, Mapping) else None
+    return identifier if isinstance(identifier, str) else ""
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,150 @@
+"""`Poller`: reads a stream's shards and does what a delivery machine says, with the endpoint's clock.
+
+One thread asks the machine; every invocation runs in a thread of its own, so that lanes do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.clock import Clock
+from local.delivery.lane import GiveUp, Invoke, Lose
+from local.delivery.mapping import EventSourceMapping
+from local.delivery.outcomes import Outcome
+from local.delivery.records import StreamRecord
+from local.shards import ShardReader
+
+#: Seconds before shards are read again that could not be read.
+READ_AGAIN_SECONDS = 1.0
+
+
+class Poller:
+    """Runs one machine until it is stopped.
+
+    Args:
+        machine: Says what to do.
+        readers: Where the records come from, one for each shard.
+        name: Of its threads.
+        clock: What the machine goes by.
+        invoke: Makes an invocation, in a thread of its own, and answers what it came to.
+        give_up: Sends records that were given up, and answers whether they were delivered; `None` without a
+            destination.
+        identify: Makes the record that the machine sees of one that was read.
+    """
+
+    def __init__(
+        self,
+        machine: EventSourceMapping,
+        readers: Sequence[ShardReader],
+        *,
+        name: str,
+        clock: Clock,
+        invoke: Callable[[Invoke], Outcome],
+        give_up: Callable[[GiveUp], bool | None],
+        identify: Callable[[StreamRecord], StreamRecord],
+    ) -> None:
+        self._machine = machine
+        self._readers = readers
+        self._name = name
+        self._clock = clock
+        self._invoke = invoke
+        self._give_up = give_up
+        self._identify = identify
+        self._outcomes: SimpleQueue[tuple[Invoke, Outcome]] = SimpleQueue()
+        self._running = 0
+        self._wake = threading.Event()
+        self._stopping = False
+        self._idle = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something to read, or time has passed."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the invocations that run now; what they did not finish is read again by the next poller."""
+        self._stopping = True
+        self._wake.set()
+
+    def join(self) -> None:
+        """Wait until it has ended and its readers are back behind the last record that is done with."""
+        self._thread.join()
+
+    @property
+    def idle(self) -> bool:
+        """Whether every record that was written is done with."""
+        return self._idle and not self._wake.is_set()
+
+    @property
+    def unfinished(self) -> int:
+        """How many records that were read are not done with."""
+        return sum(len(self._machine.unfinished(reader.shard_id)) for reader in self._readers)
+
+    def _run(self) -> None:
+        for reader in self._readers:
+            self._machine.open(reader.shard_id, None, self._clock.now())
+        while not self._stopping:
+            self._idle = False
+            self._wake.clear()
+            readable = self._read()
+            self._finish()
+            for action in self._machine.next(self._clock.now()):
+                self._do(action)
+            wake_at = self._machine.wake_at
+            self._idle = readable and not self._running and wake_at is None
+            waits = [] if wake_at is None else [max(0.0, wake_at - self._clock.now())]
+            if not readable:
+                waits.append(READ_AGAIN_SECONDS)
+            self._wake.wait(min(waits, default=None))
+        while self._running:
+            self._take(*self._outcomes.get())
+        for reader in self._readers:
+            reader.rewind(self._machine.checkpoints[reader.shard_id])
+
+    def _read(self) -> bool:
+        """Read what there is; whether all shards could be read."""
+        readable = True
+        for reader in self._readers:
+            if not self._machine.wants(reader.shard_id):
+                continue
+            try:
+                records = [self._identify(record) for record in reader.read(self._clock.now)]
+            except (ClientError, BotoCoreError):
+                readable = False
+                continue
+            self._machine.add(reader.shard_id, records, self._clock.now())
+        return readable
+
+    def _finish(self) -> None:
+        while True:
+            try:
+                self._take(*self._outcomes.get_nowait())
+            except Empty:
+                return
+
+    def _take(self, call: Invoke, outcome: Outcome) -> None:
+        self._running -= 1
+        self._machine.finished(call, outcome, self._clock.now())
+
+    def _do(self, action: Invoke | GiveUp | Lose) -> None:
+        match action:
+            case Invoke():
+                self._running += 1
+                threading.Thread(target=self._call, args=(action,), name=self._name, daemon=True).start()
+            case GiveUp():
+                delivered = self._give_up(action)
+                self._machine.sent(action, delivered=delivered, now=self._clock.now())
+            case Lose():
+                pass  # only with a retention, and here the stream itself forgets
+
+    def _call(self, call: Invoke) -> None:
+        self._outcomes.put((call, self._invoke(call)))
+        self._wake.set()

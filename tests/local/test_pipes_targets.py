@@ -1,0 +1,137 @@
+"""What a pipe sends to each of its targets, seen by those that get it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.local.pipe_world import ids
+
+#: Prints what it was given.
+PRINTS = "import json\n\ndef handler(event, context):\n    print('got ' + json.dumps(event))\n"
+
+
+def printed(pipes, name="function"):
+    """What a function that prints was given, in order."""
+    groups = pipes.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{pipes.name}-{name}")
+    messages = pipes.world.log(f"{pipes.name}-{name}") if groups["logGroups"] else []
+    lines = [line for message in messages for line in message.splitlines()]
+    return [json.loads(line.removeprefix("got ")) for line in lines if line.startswith("got ")]
+
+
+def test_a_queue_gets_each_event_as_a_message_of_its_own(pipes):
+    queue = pipes.queue()
+    pipes.deliver(queue, "abc")
+    messages = pipes.messages(queue)
+    assert ids(messages) == ["a", "b", "c"]
+    assert pipes.executions() == [("abc", "success")]
+    assert messages[0]["eventName"] == "INSERT"
+    assert messages[0]["eventSourceARN"] == pipes.stream
+    assert messages[0]["dynamodb"]["NewImage"] == {"id": {"S": "a"}}
+
+
+def test_a_fifo_queue_gets_the_group_and_the_deduplication_id_from_the_event(pipes):
+    queue = pipes.queue("queue.fifo", FifoQueue="true")
+    to_queue = {"MessageGroupId": "$.dynamodb.Keys.id.S", "MessageDeduplicationId": "$.eventID"}
+    pipes.deliver(queue, "ab", TargetParameters={"SqsQueueParameters": to_queue})
+    received = pipes.received(queue)
+    assert [message["Attributes"]["MessageGroupId"] for message in received] == ["a", "b"]
+    assert [message["Attributes"]["MessageDeduplicationId"] for message in received] == [
+        json.loads(message["Body"])["eventID"] for message in received
+    ]
+
+
+def test_a_template_makes_each_event_another_one(pipes):
+    queue = pipes.queue()
+    template = '{"id": <$.dynamodb.Keys.id.S>, "from": "pipe <aws.pipes.pipe-name>", "to": <aws.pipes.target-arn>}'
+    pipes.deliver(queue, "ab", TargetParameters={"InputTemplate": template})
+    assert pipes.messages(queue) == [{"id": each, "from": f"pipe {pipes.name}", "to": queue} for each in "ab"]
+
+
+def test_a_topic_gets_each_event_as_a_message_of_its_own(pipes):
+    queue = pipes.queue()
+    pipes.deliver(pipes.topic(queue), "ab")
+    assert ids([json.loads(each["Message"]) for each in pipes.messages(queue)]) == ["a", "b"]
+
+
+def test_an_event_bus_gets_events_from_the_pipe(pipes):
+    queue = pipes.queue()
+    pipes.deliver(pipes.bus(queue), "a")
+    (event,) = pipes.messages(queue)
+    assert event["source"] == f"Pipe {pipes.name}"
+    assert event["detail-type"] == "Event from aws:dynamodb"
+    assert ids([event["detail"]]) == ["a"]
+
+
+def test_an_event_bus_gets_what_its_parameters_say(pipes):
+    queue = pipes.queue()
+    parameters = {"Source": "weir.users", "DetailType": "$.eventName", "Resources": ["$.eventSourceARN"]}
+    pipes.deliver(
+        pipes.bus(queue),
+        "a",
+        TargetParameters={
+            "EventBridgeEventBusParameters": parameters,
+            "InputTemplate": '{"user": <$.dynamodb.Keys.id.S>}',
+        },
+    )
+    (event,) = pipes.messages(queue)
+    assert (event["source"], event["detail-type"], event["resources"], event["detail"]) == (
+        "weir.users",
+        "INSERT",
+        [pipes.stream],
+        {"user": "a"},
+    )
+
+
+def test_a_function_gets_a_list_of_events_even_of_one(pipes):
+    pipes.deliver(pipes.function(PRINTS), "a")
+    (event,) = printed(pipes)
+    assert ids(event) == ["a"]
+
+
+def test_a_function_that_nobody_waits_for_hides_its_errors(pipes):
+    function = pipes.function(PRINTS + "    raise ValueError('poison')\n")
+    invocation = {"LambdaFunctionParameters": {"InvocationType": "FIRE_AND_FORGET"}}
+    pipes.deliver(function, "a", TargetParameters=invocation)
+    assert pipes.executions() == [("a", "success")]
+    pipes.world.wait_until(lambda: printed(pipes))
+    assert ids(printed(pipes)[0]) == ["a"]
+
+
+@pytest.mark.parametrize("position", ["LATEST", "TRIM_HORIZON"])
+def test_a_pipe_begins_where_its_starting_position_says(pipes, position):
+    queue = pipes.queue()
+    pipes.stream = pipes.world.table()
+    pipes.world.put("a")
+    pipes.create(queue, source={"StartingPosition": position})
+    pipes.reach("RUNNING")
+    pipes.world.put("b")
+    pipes.settle()
+    assert ids(pipes.messages(queue)) == (["b"] if position == "LATEST" else ["a", "b"])
+
+
+def test_only_events_that_a_filter_matches_are_sent(pipes):
+    queue = pipes.queue()
+    filters = [{"eventName": ["REMOVE"]}, {"dynamodb": {"Keys": {"id": {"S": ["b"]}}}}]
+    pipes.deliver(queue, "abc", filters=filters)
+    assert ids(pipes.messages(queue)) == ["b"]
+
+
+def test_the_lanes_of_a_shard_do_not_wait_for_each_other(pipes, tmp_path):
+    gate = tmp_path / "gate"
+    source = f"""
+import pathlib, time
+
+def handler(event, context):
+    gate = pathlib.Path({str(gate)!r})
+    if event[0]["dynamodb"]["Keys"]["id"]["S"] == "c":
+        gate.touch()
+    while not gate.exists():
+        time.sleep(0.01)
+"""
+    # The keys "a" and "c" are of different lanes, "a" and "b" of one.
+    pipes.deliver(pipes.function(source), "abc", source={"BatchSize": 1, "ParallelizationFactor": 2})
+    outcomes = pipes.executions()
+    assert ("c", "success") in outcomes
+    assert [each for each in outcomes if each[0] != "c"] == [("a", "success"), ("b", "success")]

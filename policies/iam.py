@@ -313,5 +313,7 @@ def _may_match(glob: str, arn: str) -> bool:
     if not glob or not arn:
         return set(glob) <= {"*"} and set(arn) <= {UNKNOWN}
     if glob[0] == "*" or arn[0] == UNKNOWN:
-        return _may_match(glob[1:], arn) or _may_match(glob, arn[1:])
+        # An unknown part of an ARN ends at the next colon.
+        stays = glob[0] != ":" and _may_match(glob[1:], arn)
+        return stays or _may_match(glob, arn[1:])
     return glob[0] in ("?", arn[0]) and _may_match(glob[1:], arn[1:])

@@ -265,11 +265,14 @@ def _children(composite: Resource) -> Iterator[str]:
 
 
 def _sets_off(composite: Resource, child: str | None) -> bool:
-    """Whether a composite alarm fires when this child alone is in alarm and every other one is OK."""
-    try:
-        rule = composite.props.text("alarmRule") or ""
-    except Awaited:
-        return True
+    """Whether a composite alarm fires when this child alone is in alarm and every other one is OK.
+
+    A rule that cannot be read gets the benefit of the doubt.
+
+    Raises:
+        Awaited: Its rule is not known yet.
+    """
+    rule = composite.props.text("alarmRule") or ""
 
     def state(match: re.Match[str]) -> str:
         name = physical_name(METRIC_ALARM, match[2]) or match[2]

@@ -73,7 +73,7 @@ def created(type_: str, name: str, inputs: Mapping[str, Any]) -> Created:
         case "Function":
             name_arn = arn("lambda", f"function:{own}")
             return Created(own, {**given, "arn": name_arn, "qualifiedArn": f"{name_arn}:7", "version": "7"})
-        case "Alias":
+        case "Alias" if "functionName" in inputs:
             function = str(inputs["functionName"]).split(":function:")[-1].split(":")[0]
             return Created(own, {**given, "arn": arn("lambda", f"function:{function}:{own}")})
         case "EventSourceMapping":

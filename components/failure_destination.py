@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from components.access import Statement, allow
 from components.delivery import destination_problem
 from components.refusal import Refused
+from handlers.cdc.discard import DESTINATION_VARIABLE
 
 #: How long failed batches are kept in S3, in days. Shorter than the effect ledger remembers (400 days), so that a
 #: late replay still finds what was done.
@@ -28,7 +29,9 @@ class FailureDestination(pulumi.ComponentResource):
 
     Attributes:
         arn: ARN of the destination.
-        statements: What the function's role must be allowed to deliver to it.
+        statements: What the function's role must be allowed: Lambda delivers batches with it, and the handler runtime
+            parks single records (handlers/cdc/discard.py).
+        environment: What tells the runtime where to park; nothing for a topic, which keeps no record.
         bucket, queue, topic: The resource it made; `None` for the others.
         resources: Everything that must exist before the first batch is delivered.
 
@@ -75,6 +78,7 @@ class FailureDestination(pulumi.ComponentResource):
                 self.arn = kind
                 service = kind.split(":")[2]
         self.statements = _SEND[service](self.arn)
+        self.environment: dict[str, pulumi.Input[str]] = {} if service == "sns" else {DESTINATION_VARIABLE: self.arn}
         self.register_outputs({"arn": self.arn})
 
     def _make_bucket(self, name: str) -> aws.s3.Bucket:
@@ -149,11 +153,12 @@ def _send_to_bucket(arn: pulumi.Input[str]) -> list[Statement]:
         # Lambda writes below aws/lambda/<mapping's UUID>/, and the UUID is not known before the role is.
         allow(["s3:PutObject"], pulumi.Output.concat(arn, "/aws/lambda/*"), StringEquals=own),
         allow(["s3:ListBucket"], arn, StringEquals=own),
+        allow(["s3:PutObject"], pulumi.Output.concat(arn, "/discarded/*"), StringEquals=own),
     ]
 
 
 _SEND = {
     "s3": _send_to_bucket,
-    "sqs": lambda arn: [allow(["sqs:SendMessage"], arn)],
+    "sqs": lambda arn: [allow(["sqs:SendMessage", "sqs:GetQueueUrl"], arn)],
     "sns": lambda arn: [allow(["sns:Publish"], arn)],
 }

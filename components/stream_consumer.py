@@ -98,7 +98,7 @@ class StreamConsumer(pulumi.ComponentResource):
             entry_point=consumer.entry_point,
             access=access,
             statements=[*source.read_statements(), *(self.on_failure.statements if self.on_failure else [])],
-            environment=environment,
+            environment={**(self.on_failure.environment if self.on_failure else {}), **(environment or {})},
             timeout=timeout,
             memory_size=memory_size,
             log_retention_in_days=log_retention_in_days,

@@ -193,3 +193,21 @@ def test_a_record_that_does_not_fit_fails_where_its_image_is_read() -> None:
     assert handler(stream_event(given), Invocation())["batchItemFailures"] == [
         {"itemIdentifier": given["dynamodb"]["SequenceNumber"]}
     ]
+
+
+def test_a_consumer_that_asks_for_an_attribute_that_may_be_null_gets_none() -> None:
+    assert reader(User)(image(**BASE, address=None, level=None)) == User("u1", Plan.PRO)
+
+
+def test_a_null_where_none_is_wanted_does_not_fit() -> None:
+    with pytest.raises(ImageDoesNotFit, match="seats is a NoneType"):
+        reader(User)(image(**BASE, seats=None))
+
+
+def test_a_type_that_no_image_can_have_does_not_fit() -> None:
+    @dataclass
+    class Odd:
+        when: tuple[int, ...]
+
+    with pytest.raises(ImageDoesNotFit, match="when is a list"):
+        reader(Odd)(image(when=[1]))

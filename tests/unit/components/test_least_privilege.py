@@ -44,6 +44,12 @@ FAILURES_TO_S3 = [
         "Resource": "arn:aws:s3:::welcome-email-failures",
         "Condition": OWN_ACCOUNT,
     },
+    {
+        "Effect": "Allow",
+        "Action": ["s3:PutObject"],
+        "Resource": "arn:aws:s3:::welcome-email-failures/discarded/*",
+        "Condition": OWN_ACCOUNT,
+    },
 ]
 LEDGER = {
     "Effect": "Allow",
@@ -79,7 +85,11 @@ def test_functions_know_only_the_names_that_come_with_their_access(program) -> N
     run = program("prod")
     assert run.one("Function", "upgrade-api").inputs["environment"] == {"variables": {"USERS_TABLE": "users"}}
     assert run.one("Function", "welcome-email").inputs["environment"] == {
-        "variables": {"EFFECT_LEDGER_TABLE": "effects", "MAIL_FROM": "hello@example.com"}
+        "variables": {
+            "EFFECT_LEDGER_TABLE": "effects",
+            "MAIL_FROM": "hello@example.com",
+            "FAILURE_DESTINATION": "arn:aws:s3:::welcome-email-failures",
+        }
     }
 
 
@@ -90,7 +100,7 @@ def test_a_consumer_without_access_to_the_ledger_gets_none(run) -> None:
 
     done = run(program)
     assert done.statements("welcome-email") == [logs_of("welcome-email"), *READ_STREAM, *FAILURES_TO_S3]
-    assert "environment" not in done.one("Function").inputs
+    assert list(done.one("Function").inputs["environment"]["variables"]) == ["FAILURE_DESTINATION"]
 
 
 def test_roles_trust_lambda_alone_and_have_one_policy(program) -> None:
@@ -119,7 +129,7 @@ def test_the_api_gateway_may_call_one_function_for_one_route(program) -> None:
             [
                 {
                     "Effect": "Allow",
-                    "Action": ["sqs:SendMessage"],
+                    "Action": ["sqs:SendMessage", "sqs:GetQueueUrl"],
                     "Resource": ARN.format("sqs", "welcome-email-failures"),
                 }
             ],
@@ -130,7 +140,13 @@ def test_the_api_gateway_may_call_one_function_for_one_route(program) -> None:
         ),
         (
             "arn:aws:sqs:eu-central-1:123456789012:dead-letters",
-            [{"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ARN.format("sqs", "dead-letters")}],
+            [
+                {
+                    "Effect": "Allow",
+                    "Action": ["sqs:SendMessage", "sqs:GetQueueUrl"],
+                    "Resource": ARN.format("sqs", "dead-letters"),
+                }
+            ],
         ),
         (
             "arn:aws:sns:eu-central-1:123456789012:dead-letters",
@@ -149,6 +165,12 @@ def test_the_api_gateway_may_call_one_function_for_one_route(program) -> None:
                     "Effect": "Allow",
                     "Action": ["s3:ListBucket"],
                     "Resource": "arn:aws:s3:::dead-letters",
+                    "Condition": OWN_ACCOUNT,
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": ["s3:PutObject"],
+                    "Resource": "arn:aws:s3:::dead-letters/discarded/*",
                     "Condition": OWN_ACCOUNT,
                 },
             ],

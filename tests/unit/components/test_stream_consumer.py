@@ -407,7 +407,9 @@ def test_a_consumer_has_a_timeout_a_size_and_variables_of_its_own(run) -> None:
     done = run(subscribed(timeout=60, memory_size=1024, environment={"INDEX": "users"}))
     function = done.one("Function").inputs
     assert (function["timeout"], function["memorySize"]) == (60, 1024)
-    assert function["environment"] == {"variables": {"INDEX": "users"}}
+    assert function["environment"] == {
+        "variables": {"INDEX": "users", "FAILURE_DESTINATION": "arn:aws:s3:::welcome-email-failures"}
+    }
 
 
 def test_a_stream_consumer_stands_alone_with_the_defaults(run) -> None:

@@ -146,7 +146,7 @@ class ShardRunner:
 
     def _read(self) -> bool:
         try:
-            records = list(self._reader.read(self._with.clock.now))
+            records = list(self._reader.read())
         except (ClientError, BotoCoreError) as failure:
             self._on_result(f"PROBLEM: {failure}")
             return False

@@ -16,34 +16,46 @@ class ShardReader:
 
     Args:
         streams: A boto3 client of DynamoDB Streams.
-        starting_position: `TRIM_HORIZON` or `LATEST`; what is latest is decided here and now.
+        starting_position: `TRIM_HORIZON`, or `LATEST`: behind the last record that is there when this is made.
+        clock: Seconds since 1970.
     """
 
-    def __init__(self, streams: Any, *, stream_arn: str, shard_id: str, starting_position: str) -> None:
+    def __init__(
+        self, streams: Any, *, stream_arn: str, shard_id: str, starting_position: str, clock: Callable[[], float]
+    ) -> None:
         self.shard_id = shard_id
         self._streams = streams
         self._stream_arn = stream_arn
-        self._start = starting_position
+        self._clock = clock
+        #: Sequence numbers of the last record done with and of the last one read; `None` before the first.
         self._checkpoint: str | None = None
         self._last_read: str | None = None
-        self._iterator: str | None = self._iterator_at(None)
+        self._iterator: str | None = None
+        self._drained = False
+        if starting_position == "LATEST":
+            # An iterator says nothing of where it is and dies in 15 minutes, a sequence number lasts.
+            for record in self.read():
+                self._checkpoint = record.identifier
 
-    def read(self, clock: Callable[[], float]) -> Iterator[StreamRecord]:
+    def read(self) -> Iterator[StreamRecord]:
         """What the stream shows that was not read yet; nothing once the shard is closed and drained."""
-        while self._iterator is not None:
+        while not self._drained:
+            if self._iterator is None:
+                self._iterator = self._iterator_behind(self._last_read)
             try:
                 page = self._streams.get_records(ShardIterator=self._iterator)
             except ClientError as refused:
                 if error_code(refused) != "ExpiredIteratorException":
                     raise
-                # Iterators live 15 minutes; a quiet table is not read in between (docs/aws-semantics.md §1.1).
-                self._iterator = self._iterator_at(self._last_read)
+                # A quiet table is not read for longer than an iterator lives (docs/aws-semantics.md §1.1).
+                self._iterator = None
                 continue
             self._iterator = page.get("NextShardIterator")
+            self._drained = self._iterator is None
             if not page["Records"]:
                 return
             self._last_read = page["Records"][-1]["dynamodb"]["SequenceNumber"]
-            now = clock()
+            now = self._clock()
             for record in page["Records"]:
                 yield from_get_records(record, stream_arn=self._stream_arn, visible=now)
 
@@ -53,10 +65,11 @@ class ShardReader:
             self._checkpoint = checkpoint
         if self._last_read != self._checkpoint:
             self._last_read = self._checkpoint
-            self._iterator = self._iterator_at(self._checkpoint)
+            self._iterator = None
+            self._drained = False
 
-    def _iterator_at(self, sequence_number: str | None) -> str:
-        position: dict[str, str] = {"ShardIteratorType": self._start}
+    def _iterator_behind(self, sequence_number: str | None) -> str:
+        position = {"ShardIteratorType": "TRIM_HORIZON"}
         if sequence_number is not None:
             position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": sequence_number}
         return self._streams.get_shard_iterator(StreamArn=self._stream_arn, ShardId=self.shard_id, **position)[

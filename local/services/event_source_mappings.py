@@ -193,10 +193,7 @@ class EventSourceMappings:
             )
             self._mappings[mapping_uuid] = mapping
         answer = mapping.describe()
-        if parameters.get("Enabled", True):
-            mapping.start()
-        else:
-            mapping.state = "Disabled"
+        self._apply(mapping, enabled=parameters.get("Enabled", True))
         return 202, answer
 
     def get_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
@@ -233,19 +230,14 @@ class EventSourceMappings:
             mapping.state = "Disabling" if not enabled else "Enabling" if mapping.state == "Disabled" else "Updating"
         answer = mapping.describe()
 
-        def then() -> None:
-            if enabled:
-                mapping.start()
-            else:
-                mapping.state = "Disabled"
-
-        mapping.stop(then)
+        mapping.stop(lambda: self._apply(mapping, enabled=enabled))
         return 202, answer
 
     def delete_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """DeleteEventSourceMapping: gone after the invocation that runs now."""
         mapping = self.get(parameters["UUID"])
-        mapping.state = "Deleting"
+        with self._lock:
+            mapping.state = "Deleting"
         answer = mapping.describe()
 
         def then() -> None:
@@ -254,6 +246,16 @@ class EventSourceMappings:
 
         mapping.stop(then)
         return 202, answer
+
+    def _apply(self, mapping: EventSourceMapping, *, enabled: bool) -> None:
+        """Enter the state that was asked for, unless the mapping was deleted meanwhile."""
+        with self._lock:
+            if mapping.state == "Deleting":
+                return
+            if enabled:
+                mapping.start()
+            else:
+                mapping.state = "Disabled"
 
     def _function_arn(self, name: str) -> str:
         try:
@@ -277,6 +279,7 @@ class EventSourceMappings:
                 stream_arn=stream_arn,
                 shard_id=shard["ShardId"],
                 starting_position=starting_position,
+                clock=self._with.clock.now,
             )
             for shard in described["Shards"]
         ]

@@ -260,6 +260,40 @@ def test_a_mapping_disabled_before_its_first_record_starts_where_it_would_have(w
     assert world.invocations(mapping) == [(["after"], "success")]
 
 
+def test_what_a_disabled_mapping_had_begun_is_delivered_again(world):
+    stream = world.table()
+    world.function()
+    world.put("before")
+    mapping = world.mapping(stream, StartingPosition="LATEST", BatchSize=1)
+    world.put("a", do="raise")
+    world.wait_until(lambda: world.invocations(mapping))
+    world.disable(mapping)
+    tried = len(world.invocations(mapping))
+    world.control.advance_clock(16 * 60)  # longer than a shard iterator lives
+    world.client("lambda").update_event_source_mapping(UUID=mapping, MaximumRetryAttempts=0, Enabled=True)
+    world.settle(mapping)
+    world.wait_until(lambda: world.given_up(mapping))
+    assert world.invocations(mapping)[tried:] == [(["a"], "error")]
+
+
+def test_a_mapping_deleted_while_it_is_updated_stays_deleted(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream)
+    world.put("a", do="nap")
+    world.wait_until(lambda: world.control.mapping(mapping).unfinished == 1)
+    client = world.client("lambda")
+    client.update_event_source_mapping(UUID=mapping, BatchSize=1)
+    client.delete_event_source_mapping(UUID=mapping)
+    world.forget(mapping)
+    world.wait_until(lambda: not client.list_event_source_mappings(EventSourceArn=stream)["EventSourceMappings"])
+    world.put("b")
+    other = world.mapping(stream, StartingPosition="TRIM_HORIZON")
+    world.settle(other)
+    processed = [line for line in world.log() if line.startswith("START")]
+    assert len(processed) == 1 + len(world.invocations(other))
+
+
 def test_changed_settings_apply_from_the_same_position(world, deliver):
     mapping = deliver({"a": "raise"}, settle=False, BatchSize=1)
     world.wait_until(lambda: world.invocations(mapping))

@@ -116,7 +116,7 @@ class Poller:
             if not self._machine.wants(reader.shard_id):
                 continue
             try:
-                records = [self._identify(record) for record in reader.read(self._clock.now)]
+                records = [self._identify(record) for record in reader.read()]
             except (ClientError, BotoCoreError):
                 readable = False
                 continue

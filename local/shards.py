@@ -77,7 +77,9 @@ class ShardReader:
         ]
 
 
-def readers_of(streams: Any, *, stream_arn: str, starting_position: str) -> list[ShardReader]:
+def readers_of(
+    streams: Any, *, stream_arn: str, starting_position: str, clock: Callable[[], float]
+) -> list[ShardReader]:
     """A reader for each shard of a stream.
 
     Raises:
@@ -85,6 +87,12 @@ def readers_of(streams: Any, *, stream_arn: str, starting_position: str) -> list
     """
     shards = streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]
     return [
-        ShardReader(streams, stream_arn=stream_arn, shard_id=shard["ShardId"], starting_position=starting_position)
+        ShardReader(
+            streams,
+            stream_arn=stream_arn,
+            shard_id=shard["ShardId"],
+            starting_position=starting_position,
+            clock=clock,
+        )
         for shard in shards
     ]

@@ -338,7 +338,12 @@ class Pipes:
     def _readers(self, configuration: Parameters) -> list[ShardReader]:
         position = configuration["SourceParameters"]["DynamoDBStreamParameters"]["StartingPosition"]
         try:
-            return readers_of(self._with.streams, stream_arn=configuration["Source"], starting_position=position)
+            return readers_of(
+                self._with.streams,
+                stream_arn=configuration["Source"],
+                starting_position=position,
+                clock=self._with.clock.now,
+            )
         except ClientError as missing:
             raise AwsError("ValidationException", f"Source {configuration['Source']} not found.") from missing
 

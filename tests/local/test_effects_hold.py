@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from handlers.cdc import EffectInProgress, EffectLedger
-from handlers.cdc.change import Change
+from handlers.cdc import Change, EffectInProgress, EffectLedger, consumer
 from handlers.cdc.counters import Counters
 from handlers.cdc.ledger_table import LedgerTable
 from handlers.cdc.projection import DynamoDBProjection
-from handlers.cdc.testing import change
+from handlers.cdc.testing import Invocation, change, record, stream_event
 
 ROOT = Path(__file__).parents[2]
 Task = dict[str, Any]
@@ -265,6 +264,44 @@ def test_a_table_that_is_gone_fails_the_record(tables: Tables, monkeypatch: pyte
     monkeypatch.setenv("EFFECT_LEDGER_TABLE", "no-such-table")
     with pytest.raises(Exception, match="ResourceNotFoundException"):
         EffectLedger().once("k", pytest.fail, "started")
+
+
+def test_a_throttled_claim_fails_the_record_and_its_retry_brings_the_effect_about_once(
+    tables: Tables, world: Any
+) -> None:
+    ledger, effects = EffectLedger(), [0]
+
+    @consumer
+    def handler(change: Change) -> None:
+        ledger.once("k", lambda: effects.append(1))
+
+    event = stream_event(record(new={"id": "u1"}))
+    world.control.throttle("dynamodb:PutItem", containing="claimed")
+    assert len(handler(event, Invocation())["batchItemFailures"]) == 1
+    assert effects == [0]
+    assert handler(event, Invocation()) == {"batchItemFailures": []}
+    assert handler(event, Invocation()) == {"batchItemFailures": []}
+    assert effects == [0, 1]
+
+
+@pytest.mark.parametrize(("mode", "runs"), [("at_least_once", 2), ("at_most_once", 1)])
+def test_a_throttled_mark_costs_what_the_mode_says_and_is_never_taken_for_done(
+    tables: Tables, world: Any, monkeypatch: pytest.MonkeyPatch, mode: Any, runs: int
+) -> None:
+    parked: list[Any] = []
+    monkeypatch.setattr("handlers.cdc.batch.park", lambda *arguments: parked.append(arguments))
+    ledger, effects = EffectLedger(mode=mode, lease=timedelta(milliseconds=200)), [0]
+
+    @consumer
+    def handler(change: Change) -> None:
+        ledger.once("k", lambda: effects.append(1))
+
+    event = stream_event(record(new={"id": "u1"}))
+    world.control.throttle("dynamodb:UpdateItem")
+    assert len(handler(event, Invocation())["batchItemFailures"]) == 1
+    assert handler(event, Invocation()) == {"batchItemFailures": []}
+    assert effects == [0] + [1] * runs
+    assert len(parked) == (mode == "at_most_once")
 
 
 @pytest.mark.parametrize("guard", ["version", "sequence"])

@@ -13,8 +13,8 @@ import pulumi
 
 from components.refusal import Refused
 
-#: Deployed with no function: only tests import it.
-_TESTS_ONLY = "testing.py"
+#: Modules of the runtime that no function needs: for tests, and for what a deployment does with a condition.
+NOT_DEPLOYED = frozenset({"testing", "pushdown", "patterns", "pattern_syntax", "pattern_operators", "pattern_lint"})
 
 
 def project_root(module: str) -> Path:
@@ -37,6 +37,6 @@ def project_root(module: str) -> Path:
 def handler_package(module: str) -> pulumi.AssetArchive:
     """The archive of `module`, e.g. `handlers.welcome_email`, with `handlers/cdc`."""
     root = project_root(module)
-    runtime = sorted(path for path in (root / "handlers" / "cdc").glob("*.py") if path.name != _TESTS_ONLY)
+    runtime = sorted(path for path in (root / "handlers" / "cdc").glob("*.py") if path.stem not in NOT_DEPLOYED)
     files = [root / "handlers" / "__init__.py", *runtime, root / f"{module.replace('.', '/')}.py"]
     return pulumi.AssetArchive({path.relative_to(root).as_posix(): pulumi.FileAsset(str(path)) for path in files})

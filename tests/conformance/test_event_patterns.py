@@ -5,6 +5,8 @@ the pattern, an event, and whether AWS selects it or refuses the pattern.
 """
 
 import json
+from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 
@@ -462,3 +464,21 @@ def test_a_pattern_that_changes_between_two_calls_is_read_again():
     assert matches(pattern, {"k": "a"})
     pattern["k"][0] = "b"
     assert not matches(pattern, {"k": "a"})
+
+
+def test_a_number_that_json_does_not_have_is_no_number_to_compare():
+    for number in (float("nan"), float("inf")):
+        assert not matches(leaf({"numeric": [">", 0]}), {"k": number})
+        assert matches(leaf({"anything-but": 1}), {"k": number})
+
+
+def test_any_mapping_is_an_event_and_a_pattern():
+    pattern, event = MappingProxyType(leaf(Decimal("1.0"))), MappingProxyType({"k": 1})
+    assert matches(pattern, event)
+    assert Pattern(pattern).matches(event)
+
+
+def test_a_branch_of_a_branch_that_names_what_is_beside_it_is_judged_together():
+    pattern = {"$or": [{"x": [1], "$or": [{"o": {"a": [1]}}, {"y": [1]}], "o": {"b": [2]}}, {"z": [1]}]}
+    assert matches(pattern, {"x": 1, "o": [{"a": 1, "b": 2}]})
+    assert not matches(pattern, {"x": 1, "o": [{"a": 1}, {"b": 2}]})

@@ -64,6 +64,29 @@ def test_two_tests_of_one_field_that_no_pattern_says_leave_a_residue():
     assert repr(residue) == "~on.new('plan').eq('ab')"
 
 
+def test_a_nested_combination_is_taken_apart():
+    kind = on.insert | (on.modify & (on.changed("plan") & on.new("plan").exists()))
+    condition = ~(on.remove | on.new("plan").eq("free")) & kind
+    pushed, residue = patterns(condition)
+    assert pushed == [
+        {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {"plan": {"S": [ANYTHING_BUT_FREE, ABSENT]}}}}
+    ]
+    assert residue == kind
+
+
+ABSENT, ANYTHING_BUT_FREE = {"exists": False}, {"anything-but": ["free"]}
+
+
+def test_a_range_and_a_beginning_of_one_attribute_are_the_beginning():
+    for condition in (
+        on.new("plan").begins_with("p") & on.new("plan").gt("a"),
+        on.new("plan").gt("a") & on.new("plan").begins_with("p"),
+    ):
+        assert patterns(condition)[0] == [{"dynamodb": {"NewImage": {"plan": {"S": [{"prefix": "p"}]}}}}]
+    with pytest.raises(NeverTrue):
+        push_down(on.new("active").eq(True) & on.new("active").ne(True), "stream")
+
+
 def test_a_number_passes_in_every_spelling():
     (pattern,), residue = patterns(on.new("seats").eq(101))
     for text in ("101", "101.0", "1.01E+2", "0101", "+101", "10.1e1", ".101E3"):

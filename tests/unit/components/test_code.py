@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from components import ImportContractBroken, Refused
 from components.import_contract import check_import
-from components.package import handler_package, project_root
+from components.package import NOT_DEPLOYED, handler_package, project_root
 from handlers import upgrade_api, welcome_email
 from local.deploy.archives import zipped
 
@@ -25,8 +26,16 @@ def test_an_archive_holds_the_handler_and_the_runtime_and_nothing_else() -> None
     names = set(handler_package(welcome_email.__name__).assets)
     assert {"handlers/__init__.py", "handlers/welcome_email.py", "handlers/cdc/__init__.py"} <= names
     assert "handlers/upgrade_api.py" not in names
-    assert "handlers/cdc/testing.py" not in names
+    assert not names & {f"handlers/cdc/{module}.py" for module in NOT_DEPLOYED}
     assert all(name.endswith(".py") and "__pycache__" not in name for name in names)
+
+
+def test_the_runtime_does_not_need_the_modules_that_are_not_deployed(tmp_path: Path) -> None:
+    archive = tmp_path / "archive.zip"
+    archive.write_bytes(zipped(handler_package(welcome_email.__name__)))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import handlers.welcome_email, handlers.cdc"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, str(archive)], check=True)
+    assert {path.stem for path in (PROGRAM / "handlers" / "cdc").glob("*.py")} >= NOT_DEPLOYED
 
 
 def test_the_same_code_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -95,12 +95,14 @@ _RESOURCE_POLICIES = {
 
 
 def names_role(statement: Statement, role: Resource) -> bool:
-    """Whether a statement of a resource's own policy is about a role."""
-    own = {name for name in (name_of(role), known_text(role, "arn")) if name}
-    return any(
-        principal == "*" or principal in own or physical_name(ROLE, principal) in own
-        for principal in statement.principals
-    )
+    """Whether a statement of a resource's own policy is about a role.
+
+    One about everybody counts without a condition only: the condition is there to let somebody else in.
+    """
+    own = name_of(role)
+    if "*" in statement.principals:
+        return not statement.conditional
+    return own is not None and any(physical_name(ROLE, principal) == own for principal in statement.principals)
 
 
 def _arn(resource: Resource) -> str:

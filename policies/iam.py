@@ -211,8 +211,8 @@ class _RolePolicies:
 
     def _many(self, resource: Resource, property_: str, type_: str) -> Iterator[Resource | str | Awaited]:
         """What a list of references names: resources, texts that name none of the program, and what is not known."""
-        linked = self._stack.linked(resource, property_, type_)
-        found: list[Resource | str] = []
+        found: list[Resource] = []
+        texts: list[str] = []
         awaited: list[Awaited] = []
         try:
             items = resource.props.items(property_)
@@ -225,12 +225,16 @@ class _RolePolicies:
                 awaited.append(unknown)
                 continue
             if isinstance(text, str):
-                found.append(self._stack.find(type_, text) or text)
-        yield from found
-        if awaited:
-            rest = [link for link in linked if link not in found]
-            yield from rest
-            yield from awaited[len(rest) :]
+                named = self._stack.find(type_, text)
+                if named is None:
+                    texts.append(text)
+                else:
+                    found.append(named)
+        # What it was computed from stands for what is not known, and then for names that no resource tells yet.
+        linked = [link for link in self._stack.linked(resource, property_, type_) if link not in found]
+        yield from (*found, *linked)
+        yield from awaited[len(linked) :]
+        yield from texts[max(len(linked) - len(awaited), 0) :]
 
     def _attach(self, role: Resource, by: Resource, path: str) -> None:
         try:

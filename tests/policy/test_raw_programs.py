@@ -1,6 +1,7 @@
 """Programs of raw `pulumi_aws` resources, each a typical mistake: exactly the expected violations, and no others."""
 
 import importlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,24 @@ from tests.policy.engine import Finding, Pack, bare_preview, deployed, preview, 
 NAMES = sorted(path.stem for path in (Path(__file__).parent / "programs").glob("*.py"))
 
 
-def expected(module):
-    return {Finding(*each) for each in module.EXPECTED}
+@cache
+def registrations(name, previewed):
+    return run(importlib.import_module(f"tests.policy.programs.{name}").program, previewed=previewed)
+
+
+def expected(name, attribute="EXPECTED"):
+    module = importlib.import_module(f"tests.policy.programs.{name}")
+    return {Finding(*each) for each in getattr(module, attribute, ())}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_program_gives_exactly_the_expected_violations(name):
-    module = importlib.import_module(f"tests.policy.programs.{name}")
-    assert Pack().findings(deployed(run(module.program, previewed=False))) == expected(module)
+    assert Pack().findings(deployed(registrations(name, previewed=False))) == expected(name)
 
 
 @pytest.mark.parametrize("phase", [preview, bare_preview])
 @pytest.mark.parametrize("name", NAMES)
 def test_its_first_preview_gives_them_too(name, phase):
-    module = importlib.import_module(f"tests.policy.programs.{name}")
-    # What a preview cannot know yet stands on the page of the rule: policies computed from resources to come.
-    later = {Finding(*each) for each in getattr(module, "KNOWN_AFTER_UP", ())}
-    assert Pack().findings(phase(run(module.program, previewed=True))) == expected(module) - later
+    # What a preview cannot know yet stands on the page of the rule: values computed from resources to come.
+    known_later = expected(name, "KNOWN_AFTER_UP")
+    assert Pack().findings(phase(registrations(name, previewed=True))) == expected(name) - known_later

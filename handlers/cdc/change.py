@@ -114,9 +114,10 @@ class Change(Generic[T]):
 
     @property
     def table_name(self) -> str:
-        """Name of the table."""
+        """Name of the table; empty where the record's ARN is none of a table."""
         name: str | None = self._record.get("tableName")
-        return self._record["eventSourceARN"].split("/")[1] if name is None else name
+        # arn:aws:dynamodb:<region>:<account>:table/<name>/stream/<label>
+        return [*self._record["eventSourceARN"].split("/"), ""][1] if name is None else name
 
     @property
     def approximate_creation_time(self) -> datetime:
@@ -168,6 +169,9 @@ class Change(Generic[T]):
 
         Of the new image, or of the last one for a REMOVE. Grows across delete and re-create, so it orders all
         changes of one item on every route.
+
+        Raises:
+            ImageNotAvailable: The stream's view type does not carry the image that holds it.
         """
         value = value_at(self.wire("OldImage" if self.event_name == "REMOVE" else "NewImage"), ("version",))
         return int(value["N"]) if value is not None and "N" in value else None

@@ -74,7 +74,7 @@ class Batch(NamedTuple):
                 record["eventName"] in _EVENT_NAMES
                 and record["dynamodb"]["Keys"]
                 and isinstance(record["eventID"], str)
-                and _names_its_table(record)
+                and isinstance(record.get("tableName", record.get("eventSourceARN")), str)
             )
         except (KeyError, TypeError):
             known = False
@@ -119,14 +119,6 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
     if source is _STREAM and origin is not None:
         source = _REPLAY
     return Batch(source, records, _identifiers(source, records), origin, model, claim_check)
-
-
-def _names_its_table(record: Mapping[str, Any]) -> bool:
-    name = record.get("tableName")
-    if name is None:
-        arn = record["eventSourceARN"]
-        return isinstance(arn, str) and "/" in arn
-    return isinstance(name, str)
 
 
 def _identifiers(source: Source, records: list[Any]) -> list[str]:

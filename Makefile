@@ -29,7 +29,7 @@ property: $(VENV)/dev.installed ## Look long for counterexamples (PROPERTY_EXAMP
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n auto tests/property
 
 benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative in one run
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python -P "$$script" || exit 1; done
 
 docs: $(VENV)/dev.installed ## Write the pages that are made from the code and its tests
 	$(BIN)/python -m tools.conformance

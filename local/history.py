@@ -22,7 +22,7 @@ class Invocation:
 
     Attributes:
         at: When it began, in seconds since 1970.
-        attempt: Counts from 1 for each batch; attempts that never ran the function do not count.
+        attempt: Counts from 1 for each batch, those included that never ran the function.
         identifiers: Sequence numbers of the batch.
         keys: Keys of its items, in DynamoDB's JSON.
         outcome: What it came to; a service error ran the function or not, and its answer was lost.
@@ -51,9 +51,9 @@ class GivenUp:
     """Records that were given up.
 
     Attributes:
-        condition: Why, in AWS's word.
+        condition: Why, in AWS's word; `retention` when the stream forgot them, of which AWS tells nobody.
         document: What the destination was told; `None` without a destination.
-        location: Where it is, as `s3://bucket/key`; `None` when it was not delivered.
+        location: Where it went, as `s3://bucket/key`, a queue's URL or a topic's ARN; `None` when it was not delivered.
     """
 
     kind: Literal["given up"] = "given up"

@@ -1,13 +1,13 @@
-"""Running an event source mapping: a thread per shard that polls, invokes and delivers what is given up.
+"""Running an event source mapping: what its function is called with, and where that goes which is given up.
 
-The rules are the lane's (`local.delivery`); this is its I/O. Mappings share nothing, so that none waits for another.
+The rules are the engine's (`local.delivery`), the threads the poller's. Mappings share nothing, so that none waits for
+another.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,28 +15,33 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.clients import error_code, request_id
 from local.clock import Clock
-from local.delivery.documents import failure_document, object_key
-from local.delivery.filtering import select
-from local.delivery.lane import GiveUp, Invoke, Lane, Lose, Wait
-from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_answer
-from local.delivery.progress import Progress
+from local.delivery.documents import event_of, failure_document, object_key
+from local.delivery.lane import GiveUp, Invoke, Lose
+from local.delivery.mapping import EventSourceMapping
+from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_response
+from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
+from local.destinations import Destinations, takes_payload
 from local.history import FilteredOut, GivenUp, History, Invocation, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
+from local.poller import Poller
 from local.shards import ShardReader
-
-#: Seconds before a shard is read again that could not be read.
-READ_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What mappings share: boto3 clients of the services they use, the clock they go by, the metrics they record."""
+    """What mappings share: the services they use, the clock they go by, the metrics they record.
+
+    Attributes:
+        streams: A boto3 client of DynamoDB Streams.
+        functions: One of Lambda.
+        destinations: Where failed batches go.
+    """
 
     streams: Any
     functions: Any
-    buckets: Any
+    destinations: Destinations
     clock: Clock
     metrics: Metrics
 
@@ -66,11 +71,11 @@ class Target:
         return self.stream_arn.split("/")[1]
 
 
-class ShardRunner:
-    """Delivers one shard until it is stopped.
+class MappingRunner:
+    """Delivers a stream to a function until it is stopped.
 
     Args:
-        reader: Where the records come from.
+        readers: Where the records come from, one for each shard.
         on_result: Told of AWS's LastProcessingResult after each invocation.
     """
 
@@ -79,127 +84,55 @@ class ShardRunner:
         target: Target,
         settings: MappingSettings,
         *,
-        reader: ShardReader,
+        readers: Sequence[ShardReader],
         surroundings: Surroundings,
         history: History,
         on_result: Callable[[str], None],
     ) -> None:
         self._target = target
         self._settings = settings
-        self._reader = reader
         self._with = surroundings
         self._history = history
         self._on_result = on_result
-        self._progress = Progress()
-        self._lane = Lane(settings, progress=self._progress)
-        self._wake = threading.Event()
-        self._stopping = False
-        self._idle = False
-        self._thread = threading.Thread(target=self._run, name=f"mapping-{target.uuid}", daemon=True)
+        self.poller = Poller(
+            EventSourceMapping(settings, record=self._record, filtered_out=self._skip),
+            readers,
+            name=f"mapping-{target.uuid}",
+            clock=surroundings.clock,
+            invoke=self._deliver,
+            give_up=self._give_up,
+            lose=self._lose,
+            unreadable=lambda failure: on_result(f"PROBLEM: {failure}"),
+        )
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There may be something to read."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End after the invocation that runs now; what it did not finish is read again by the next runner."""
-        self._stopping = True
-        self._wake.set()
-
-    def join(self) -> None:
-        """Wait until it has ended."""
-        self._thread.join()
-
-    @property
-    def idle(self) -> bool:
-        """Whether every record that was written is done with."""
-        return self._idle and not self._wake.is_set()
-
-    @property
-    def unfinished(self) -> int:
-        """How many records that were read are not done with."""
-        return len(self._lane.unfinished)
-
-    def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            self._idle = False
-            if not self._read():
-                self._wake.wait(READ_AGAIN_SECONDS)
-                continue
-            action = self._lane.next(self._with.clock.now())
-            match action:
-                case Invoke():
-                    self._deliver(action)
-                case GiveUp():
-                    self._give_up(action)
-                case Lose():
-                    pass  # only with a retention, and here the stream itself forgets
-                case Wait(until):
-                    self._idle = until is None
-                    self._wake.wait(None if until is None else max(0.0, until - self._with.clock.now()))
-        self._reader.rewind(self._lane.checkpoint)
-
-    def _read(self) -> bool:
-        try:
-            records = list(self._reader.read())
-        except (ClientError, BotoCoreError) as failure:
-            self._on_result(f"PROBLEM: {failure}")
-            return False
-        self._count("PolledEventCount", len(records))
-        self._progress.seen(records)
-        wanted, others = select(records, self._settings.filters)
-        self._progress.done(others)
-        self._lane.take(wanted)
-        if others:
-            now = self._with.clock.now()
-            self._count("FilteredOutEventCount", len(others))
-            self._history.add(
-                FilteredOut(
-                    at=now,
-                    shard_id=self._reader.shard_id,
-                    identifiers=[record.identifier for record in others],
-                    keys=keys_of(tuple(others)),
-                )
-            )
-        return True
-
-    def _deliver(self, call: Invoke) -> None:
+    def _deliver(self, call: Invoke) -> Outcome:
         now = self._with.clock.now()
-        age = max(0, round((now - call.records[-1].arrived) * 1000))
-        self._with.metrics.record("IteratorAge", age, at=now, FunctionName=self._target.function_name)
+        age = max(0, round((now - call.records[-1].arrived) * 1000)) if call.records else 0
         outcome, name, error_type = self._invoke(call)
-        accepted = _accepted(outcome, len(call.records))
         if not isinstance(outcome, Throttled):
-            self._count("InvokedEventCount", len(call.records))
-            self._count("FailedInvokeEventCount", len(call.records) - accepted)
             self._on_result("PROBLEM: Function call failed" if isinstance(outcome, Failed) else "OK")
         self._history.add(
             Invocation(
                 at=now,
-                shard_id=self._reader.shard_id,
+                shard_id=call.shard_id,
                 request_id=call.request_id,
                 attempt=call.attempt,
                 identifiers=[record.identifier for record in call.records],
                 keys=keys_of(call.records),
                 outcome=name,
-                accepted=accepted,
+                accepted=_accepted(outcome, len(call.records)),
                 error_type=error_type,
                 bisected=isinstance(outcome, Failed) and self._settings.bisect and len(call.records) > 1,
                 iterator_age_ms=age,
             )
         )
-        self._lane.finished(outcome, self._with.clock.now())
+        return outcome
 
     def _invoke(self, call: Invoke) -> tuple[Outcome, OutcomeName, str | None]:
-        payload = json.dumps({"Records": [record.event for record in call.records]})
+        event = event_of(call.records, call.window, stream_arn=self._target.stream_arn, shard_id=call.shard_id)
         named = request_id.set(call.request_id)
         try:
-            answer = self._with.functions.invoke(FunctionName=self._target.function_arn, Payload=payload)
+            answer = self._with.functions.invoke(FunctionName=self._target.function_arn, Payload=json.dumps(event))
             content = json.loads(answer["Payload"].read() or b"null")
         except ClientError as refused:
             # The function did not run, or nobody knows: not its failure, so the retry budget is untouched (§2.5).
@@ -214,58 +147,69 @@ class ShardRunner:
             error_type = content.get("errorType") if isinstance(content, dict) else None
             timed_out = error_type == "Sandbox.Timedout"
             return Failed(answer["FunctionError"], timed_out), "timeout" if timed_out else "error", error_type
-        if not self._settings.report_batch_item_failures:
-            return Succeeded(), "success", None
-        outcome = read_answer(content, [record.identifier for record in call.records])
+        outcome = read_response(
+            content,
+            [record.identifier for record in call.records],
+            reports=self._settings.report_batch_item_failures,
+            windowed=call.window is not None,
+        )
         names: dict[type[Outcome], OutcomeName] = {Succeeded: "success", Partial: "partial", Failed: "error"}
         return outcome, names[type(outcome)], None
 
-    def _give_up(self, given_up: GiveUp) -> None:
+    def _give_up(self, given_up: GiveUp) -> bool | None:
+        arn = self._settings.destination
+        if arn is None:
+            self._note(given_up, given_up.condition)
+            return None
         now = self._with.clock.now()
-        document: dict[str, Any] | None = None
-        location: str | None = None
-        if self._settings.destination is not None:
-            document = failure_document(
-                given_up,
-                now=now,
-                function_arn=self._target.function_arn,
-                stream_arn=self._target.stream_arn,
-                shard_id=self._reader.shard_id,
-                payload=True,
-            )
-            location = self._send(document, self._settings.destination, now)
-        count = len(given_up.records)
-        if location is not None:
-            self._count("OnFailureDestinationDeliveredEventCount", count)
-        else:
-            self._count("DroppedEventCount", count)
+        document = failure_document(
+            given_up,
+            now=now,
+            function_arn=self._target.function_arn,
+            stream_arn=self._target.stream_arn,
+            shard_id=given_up.shard_id,
+            payload=takes_payload(arn),
+        )
+        key = object_key(mapping_uuid=self._target.uuid, shard_id=given_up.shard_id, now=now)
+        location = self._with.destinations.send(document, arn, key=key)
+        self._note(given_up, given_up.condition, document, location)
+        return location is not None
+
+    def _lose(self, lost: Lose) -> None:
+        if lost.records:
+            self._note(lost, "retention")
+
+    def _note(
+        self, ended: GiveUp | Lose, condition: str, document: dict[str, Any] | None = None, location: str | None = None
+    ) -> None:
         self._history.add(
             GivenUp(
-                at=now,
-                shard_id=self._reader.shard_id,
-                condition=given_up.condition,
-                identifiers=[record.identifier for record in given_up.records],
-                keys=keys_of(given_up.records),
+                at=self._with.clock.now(),
+                shard_id=ended.shard_id,
+                condition=condition,
+                identifiers=[record.identifier for record in ended.records],
+                keys=keys_of(ended.records),
                 document=document,
                 location=location,
             )
         )
 
-    def _send(self, document: dict[str, Any], bucket_arn: str, now: float) -> str | None:
-        """Where the document was put; `None` when it could not be, which AWS does not try again (§2.7)."""
-        bucket = bucket_arn.rpartition(":")[2]
-        key = object_key(mapping_uuid=self._target.uuid, shard_id=self._reader.shard_id, now=now)
-        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        try:
-            self._with.buckets.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/octet-stream")
-        except (ClientError, BotoCoreError):
-            self._with.metrics.record("DestinationDeliveryFailures", 1, at=now, FunctionName=self._target.function_name)
-            return None
-        return f"s3://{bucket}/{key}"
+    def _skip(self, shard_id: str, records: Sequence[StreamRecord]) -> None:
+        self._history.add(
+            FilteredOut(
+                at=self._with.clock.now(),
+                shard_id=shard_id,
+                identifiers=[record.identifier for record in records],
+                keys=keys_of(tuple(records)),
+            )
+        )
 
-    def _count(self, name: str, value: int) -> None:
-        if self._settings.event_count:
-            self._with.metrics.record(name, value, at=self._with.clock.now(), EventSourceMappingUUID=self._target.uuid)
+    def _record(self, name: str, value: float, now: float) -> None:
+        """Record a metric of the mapping. Errors and throttles are recorded where the function runs."""
+        if name.endswith("EventCount") and self._settings.event_count:
+            self._with.metrics.record(name, value, at=now, EventSourceMappingUUID=self._target.uuid)
+        elif name in ("IteratorAge", "DestinationDeliveryFailures"):
+            self._with.metrics.record(name, round(value), at=now, FunctionName=self._target.function_name)
 
 
 def _accepted(outcome: Outcome, sent: int) -> int:

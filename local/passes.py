@@ -208,6 +208,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "CreateQueue": _takes("QueueName Attributes"),
         "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
         "ReceiveMessage": _takes("QueueUrl MaxNumberOfMessages WaitTimeSeconds AttributeNames"),
+        "GetQueueUrl": _takes("QueueName"),
         "SendMessage": _takes("QueueUrl MessageBody"),
         "SendMessageBatch": _takes("QueueUrl Entries"),
     },

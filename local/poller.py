@@ -34,6 +34,8 @@ class Poller:
         give_up: Sends records that were given up, and answers whether they were delivered; `None` without a
             destination.
         identify: Makes the record that the machine sees of one that was read.
+        lose: Is told what the stream forgot; nobody else is.
+        unreadable: Is told why a shard could not be read; it is tried again.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Poller:
         clock: Clock,
         invoke: Callable[[Invoke], Outcome],
         give_up: Callable[[GiveUp], bool | None],
-        identify: Callable[[StreamRecord], StreamRecord],
+        identify: Callable[[StreamRecord], StreamRecord] = lambda record: record,
+        lose: Callable[[Lose], None] | None = None,
+        unreadable: Callable[[Exception], None] | None = None,
     ) -> None:
         self._machine = machine
         self._readers = readers
@@ -54,8 +58,11 @@ class Poller:
         self._invoke = invoke
         self._give_up = give_up
         self._identify = identify
+        self._lose = lose or _ignore
+        self._unreadable = unreadable or _ignore
         self._outcomes: SimpleQueue[tuple[Invoke, Outcome]] = SimpleQueue()
         self._running = 0
+        self._ended: set[str] = set()
         self._wake = threading.Event()
         self._stopping = False
         self._idle = False
@@ -117,10 +124,14 @@ class Poller:
                 continue
             try:
                 records = [self._identify(record) for record in reader.read()]
-            except (ClientError, BotoCoreError):
+            except (ClientError, BotoCoreError) as failure:
+                self._unreadable(failure)
                 readable = False
                 continue
             self._machine.add(reader.shard_id, records, self._clock.now())
+            if reader.ended and reader.shard_id not in self._ended:
+                self._ended.add(reader.shard_id)
+                self._machine.end(reader.shard_id, self._clock.now())
         return readable
 
     def _finish(self) -> None:
@@ -143,8 +154,12 @@ class Poller:
                 delivered = self._give_up(action)
                 self._machine.sent(action, delivered=delivered, now=self._clock.now())
             case Lose():
-                pass  # only with a retention, and here the stream itself forgets
+                self._lose(action)
 
     def _call(self, call: Invoke) -> None:
         self._outcomes.put((call, self._invoke(call)))
         self._wake.set()
+
+
+def _ignore(_: object) -> None:
+    """Nobody wants to know."""

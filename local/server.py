@@ -84,6 +84,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
 
     from local import pinned
     from local.control_api import ControlApi
+    from local.destinations import Destinations
     from local.faults import Faults
     from local.front import Front
     from local.functions import Functions
@@ -99,10 +100,27 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     pinned.keep_time_by(clock.now)
     aws = {
         name: connection.client(name)
-        for name in ("dynamodb", "dynamodbstreams", "lambda", "s3", "cloudwatch", "iam", "logs", "stepfunctions")
+        for name in (
+            "dynamodb",
+            "dynamodbstreams",
+            "lambda",
+            "s3",
+            "cloudwatch",
+            "iam",
+            "logs",
+            "sns",
+            "sqs",
+            "stepfunctions",
+        )
     }
     mappings = EventSourceMappings(
-        surroundings=Surroundings(aws["dynamodbstreams"], aws["lambda"], aws["s3"], clock, metrics),
+        surroundings=Surroundings(
+            streams=aws["dynamodbstreams"],
+            functions=aws["lambda"],
+            destinations=Destinations(buckets=aws["s3"], queues=aws["sqs"], topics=aws["sns"]),
+            clock=clock,
+            metrics=metrics,
+        ),
         region=connection.region,
         account_id=connection.account_id,
     )

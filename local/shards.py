@@ -37,6 +37,11 @@ class ShardReader:
             for record in self.read():
                 self._checkpoint = record.identifier
 
+    @property
+    def ended(self) -> bool:
+        """Whether the shard is closed and everything in it was read."""
+        return self._drained
+
     def read(self) -> Iterator[StreamRecord]:
         """What the stream shows that was not read yet; nothing once the shard is closed and drained."""
         while not self._drained:

@@ -59,7 +59,8 @@ def problems(parameters: Parameters) -> Iterator[str]:
         if name in _FOR_OTHER_SOURCES:
             yield f"Unsupported {name} parameter for given event source mapping type."
         elif name == "StartingPositionTimestamp":
-            yield "Timestamp only valid with StartingPosition AT_TIMESTAMP"
+            if parameters.get("StartingPosition") != "AT_TIMESTAMP":
+                yield "Timestamp only valid with StartingPosition AT_TIMESTAMP"
         elif name not in _TYPES:
             yield f"{name} is no parameter of CreateEventSourceMapping"
         elif not isinstance(value, _TYPES[name]) or (_TYPES[name] is int and isinstance(value, bool)):

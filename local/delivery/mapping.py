@@ -67,7 +67,7 @@ class EventSourceMapping:
         settings: The mapping's.
         new_request_id: Makes the request id of a new batch.
         record: Is told every metric that CloudWatch would have.
-        filtered_out: Is told every record that no filter matched.
+        filtered_out: Is told the shard and its records that no filter matched.
 
     Attributes:
         enabled: Whether new invocations are made. The position is kept while they are not.
@@ -79,7 +79,7 @@ class EventSourceMapping:
         *,
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
         record: Recorder | None = None,
-        filtered_out: Callable[[StreamRecord], None] | None = None,
+        filtered_out: Callable[[str, Sequence[StreamRecord]], None] | None = None,
     ) -> None:
         self.enabled = True
         self._settings = settings
@@ -260,8 +260,7 @@ class EventSourceMapping:
         if skipped:
             self._record("FilteredOutEventCount", len(skipped), now)
             shard.progress.done(skipped)
-            for record in skipped:
-                self._filtered_out(record)
+            self._filtered_out(shard.shard_id, skipped)
         return kept
 
     def _give(self, lane: Lane, records: Iterable[StreamRecord], now: float) -> None:

@@ -94,6 +94,19 @@ def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial 
     return Partial(first) if first else Failed(function_error=None)
 
 
+def read_response(answer: Any, identifiers: Sequence[str], *, reports: bool, windowed: bool) -> Outcome:
+    """What a function that returned has made of a batch.
+
+    Args:
+        answer: What it returned.
+        identifiers: Of the batch, in order.
+        reports: Whether the mapping has ReportBatchItemFailures.
+        windowed: Whether it has a tumbling window.
+    """
+    outcome = read_answer(answer, identifiers) if reports else Succeeded()
+    return read_window_answer(answer, outcome) if windowed else outcome
+
+
 def read_window_answer(answer: Any, outcome: Succeeded | Partial | Failed) -> Succeeded | Partial | Failed:
     """The same answer's outcome where a tumbling window asks for a state as well: without one it is a failure.
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws_limits import FUNCTION_RESPONSE_TYPES, STREAM_MAPPING_METRICS, STREAM_MAPPING_RANGES, STREAM_STARTING_POSITIONS
+from aws_limits import STREAM_RETENTION_SECONDS
 from local.calls import service_model
-from local.delivery.admission import filter_problems, filters_of
-from local.delivery.settings import MappingSettings
+from local.delivery.admission import problems, settings_of
 from local.errors import AwsError, NotSimulated
 from local.history import History
-from local.mappings import ShardRunner, Surroundings, Target
+from local.mappings import MappingRunner, Surroundings, Target
+from local.poller import Poller
 from local.shards import ShardReader
 
 Parameters = Mapping[str, Any]
@@ -54,7 +54,7 @@ class EventSourceMapping:
         self.last_processing_result = "No records processed"
         self._readers = readers
         self._with = surroundings
-        self._runners: list[ShardRunner] = []
+        self._poller: Poller | None = None
 
     @property
     def target(self) -> Target:
@@ -63,49 +63,53 @@ class EventSourceMapping:
         return Target(of["UUID"], of["FunctionArn"], of["EventSourceArn"])
 
     @property
+    def delivery(self) -> dict[str, Any]:
+        """What was said of how it delivers, by CreateEventSourceMapping's names."""
+        return {
+            name: self.configuration[name] for name in ("StartingPosition", *UPDATABLE) if name in self.configuration
+        }
+
+    @property
     def idle(self) -> bool:
         """Whether it has nothing to do: every record that was written is done with, or it is disabled."""
-        return self.state == "Disabled" or (self.state == "Enabled" and all(runner.idle for runner in self._runners))
+        return self.state == "Disabled" or (self.state == "Enabled" and (self._poller is None or self._poller.idle))
 
     @property
     def unfinished(self) -> int:
         """How many records it has read and is not done with."""
-        return sum(runner.unfinished for runner in self._runners)
+        return 0 if self._poller is None else self._poller.unfinished
 
     def start(self) -> None:
         """Begin to deliver, from where it was."""
-        self._runners = [
-            ShardRunner(
-                self.target,
-                _settings(self.configuration),
-                reader=reader,
-                surroundings=self._with,
-                history=self.history,
-                on_result=self._note,
-            )
-            for reader in self._readers
-        ]
-        for runner in self._runners:
-            runner.start()
+        runner = MappingRunner(
+            self.target,
+            settings_of(self.configuration, retention=STREAM_RETENTION_SECONDS),
+            readers=self._readers,
+            surroundings=self._with,
+            history=self.history,
+            on_result=self._note,
+        )
+        self._poller = runner.poller
+        self._poller.start()
         self.state = "Enabled"
 
     def stop(self, then: Callable[[], None]) -> None:
         """Deliver no more, and call `then` once the invocations that run now have ended."""
-        runners, self._runners = self._runners, []
-        for runner in runners:
-            runner.stop()
+        poller, self._poller = self._poller, None
+        if poller is not None:
+            poller.stop()
 
         def finish() -> None:
-            for runner in runners:
-                runner.join()
+            if poller is not None:
+                poller.join()
             then()
 
         threading.Thread(target=finish, name="mapping-stop", daemon=True).start()
 
     def wake(self) -> None:
         """The table may have changed."""
-        for runner in self._runners:
-            runner.wake()
+        if self._poller is not None:
+            self._poller.wake()
 
     def describe(self) -> dict[str, Any]:
         """As AWS answers it: without a FilterCriteria that has no filters (§2.2, ESM-CREATE-6)."""
@@ -170,7 +174,6 @@ class EventSourceMappings:
         _check_types("CreateEventSourceMapping", parameters)
         _check(parameters)
         stream_arn = str(parameters.get("EventSourceArn", ""))
-        _check_starting_position(parameters, stream_arn)
         function_arn = self._function_arn(str(parameters["FunctionName"]))
         # Readers are made before the lock is taken: they call the endpoint, which may be waiting for it.
         readers = self._readers(stream_arn, parameters["StartingPosition"])
@@ -214,7 +217,7 @@ class EventSourceMappings:
         """UpdateEventSourceMapping: takes effect after the invocation that runs now, from the same position."""
         mapping = self.get(parameters["UUID"])
         _check_types("UpdateEventSourceMapping", parameters)
-        _check(parameters)
+        _check({**mapping.delivery, **parameters})
         if "FunctionName" in parameters:
             function_arn = self._function_arn(parameters["FunctionName"])
             if function_arn != mapping.configuration["FunctionArn"]:
@@ -301,35 +304,6 @@ def _given(parameters: Parameters) -> dict[str, Any]:
     return {name: parameters[name] for name in UPDATABLE if name in parameters}
 
 
-def _settings(configuration: Mapping[str, Any]) -> MappingSettings:
-    return MappingSettings(
-        batch_size=configuration["BatchSize"],
-        batching_window=configuration["MaximumBatchingWindowInSeconds"],
-        maximum_retry_attempts=configuration["MaximumRetryAttempts"],
-        maximum_record_age=configuration["MaximumRecordAgeInSeconds"],
-        bisect=configuration["BisectBatchOnFunctionError"],
-        report_batch_item_failures="ReportBatchItemFailures" in configuration["FunctionResponseTypes"],
-        filters=filters_of(configuration.get("FilterCriteria") or {}),
-        destination=configuration["DestinationConfig"].get("OnFailure", {}).get("Destination") or None,
-        event_count="EventCount" in configuration.get("MetricsConfig", {}).get("Metrics", []),
-    )
-
-
-def _check_starting_position(parameters: Parameters, stream_arn: str) -> None:
-    position = parameters.get("StartingPosition")
-    if position is None:
-        raise _violation("Value null at 'startingPosition'", "Member must not be null.")
-    if position == "AT_TIMESTAMP":
-        raise AwsError("InvalidParameterValueException", f"Unsupported starting position for arn type: {stream_arn}")
-    if position not in STREAM_STARTING_POSITIONS:
-        raise _violation(
-            f"Value '{position}' at 'startingPosition'",
-            "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]",
-        )
-    if "StartingPositionTimestamp" in parameters:
-        raise AwsError("InvalidParameterValueException", "Timestamp only valid with StartingPosition AT_TIMESTAMP")
-
-
 def _check_types(operation: str, parameters: Parameters) -> None:
     """Refuse values of another JSON type, and missing members, as the service's front does."""
     shape = service_model("lambda").operation_model(operation).input_shape
@@ -343,61 +317,10 @@ def _check_types(operation: str, parameters: Parameters) -> None:
 
 
 def _check(parameters: Parameters) -> None:
-    """Refuse what AWS refuses, in its words, and then what this endpoint does not do."""
-    for name, allowed in STREAM_MAPPING_RANGES.items():
-        value = parameters.get(name)
-        if value is not None and value not in allowed:
-            if name == "MaximumRecordAgeInSeconds" and 0 <= value < 60:
-                raise AwsError(
-                    "InvalidParameterValueException",
-                    "MaximumRecordAgeInSeconds must be either -1 (forever) or between 60 and 604800 (inclusive)",
-                )
-            bound = "greater" if value < allowed.minimum else "less"
-            limit = min((allowed.minimum, *allowed.also)) if bound == "greater" else allowed.maximum
-            raise _violation(
-                f"Value '{value}' at '{name[0].lower()}{name[1:]}'",
-                f"Member must have value {bound} than or equal to {limit}",
-            )
-    types = list(parameters.get("FunctionResponseTypes") or [])
-    if any(each not in FUNCTION_RESPONSE_TYPES for each in types):
-        raise _violation(
-            f"Value '[{', '.join(types)}]' at 'functionResponseTypes'",
-            "Member must satisfy constraint: [Member must satisfy enum value set: [ReportBatchItemFailures], "
-            "Member must not be null]",
-        )
-    metrics = list((parameters.get("MetricsConfig") or {}).get("Metrics", []))
-    if any(each not in STREAM_MAPPING_METRICS for each in metrics):
-        raise AwsError("InvalidParameterValueException", f"Unsupported metrics for this event source: {metrics}")
-    destinations = parameters.get("DestinationConfig") or {}
-    if destinations.get("OnSuccess"):
-        raise AwsError(
-            "InvalidParameterValueException", "OnSuccess configuration is not supported for event source mappings."
-        )
-    factor, window = parameters.get("ParallelizationFactor") or 1, parameters.get("TumblingWindowInSeconds") or 0
-    if window and factor > 1:
-        raise AwsError(
-            "InvalidParameterValueException",
-            "Parallelization factor must be equal to 1 when tumbling window period is configured",
-        )
-    for problem in filter_problems(parameters.get("FilterCriteria") or {}):
+    """Refuse what AWS refuses, in its words."""
+    known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
+    for problem in problems(known):
         raise AwsError("InvalidParameterValueException", problem)
-    _check_simulated(factor, window, destinations.get("OnFailure", {}).get("Destination") or "")
-
-
-def _check_simulated(factor: int, window: int, destination: str) -> None:
-    if factor > 1:
-        raise _not_simulated(f"ParallelizationFactor={factor}")
-    if window:
-        raise _not_simulated(f"TumblingWindowInSeconds={window}")
-    if destination and not destination.startswith("arn:aws:s3:::"):
-        raise _not_simulated(f"DestinationConfig.OnFailure.Destination={destination}")
-
-
-def _not_simulated(setting: str) -> NotSimulated:
-    return NotSimulated(
-        f"the local endpoint does not simulate {setting} of an event source mapping, and ignoring it would show "
-        "something that AWS does not do: leave it out here, and test it on an AWS account"
-    )
 
 
 def _violation(what: str, constraint: str) -> AwsError:

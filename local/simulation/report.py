@@ -97,9 +97,9 @@ class Report:
         """As `Sink.lost`."""
         self._drop(lose.records, "retention", now)
 
-    def filtered_out(self, record: StreamRecord) -> None:
+    def filtered_out(self, records: Iterable[StreamRecord]) -> None:
         """As `Sink.filtered_out`."""
-        self._filtered_out.append(record.identifier)
+        self._filtered_out += _identifiers(records)
 
     def finish(self, *, checkpoints: dict[str, str | None], unfinished: Iterable[StreamRecord]) -> None:
         """Nothing more will happen: make the report."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.delivery.lane import Invoke
-from local.delivery.outcomes import Failed, Outcome, Succeeded, Throttled, read_answer, read_window_answer
+from local.delivery.outcomes import Failed, Outcome, Throttled, read_response
 from local.delivery.settings import MappingSettings
 from local.simulation.scenario import Report, Return, Rule
 
@@ -74,12 +74,11 @@ def function(
         result, takes = rules.call(identifiers, now, limit=timeout)
         if not isinstance(result, Answer):
             return result, takes
-        if invoke.window is None:
-            value = None if result.echoes else result.value
-            return read_answer(value, identifiers) if settings.report_batch_item_failures else Succeeded(), takes
-        value = {"state": invoke.window.state} if result.echoes else result.value
-        outcome = read_answer(value, identifiers) if settings.report_batch_item_failures else Succeeded()
-        return read_window_answer(value, outcome), takes
+        value = result.value
+        if result.echoes and invoke.window is not None:
+            value = {"state": invoke.window.state}
+        reports = settings.report_batch_item_failures
+        return read_response(value, identifiers, reports=reports, windowed=invoke.window is not None), takes
 
     return call
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from local.clock import VirtualClock
@@ -35,8 +35,8 @@ class Sink(Protocol):
         """The stream forgot records."""
         ...
 
-    def filtered_out(self, record: StreamRecord) -> None:
-        """No filter matched a record."""
+    def filtered_out(self, records: Sequence[StreamRecord]) -> None:
+        """No filter matched these records."""
         ...
 
 
@@ -106,7 +106,10 @@ class Simulation:
         record: Recorder | None = None,
     ) -> None:
         self.mapping = EventSourceMapping(
-            settings, new_request_id=new_request_id, record=record, filtered_out=sink.filtered_out
+            settings,
+            new_request_id=new_request_id,
+            record=record,
+            filtered_out=lambda _, records: sink.filtered_out(records),
         )
         self.feeds = list(feeds)
         self._tumbling = bool(settings.tumbling_window)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -176,7 +176,7 @@ class _Watch:
         """As `Sink.lost`."""
         self._end(lose.records, "lost", now)
 
-    def filtered_out(self, record: StreamRecord) -> None:
+    def filtered_out(self, records: Sequence[StreamRecord]) -> None:
         """As `Sink.filtered_out`."""
 
     def record(self, name: str, value: float, now: float) -> None:

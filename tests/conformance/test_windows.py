@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ class Events:
     def invoked(self, invoke: Invoke, outcome: Outcome, now: float) -> None: ...
     def gave_up(self, given_up: Any, delivered: bool | None, now: float) -> None: ...
     def lost(self, lose: Any, now: float) -> None: ...
-    def filtered_out(self, record: StreamRecord) -> None: ...
+    def filtered_out(self, records: Sequence[StreamRecord]) -> None: ...
 
 
 def events_of(answers: list[Any], *at: float, length: int = 10) -> list[dict[str, Any]]:

@@ -183,10 +183,6 @@ def test_a_tumbling_window_with_a_factor_is_refused_as_aws_does(refused):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"ParallelizationFactor": 2}, "ParallelizationFactor=2"),
-        ({"TumblingWindowInSeconds": 60}, "TumblingWindowInSeconds=60"),
-        ({"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:111122223333:q"}}}, "arn:aws:sqs"),
-        ({"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sns:us-east-1:111122223333:t"}}}, "arn:aws:sns"),
         ({"EventSourceArn": "arn:aws:kinesis:us-east-1:111122223333:stream/s"}, "arn:aws:kinesis"),
         ({"KMSKeyArn": "arn:aws:kms:us-east-1:111122223333:key/k"}, "KMSKeyArn"),
         ({"ProvisionedPollerConfig": {"MinimumPollers": 1}}, "ProvisionedPollerConfig"),
@@ -216,8 +212,10 @@ def test_an_update_is_checked_like_a_creation(world):
     stream = world.table()
     world.function()
     mapping = world.mapping(stream)
-    with pytest.raises(ClientError, match="NotSimulated"):
-        world.client("lambda").update_event_source_mapping(UUID=mapping, ParallelizationFactor=2)
+    with pytest.raises(ClientError, match="must be equal to 1 when tumbling window"):
+        world.client("lambda").update_event_source_mapping(
+            UUID=mapping, ParallelizationFactor=2, TumblingWindowInSeconds=60
+        )
     with pytest.raises(ClientError, match="less than or equal to 10000"):
         world.client("lambda").update_event_source_mapping(UUID=mapping, BatchSize=10_001)
     assert world.client("lambda").get_event_source_mapping(UUID=mapping)["BatchSize"] == 100

@@ -7,7 +7,7 @@ in each of its invocations.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
 from typing import Any
@@ -89,9 +89,9 @@ class Recorder(Report):
         super().lost(lose, now)
         self.ended += [(each.identifier, "lost") for each in lose.records]
 
-    def filtered_out(self, record: StreamRecord) -> None:
-        super().filtered_out(record)
-        self.ended.append((record.identifier, "filtered"))
+    def filtered_out(self, records: Iterable[StreamRecord]) -> None:
+        super().filtered_out(records)
+        self.ended += [(each.identifier, "filtered") for each in records]
 
 
 @st.composite

@@ -7,9 +7,14 @@ the hand-written predicate knows its question in advance and is the limit.
 from __future__ import annotations
 
 import json
+import sys
 import time
 import timeit
 from collections.abc import Callable
+from pathlib import Path
+
+# The directory of this script holds a handlers.py, which is not the package.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from handlers.cdc.patterns import Pattern, matches
 from handlers.cdc.testing import record

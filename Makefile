@@ -51,7 +51,7 @@ lock: ## Resolve requirements/*.in again into hashed locks (needs uv)
 	    --custom-compile-command 'make lock' -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt; done
 
 clean: ## Remove the virtual environment and every cache
-	rm -rf $(VENV) .coverage* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .coverage* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

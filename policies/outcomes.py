@@ -14,7 +14,7 @@ class Violation:
     """One breach of a rule, in the words of the one who has to mend it.
 
     Attributes:
-        what: What is wrong. It quotes settings and numbers, never other property values: those may be secret.
+        what: What is wrong. It quotes numbers, settings and filters, never other property values: those may be secret.
         lost: What would be lost, and when.
         fix: What to do; the rule's own remediation when not given.
         about: The resource to report, when it is another one than the rule looked at.

@@ -27,20 +27,15 @@ def check(mapping: Resource, stack: Stack, config: Config) -> Iterator[Violation
         age = mapping.props.number("maximumRecordAgeInSeconds")
         return age is None or age < 60 or reacts(watched, (age - seconds_to_react(watched)) * 1000 - 1)
 
-    begins = name_to_come(function.function) if function.function is not None else None
-    resources = [each.urn for each in (function.function, function.alias) if each is not None]
-    missing = lacking(
-        found.on("AWS/Lambda", "IteratorAge", "FunctionName", Target(function.name, resources, begins)),
-        "no alarm watches the function's IteratorAge",
-        [
-            Demand(lambda watched: _is_its(watched, function), "the alarm watches another alias or version"),
-            Demand(lambda watched: watched.statistic() == "Maximum", "the alarm's statistic is not Maximum"),
-            Demand(lambda watched: found.acts(watched.alarm), "the alarm has no action, or its actions are disabled"),
-            Demand(in_time, f"the alarm comes later than {whole(latest / 3600)} h behind the table"),
-            Demand(before_records_are_cut, "the alarm comes at or after the record age, where records are cut off, "
-                   "so it can never fire"),
-        ],
-    )  # fmt: skip
+    demands = [
+        Demand(lambda watched: _is_its(watched, function), "the alarm watches another alias or version"),
+        Demand(lambda watched: watched.statistic() == "Maximum", "the alarm's statistic is not Maximum"),
+        Demand(lambda watched: found.acts(watched.alarm), "the alarm has no action, or its actions are disabled"),
+        Demand(in_time, f"the alarm comes later than {whole(latest / 3600)} h behind the table"),
+        Demand(before_records_are_cut, "records are cut off at the record age before the alarm can fire"),
+    ]
+    watching = found.on("AWS/Lambda", "IteratorAge", "FunctionName", _target(function))
+    missing = lacking(watching, "no alarm watches the function's IteratorAge", demands)
     if missing is not None:
         yield Violation(
             what=missing,
@@ -48,6 +43,12 @@ def check(mapping: Resource, stack: Stack, config: Config) -> Iterator[Violation
             "changes are gone",
             about=function.function,
         )
+
+
+def _target(function: Invoked) -> Target:
+    resources = [each.urn for each in (function.function, function.alias) if each is not None]
+    begins = None if function.function is None else name_to_come(function.function)
+    return Target(function.name, resources, begins)
 
 
 def _is_its(watched: WatchedMetric, function: Invoked) -> bool:

@@ -101,12 +101,11 @@ def _truncate(made: dict[str, Any]) -> None:
 
 def _cut(text: str, excess: int) -> str:
     """A text without so many bytes, at least, of its JSON form."""
-    kept = text
-    while kept and len(_json(text)) - len(_json(kept)) < excess:
-        missing = excess - (len(_json(text)) - len(_json(kept)))
-        # A character takes at most six bytes, as an escape.
-        kept = kept[: len(kept) - max(1, missing // 6)]
-    return kept
+    limit = len(_json(text)) - excess
+    while text and (over := len(_json(text)) - limit) > 0:
+        # A character takes six bytes as an escape, and twelve when it needs two of them.
+        text = text[: len(text) - max(1, over // 12)]
+    return text
 
 
 def _json(value: Any) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
+conforms = pytest.mark.conformance
+
 ACCOUNT = "us-east-1:111122223333"
 
 
@@ -48,6 +50,7 @@ def test_a_pipe_is_read_back_as_it_was_made(pipes):
     assert described["CreationTime"] == described["LastModifiedTime"]
 
 
+@conforms("PIPE-PARAM-2", "documented")
 def test_a_pipe_without_a_batch_size_has_aws_default(pipes):
     pipes.create(
         pipes.function("def handler(event, context): pass"),
@@ -133,6 +136,7 @@ def test_an_update_is_checked_as_a_new_pipe_is(pipes):
     assert "BatchSize=11 is more than the 10 events" in message
 
 
+@conforms("PIPE-CREATE-1", "documented")
 def test_a_pipes_source_and_starting_position_cannot_be_updated(pipes):
     pipes.create(pipes.queue(), DesiredState="STOPPED")
     path = f"/v1/pipes/{pipes.name}"

@@ -8,6 +8,8 @@ import pytest
 
 from tests.local.pipe_world import ids
 
+conforms = pytest.mark.conformance
+
 #: Does to each event what the item's attribute `do` says.
 SCRIPTED = """
 def handler(events, context):
@@ -25,6 +27,7 @@ INVALID = "\x01"
 ONLY_DO = {"TargetParameters": {"InputTemplate": "<$.dynamodb.NewImage.do.S>"}}
 
 
+@conforms("PIPE-FAIL-2", "documented")
 def test_only_the_entries_that_a_queue_refused_are_sent_again(pipes):
     queue = pipes.queue()
     items = {"a": "one", "b": INVALID, "c": "three", "d": INVALID}
@@ -54,17 +57,21 @@ def test_a_bus_refuses_an_event_whose_detail_is_no_object_alone(pipes):
     assert [event["detail"] for event in pipes.messages(queue)] == [{"n": 1}, {"n": 3}]
 
 
+@conforms("PIPE-FAIL-3", "documented")
 def test_a_function_names_failed_events_by_event_id(pipes):
     pipes.deliver(pipes.function(SCRIPTED), {"a": None, "b": "report", "c": None}, source={"MaximumRetryAttempts": 0})
     assert pipes.executions() == [("abc", "partial"), ("bc", "error")]
 
 
+@conforms("PIPE-FAIL-4", "documented")
 def test_a_sequence_number_names_no_event_of_a_pipe(pipes):
     items = {"a": None, "b": "report sequence"}
     pipes.deliver(pipes.function(SCRIPTED), items, source={"MaximumRetryAttempts": 0})
     assert pipes.executions() == [("ab", "error")]
 
 
+@conforms("PIPE-FAIL-5", "deduced")
+@conforms("PIPE-PARAM-7", "documented")
 def test_automatic_bisect_isolates_the_event_that_fails(pipes):
     source = {"MaximumRetryAttempts": 0, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT"}
     pipes.deliver(pipes.function(SCRIPTED), {"a": None, "b": "raise", "c": None, "d": None}, source=source)
@@ -78,6 +85,7 @@ def test_automatic_bisect_isolates_the_event_that_fails(pipes):
     assert pipes.control.pipe(pipes.name).bisections == 2
 
 
+@conforms("PIPE-FAIL-7", "recorded")
 def test_what_is_given_up_goes_to_the_dead_letter_queue(pipes):
     dead = pipes.queue("dead")
     source = {"MaximumRetryAttempts": 1, "DeadLetterConfig": {"Arn": dead}}
@@ -93,6 +101,7 @@ def test_what_is_given_up_goes_to_the_dead_letter_queue(pipes):
     assert (letter["DDBStreamBatchInfo"]["batchSize"], letter["DDBStreamBatchInfo"]["streamArn"]) == (2, pipes.stream)
 
 
+@conforms("PIPE-PARAM-8", "documented")
 def test_what_is_given_up_goes_to_a_topic(pipes):
     queue = pipes.queue("dead")
     source = {"MaximumRetryAttempts": 0, "DeadLetterConfig": {"Arn": pipes.topic(queue)}}
@@ -109,6 +118,7 @@ def test_a_dead_letter_that_cannot_be_delivered_is_lost_and_the_pipe_goes_on(pip
     assert pipes.given_up()[0]["location"] is None
 
 
+@conforms("PIPE-PARAM-6", "deduced")
 def test_an_event_that_became_too_old_is_given_up_without_an_execution(pipes):
     dead = pipes.queue("dead")
     source = {"MaximumRecordAgeInSeconds": 60, "DeadLetterConfig": {"Arn": dead}}
@@ -122,6 +132,7 @@ def test_an_event_that_became_too_old_is_given_up_without_an_execution(pipes):
     assert [letter["context"]["condition"] for letter in pipes.messages(dead)] == ["RecordAgeExceeded"]
 
 
+@conforms("PIPE-FAIL-1", "documented")
 @pytest.mark.parametrize(("fault", "outcome"), [("fail", "service error"), ("throttle", "throttled")])
 def test_failures_that_are_not_the_customers_cost_no_retry(pipes, fault, outcome):
     queue = pipes.queue()
@@ -131,6 +142,7 @@ def test_failures_that_are_not_the_customers_cost_no_retry(pipes, fault, outcome
     assert ids(pipes.messages(queue)) == ["a"]
 
 
+@conforms("PIPE-PARAM-5", "documented")
 def test_a_target_that_does_not_exist_costs_retries(pipes):
     pipes.deliver("arn:aws:sqs:us-east-1:111122223333:nowhere", "a", source={"MaximumRetryAttempts": 1})
     assert pipes.executions() == [("a", "error"), ("a", "error")]

@@ -8,6 +8,8 @@ import pytest
 
 from tests.local.pipe_world import ids
 
+conforms = pytest.mark.conformance
+
 #: Prints what it was given.
 PRINTS = "import json\n\ndef handler(event, context):\n    print('got ' + json.dumps(event))\n"
 
@@ -31,6 +33,8 @@ def test_a_queue_gets_each_event_as_a_message_of_its_own(pipes):
     assert messages[0]["dynamodb"]["NewImage"] == {"id": {"S": "a"}}
 
 
+@conforms("PIPE-SHAPE-5", "documented")
+@conforms("PIPE-TARGET-3", "documented")
 def test_a_fifo_queue_gets_the_group_and_the_deduplication_id_from_the_event(pipes):
     queue = pipes.queue("queue.fifo", FifoQueue="true")
     to_queue = {"MessageGroupId": "$.dynamodb.Keys.id.S", "MessageDeduplicationId": "$.eventID"}
@@ -42,6 +46,7 @@ def test_a_fifo_queue_gets_the_group_and_the_deduplication_id_from_the_event(pip
     ]
 
 
+@conforms("PIPE-SHAPE-4", "documented")
 def test_a_template_makes_each_event_another_one(pipes):
     queue = pipes.queue()
     template = '{"id": <$.dynamodb.Keys.id.S>, "from": "pipe <aws.pipes.pipe-name>", "to": <aws.pipes.target-arn>}'
@@ -55,6 +60,7 @@ def test_a_topic_gets_each_event_as_a_message_of_its_own(pipes):
     assert ids([json.loads(each["Message"]) for each in pipes.messages(queue)]) == ["a", "b"]
 
 
+@conforms("PIPE-TARGET-4", "documented")
 def test_an_event_bus_gets_events_from_the_pipe(pipes):
     queue = pipes.queue()
     pipes.deliver(pipes.bus(queue), "a")
@@ -84,12 +90,14 @@ def test_an_event_bus_gets_what_its_parameters_say(pipes):
     )
 
 
+@conforms("PIPE-EVENT-3", "documented")
 def test_a_function_gets_a_list_of_events_even_of_one(pipes):
     pipes.deliver(pipes.function(PRINTS), "a")
     (event,) = printed(pipes)
     assert ids(event) == ["a"]
 
 
+@conforms("PIPE-TARGET-5", "documented")
 def test_a_function_that_nobody_waits_for_hides_its_errors(pipes):
     function = pipes.function(PRINTS + "    raise ValueError('poison')\n")
     invocation = {"LambdaFunctionParameters": {"InvocationType": "FIRE_AND_FORGET"}}
@@ -99,6 +107,7 @@ def test_a_function_that_nobody_waits_for_hides_its_errors(pipes):
     assert ids(printed(pipes)[0]) == ["a"]
 
 
+@conforms("PIPE-PARAM-1", "documented")
 @pytest.mark.parametrize("position", ["LATEST", "TRIM_HORIZON"])
 def test_a_pipe_begins_where_its_starting_position_says(pipes, position):
     queue = pipes.queue()
@@ -111,6 +120,7 @@ def test_a_pipe_begins_where_its_starting_position_says(pipes, position):
     assert ids(pipes.messages(queue)) == (["b"] if position == "LATEST" else ["a", "b"])
 
 
+@conforms("PIPE-EVENT-2", "documented")
 def test_only_events_that_a_filter_matches_are_sent(pipes):
     queue = pipes.queue()
     filters = [{"eventName": ["REMOVE"]}, {"dynamodb": {"Keys": {"id": {"S": ["b"]}}}}]
@@ -118,6 +128,8 @@ def test_only_events_that_a_filter_matches_are_sent(pipes):
     assert ids(pipes.messages(queue)) == ["b"]
 
 
+@conforms("PIPE-FAIL-6", "documented")
+@conforms("PIPE-PARAM-4", "documented")
 def test_the_lanes_of_a_shard_do_not_wait_for_each_other(pipes, tmp_path):
     gate = tmp_path / "gate"
     source = f"""
@@ -135,3 +147,23 @@ def handler(event, context):
     outcomes = pipes.executions()
     assert ("c", "success") in outcomes
     assert [each for each in outcomes if each[0] != "c"] == [("a", "success"), ("b", "success")]
+
+
+@conforms("PIPE-PARAM-3", "documented")
+def test_a_window_gathers_events_into_one_batch(pipes):
+    queue = pipes.queue()
+    pipes.create(queue, source={"MaximumBatchingWindowInSeconds": 300})
+    pipes.reach("RUNNING")
+    pipes.world.put("a", "b")
+    pipes.world.wait_until(lambda: pipes.control.pipe(pipes.name).unfinished == 2)
+    assert pipes.executions() == []
+    pipes.control.advance_clock(300)
+    pipes.settle()
+    assert pipes.executions() == [("ab", "success")]
+
+
+@conforms("PIPE-EVENT-1", "deduced")
+def test_a_filter_sees_what_the_stream_says_of_a_record(pipes):
+    queue = pipes.queue()
+    pipes.deliver(queue, "a", filters=[{"eventName": ["INSERT"], "eventSource": ["aws:dynamodb"]}])
+    assert ids(pipes.messages(queue)) == ["a"]

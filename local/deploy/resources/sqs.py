@@ -12,6 +12,8 @@ def queue(inputs: Inputs, aws: Aws) -> Created:
     name = inputs.name()
     attributes = inputs.members(
         {
+            "contentBasedDeduplication": "ContentBasedDeduplication",
+            "fifoQueue": "FifoQueue",
             "messageRetentionSeconds": "MessageRetentionPeriod",
             "visibilityTimeoutSeconds": "VisibilityTimeout",
             "sqsManagedSseEnabled": "SqsManagedSseEnabled",

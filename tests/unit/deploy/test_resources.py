@@ -26,16 +26,22 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "CreateApi": {"ApiId": "api1"},
     "CreateEmailIdentity": {"VerifiedForSendingStatus": True, "IdentityType": "DOMAIN"},
     "CreateEventSourceMapping": {"UUID": UUID, "State": "Creating", "FunctionArn": "arn:f"},
+    "CreateEventBus": {"EventBusArn": "arn:bus"},
     "CreateFunction": {"FunctionArn": "arn:f", "CodeSha256": "sha", "Version": "$LATEST"},
     "CreateIntegration": {"IntegrationId": "int1"},
+    "CreatePipe": {"Arn": "arn:pipe", "DesiredState": "RUNNING", "CurrentState": "CREATING"},
     "CreateQueue": {"QueueUrl": f"{URL}/{ACCOUNT}/q"},
     "CreateRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
     "CreateRoute": {"RouteId": "route1"},
+    "CreateStateMachine": {"stateMachineArn": "arn:machine"},
     "CreateTopic": {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t"},
+    "DescribePipe": {"Arn": "arn:pipe", "DesiredState": "RUNNING", "CurrentState": "RUNNING"},
     "DescribeTable": {"Table": {"TableStatus": "ACTIVE", "TableArn": "arn:table"}},
     "GetEventSourceMapping": {"UUID": UUID, "State": "Enabled", "FunctionArn": "arn:f"},
     "GetFunction": {"Configuration": {"State": "Active"}},
     "GetQueueAttributes": {"Attributes": {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}},
+    "PutRule": {"RuleArn": "arn:rule"},
+    "PutTargets": {"FailedEntryCount": 0},
     "Subscribe": {"SubscriptionArn": "arn:subscription"},
 }
 
@@ -217,6 +223,140 @@ def test_a_queue_s_attributes_are_texts(aws: RecordingAws) -> None:
         f"{URL}/{ACCOUNT}/q",
         {"url": f"{URL}/{ACCOUNT}/q", "arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", "name": "made-up"},
     )
+
+
+def test_a_fifo_queue(aws: RecordingAws) -> None:
+    aws.make("Queue", {"name": "q.fifo", "fifoQueue": True, "contentBasedDeduplication": True})
+    assert aws.only("CreateQueue") == {
+        "QueueName": "q.fifo",
+        "Attributes": {"FifoQueue": "true", "ContentBasedDeduplication": "true"},
+    }
+
+
+def test_a_pipe_with_everything_waits_until_it_runs(aws: RecordingAws) -> None:
+    http = {"headerParameters": {"x": "1"}, "pathParameterValues": "$.eventID", "queryStringParameters": {"y": "2"}}
+    stream = {
+        "startingPosition": "TRIM_HORIZON",
+        "batchSize": 10,
+        "maximumBatchingWindowInSeconds": 1,
+        "maximumRecordAgeInSeconds": 60,
+        "maximumRetryAttempts": 3,
+        "onPartialBatchItemFailure": "AUTOMATIC_BISECT",
+        "parallelizationFactor": 2,
+        "deadLetterConfig": {"arn": "arn:dead"},
+    }
+    created = aws.make(
+        "Pipe",
+        {
+            "name": "p",
+            "description": "d",
+            "desiredState": "RUNNING",
+            "roleArn": "arn:role",
+            "source": "arn:stream",
+            "sourceParameters": {
+                "dynamodbStreamParameters": stream,
+                "filterCriteria": {"filters": [{"pattern": "{}"}]},
+            },
+            "enrichment": "arn:f",
+            "enrichmentParameters": {"inputTemplate": "<$.eventID>", "httpParameters": http},
+            "target": "arn:bus",
+            "targetParameters": {
+                "inputTemplate": "{}",
+                "eventbridgeEventBusParameters": {"detailType": "t", "source": "s", "resources": ["arn:r"]},
+                "lambdaFunctionParameters": {"invocationType": "FIRE_AND_FORGET"},
+                "sqsQueueParameters": {"messageGroupId": "g", "messageDeduplicationId": "d"},
+                "stepFunctionStateMachineParameters": {"invocationType": "REQUEST_RESPONSE"},
+                "httpParameters": http,
+            },
+            "logConfiguration": {
+                "level": "ERROR",
+                "includeExecutionDatas": ["ALL"],
+                "cloudwatchLogsLogDestination": {"logGroupArn": "arn:g"},
+            },
+            "tags": {"team": "orders"},
+        },
+    )
+    to_api = {
+        "HeaderParameters": {"x": "1"},
+        "PathParameterValues": ["$.eventID"],
+        "QueryStringParameters": {"y": "2"},
+    }
+    assert aws.only("CreatePipe") == {
+        "Name": "p",
+        "Description": "d",
+        "DesiredState": "RUNNING",
+        "RoleArn": "arn:role",
+        "Source": "arn:stream",
+        "SourceParameters": {
+            "FilterCriteria": {"Filters": [{"Pattern": "{}"}]},
+            "DynamoDBStreamParameters": {
+                "StartingPosition": "TRIM_HORIZON",
+                "BatchSize": 10,
+                "MaximumBatchingWindowInSeconds": 1,
+                "MaximumRecordAgeInSeconds": 60,
+                "MaximumRetryAttempts": 3,
+                "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
+                "ParallelizationFactor": 2,
+                "DeadLetterConfig": {"Arn": "arn:dead"},
+            },
+        },
+        "Enrichment": "arn:f",
+        "EnrichmentParameters": {"InputTemplate": "<$.eventID>", "HttpParameters": to_api},
+        "Target": "arn:bus",
+        "TargetParameters": {
+            "InputTemplate": "{}",
+            "EventBridgeEventBusParameters": {"DetailType": "t", "Source": "s", "Resources": ["arn:r"]},
+            "LambdaFunctionParameters": {"InvocationType": "FIRE_AND_FORGET"},
+            "SqsQueueParameters": {"MessageGroupId": "g", "MessageDeduplicationId": "d"},
+            "StepFunctionStateMachineParameters": {"InvocationType": "REQUEST_RESPONSE"},
+            "HttpParameters": to_api,
+        },
+        "LogConfiguration": {
+            "Level": "ERROR",
+            "IncludeExecutionData": ["ALL"],
+            "CloudwatchLogsLogDestination": {"LogGroupArn": "arn:g"},
+        },
+        "Tags": {"team": "orders"},
+    }
+    assert aws.only("DescribePipe") == {"Name": "p"}
+    assert created == Created("p", {"name": "p", "arn": "arn:pipe"})
+
+
+def test_a_pipe_that_never_runs_is_a_failure(aws: RecordingAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.deploy.resources.pipes._SETTLED_WITHIN_SECONDS", 0.0)
+    aws.answers["DescribePipe"] = {**aws.answers["DescribePipe"], "CurrentState": "CREATING"}
+    with pytest.raises(TimeoutError, match="the pipe is still CREATING after 0 s"):
+        aws.make("Pipe", {"roleArn": "arn:role", "source": "arn:stream", "target": "arn:bus"})
+
+
+def test_a_bus_and_a_rule_with_its_target(aws: RecordingAws) -> None:
+    bus = aws.make("EventBus", {"name": "orders"})
+    rule = aws.make("EventRule", {"eventBusName": "orders", "eventPattern": "{}"})
+    target = aws.make("EventTarget", {"rule": "made-up", "eventBusName": "orders", "arn": "arn:queue"})
+    assert aws.only("PutRule") == {"Name": "made-up", "EventBusName": "orders", "EventPattern": "{}"}
+    assert aws.only("PutTargets") == {
+        "Rule": "made-up",
+        "EventBusName": "orders",
+        "Targets": [{"Id": "made-up", "Arn": "arn:queue"}],
+    }
+    assert (bus.outputs["arn"], rule.outputs["arn"], target.id) == ("arn:bus", "arn:rule", "made-up-made-up")
+
+
+def test_a_target_that_its_rule_does_not_take_is_a_failure(aws: RecordingAws) -> None:
+    aws.answers["PutTargets"] = {"FailedEntryCount": 1, "FailedEntries": [{"ErrorMessage": "no such queue"}]}
+    with pytest.raises(ValueError, match="the rule did not take its target: no such queue"):
+        aws.make("EventTarget", {"rule": "r", "arn": "arn:queue"})
+
+
+def test_a_state_machine(aws: RecordingAws) -> None:
+    made = aws.make("StateMachine", {"definition": "{}", "roleArn": "arn:role", "type": "EXPRESS"})
+    assert aws.only("CreateStateMachine") == {
+        "name": "made-up",
+        "definition": "{}",
+        "roleArn": "arn:role",
+        "type": "EXPRESS",
+    }
+    assert made == Created("arn:machine", {"name": "made-up", "arn": "arn:machine"})
 
 
 def test_a_topic_and_its_subscription(aws: RecordingAws) -> None:

@@ -229,8 +229,7 @@ class Services:
         return Exchange(request, told, _parsed(answer["output"]))
 
     def _put_events(self, messages: Sequence[Message], entries: Sequence[Entry]) -> Exchange:
-        # PutEvents rejects an entry whose detail is no JSON object, which the bus behind this endpoint does not check.
-        sent = [index for index, entry in enumerate(entries) if isinstance(_parsed(entry["Detail"]), Mapping)]
+        sent = [index for index, entry in enumerate(entries) if _is_event(entry)]
         failed = [{"Id": str(index)} for index in range(len(entries)) if index not in sent]
         request = {"Entries": [entries[index] for index in sent]}
         answer: Any = {"Entries": []}
@@ -298,6 +297,11 @@ def _check_size(service: str, request: Mapping[str, Any], size: int, limit: int)
     """Refuse what the service would, since the one behind this endpoint takes everything (§3.4)."""
     if size > limit:
         raise Refused(f"the input has {size} and {limit} are allowed", service=service, status=413, request=request)
+
+
+def _is_event(entry: Entry) -> bool:
+    """Whether PutEvents takes an entry, which the bus behind this endpoint does not check."""
+    return bool(entry["Source"] and entry["DetailType"]) and isinstance(_parsed(entry["Detail"]), Mapping)
 
 
 def _failures(messages: Sequence[Message], failed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

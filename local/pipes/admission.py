@@ -15,7 +15,7 @@ from aws_limits import STREAM_MAPPING_RANGES
 from local.delivery.admission import filter_problems, filters_of, out_of_range, violation
 from local.delivery.settings import MappingSettings
 from local.pipes.targets import UnsupportedTarget, enrichment_of, service_of
-from local.pipes.templates import InputTemplate, InvalidTemplate
+from local.pipes.templates import InputTemplate, InvalidTemplate, is_path
 
 Parameters = Mapping[str, Any]
 
@@ -44,6 +44,10 @@ def problems(parameters: Parameters) -> Iterator[str]:
     yield from _dead_letter_problems(stream.get("DeadLetterConfig", {}).get("Arn"))
     yield from _target_problems(parameters, stream.get("BatchSize", 100))
     yield from _enrichment_problems(parameters, stream.get("BatchSize", 100))
+    for member in ("TargetParameters", "EnrichmentParameters"):
+        for name, value in parameters.get(member, {}).get("HttpParameters", {}).get("HeaderParameters", {}).items():
+            if is_path(value):
+                yield f"{member}.HttpParameters.HeaderParameters.{name}={value!r}: a header is not read from the event"
     log = parameters.get("LogConfiguration", {"Level": "OFF"})
     if log["Level"] != "OFF" and not any(member.endswith("LogDestination") for member in log):
         yield f"LogConfiguration.Level={log['Level']} has no destination: nothing would be logged"

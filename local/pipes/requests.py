@@ -78,13 +78,12 @@ def bus_entries(messages: Sequence[Message], parameters: Parameters, *, pipe_nam
 
 
 def http_parameters(message: Message, parameters: Parameters) -> dict[str, Any]:
-    """HttpParameters with the values for one event; names of headers and query parameters are never dynamic."""
+    """HttpParameters with the values for one event; headers are never dynamic."""
+    query: Mapping[str, str] = parameters.get("QueryStringParameters", {})
     return {
         "PathParameterValues": [resolve(each, message.event) for each in parameters.get("PathParameterValues", [])],
-        **{
-            member: {name: resolve(value, message.event) for name, value in parameters.get(member, {}).items()}
-            for member in ("HeaderParameters", "QueryStringParameters")
-        },
+        "QueryStringParameters": {name: resolve(value, message.event) for name, value in query.items()},
+        "HeaderParameters": parameters.get("HeaderParameters", {}),
     }
 
 

@@ -85,15 +85,24 @@ class InputTemplate:
 def resolve(value: str, event: Any) -> str:
     """A target parameter that may be a path into the event, such as a queue's MessageGroupId; the whole value is.
 
+    A path that finds nothing leaves nothing, which most services refuse.
+
     >>> resolve("$.dynamodb.Keys.id.S", {"dynamodb": {"Keys": {"id": {"S": "u1"}}}})
     'u1'
-    >>> resolve("orders", {})
-    'orders'
+    >>> resolve("orders", {}), resolve("$.nothing", {})
+    ('orders', '')
     """
-    if not _PATH.fullmatch(value):
+    if not is_path(value):
         return value
     found = find(value, event)
+    if found is None:
+        return ""
     return found if isinstance(found, str) else json.dumps(found)
+
+
+def is_path(value: str) -> bool:
+    """Whether a target parameter is read from the event."""
+    return _PATH.fullmatch(value) is not None
 
 
 def find(path: str, event: Any) -> Any:

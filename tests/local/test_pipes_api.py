@@ -213,6 +213,11 @@ def test_what_is_not_simulated_is_refused_by_name(pipes, settings, named):
             "MessageDeduplicationId is for FIFO queues only",
         ),
         ({}, {"LogConfiguration": {"Level": "ERROR"}}, "has no destination"),
+        (
+            {},
+            {"EnrichmentParameters": {"HttpParameters": {"HeaderParameters": {"x-id": "$.eventID"}}}},
+            "HeaderParameters.x-id='$.eventID': a header is not read from the event",
+        ),
     ],
 )
 def test_what_aws_refuses_is_refused(pipes, source, settings, message):

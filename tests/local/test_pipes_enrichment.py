@@ -199,17 +199,17 @@ def test_an_api_destination_gets_each_event_with_what_its_connection_adds(pipes,
             "InputTemplate": '{"user": <$.dynamodb.Keys.id.S>}',
             "HttpParameters": {
                 "PathParameterValues": ["$.dynamodb.Keys.id.S"],
-                "HeaderParameters": {"x-event": "$.eventName", "x-from": "pipe"},
-                "QueryStringParameters": {"kind": "user"},
+                "HeaderParameters": {"x-kind": "change", "x-from": "pipe"},
+                "QueryStringParameters": {"event": "$.eventName"},
             },
         },
     )
     assert [(method, path, json.loads(body)) for method, path, _, body in api.requests] == [
-        ("POST", "/users/a?kind=user", {"user": "a"}),
-        ("POST", "/users/b?kind=user", {"user": "b"}),
+        ("POST", "/users/a?event=INSERT", {"user": "a"}),
+        ("POST", "/users/b?event=INSERT", {"user": "b"}),
     ]
     headers = api.requests[0][2]
-    assert (headers["x-key"], headers["x-event"], headers["x-from"]) == ("secret", "INSERT", "connection")
+    assert (headers["x-key"], headers["x-kind"], headers["x-from"]) == ("secret", "change", "connection")
 
 
 def test_an_api_destination_that_refuses_costs_a_retry_and_one_that_is_overloaded_does_not(pipes, api, destination):

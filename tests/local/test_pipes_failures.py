@@ -57,6 +57,14 @@ def test_a_bus_refuses_an_event_whose_detail_is_no_object_alone(pipes):
     assert [event["detail"] for event in pipes.messages(queue)] == [{"n": 1}, {"n": 3}]
 
 
+def test_an_event_without_what_a_dynamic_parameter_reads_is_refused_alone(pipes):
+    queue = pipes.queue("queue.fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    group = {"SqsQueueParameters": {"MessageGroupId": "$.dynamodb.NewImage.do.S"}}
+    pipes.deliver(queue, {"a": "group", "b": None}, source={"MaximumRetryAttempts": 0}, TargetParameters=group)
+    assert pipes.executions() == [("ab", "partial"), ("b", "error")]
+    assert [message["Attributes"]["MessageGroupId"] for message in pipes.received(queue)] == ["group"]
+
+
 @conforms("PIPE-FAIL-3", "documented")
 def test_a_function_names_failed_events_by_event_id(pipes):
     pipes.deliver(pipes.function(SCRIPTED), {"a": None, "b": "report", "c": None}, source={"MaximumRetryAttempts": 0})

@@ -51,7 +51,7 @@ def test_a_pipe_is_read_back_as_it_was_made(pipes):
 
 
 @conforms("PIPE-PARAM-2", "documented")
-def test_a_pipe_without_a_batch_size_has_aws_default(pipes):
+def test_pipe_param_2_a_pipe_without_a_batch_size_has_aws_default(pipes):
     pipes.create(
         pipes.function("def handler(event, context): pass"),
         SourceParameters={"DynamoDBStreamParameters": {"StartingPosition": "LATEST"}},
@@ -137,7 +137,7 @@ def test_an_update_is_checked_as_a_new_pipe_is(pipes):
 
 
 @conforms("PIPE-CREATE-1", "documented")
-def test_a_pipes_source_and_starting_position_cannot_be_updated(pipes):
+def test_pipe_create_1_a_pipes_source_and_starting_position_cannot_be_updated(pipes):
     pipes.create(pipes.queue(), DesiredState="STOPPED")
     path = f"/v1/pipes/{pipes.name}"
     status, answer = pipes.world.signed("PUT", path, {"RoleArn": pipes.role, "Source": pipes.stream}, service="pipes")

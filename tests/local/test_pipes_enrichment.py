@@ -99,7 +99,7 @@ def test_an_enrichment_gets_what_its_template_makes_and_the_target_what_its_own_
 
 
 @conforms("PIPE-SHAPE-2", "documented")
-def test_an_empty_answer_of_an_enrichment_skips_the_target(pipes):
+def test_pipe_shape_2_an_empty_answer_of_an_enrichment_skips_the_target(pipes):
     queue = pipes.queue()
     pipes.deliver(queue, "ab", Enrichment=pipes.function("def handler(events, context):\n    return []\n"))
     assert pipes.messages(queue) == []
@@ -125,7 +125,7 @@ def handler(events, context):
 
 
 @conforms("PIPE-FAIL-2", "documented")
-def test_what_a_queue_refused_goes_through_the_enrichment_again(pipes):
+def test_pipe_fail_2_what_a_queue_refused_goes_through_the_enrichment_again(pipes):
     queue = pipes.queue()
     enrichment = pipes.function(ONCE_INVALID.replace("IDENTIFIER", 'event["eventID"]'))
     pipes.deliver(queue, "abc", Enrichment=enrichment, TargetParameters={"InputTemplate": '"<$.text>"'})
@@ -134,7 +134,7 @@ def test_what_a_queue_refused_goes_through_the_enrichment_again(pipes):
 
 
 @conforms("PIPE-SHAPE-3", "documented")
-def test_without_the_event_ids_in_an_enrichments_answer_the_whole_batch_fails(pipes):
+def test_pipe_shape_3_without_the_event_ids_in_an_enrichments_answer_the_whole_batch_fails(pipes):
     queue = pipes.queue()
     enrichment = pipes.function(ONCE_INVALID.replace("IDENTIFIER", '"lost"'))
     pipes.deliver(
@@ -181,7 +181,7 @@ def test_a_standard_workflow_cannot_be_waited_for(pipes):
 
 
 @conforms("PIPE-TARGET-2", "documented")
-def test_a_workflow_takes_no_more_than_262144_characters(pipes):
+def test_pipe_target_2_a_workflow_takes_no_more_than_262144_characters(pipes):
     template = '"' + "x" * 8000 + '"'
     items = [f"{index:02d}" for index in range(33)]
     machine = pipes.machine(PASSES)

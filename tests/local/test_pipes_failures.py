@@ -28,7 +28,7 @@ ONLY_DO = {"TargetParameters": {"InputTemplate": "<$.dynamodb.NewImage.do.S>"}}
 
 
 @conforms("PIPE-FAIL-2", "documented")
-def test_only_the_entries_that_a_queue_refused_are_sent_again(pipes):
+def test_pipe_fail_2_only_the_entries_that_a_queue_refused_are_sent_again(pipes):
     queue = pipes.queue()
     items = {"a": "one", "b": INVALID, "c": "three", "d": INVALID}
     pipes.deliver(
@@ -66,13 +66,13 @@ def test_an_event_without_what_a_dynamic_parameter_reads_is_refused_alone(pipes)
 
 
 @conforms("PIPE-FAIL-3", "documented")
-def test_a_function_names_failed_events_by_event_id(pipes):
+def test_pipe_fail_3_a_function_names_failed_events_by_event_id(pipes):
     pipes.deliver(pipes.function(SCRIPTED), {"a": None, "b": "report", "c": None}, source={"MaximumRetryAttempts": 0})
     assert pipes.executions() == [("abc", "partial"), ("bc", "error")]
 
 
 @conforms("PIPE-FAIL-4", "documented")
-def test_a_sequence_number_names_no_event_of_a_pipe(pipes):
+def test_pipe_fail_4_a_sequence_number_names_no_event_of_a_pipe(pipes):
     items = {"a": None, "b": "report sequence"}
     pipes.deliver(pipes.function(SCRIPTED), items, source={"MaximumRetryAttempts": 0})
     assert pipes.executions() == [("ab", "error")]
@@ -80,7 +80,7 @@ def test_a_sequence_number_names_no_event_of_a_pipe(pipes):
 
 @conforms("PIPE-FAIL-5", "deduced")
 @conforms("PIPE-PARAM-7", "documented")
-def test_automatic_bisect_isolates_the_event_that_fails(pipes):
+def test_pipe_param_7_automatic_bisect_isolates_the_event_that_fails(pipes):
     source = {"MaximumRetryAttempts": 0, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT"}
     pipes.deliver(pipes.function(SCRIPTED), {"a": None, "b": "raise", "c": None, "d": None}, source=source)
     assert pipes.executions() == [
@@ -94,7 +94,7 @@ def test_automatic_bisect_isolates_the_event_that_fails(pipes):
 
 
 @conforms("PIPE-FAIL-7", "recorded")
-def test_what_is_given_up_goes_to_the_dead_letter_queue(pipes):
+def test_pipe_fail_7_what_is_given_up_goes_to_the_dead_letter_queue(pipes):
     dead = pipes.queue("dead")
     source = {"MaximumRetryAttempts": 1, "DeadLetterConfig": {"Arn": dead}}
     pipes.deliver(pipes.function(SCRIPTED), {"a": "raise", "b": None}, source=source)
@@ -110,7 +110,7 @@ def test_what_is_given_up_goes_to_the_dead_letter_queue(pipes):
 
 
 @conforms("PIPE-PARAM-8", "documented")
-def test_what_is_given_up_goes_to_a_topic(pipes):
+def test_pipe_param_8_what_is_given_up_goes_to_a_topic(pipes):
     queue = pipes.queue("dead")
     source = {"MaximumRetryAttempts": 0, "DeadLetterConfig": {"Arn": pipes.topic(queue)}}
     pipes.deliver(pipes.function(SCRIPTED), {"a": "raise"}, source=source)
@@ -127,7 +127,7 @@ def test_a_dead_letter_that_cannot_be_delivered_is_lost_and_the_pipe_goes_on(pip
 
 
 @conforms("PIPE-PARAM-6", "deduced")
-def test_an_event_that_became_too_old_is_given_up_without_an_execution(pipes):
+def test_pipe_param_6_an_event_that_became_too_old_is_given_up_without_an_execution(pipes):
     dead = pipes.queue("dead")
     source = {"MaximumRecordAgeInSeconds": 60, "DeadLetterConfig": {"Arn": dead}}
     function = pipes.function(SCRIPTED)
@@ -142,7 +142,7 @@ def test_an_event_that_became_too_old_is_given_up_without_an_execution(pipes):
 
 @conforms("PIPE-FAIL-1", "documented")
 @pytest.mark.parametrize(("fault", "outcome"), [("fail", "service error"), ("throttle", "throttled")])
-def test_failures_that_are_not_the_customers_cost_no_retry(pipes, fault, outcome):
+def test_pipe_fail_1_failures_that_are_not_the_customers_cost_no_retry(pipes, fault, outcome):
     queue = pipes.queue()
     getattr(pipes.control, fault)("sqs:SendMessageBatch", times=2)
     pipes.deliver(queue, "a", source={"MaximumRetryAttempts": 0})
@@ -151,7 +151,7 @@ def test_failures_that_are_not_the_customers_cost_no_retry(pipes, fault, outcome
 
 
 @conforms("PIPE-PARAM-5", "documented")
-def test_a_target_that_does_not_exist_costs_retries(pipes):
+def test_pipe_param_5_a_target_that_does_not_exist_costs_retries(pipes):
     pipes.deliver("arn:aws:sqs:us-east-1:111122223333:nowhere", "a", source={"MaximumRetryAttempts": 1})
     assert pipes.executions() == [("a", "error"), ("a", "error")]
 

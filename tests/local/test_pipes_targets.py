@@ -35,7 +35,7 @@ def test_a_queue_gets_each_event_as_a_message_of_its_own(pipes):
 
 @conforms("PIPE-SHAPE-5", "documented")
 @conforms("PIPE-TARGET-3", "documented")
-def test_a_fifo_queue_gets_the_group_and_the_deduplication_id_from_the_event(pipes):
+def test_pipe_target_3_a_fifo_queue_gets_the_group_and_the_deduplication_id_from_the_event(pipes):
     queue = pipes.queue("queue.fifo", FifoQueue="true")
     to_queue = {"MessageGroupId": "$.dynamodb.Keys.id.S", "MessageDeduplicationId": "$.eventID"}
     pipes.deliver(queue, "ab", TargetParameters={"SqsQueueParameters": to_queue})
@@ -47,7 +47,7 @@ def test_a_fifo_queue_gets_the_group_and_the_deduplication_id_from_the_event(pip
 
 
 @conforms("PIPE-SHAPE-4", "documented")
-def test_a_template_makes_each_event_another_one(pipes):
+def test_pipe_shape_4_a_template_makes_each_event_another_one(pipes):
     queue = pipes.queue()
     template = '{"id": <$.dynamodb.Keys.id.S>, "from": "pipe <aws.pipes.pipe-name>", "to": <aws.pipes.target-arn>}'
     pipes.deliver(queue, "ab", TargetParameters={"InputTemplate": template})
@@ -61,7 +61,7 @@ def test_a_topic_gets_each_event_as_a_message_of_its_own(pipes):
 
 
 @conforms("PIPE-TARGET-4", "documented")
-def test_an_event_bus_gets_events_from_the_pipe(pipes):
+def test_pipe_target_4_an_event_bus_gets_events_from_the_pipe(pipes):
     queue = pipes.queue()
     pipes.deliver(pipes.bus(queue), "a")
     (event,) = pipes.messages(queue)
@@ -91,14 +91,14 @@ def test_an_event_bus_gets_what_its_parameters_say(pipes):
 
 
 @conforms("PIPE-EVENT-3", "documented")
-def test_a_function_gets_a_list_of_events_even_of_one(pipes):
+def test_pipe_event_3_a_function_gets_a_list_of_events_even_of_one(pipes):
     pipes.deliver(pipes.function(PRINTS), "a")
     (event,) = printed(pipes)
     assert ids(event) == ["a"]
 
 
 @conforms("PIPE-TARGET-5", "documented")
-def test_a_function_that_nobody_waits_for_hides_its_errors(pipes):
+def test_pipe_target_5_a_function_that_nobody_waits_for_hides_its_errors(pipes):
     function = pipes.function(PRINTS + "    raise ValueError('poison')\n")
     invocation = {"LambdaFunctionParameters": {"InvocationType": "FIRE_AND_FORGET"}}
     pipes.deliver(function, "a", TargetParameters=invocation)
@@ -109,7 +109,7 @@ def test_a_function_that_nobody_waits_for_hides_its_errors(pipes):
 
 @conforms("PIPE-PARAM-1", "documented")
 @pytest.mark.parametrize("position", ["LATEST", "TRIM_HORIZON"])
-def test_a_pipe_begins_where_its_starting_position_says(pipes, position):
+def test_pipe_param_1_a_pipe_begins_where_its_starting_position_says(pipes, position):
     queue = pipes.queue()
     pipes.stream = pipes.world.table()
     pipes.world.put("a")
@@ -121,7 +121,7 @@ def test_a_pipe_begins_where_its_starting_position_says(pipes, position):
 
 
 @conforms("PIPE-EVENT-2", "documented")
-def test_only_events_that_a_filter_matches_are_sent(pipes):
+def test_pipe_event_2_only_events_that_a_filter_matches_are_sent(pipes):
     queue = pipes.queue()
     filters = [{"eventName": ["REMOVE"]}, {"dynamodb": {"Keys": {"id": {"S": ["b"]}}}}]
     pipes.deliver(queue, "abc", filters=filters)
@@ -130,7 +130,7 @@ def test_only_events_that_a_filter_matches_are_sent(pipes):
 
 @conforms("PIPE-FAIL-6", "documented")
 @conforms("PIPE-PARAM-4", "documented")
-def test_the_lanes_of_a_shard_do_not_wait_for_each_other(pipes, tmp_path):
+def test_pipe_param_4_the_lanes_of_a_shard_do_not_wait_for_each_other(pipes, tmp_path):
     gate = tmp_path / "gate"
     source = f"""
 import pathlib, time
@@ -150,7 +150,7 @@ def handler(event, context):
 
 
 @conforms("PIPE-PARAM-3", "documented")
-def test_a_window_gathers_events_into_one_batch(pipes):
+def test_pipe_param_3_a_window_gathers_events_into_one_batch(pipes):
     queue = pipes.queue()
     pipes.create(queue, source={"MaximumBatchingWindowInSeconds": 300})
     pipes.reach("RUNNING")
@@ -163,7 +163,7 @@ def test_a_window_gathers_events_into_one_batch(pipes):
 
 
 @conforms("PIPE-EVENT-1", "deduced")
-def test_a_filter_sees_what_the_stream_says_of_a_record(pipes):
+def test_pipe_event_1_a_filter_sees_what_the_stream_says_of_a_record(pipes):
     queue = pipes.queue()
     pipes.deliver(queue, "a", filters=[{"eventName": ["INSERT"], "eventSource": ["aws:dynamodb"]}])
     assert ids(pipes.messages(queue)) == ["a"]

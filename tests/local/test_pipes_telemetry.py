@@ -34,7 +34,7 @@ def to_log(pipes, level, **more):
 
 
 @conforms("PIPE-OPS-3", "documented")
-def test_executions_and_their_failures_are_counted(pipes):
+def test_pipe_ops_3_executions_and_their_failures_are_counted(pipes):
     items = {"a": None, "b": "report", "c": "raise"}
     source = {"MaximumRetryAttempts": 0, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT"}
     pipes.deliver(pipes.function(SCRIPTED), items, source=source)
@@ -67,7 +67,7 @@ def test_executions_and_their_failures_are_counted(pipes):
 
 
 @conforms("PIPE-OPS-3", "documented")
-def test_throttled_and_timed_out_executions_are_counted_apart(pipes):
+def test_pipe_ops_3_throttled_and_timed_out_executions_are_counted_apart(pipes):
     pipes.control.throttle("lambda:Invoke", times=1)
     source = "import time\n\ndef handler(events, context):\n    time.sleep(30)\n"
     pipes.deliver(pipes.function(source, timeout=1), "a", source={"MaximumRetryAttempts": 0})
@@ -113,7 +113,7 @@ def test_throttled_and_timed_out_executions_are_counted_apart(pipes):
         ),
     ],
 )
-def test_a_level_decides_which_steps_are_logged(pipes, level, steps):
+def test_pipe_ops_2_a_level_decides_which_steps_are_logged(pipes, level, steps):
     pipes.deliver(
         pipes.function(SCRIPTED),
         {"a": "raise"},
@@ -129,7 +129,7 @@ def test_a_level_decides_which_steps_are_logged(pipes, level, steps):
 
 
 @conforms("PIPE-OPS-1", "documented")
-def test_a_failed_step_says_what_went_wrong(pipes):
+def test_pipe_ops_1_a_failed_step_says_what_went_wrong(pipes):
     pipes.deliver(
         pipes.function(SCRIPTED), {"a": "raise"}, source={"MaximumRetryAttempts": 0}, **to_log(pipes, "ERROR")
     )
@@ -142,7 +142,7 @@ def test_a_failed_step_says_what_went_wrong(pipes):
 
 
 @conforms("PIPE-OPS-1", "documented")
-def test_execution_data_is_logged_when_the_pipe_includes_it(pipes):
+def test_pipe_ops_1_execution_data_is_logged_when_the_pipe_includes_it(pipes):
     queue = pipes.queue()
     pipes.deliver(
         queue,
@@ -160,7 +160,7 @@ def test_execution_data_is_logged_when_the_pipe_includes_it(pipes):
 
 
 @conforms("PIPE-OPS-1", "documented")
-def test_an_update_replaces_the_log_configuration_as_a_whole(pipes):
+def test_pipe_ops_1_an_update_replaces_the_log_configuration_as_a_whole(pipes):
     log = to_log(pipes, "ERROR", IncludeExecutionData=["ALL"])
     pipes.create(pipes.queue(), DesiredState="STOPPED", **log)
     pipes.reach("STOPPED")

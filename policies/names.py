@@ -112,7 +112,9 @@ def physical_name(type_: str, text: str) -> str | None:
     if arn is not None and arn.service != _SERVICES[type_]:
         return None
     if type_ in (FUNCTION, ALIAS):
-        return FunctionName.parse(text).name
+        function = FunctionName.parse(text)
+        # An alias is known by its function too: two functions may each have a `live`.
+        return function.name if type_ == FUNCTION else function.qualifier and f"{function.name}:{function.qualifier}"
     if arn is None:
         return text.rsplit("/", 1)[-1] if text.startswith("https://") else text
     kind, _, path = arn.resource.partition("/")

@@ -77,6 +77,10 @@ RIGHT = {
         + mapping(function="${orders.arn}:${live.name}")
         + alarm('{FunctionName: "${orders.name}", Resource: "${orders.name}:${live.name}"}'),
     ),
+    "an alarm on what the mapping invokes, beside an alias that it does not": (
+        "iterator-age-alarm",
+        FUNCTION + ALIAS + mapping() + alarm('{FunctionName: "${orders.name}", Resource: "${orders.name}"}'),
+    ),
     "a function of another program": (
         "iterator-age-alarm",
         mapping(function="arn:aws:lambda:us-east-1:111122223333:function:others:live")
@@ -183,6 +187,13 @@ WRONG = {
         + mapping()
         + mapping("short", source=STREAM.replace("users", "orders"), maximumRecordAgeInSeconds=300)
         + alarm(ITS_NAME),
+    ),
+    "an alarm on an alias that the mapping does not invoke": (
+        "iterator-age-alarm",
+        FUNCTION.replace("properties: {", "properties: {name: orders, ")
+        + ALIAS
+        + mapping(function="orders")
+        + alarm('{FunctionName: "${orders.name}", Resource: "${orders.name}:live"}'),
     ),
     "an alarm on a version's executions": (
         "iterator-age-alarm",

@@ -14,7 +14,9 @@ import pulumi
 from components.refusal import Refused
 
 #: Modules of the runtime that no function needs: for tests, and for what a deployment does with a condition.
-NOT_DEPLOYED = frozenset({"testing", "pushdown", "patterns", "pattern_syntax", "pattern_operators", "pattern_lint"})
+NOT_DEPLOYED = frozenset(
+    {"testing", "pushdown", "pushdown_ways", "patterns", "pattern_syntax", "pattern_operators", "pattern_lint"}
+)
 
 
 def project_root(module: str) -> Path:

@@ -11,24 +11,31 @@ Used at deploy time; what runs in Lambda does not import it.
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from handlers.cdc.attribute_values import Wire, decode
 from handlers.cdc.change import EventName, ImageNotAvailable
 from handlers.cdc.conditions import And, Changed, Compare, Condition, EventIs, Not, Or, TtlDelete
-from handlers.cdc.pattern_operators import Field, digits_of, other_spellings_of_address, plain_number
+from handlers.cdc.pattern_operators import digits_of, other_spellings_of_address, plain_number
 from handlers.cdc.pattern_syntax import RESERVED_INSIDE_OR
-
-#: Patterns in one filter, and characters in one pattern (docs/aws-semantics.md §2.1).
-MAX_PATTERNS: Final = 5
-MAX_CHARACTERS: Final = 4_096
-
-#: Ways to satisfy a condition that are looked at before it is widened.
-_MAX_WAYS: Final = 64
+from handlers.cdc.pushdown_ways import (
+    ABSENT,
+    ANYTHING,
+    MAX_PATTERNS,
+    PRESENT,
+    Alternatives,
+    FieldPath,
+    Way,
+    as_json,
+    both,
+    few_enough,
+    joined,
+    nested,
+    short_enough,
+)
 
 #: Where a filter stands: a mapping that reads the stream; a pipe that reads it; a mapping that reads a queue whose
 #: messages are changes; a mapping that reads Kinesis Data Streams for DynamoDB.
@@ -43,18 +50,10 @@ _IMAGES: Final = {
     "NEW_AND_OLD_IMAGES": ("NewImage", "OldImage"),
 }
 
-_PRESENT: Final = {"exists": True}
-_ABSENT: Final = {"exists": False}
-
 #: The body of a message that is not the change itself.
-_SEALED: Final = {"eventName": [_ABSENT]}
-_SEALED_CHARACTERS: Final = 60
-
+_SEALED: Final = {"eventName": [ABSENT]}
 #: Type descriptors whose values are leaves, so that `exists` can see them. Maps and lists may be empty: it cannot.
 _VISIBLE: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS")
-
-_FieldPath = tuple[str, ...]
-_Alternatives = tuple[Any, ...]
 
 
 class NeverTrue(ValueError):
@@ -107,15 +106,15 @@ def push_down(
     if view_type not in _IMAGES:
         raise ValueError(f"there is no view type {view_type!r}: {', '.join(_IMAGES)}")
     compiler = _Compiler(dialect, view_type, key_schema)
-    ways, residue = [_Way({})], list[Condition]()
+    ways, residue = [Way({})], list[Condition]()
     for part in _conjuncts(condition):
         part_ways = compiler.ways(part)
-        ways, lossless = _both(ways, part_ways)
+        ways, lossless = both(ways, part_ways)
         if not lossless or not all(way.exact for way in part_ways):
             residue.append(part)
     if not ways:
         raise NeverTrue(f"no change satisfies {condition!r}: it contradicts itself")
-    fitting = _short_enough(_few_enough(ways))
+    fitting = short_enough(few_enough(ways))
     if fitting != ways:
         residue = [condition]
     patterns = () if any(not way.fields for way in fitting) else compiler.patterns(fitting)
@@ -134,18 +133,6 @@ def _conjuncts(condition: Condition) -> Iterator[Condition]:
             yield condition
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """One way to satisfy a condition: for each field of the record, the alternatives; `exact`: and no other record."""
-
-    fields: Mapping[_FieldPath, _Alternatives]
-    exact: bool = True
-
-
-#: What is said of a condition that patterns cannot express.
-_ANYTHING: Final = _Way({}, exact=False)
-
-
 class _Compiler:
     def __init__(self, dialect: Dialect, view_type: str, key_schema: Mapping[str, str] | None) -> None:
         self._dialect: Dialect = dialect
@@ -153,7 +140,7 @@ class _Compiler:
         self._view_type = view_type
         self._keys = key_schema
 
-    def ways(self, condition: Condition, *, negated: bool = False) -> list[_Way]:
+    def ways(self, condition: Condition, *, negated: bool = False) -> list[Way]:
         """The ways to satisfy a condition, or to fail it; together they cover every change that does."""
         match condition:
             case Not(inner):
@@ -161,12 +148,12 @@ class _Compiler:
             case And(parts) | Or(parts):
                 branches = [self.ways(part, negated=negated) for part in parts]
                 if isinstance(condition, Or) != negated:
-                    return _joined(itertools.chain.from_iterable(branches))
-                together = [_Way({})]
+                    return joined(itertools.chain.from_iterable(branches))
+                together = [Way({})]
                 for branch in branches:
-                    together, lossless = _both(together, branch)
+                    together, lossless = both(together, branch)
                     if not lossless:
-                        together = [_Way(way.fields, exact=False) for way in together]
+                        together = [Way(way.fields, exact=False) for way in together]
                 return together
             case EventIs(name):
                 return self._kinds([other for other in _EVENT_NAMES if (other == name) != negated])
@@ -175,58 +162,58 @@ class _Compiler:
             case Changed():
                 self._check_image("NewImage", condition)
                 self._check_image("OldImage", condition)
-                return [_ANYTHING]
+                return [ANYTHING]
             case Compare():
                 return self._compare(condition, negated=negated)
             case _:
-                return [_ANYTHING]
+                return [ANYTHING]
 
-    def patterns(self, ways: Sequence[_Way]) -> tuple[str, ...]:
+    def patterns(self, ways: Sequence[Way]) -> tuple[str, ...]:
         """Ways as JSON text."""
-        documents = [_nested(way.fields) for way in ways]
+        documents = [nested(way.fields) for way in ways]
         if self._dialect == "queue":
             # What is not the change itself passes: a claim check, an SNS envelope. The function looks inside.
             if len(documents) < MAX_PATTERNS:
                 documents.append({"body": _SEALED})
             else:
                 documents[-1] = {"body": {"$or": [documents[-1]["body"], _SEALED]}}
-        return tuple(map(_json, documents))
+        return tuple(map(as_json, documents))
 
-    def _kinds(self, names: Sequence[EventName]) -> list[_Way]:
+    def _kinds(self, names: Sequence[EventName]) -> list[Way]:
         if self._dialect != "pipe":
-            return [_Way({(*self._root, "eventName"): tuple(names)})]
+            return [Way({(*self._root, "eventName"): tuple(names)})]
         # An INSERT has no old image, a REMOVE no new one, and every image has the key in it.
         if not self._keys:
-            return [_ANYTHING]
+            return [ANYTHING]
         name, descriptor = next(iter(self._keys.items()))
         images = _IMAGES[self._view_type]
-        ways: list[_Way] = []
+        ways: list[Way] = []
         for kind in names:
-            fields: dict[_FieldPath, _Alternatives] = {}
+            fields: dict[FieldPath, Alternatives] = {}
             for image in images:
                 lacks = (kind, image) in (("INSERT", "OldImage"), ("REMOVE", "NewImage"))
-                fields["dynamodb", image, name, descriptor] = (_ABSENT if lacks else _PRESENT,)
+                fields["dynamodb", image, name, descriptor] = (ABSENT if lacks else PRESENT,)
             # With one image, two kinds look alike.
             alike = [other for other in _EVENT_NAMES if _looks_alike(kind, other, images)]
-            ways.append(_Way(fields, exact=set(alike) <= set(names)))
-        return _joined(ways)
+            ways.append(Way(fields, exact=set(alike) <= set(names)))
+        return joined(ways)
 
-    def _ttl_delete(self, *, negated: bool) -> list[_Way]:
+    def _ttl_delete(self, *, negated: bool) -> list[Way]:
         removed, others = self._kinds(["REMOVE"]), self._kinds(["INSERT", "MODIFY"])
         if self._dialect == "pipe":
-            return [_ANYTHING] if negated else [_Way(way.fields, exact=False) for way in removed]
+            return [ANYTHING] if negated else [Way(way.fields, exact=False) for way in removed]
         identity = {
             (*self._root, "userIdentity", "type"): "Service",
             (*self._root, "userIdentity", "principalId"): "dynamodb.amazonaws.com",
         }
         if negated:
-            return [*others, *(_Way({path: ({"anything-but": [value]}, _ABSENT)}) for path, value in identity.items())]
-        return [_Way({**removed[0].fields, **{path: (value,) for path, value in identity.items()}})]
+            return [*others, *(Way({path: ({"anything-but": [value]}, ABSENT)}) for path, value in identity.items())]
+        return [Way({**removed[0].fields, **{path: (value,) for path, value in identity.items()}})]
 
-    def _compare(self, condition: Compare, *, negated: bool) -> list[_Way]:
+    def _compare(self, condition: Compare, *, negated: bool) -> list[Way]:
         if condition.image == "Keys":
             if condition.operator == "exists" and self._keys is not None:
-                return [_Way({})] if (condition.path[0] in self._keys) != negated else []
+                return [Way({})] if (condition.path[0] in self._keys) != negated else []
         else:
             self._check_image(condition.image, condition)
         place = self._place(condition.path)
@@ -235,15 +222,15 @@ class _Compiler:
         # would drop a change where the value must not be there.
         plain = len(condition.path) == 1 and "." not in str(condition.path[0])
         if place is None or (negated and not plain):
-            return [_ANYTHING]
+            return [ANYTHING]
         exact = not any("." in str(step) for step in condition.path)
         base = (*self._root, "dynamodb", condition.image, *place)
         tests = _refused(condition) if negated else _accepted(condition)
         if negated:
             fields = {(*base, test.descriptor): test.alternatives for test in tests if test.alternatives}
-            return [_Way(fields, exact=all(test.exact for test in tests))]
+            return [Way(fields, exact=all(test.exact for test in tests))]
         return [
-            _Way({(*base, test.descriptor): test.alternatives} if test.alternatives else {}, exact=exact and test.exact)
+            Way({(*base, test.descriptor): test.alternatives} if test.alternatives else {}, exact=exact and test.exact)
             for test in tests
         ]
 
@@ -277,7 +264,7 @@ class _Test:
     """What one type descriptor of an attribute must hold; no alternatives: nothing can be said."""
 
     descriptor: str
-    alternatives: _Alternatives
+    alternatives: Alternatives
     exact: bool = True
 
 
@@ -295,7 +282,7 @@ def _accepted(condition: Compare) -> list[_Test]:
             return [_UNKNOWN]
         case _:
             (descriptor,) = condition.operands[0]
-            return [_Test(descriptor, (_PRESENT,), exact=False)]
+            return [_Test(descriptor, (PRESENT,), exact=False)]
 
 
 def _values(descriptor: str, operands: Sequence[Wire]) -> _Test:
@@ -312,7 +299,7 @@ def _values(descriptor: str, operands: Sequence[Wire]) -> _Test:
         case "SS":
             return _Test("SS", tuple(dict.fromkeys(min(members) for members in contents)), exact=False)
         case "B" | "NS" | "BS":
-            return _Test(descriptor, (_PRESENT,), exact=False)
+            return _Test(descriptor, (PRESENT,), exact=False)
         case _:
             return _UNKNOWN
 
@@ -334,7 +321,7 @@ def _refused(condition: Compare) -> list[_Test]:
         case "eq" | "is_in":
             return [_other_values(descriptor, operands) for descriptor, operands in _by_type(condition.operands)]
         case "exists":
-            return [_Test(descriptor, (_ABSENT,), exact=False) for descriptor in _VISIBLE]
+            return [_Test(descriptor, (ABSENT,), exact=False) for descriptor in _VISIBLE]
         case _:
             return [_UNKNOWN]
 
@@ -343,15 +330,15 @@ def _other_values(descriptor: str, operands: Sequence[Wire]) -> _Test:
     contents = [operand[descriptor] for operand in operands]
     match descriptor:
         case "S":
-            return _Test("S", ({"anything-but": contents}, _ABSENT))
+            return _Test("S", ({"anything-but": contents}, ABSENT))
         case "BOOL":
-            return _Test("BOOL", (*({True, False} - set(contents)), _ABSENT))
+            return _Test("BOOL", (*({True, False} - set(contents)), ABSENT))
         case "NULL":
-            return _Test("NULL", (_ABSENT,))
+            return _Test("NULL", (ABSENT,))
         case "N":
             # Equal numbers in another spelling pass.
             return _Test(
-                "N", ({"anything-but": [plain_number(decode(number)) for number in operands]}, _ABSENT), exact=False
+                "N", ({"anything-but": [plain_number(decode(number)) for number in operands]}, ABSENT), exact=False
             )
         case _:
             return _UNKNOWN
@@ -362,126 +349,3 @@ def _by_type(operands: Iterable[Wire]) -> list[tuple[str, list[Wire]]]:
     for operand in operands:
         groups.setdefault(next(iter(operand)), []).append(operand)
     return list(groups.items())
-
-
-def _both(left: Sequence[_Way], right: Sequence[_Way]) -> tuple[list[_Way], bool]:
-    """The ways to satisfy two conditions at once, and whether they say all that both sides said."""
-    if len(left) * len(right) > _MAX_WAYS:
-        return list(left), False
-    ways: list[_Way] = []
-    lossless = True
-    for one, other in itertools.product(left, right):
-        fields = dict(one.fields)
-        for path, alternatives in other.fields.items():
-            met, kept = _meet(fields[path], alternatives) if path in fields else (alternatives, True)
-            lossless &= kept
-            if not met:
-                break
-            fields[path] = met
-        else:
-            ways.append(_Way(fields, one.exact and other.exact))
-    return _joined(ways), lossless
-
-
-def _meet(first: _Alternatives, second: _Alternatives) -> tuple[_Alternatives, bool]:
-    """Alternatives that hold where both do, none if nothing can; and whether they say all that both said."""
-    absent = (_ABSENT,) if _ABSENT in first and _ABSENT in second else ()
-    one, other = _present(first), _present(second)
-    if not one or not other:
-        return absent, True
-    for values, tests in ((one, other), (other, one)):
-        if not any(isinstance(value, dict) for value in values):
-            accepts = Field(tests, "").accepts
-            return (*(value for value in values if accepts(value)), *absent), True
-    if one == other or other == (_PRESENT,):
-        return (*one, *absent), True
-    if one == (_PRESENT,):
-        return (*other, *absent), True
-    if len(one) == len(other) == 1:
-        (left,), (right,) = one[0].items(), other[0].items()
-        if left[0] == right[0] == "anything-but":
-            return ({"anything-but": list(dict.fromkeys([*left[1], *right[1]]))}, *absent), True
-        if left[0] == right[0] == "prefix":
-            short, long = sorted((left[1], right[1]), key=len)
-            return (*(({"prefix": long},) if long.startswith(short) else ()), *absent), True
-    return (*one, *absent), False
-
-
-def _present(alternatives: _Alternatives) -> _Alternatives:
-    return tuple(alternative for alternative in alternatives if alternative != _ABSENT)
-
-
-def _union(first: _Alternatives, second: _Alternatives) -> _Alternatives:
-    return (*first, *(alternative for alternative in second if alternative not in first))
-
-
-def _joined(ways: Iterable[_Way]) -> list[_Way]:
-    """The same ways in fewer: ones that differ in one field are one with the alternatives of both."""
-    joined: list[_Way] = []
-    for way in ways:
-        for index, other in enumerate(joined):
-            merged = _merged(other, way)
-            if merged is not None:
-                joined[index] = merged
-                break
-        else:
-            joined.append(way)
-    return joined
-
-
-def _merged(one: _Way, other: _Way) -> _Way | None:
-    if one.fields.keys() != other.fields.keys():
-        return None
-    differ = [path for path, alternatives in one.fields.items() if alternatives != other.fields[path]]
-    if len(differ) > 1:
-        return None
-    fields = dict(one.fields)
-    for path in differ:
-        fields[path] = _union(fields[path], other.fields[path])
-        if _PRESENT in fields[path] and _ABSENT in fields[path]:
-            del fields[path]  # there or not: it no longer matters
-    return _Way(fields, one.exact and other.exact)
-
-
-def _few_enough(ways: list[_Way]) -> list[_Way]:
-    """At most `MAX_PATTERNS` ways that cover the same changes and, if need be, more."""
-    ways = list(ways)
-    while len(ways) > MAX_PATTERNS:
-        first, second = max(
-            itertools.combinations(range(len(ways)), 2),
-            key=lambda pair: len(ways[pair[0]].fields.keys() & ways[pair[1]].fields.keys()),
-        )
-        other = ways.pop(second).fields
-        common = {path: _union(value, other[path]) for path, value in ways[first].fields.items() if path in other}
-        ways[first] = _Way(common, exact=False)
-    return ways
-
-
-def _short_enough(ways: Sequence[_Way]) -> list[_Way]:
-    """Ways whose patterns fit into `MAX_CHARACTERS`; where one did not, its longest fields are left out."""
-    short: list[_Way] = []
-    for way in ways:
-        fields, exact = dict(way.fields), way.exact
-        # A queue's last pattern takes one more alternative.
-        while len(_json(_nested(fields))) > MAX_CHARACTERS - _SEALED_CHARACTERS:
-            longest = max(fields, key=lambda path: len(_json([path, fields[path]])))
-            if _ABSENT in fields[longest] or fields[longest] == (_PRESENT,):
-                del fields[longest]
-            else:
-                fields[longest] = (_PRESENT,)
-            exact = False
-        short.append(_Way(fields, exact))
-    return short
-
-
-def _nested(fields: Mapping[_FieldPath, _Alternatives]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for path, alternatives in fields.items():
-        inner = document
-        for name in path[:-1]:
-            inner = inner.setdefault(name, {})
-        inner[path[-1]] = list(alternatives)
-    return document
-
-
-_json: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

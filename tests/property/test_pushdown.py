@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from handlers.cdc import Change, ImageNotAvailable, on
 from handlers.cdc.patterns import lint, matches, validate
-from handlers.cdc.pushdown import MAX_CHARACTERS, MAX_PATTERNS, NeverTrue, push_down
+from handlers.cdc.pushdown import NeverTrue, push_down
+from handlers.cdc.pushdown_ways import MAX_CHARACTERS, MAX_PATTERNS
 from handlers.cdc.sources import batch_of
 from handlers.cdc.testing import record
 

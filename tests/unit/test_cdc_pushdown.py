@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 import aws_limits
-from handlers.cdc import ImageNotAvailable, on, pushdown
+from handlers.cdc import ImageNotAvailable, on
 from handlers.cdc.patterns import matches, validate
 from handlers.cdc.pushdown import NeverTrue, push_down
+from handlers.cdc.pushdown_ways import MAX_CHARACTERS, MAX_PATTERNS
 
 KEYS = {"userId": "S"}
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "conditions.md"
@@ -18,8 +19,8 @@ def patterns(condition, dialect="stream", **options):
 
 
 def test_the_limits_are_those_of_aws():
-    assert pushdown.MAX_PATTERNS == aws_limits.FILTERS_PER_MAPPING
-    assert pushdown.MAX_CHARACTERS == aws_limits.FILTER_PATTERN_CHARACTERS
+    assert MAX_PATTERNS == aws_limits.FILTERS_PER_MAPPING
+    assert MAX_CHARACTERS == aws_limits.FILTER_PATTERN_CHARACTERS
 
 
 def test_a_condition_is_split_into_what_aws_can_check_and_what_it_cannot():

@@ -23,6 +23,7 @@ from local.control_api import CONTROL_PREFIX, ControlApi
 from local.errors import AwsError, NotSimulated, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
+from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
 from local.writes import written_tables
@@ -58,6 +59,7 @@ class Front:
         ministack: The application behind it.
         tables: A boto3 client of DynamoDB.
         machines: A boto3 client of Step Functions.
+        keep_alarm_metrics: Told the metrics and expressions of an alarm that was put, by its name.
         routes: Answers the authorization type of the route that a request to an HTTP API reaches, by host, method and
             decoded path; `None` for no route.
     """
@@ -76,6 +78,7 @@ class Front:
         faults: Faults,
         control: ControlApi,
         routes: Callable[[str, str, str], str | None],
+        keep_alarm_metrics: Callable[[str, list[dict[str, Any]]], None],
     ) -> None:
         self._ministack = ministack
         self._connection = connection
@@ -89,6 +92,8 @@ class Front:
         self._faults = faults
         self._control = control
         self._routes = routes
+        self._keep_alarm_metrics = keep_alarm_metrics
+        self._cloudwatch = CloudWatch(metrics)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -129,6 +134,10 @@ class Front:
             return _json(*await asyncio.to_thread(getattr(self._pipes, own), call.parameters))
         if call.service == "lambda" and call.operation == "Invoke":
             return await self._invoke(scope, request, call)
+        if self._cloudwatch.answers(call):
+            return _json(*getattr(self._cloudwatch, own)(call.parameters))
+        if str(call) == "cloudwatch:PutMetricAlarm":
+            return await self._put_metric_alarm(scope, request, call)
         if str(call) == "dynamodb:UpdateTimeToLive":
             await asyncio.to_thread(self._refuse_unrecorded_expiry, call)
         if str(call) == "stepfunctions:StartSyncExecution":
@@ -154,6 +163,14 @@ class Front:
             raise AwsError(
                 "StateMachineTypeNotSupported", "This operation is not supported by this type of state machine"
             )
+
+    async def _put_metric_alarm(self, scope: Message, request: Request, call: AwsCall) -> Reply:
+        check_alarm(call)
+        reply = await self._pass(scope, request)
+        if reply.status == 200 and call.parameters.get("Metrics"):
+            # ministack forgets them.
+            self._keep_alarm_metrics(call.parameters["AlarmName"], call.parameters["Metrics"])
+        return reply
 
     async def _invoke(self, scope: Message, request: Request, call: AwsCall) -> Reply:
         with functions.named(request.headers.get(REQUEST_ID_HEADER)):

@@ -49,11 +49,19 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "GetStage": _takes("ApiId StageName"),
     },
     "cloudwatch": {
+        "DeleteAlarms": _takes("AlarmNames"),
         "DescribeAlarms": _takes("AlarmNames AlarmNamePrefix AlarmTypes StateValue ActionPrefix MaxRecords NextToken"),
+        "GetMetricData": _takes("MetricDataQueries StartTime EndTime ScanBy"),
+        "GetMetricStatistics": _takes("Namespace MetricName Dimensions StartTime EndTime Period Statistics"),
+        "ListMetrics": _takes("Namespace MetricName Dimensions"),
+        "PutCompositeAlarm": _takes(
+            "AlarmName AlarmRule AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions",
+            kept="Tags",
+        ),
         "PutMetricAlarm": _takes(
             "AlarmName AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions MetricName "
             "Namespace Statistic Dimensions Period EvaluationPeriods DatapointsToAlarm Threshold ComparisonOperator "
-            "TreatMissingData",
+            "TreatMissingData Metrics",
             kept="Tags Unit",
         ),
         "SetAlarmState": _takes("AlarmName StateValue StateReason StateReasonData"),

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.services import apigateway, dynamodb, dynamodb_streams, eventbridge, lambda_svc, ses
+from ministack.services import apigateway, cloudwatch, dynamodb, dynamodb_streams, eventbridge, lambda_svc, ses
 
 from local.pipe_services import HttpRequest
 
 _app: Any = app
+_cloudwatch: Any = cloudwatch
 _dynamodb: Any = dynamodb
 _dynamodbstreams: Any = dynamodb_streams
 _eventbridge: Any = eventbridge
@@ -29,7 +30,7 @@ Execute = Callable[[Mapping[str, Any], Mapping[str, Any], Any, str, float], dict
 def run_functions_by(execute: Execute) -> None:
     """Replace ministack's function runner, and its metrics, which count direct calls only."""
     _lambda._execute_function_dispatch = execute
-    _lambda._emit_lambda_metrics = _no_metrics
+    _lambda._emit_lambda_metrics = _nothing
 
 
 def keep_time_by(clock: Callable[[], float]) -> None:
@@ -41,6 +42,19 @@ def keep_time_by(clock: Callable[[], float]) -> None:
 def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed: bool, milliseconds: int) -> None:
     """Put an invocation's output into the function's log group, between Lambda's START, END and REPORT lines."""
     _lambda._emit_lambda_logs(function, request_id, text, failed, milliseconds)
+
+
+def leave_alarms_alone() -> None:
+    """Stop ministack from evaluating metric alarms by itself; composite ones it evaluates as AWS does."""
+    _cloudwatch._evaluate_alarm = _nothing
+
+
+def keep_alarm_metrics(name: str, metrics: list[dict[str, Any]]) -> None:
+    """Keep the metrics and expressions of an alarm, which then has no metric, statistic and period of its own."""
+    alarm = _cloudwatch._alarms[name]
+    alarm["Metrics"] = metrics
+    for member in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit"):
+        alarm.pop(member, None)
 
 
 def sent_mails() -> list[dict[str, Any]]:
@@ -75,5 +89,5 @@ def api_destination_request(name: str, http_parameters: Mapping[str, Any], body:
     return HttpRequest(made["method"], made["url"], _eventbridge._finalize_api_dest_headers(headers), made["body"])
 
 
-def _no_metrics(*_: Any, **__: Any) -> None:
-    """Stand in for ministack's metrics of functions."""
+def _nothing(*_: Any, **__: Any) -> None:
+    """Stand in for what ministack shall not do."""

@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local.alarms import evaluate
 from local.clients import Connection
 from local.clock import Clock
-from local.metrics import Metrics, metric_of
+from local.metrics import Metrics
 
 #: Seconds it may take to end when the parent is gone.
 STOP_SECONDS = 3.0
@@ -83,6 +82,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from ministack.app import app as ministack
 
     from local import pinned
+    from local.alarm_evaluation import AlarmEvaluation
     from local.control_api import ControlApi
     from local.destinations import Destinations
     from local.faults import Faults
@@ -98,6 +98,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     functions = Functions(connection=connection, clock=clock, metrics=metrics)
     functions.install()
     pinned.keep_time_by(clock.now)
+    pinned.leave_alarms_alone()
     aws = {
         name: connection.client(name)
         for name in (
@@ -137,6 +138,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         region=connection.region,
         account_id=connection.account_id,
     )
+    alarms = AlarmEvaluation(aws["cloudwatch"], metrics, clock)
 
     front = Front(
         ministack,
@@ -155,9 +157,10 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
             metrics=metrics,
             faults=faults,
             mails=pinned.sent_mails,
-            evaluate_alarms=lambda at: evaluate_alarms(aws["cloudwatch"], metrics, at),
+            evaluate_alarms=alarms.evaluate,
         ),
         routes=pinned.route_authorization,
+        keep_alarm_metrics=pinned.keep_alarm_metrics,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -181,24 +184,12 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
 
     async def until_stopped() -> None:
         await stop.wait()
+        alarms.close()
         functions.close()
 
+    alarms.start()
     _say(parent, url=connection.url)
     await serve(front, config, shutdown_trigger=until_stopped)  # pyright: ignore[reportArgumentType]
-
-
-def evaluate_alarms(cloudwatch: Any, metrics: Metrics, at: float) -> dict[str, str]:
-    """Evaluate every alarm at a time and store the states; a change of state runs the alarm's actions."""
-    states: dict[str, str] = {}
-    for page in cloudwatch.get_paginator("describe_alarms").paginate():
-        for alarm in page["MetricAlarms"]:
-            dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
-            metric = metric_of(alarm["Namespace"], alarm["MetricName"], dimensions)
-            state, reason = evaluate(alarm, metrics.datapoints(metric), now=at)
-            states[alarm["AlarmName"]] = state
-            if state != alarm["StateValue"]:
-                cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue=state, StateReason=reason)
-    return states
 
 
 if __name__ == "__main__":

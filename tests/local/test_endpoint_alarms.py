@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from local.alarms import evaluate
+from local.alarms import evaluate, judge
 from local.metrics import Datapoint
 
 ALARM = {
+    "Namespace": "AWS/Lambda",
+    "MetricName": "Errors",
     "Statistic": "Sum",
     "Period": 60,
     "EvaluationPeriods": 1,
@@ -22,14 +25,19 @@ ALARM = {
 
 def state(points, *, now=600.0, **changes):
     datapoints = [Datapoint(at, value) for at, value in points]
-    return evaluate({**ALARM, **changes}, datapoints, now=now)[0]
+    return evaluate({**ALARM, **changes}, lambda _: datapoints, now=now)[0]
 
 
 def test_the_last_period_that_is_over_counts():
     assert state([(545, 1)]) == "ALARM"
     assert state([(545, 1)], now=659) == "ALARM"
-    assert state([(545, 1)], now=660) == "OK"
     assert state([(605, 1)], now=650) == "OK"
+    assert state([(545, 1), (605, 0)], now=660) == "OK"
+
+
+def test_the_last_datapoint_stands_in_for_missing_ones_of_the_next_two_periods():
+    assert state([(545, 1)], now=779) == "ALARM"
+    assert state([(545, 1)], now=780) == "OK"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_the_comparison_decides_at_the_threshold(comparison, expected):
 
 
 def test_so_many_of_so_many_periods_must_breach():
-    points = [(430, 5), (550, 5)]  # two of the last three minutes
+    points = [(250, 0), (430, 5), (550, 5)]  # two of the last three minutes
     assert state(points, EvaluationPeriods=3, DatapointsToAlarm=2) == "ALARM"
     assert state(points, EvaluationPeriods=3, DatapointsToAlarm=3) == "OK"
     assert state(points, EvaluationPeriods=3) == "OK"
@@ -83,6 +91,35 @@ def test_so_many_of_so_many_periods_must_breach():
 def test_periods_without_data_are_treated_as_the_alarm_says(treatment, alone, among):
     assert state([], TreatMissingData=treatment) == alone
     assert state([(550, 0)], EvaluationPeriods=3, DatapointsToAlarm=2, TreatMissingData=treatment) == among
+
+
+# The two tables of the guide: datapoints oldest first, X breaching and 0 not, the last three evaluated.
+@pytest.mark.parametrize(
+    ("datapoints", "needed", "missing", "ignore", "breaching", "not_breaching"),
+    [
+        ("0-X-X", 3, "OK", "OK", "OK", "OK"),
+        ("0----", 3, "OK", "OK", "OK", "OK"),
+        ("-----", 3, "INSUFFICIENT_DATA", "kept", "ALARM", "OK"),
+        ("0XX-X", 3, "ALARM", "ALARM", "ALARM", "ALARM"),
+        ("--X--", 3, "ALARM", "kept", "ALARM", "OK"),
+        ("0-X-X", 2, "ALARM", "ALARM", "ALARM", "ALARM"),
+        ("00X0X", 2, "ALARM", "ALARM", "ALARM", "ALARM"),
+        ("0-X--", 2, "OK", "OK", "ALARM", "OK"),
+        ("----0", 2, "OK", "OK", "ALARM", "OK"),
+        ("---X-", 2, "ALARM", "kept", "ALARM", "OK"),
+    ],
+)
+def test_missing_datapoints_are_judged_as_the_guides_tables_say(
+    datapoints, needed, missing, ignore, breaching, not_breaching
+):
+    periods = [{"X": True, "0": False, "-": None}[each] for each in datapoints]
+    expected = {"missing": missing, "ignore": ignore, "breaching": breaching, "notBreaching": not_breaching}
+    for before in ("OK", "ALARM"):
+        states = {
+            treatment: judge(periods, count=3, needed=needed, missing=treatment, before=before)
+            for treatment in expected
+        }
+        assert states == {name: before if state == "kept" else state for name, state in expected.items()}
 
 
 @pytest.fixture
@@ -116,9 +153,13 @@ def seen(world) -> str:
     return described["StateValue"]
 
 
-def told(world, queue) -> list[str]:
+def subjects(world, queue) -> list[dict]:
     messages = world.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
-    return [json.loads(json.loads(message["Body"])["Message"])["NewStateValue"] for message in messages]
+    return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+
+
+def told(world, queue) -> list[str]:
+    return [message["NewStateValue"] for message in subjects(world, queue)]
 
 
 def start_of_a_period(world) -> None:
@@ -126,18 +167,41 @@ def start_of_a_period(world) -> None:
     world.control.advance_clock(60 - world.control.advance_clock(0) % 60)
 
 
-def test_an_alarm_fires_once_its_period_is_over_and_is_over_a_period_later(world, alarm):
+def test_an_alarm_fires_once_its_period_is_over_and_is_over_when_its_datapoint_is_too_old(world, alarm):
     world.function()
-    assert seen(world) == "INSUFFICIENT_DATA"
     start_of_a_period(world)
     world.client("lambda").invoke(FunctionName=world.name, Payload='{"no": "records"}')
     world.control.advance_clock(60)
     assert world.control.evaluate_alarms()[world.name] == "ALARM"
     assert seen(world) == "ALARM"
-    world.control.advance_clock(60)
+    world.control.advance_clock(180)
     assert world.control.evaluate_alarms()[world.name] == "OK"
     assert seen(world) == "OK"
     assert told(world, alarm) == ["ALARM", "OK"]
+
+
+def test_alarms_are_evaluated_without_being_asked(world, alarm):
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=f"{world.name}-fast",
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        Dimensions=[{"Name": "FunctionName", "Value": world.name}],
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="breaching",
+        AlarmActions=world.client("cloudwatch").describe_alarms(AlarmNames=[world.name])["MetricAlarms"][0][
+            "OKActions"
+        ],
+    )
+    world.control.evaluate_alarms(at=0)  # now the endpoint knows that a period of ten seconds is there
+    world.client("cloudwatch").set_alarm_state(
+        AlarmName=f"{world.name}-fast", StateValue="OK", StateReason="set by the test"
+    )
+    world.wait_until(lambda: "ALARM" in told(world, alarm))
+    world.client("cloudwatch").delete_alarms(AlarmNames=[f"{world.name}-fast"])
 
 
 def test_a_state_that_stays_runs_no_action_again(world, alarm):
@@ -155,3 +219,109 @@ def test_another_functions_errors_do_not_fire_it(world, alarm):
     world.client("lambda").invoke(FunctionName=f"{world.name}-other", Payload='{"no": "records"}')
     world.control.advance_clock(60)
     assert world.control.evaluate_alarms()[world.name] == "OK"
+
+
+def function_metric(world, name, query_id, **settings):
+    metric = {
+        "Namespace": "AWS/Lambda",
+        "MetricName": name,
+        "Dimensions": [{"Name": "FunctionName", "Value": world.name}],
+    }
+    return {"Id": query_id, "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}, **settings}
+
+
+def math_alarm(world, expression, *, threshold=50.0, name=None):
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=name or f"{world.name}-rate",
+        Metrics=[
+            {"Id": "e1", "Expression": expression, "ReturnData": True},
+            function_metric(world, "Errors", "m1", ReturnData=False),
+            function_metric(world, "Invocations", "m2", ReturnData=False),
+        ],
+        EvaluationPeriods=1,
+        Threshold=threshold,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+
+def test_an_alarm_on_metric_math_fires_by_the_values_of_its_expression(world):
+    world.function()
+    math_alarm(world, "IF(m2 > 1, 100 * FILL(m1, 0) / m2, 0)")
+    start_of_a_period(world)
+    for event in ('{"no": "records"}', '{"Records": []}'):
+        world.client("lambda").invoke(FunctionName=world.name, Payload=event)
+    at = world.control.advance_clock(60)
+    assert world.control.evaluate_alarms(at)[f"{world.name}-rate"] == "OK"  # one of two failed: 50 is not above 50
+    math_alarm(world, "IF(m2 > 1, 100 * FILL(m1, 0) / m2, 0)", threshold=49.0)
+    assert world.control.evaluate_alarms(at)[f"{world.name}-rate"] == "ALARM"
+    (described,) = world.client("cloudwatch").describe_alarms(AlarmNames=[f"{world.name}-rate"])["MetricAlarms"]
+    assert [each["Id"] for each in described["Metrics"]] == ["e1", "m1", "m2"]
+    assert "Period" not in described
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("ANOMALY_DETECTION_BAND(m1, 2)", "does not evaluate ANOMALY_DETECTION_BAND"),
+        ("m1 +", "is no metric math"),
+        ("m1 + m9", "no metric or expression has the id m9"),
+        ("METRICS()", "several time series"),
+    ],
+)
+def test_an_expression_that_would_never_be_right_is_refused_when_the_alarm_is_put(world, expression, message):
+    with pytest.raises(world.client("cloudwatch").exceptions.ClientError, match=re.escape(message)):
+        math_alarm(world, expression)
+
+
+def test_a_composite_alarm_follows_its_alarms_and_tells_its_topic(world, alarm):
+    world.function()
+    topic = world.client("cloudwatch").describe_alarms(AlarmNames=[world.name])["MetricAlarms"][0]["OKActions"]
+    math_alarm(world, "FILL(m1, 0)", threshold=5.0, name=f"{world.name}-many")
+    world.client("cloudwatch").put_composite_alarm(
+        AlarmName=f"{world.name}-few",
+        AlarmRule=f'ALARM("{world.name}") AND NOT ALARM("{world.name}-many")',
+        AlarmActions=topic,
+    )
+    start_of_a_period(world)
+    world.client("lambda").invoke(FunctionName=world.name, Payload='{"no": "records"}')
+    states = world.control.evaluate_alarms(world.control.advance_clock(60))
+    assert states[f"{world.name}-few"] == "ALARM"
+    messages = [message for message in subjects(world, alarm) if message["AlarmName"] == f"{world.name}-few"]
+    assert [message["NewStateValue"] for message in messages] == ["ALARM"]
+
+
+def test_a_composite_alarm_on_an_alarm_that_does_not_exist_is_refused(world):
+    with pytest.raises(world.client("cloudwatch").exceptions.ClientError, match="do not exist"):
+        world.client("cloudwatch").put_composite_alarm(AlarmName=world.name, AlarmRule='ALARM("nothing")')
+
+
+def test_recorded_metrics_are_read_through_cloudwatch(world):
+    world.function()
+    start_of_a_period(world)
+    start = world.control.advance_clock(0) // 60 * 60
+    for event in ('{"no": "records"}', '{"Records": []}'):
+        world.client("lambda").invoke(FunctionName=world.name, Payload=event)
+    read = world.client("cloudwatch")
+    window = {"StartTime": start - 60, "EndTime": start + 60}
+    dimensions = [{"Name": "FunctionName", "Value": world.name}]
+    (point,) = read.get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        Dimensions=dimensions,
+        Period=60,
+        Statistics=["Sum", "Maximum"],
+        **window,
+    )["Datapoints"]
+    assert (point["Timestamp"].timestamp(), point["Sum"], point["Maximum"]) == (start, 2, 1)
+    results = read.get_metric_data(
+        MetricDataQueries=[
+            function_metric(world, "Errors", "m1", ReturnData=False),
+            {"Id": "e1", "Expression": "FILL(m1, 0)", "Label": "errors"},
+        ],
+        ScanBy="TimestampAscending",
+        **window,
+    )["MetricDataResults"]
+    assert [(each["Label"], each["Values"]) for each in results] == [("errors", [0, 1])]
+    names = read.list_metrics(Namespace="AWS/Lambda", Dimensions=dimensions)["Metrics"]
+    assert {"Invocations", "Errors"} <= {each["MetricName"] for each in names}

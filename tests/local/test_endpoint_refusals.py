@@ -26,20 +26,11 @@ def refusal(call, **arguments) -> str:
         ("s3", "list_object_versions", {"Bucket": "bucket"}),  # rest-xml
         ("sesv2", "list_email_identities", {}),
         ("cloudwatch", "put_metric_data", {"Namespace": "Mine", "MetricData": [{"MetricName": "m", "Value": 1.0}]}),
-        ("cloudwatch", "get_metric_statistics", None),
+        ("cloudwatch", "put_dashboard", {"DashboardName": "d", "DashboardBody": "{}"}),
         ("sqs", "start_message_move_task", {"SourceArn": "arn:aws:sqs:us-east-1:111122223333:q"}),
     ],
 )
 def test_an_operation_that_the_program_does_not_use_is_refused_by_name(world, service, operation, arguments):
-    if arguments is None:
-        arguments = {
-            "Namespace": "AWS/Lambda",
-            "MetricName": "Errors",
-            "StartTime": 0,
-            "EndTime": 60,
-            "Period": 60,
-            "Statistics": ["Sum"],
-        }
     name = "".join(part.capitalize() for part in operation.split("_"))
     assert f"does not simulate {service}:{name}" in refusal(getattr(world.client(service), operation), **arguments)
 

@@ -7,7 +7,7 @@ import inspect
 import time
 
 from ministack import app
-from ministack.services import apigateway, dynamodb, dynamodb_streams, lambda_svc, ses
+from ministack.services import apigateway, cloudwatch, dynamodb, dynamodb_streams, lambda_svc, ses
 
 
 def parameters(function) -> list[str]:
@@ -47,3 +47,9 @@ def test_a_request_to_an_http_api_is_resolved_by_these():
 def test_sent_mails_are_kept_in_lists():
     assert ses._sent_emails.to_dict() == {}
     assert 'setdefault("entries", [])' in inspect.getsource(ses) or '_sent_emails["entries"]' in inspect.getsource(ses)
+
+
+def test_metric_alarms_are_evaluated_in_one_place_and_kept_by_name():
+    assert parameters(cloudwatch._evaluate_alarm) == ["alarm"]
+    assert "_alarms[name] = alarm" in inspect.getsource(cloudwatch._put_metric_alarm)
+    assert "_evaluate_parent_alarms(alarm)" in inspect.getsource(cloudwatch._set_alarm_state)

@@ -1,0 +1,78 @@
+"""When alarms are evaluated: at the end of every period of the endpoint's clock, and whenever somebody asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.alarms import evaluate, period_of
+from local.clock import Clock
+from local.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+#: Seconds at most between two evaluations: a standard metric has a datapoint a minute.
+LONGEST_PERIOD = 60
+
+
+class AlarmEvaluation:
+    """Evaluates every alarm of the endpoint. A composite alarm follows by itself when one of its alarms changes.
+
+    Args:
+        cloudwatch: A boto3 client; it keeps the alarms, and a change of state there runs their actions.
+        metrics: The recorded datapoints.
+        clock: What periods go by.
+    """
+
+    def __init__(self, cloudwatch: Any, metrics: Metrics, clock: Clock) -> None:
+        self._cloudwatch = cloudwatch
+        self._metrics = metrics
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._closed = False
+        self._replan = threading.Event()
+        self._shortest = LONGEST_PERIOD
+        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+
+    def start(self) -> None:
+        """Begin to evaluate at the end of every period."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Evaluate no more."""
+        self._closed = True
+        self._replan.set()
+
+    def evaluate(self, at: float) -> dict[str, str]:
+        """Evaluate every alarm at a time, in seconds since 1970; the states by alarm name, composite ones included."""
+        with self._lock:
+            alarms = self._alarms("MetricAlarm")
+            shortest = min([LONGEST_PERIOD, *map(period_of, alarms)])
+            if shortest != self._shortest:
+                self._shortest = shortest
+                self._replan.set()
+            states: dict[str, str] = {}
+            for alarm in alarms:
+                state, reason = evaluate(alarm, self._metrics.datapoints, now=at)
+                states[alarm["AlarmName"]] = state
+                if state != alarm["StateValue"]:
+                    self._cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue=state, StateReason=reason)
+            return states | {alarm["AlarmName"]: alarm["StateValue"] for alarm in self._alarms("CompositeAlarm")}
+
+    def _alarms(self, kind: str) -> list[dict[str, Any]]:
+        pages = self._cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=[kind])
+        return [alarm for page in pages for alarm in page[f"{kind}s"]]
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._replan.clear()
+            if self._replan.wait(self._shortest - self._clock.now() % self._shortest):
+                continue
+            try:
+                self.evaluate(self._clock.now())
+            except (ClientError, BotoCoreError):
+                if not self._closed:
+                    logger.exception("the alarms could not be evaluated")

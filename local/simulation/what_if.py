@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aws_limits import STREAM_RETENTION_SECONDS
-from local.alarms import evaluate
+from local.alarms import EXTRA_PERIODS, evaluate
 from local.clock import VirtualClock
 from local.delivery.lane import GiveUp, Invoke, Lose, Records, back_off
 from local.delivery.outcomes import Failed, Outcome, Succeeded, read_answer
@@ -187,6 +187,8 @@ class _Watch:
     def alarm_after(self, written: float, load: Load) -> int | None:
         """Seconds from a moment until the alarm fired, looking once a minute."""
         alarm = {
+            "Namespace": "AWS/Lambda",
+            "MetricName": "IteratorAge",
             "Period": _PERIOD,
             "EvaluationPeriods": load.alarm_periods,
             "Threshold": load.alarm_age * 1000,
@@ -197,8 +199,9 @@ class _Watch:
         last = self._ages[-1].at if self._ages else 0.0
         for minute in range(1, math.ceil(last / _PERIOD) + 2):
             now = float(minute * _PERIOD)
-            recent = [each for each in self._ages if now - _PERIOD * (load.alarm_periods + 1) <= each.at < now]
-            if evaluate(alarm, recent, now=now)[0] == "ALARM":
+            first = now - _PERIOD * (load.alarm_periods + EXTRA_PERIODS)
+            recent = [each for each in self._ages if first <= each.at < now]
+            if evaluate(alarm, lambda _, found=recent: found, now=now)[0] == "ALARM":
                 return math.ceil(now - written)
         return None
 

@@ -40,6 +40,10 @@ STREAM_VIEW_TYPES = ("NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"
 FUNCTION_RESPONSE_TYPES = ("ReportBatchItemFailures",)
 STREAM_MAPPING_METRICS = ("EventCount",)
 
+#: Event source mapping of a queue: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
+QUEUE_MAPPING_RANGES = {"BatchSize": Range(1, 10_000), "MaximumBatchingWindowInSeconds": Range(0, 300)}
+QUEUE_MAPPING_CONCURRENCY = Range(2, 1_000)
+
 #: Filter patterns of one mapping (the quota can be raised to 10), and characters of one pattern (§2.1).
 FILTERS_PER_MAPPING = 5
 FILTER_PATTERN_CHARACTERS = 4096

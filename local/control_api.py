@@ -13,8 +13,10 @@ from local.errors import AwsError
 from local.faults import Faults
 from local.history import GivenUp, History, Invocation
 from local.metrics import Metrics
-from local.services.event_source_mappings import EventSourceMapping, EventSourceMappings
+from local.services.event_source_mappings import EventSourceMapping
+from local.services.mappings import Mappings
 from local.services.pipes import Pipe, Pipes
+from local.services.queue_mappings import QueueMapping
 
 CONTROL_PREFIX = "/_weir/"
 
@@ -31,7 +33,7 @@ class ControlApi:
         self,
         *,
         clock: Clock,
-        mappings: EventSourceMappings,
+        mappings: Mappings,
         pipes: Pipes,
         metrics: Metrics,
         faults: Faults,
@@ -90,7 +92,7 @@ class ControlApi:
             return 400, {"message": str(wrong)}
 
 
-def _status(mapping: EventSourceMapping) -> dict[str, Any]:
+def _status(mapping: EventSourceMapping | QueueMapping) -> dict[str, Any]:
     return {
         "uuid": mapping.target.uuid,
         "functionName": mapping.target.function_name,

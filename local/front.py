@@ -24,7 +24,7 @@ from local.errors import AwsError, NotSimulated, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
 from local.services.cloudwatch import CloudWatch, check_alarm
-from local.services.event_source_mappings import EventSourceMappings
+from local.services.mappings import Mappings
 from local.services.pipes import Pipes
 from local.writes import written_tables
 
@@ -72,7 +72,7 @@ class Front:
         tables: Any,
         machines: Any,
         clock: Clock,
-        mappings: EventSourceMappings,
+        mappings: Mappings,
         pipes: Pipes,
         metrics: Metrics,
         faults: Faults,

@@ -126,7 +126,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             "FunctionName EventSourceArn Enabled StartingPosition BatchSize MaximumBatchingWindowInSeconds "
             "ParallelizationFactor BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds "
             "TumblingWindowInSeconds FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig "
-            "StartingPositionTimestamp"
+            "StartingPositionTimestamp ScalingConfig"
         ),
         "CreateFunction": _takes(
             "FunctionName Handler Code Timeout Environment LoggingConfig PackageType Publish",
@@ -147,7 +147,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "UpdateEventSourceMapping": _takes(
             "UUID FunctionName Enabled BatchSize MaximumBatchingWindowInSeconds ParallelizationFactor "
             "BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds TumblingWindowInSeconds "
-            "FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig"
+            "FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig ScalingConfig"
         ),
     },
     "logs": {
@@ -213,12 +213,22 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
     },
     "sqs": {
-        "CreateQueue": _takes("QueueName Attributes"),
+        "ChangeMessageVisibility": _takes("QueueUrl ReceiptHandle VisibilityTimeout"),
+        "CreateQueue": _takes("QueueName Attributes", kept="tags"),
+        "DeleteMessage": _takes("QueueUrl ReceiptHandle"),
+        "DeleteMessageBatch": _takes("QueueUrl Entries"),
         "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
-        "ReceiveMessage": _takes("QueueUrl MaxNumberOfMessages WaitTimeSeconds AttributeNames"),
-        "GetQueueUrl": _takes("QueueName"),
-        "SendMessage": _takes("QueueUrl MessageBody"),
+        # One account is here, so the owner is known.
+        "GetQueueUrl": _takes("QueueName", kept="QueueOwnerAWSAccountId"),
+        "ReceiveMessage": _takes(
+            "QueueUrl MaxNumberOfMessages WaitTimeSeconds VisibilityTimeout AttributeNames "
+            "MessageSystemAttributeNames MessageAttributeNames"
+        ),
+        "SendMessage": _takes(
+            "QueueUrl MessageBody DelaySeconds MessageAttributes MessageGroupId MessageDeduplicationId"
+        ),
         "SendMessageBatch": _takes("QueueUrl Entries"),
+        "SetQueueAttributes": _takes("QueueUrl Attributes"),
     },
     "stepfunctions": {
         "CreateStateMachine": _takes("name definition type", kept="roleArn tags"),
@@ -230,6 +240,24 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "sts": {"GetCallerIdentity": _takes()},
 }
+
+
+_QUEUE_ATTRIBUTES = frozenset(
+    {
+        "ContentBasedDeduplication",
+        "DelaySeconds",
+        "FifoQueue",
+        "MaximumMessageSize",
+        "MessageRetentionPeriod",
+        "ReceiveMessageWaitTimeSeconds",
+        "RedrivePolicy",
+        "VisibilityTimeout",
+    }
+)
+
+
+def _one_of(names: frozenset[str]) -> str:
+    return "any of " + ", ".join(sorted(names))
 
 
 def _each_has_only(entries: Any, members: str) -> bool:
@@ -261,13 +289,16 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         lambda value: {name.rpartition(".")[2] for name in value} <= {"Id", "Message"},
         "entries of Id and Message",
     ),
-    ("sqs:CreateQueue", "Attributes"): (
-        lambda value: set(value) <= {"FifoQueue", "ContentBasedDeduplication"},
-        "FifoQueue and ContentBasedDeduplication",
+    ("sqs:CreateQueue", "Attributes"): (lambda value: set(value) <= _QUEUE_ATTRIBUTES, _one_of(_QUEUE_ATTRIBUTES)),
+    ("sqs:SetQueueAttributes", "Attributes"): (
+        lambda value: set(value) <= _QUEUE_ATTRIBUTES - {"FifoQueue"},
+        _one_of(_QUEUE_ATTRIBUTES - {"FifoQueue"}),
     ),
     ("sqs:SendMessageBatch", "Entries"): (
-        lambda value: _each_has_only(value, "Id MessageBody MessageGroupId MessageDeduplicationId"),
-        "entries of Id, MessageBody, MessageGroupId and MessageDeduplicationId",
+        lambda value: _each_has_only(
+            value, "Id MessageBody DelaySeconds MessageAttributes MessageGroupId MessageDeduplicationId"
+        ),
+        "entries of Id, MessageBody, DelaySeconds, MessageAttributes, MessageGroupId and MessageDeduplicationId",
     ),
     ("sns:Subscribe", "Protocol"): (lambda value: value in ("sqs", "email"), "sqs or email"),
 }

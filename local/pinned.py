@@ -11,7 +11,17 @@ from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.services import apigateway, cloudwatch, dynamodb, dynamodb_streams, eventbridge, lambda_svc, ses
+from ministack.services import (
+    apigateway,
+    cloudwatch,
+    dynamodb,
+    dynamodb_streams,
+    eventbridge,
+    lambda_svc,
+    ses,
+    sns,
+    sqs,
+)
 
 from local.pipe_services import HttpRequest
 
@@ -22,6 +32,8 @@ _dynamodbstreams: Any = dynamodb_streams
 _eventbridge: Any = eventbridge
 _lambda: Any = lambda_svc
 _ses: Any = ses
+_sns: Any = sns
+_sqs: Any = sqs
 
 #: Function record, configuration, event, request id and start time to ministack's form of an outcome.
 Execute = Callable[[Mapping[str, Any], Mapping[str, Any], Any, str, float], dict[str, Any]]
@@ -34,9 +46,15 @@ def run_functions_by(execute: Execute) -> None:
 
 
 def keep_time_by(clock: Callable[[], float]) -> None:
-    """Let tables and their streams go by a clock, so that a record's age is what mappings think it is."""
+    """Let tables, streams and queues go by a clock, so that a record's age is what mappings think it is."""
     shifted = SimpleNamespace(**{**vars(time), "time": clock})
-    _dynamodb.time = _dynamodbstreams.time = shifted
+    _dynamodb.time = _dynamodbstreams.time = _sqs.time = shifted
+
+
+def when_messages_come(wake: Callable[[], None]) -> None:
+    """Call `wake` whenever a queue gets a message: from a client, a topic, a rule or a redrive."""
+    told = SimpleNamespace(set=wake)
+    _sqs.esm_wake = _sns.esm_wake = _eventbridge.esm_wake = told
 
 
 def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed: bool, milliseconds: int) -> None:

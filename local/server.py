@@ -91,8 +91,11 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.mappings import Surroundings
     from local.pipe_services import Services
     from local.pipe_telemetry import Concurrency
+    from local.queue_mappings import QueueSurroundings
     from local.services import pipes as pipes_api
     from local.services.event_source_mappings import EventSourceMappings
+    from local.services.mappings import Mappings
+    from local.services.queue_mappings import QueueMappings
 
     clock, metrics, faults = Clock(), Metrics(), Faults()
     functions = Functions(connection=connection, clock=clock, metrics=metrics)
@@ -114,7 +117,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
             "stepfunctions",
         )
     }
-    mappings = EventSourceMappings(
+    streams = EventSourceMappings(
         surroundings=Surroundings(
             streams=aws["dynamodbstreams"],
             functions=aws["lambda"],
@@ -125,6 +128,13 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         region=connection.region,
         account_id=connection.account_id,
     )
+    queues = QueueMappings(
+        surroundings=QueueSurroundings(aws["sqs"], aws["lambda"], clock, metrics),
+        region=connection.region,
+        account_id=connection.account_id,
+    )
+    pinned.when_messages_come(queues.wake_all)
+    mappings = Mappings(streams=streams, queues=queues)
     pipes = pipes_api.Pipes(
         surroundings=pipes_api.Surroundings(
             streams=aws["dynamodbstreams"],

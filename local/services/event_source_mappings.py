@@ -171,10 +171,10 @@ class EventSourceMappings:
 
     def create_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """CreateEventSourceMapping."""
-        _check_types("CreateEventSourceMapping", parameters)
+        check_types("CreateEventSourceMapping", parameters)
         _check(parameters)
         stream_arn = str(parameters.get("EventSourceArn", ""))
-        function_arn = self._function_arn(str(parameters["FunctionName"]))
+        function_arn = self.function_arn(str(parameters["FunctionName"]))
         # Readers are made before the lock is taken: they call the endpoint, which may be waiting for it.
         readers = self._readers(stream_arn, parameters["StartingPosition"])
         with self._lock:
@@ -209,17 +209,17 @@ class EventSourceMappings:
         if "EventSourceArn" in parameters:
             described = [each for each in described if each["EventSourceArn"] == parameters["EventSourceArn"]]
         if "FunctionName" in parameters:
-            function_arn = self._function_arn(parameters["FunctionName"])
+            function_arn = self.function_arn(parameters["FunctionName"])
             described = [each for each in described if each["FunctionArn"] == function_arn]
         return 200, {"EventSourceMappings": described}
 
     def update_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """UpdateEventSourceMapping: takes effect after the invocation that runs now, from the same position."""
         mapping = self.get(parameters["UUID"])
-        _check_types("UpdateEventSourceMapping", parameters)
+        check_types("UpdateEventSourceMapping", parameters)
         _check({**mapping.delivery, **parameters})
         if "FunctionName" in parameters:
-            function_arn = self._function_arn(parameters["FunctionName"])
+            function_arn = self.function_arn(parameters["FunctionName"])
             if function_arn != mapping.configuration["FunctionArn"]:
                 raise NotSimulated("the local endpoint does not move a mapping to another function: create a new one")
         with self._lock:
@@ -260,7 +260,12 @@ class EventSourceMappings:
             else:
                 mapping.state = "Disabled"
 
-    def _function_arn(self, name: str) -> str:
+    def function_arn(self, name: str) -> str:
+        """The ARN of a function that may be named in any way.
+
+        Raises:
+            AwsError: There is none.
+        """
         try:
             return self._with.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
         except ClientError as missing:
@@ -269,8 +274,8 @@ class EventSourceMappings:
     def _readers(self, stream_arn: str, starting_position: str) -> list[ShardReader]:
         if not re.fullmatch(r"arn:aws:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", stream_arn):
             raise NotSimulated(
-                f"the local endpoint reads DynamoDB streams only, and {stream_arn!r} is none: give the ARN of a "
-                "table's stream (LatestStreamArn), or test this mapping on an AWS account"
+                f"the local endpoint reads DynamoDB streams and SQS queues, and {stream_arn!r} is neither: give the "
+                "ARN of a table's stream (LatestStreamArn) or of a queue, or test this mapping on an AWS account"
             )
         try:
             described = self._with.streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]
@@ -304,7 +309,7 @@ def _given(parameters: Parameters) -> dict[str, Any]:
     return {name: parameters[name] for name in UPDATABLE if name in parameters}
 
 
-def _check_types(operation: str, parameters: Parameters) -> None:
+def check_types(operation: str, parameters: Parameters) -> None:
     """Refuse values of another JSON type, and missing members, as the service's front does."""
     shape = service_model("lambda").operation_model(operation).input_shape
     for name, member in (shape.members if shape else {}).items():

@@ -63,11 +63,11 @@ def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, servi
             {"Entries": [{"Source": "s", "DetailType": "t", "Detail": "{}", "Time": 0}]},
             "Entries=",
         ),
-        ("sqs", "create_queue", {"QueueName": "q", "Attributes": {"DelaySeconds": "5"}}, "Attributes="),
+        ("sqs", "create_queue", {"QueueName": "q", "Attributes": {"KmsMasterKeyId": "key"}}, "Attributes="),
         (
             "sqs",
             "send_message_batch",
-            {"QueueUrl": "q", "Entries": [{"Id": "1", "MessageBody": "m", "DelaySeconds": 5}]},
+            {"QueueUrl": "q", "Entries": [{"Id": "1", "MessageBody": "m", "MessageSystemAttributes": {}}]},
             "Entries=",
         ),
         (

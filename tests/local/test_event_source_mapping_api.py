@@ -167,6 +167,12 @@ def test_an_unknown_response_type_is_refused(refused):
     )
 
 
+def test_the_settings_of_other_sources_are_refused(refused):
+    code, message, _ = refused(ScalingConfig={"MaximumConcurrency": 2})
+    assert code == "InvalidParameterValueException"
+    assert message == "Unsupported ScalingConfig parameter for given event source mapping type."
+
+
 def test_an_on_success_destination_is_refused(refused):
     destination = {"OnSuccess": {"Destination": "arn:aws:s3:::bucket"}}
     assert refused(DestinationConfig=destination)[1] == (
@@ -186,7 +192,6 @@ def test_a_tumbling_window_with_a_factor_is_refused_as_aws_does(refused):
         ({"EventSourceArn": "arn:aws:kinesis:us-east-1:111122223333:stream/s"}, "arn:aws:kinesis"),
         ({"KMSKeyArn": "arn:aws:kms:us-east-1:111122223333:key/k"}, "KMSKeyArn"),
         ({"ProvisionedPollerConfig": {"MinimumPollers": 1}}, "ProvisionedPollerConfig"),
-        ({"ScalingConfig": {"MaximumConcurrency": 2}}, "ScalingConfig"),
     ],
 )
 def test_what_is_not_simulated_is_refused_by_name(refused, settings, named):

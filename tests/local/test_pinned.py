@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import threading
 import time
 
 from ministack import app
-from ministack.services import apigateway, cloudwatch, dynamodb, dynamodb_streams, lambda_svc, ses
+from ministack.services import (
+    apigateway,
+    cloudwatch,
+    dynamodb,
+    dynamodb_streams,
+    eventbridge,
+    lambda_svc,
+    ses,
+    sns,
+    sqs,
+)
 
 
 def parameters(function) -> list[str]:
@@ -47,6 +58,13 @@ def test_a_request_to_an_http_api_is_resolved_by_these():
 def test_sent_mails_are_kept_in_lists():
     assert ses._sent_emails.to_dict() == {}
     assert 'setdefault("entries", [])' in inspect.getsource(ses) or '_sent_emails["entries"]' in inspect.getsource(ses)
+
+
+def test_queues_read_the_clock_from_their_module_and_tell_of_messages_through_one_name():
+    assert sqs.time is time
+    for module in (sqs, sns, eventbridge):
+        assert isinstance(module.esm_wake, threading.Event)
+    assert "esm_wake.set()" in inspect.getsource(sqs._act_send_message)
 
 
 def test_metric_alarms_are_evaluated_in_one_place_and_kept_by_name():

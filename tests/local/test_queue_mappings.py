@@ -1,0 +1,363 @@
+"""Event source mappings of SQS queues, as a client of the endpoint sees them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+#: Does to each message what its body says, and tells the order in which it ran.
+HANDLER = """
+import json, time
+
+def handler(event, context):
+    failed = []
+    for record in event["Records"]:
+        body = json.loads(record["body"])
+        print("saw", body["id"], record["attributes"]["ApproximateReceiveCount"])
+        if body.get("do") == "raise":
+            raise ValueError("poison")
+        if body.get("do") == "nap":
+            time.sleep(0.5)
+        if body.get("do") == "fail":
+            failed.append({"itemIdentifier": record["messageId"]})
+        if body.get("do") == "fail wrongly":
+            failed.append({"itemIdentifier": "nobody"})
+        if body.get("do") == "fail once" and record["attributes"]["ApproximateReceiveCount"] == "1":
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+"""
+
+
+#: Seconds for which a received message is hidden, longer than any of these tests.
+VISIBILITY = 900
+
+
+class Queues:
+    """Queues, their messages and their mappings in one test's world."""
+
+    def __init__(self, world):
+        self.world = world
+        self.sqs = world.client("sqs")
+
+    def queue(self, name=None, **attributes) -> str:
+        """Make a queue; its URL."""
+        name = name or self.world.name
+        attributes = {"VisibilityTimeout": str(VISIBILITY), **attributes}
+        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+
+    def arn(self, url) -> str:
+        return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def with_dead_letters(self, receives=2, **attributes) -> tuple[str, str]:
+        """Make a queue with a dead-letter queue; the URLs of both."""
+        fifo = ".fifo" if "FifoQueue" in attributes else ""
+        own = {"FifoQueue": "true"} if fifo else {}
+        dead = self.queue(f"{self.world.name}-dead{fifo}", **own)
+        policy = {"deadLetterTargetArn": self.arn(dead), "maxReceiveCount": receives}
+        url = self.queue(f"{self.world.name}{fifo}", RedrivePolicy=json.dumps(policy), **attributes)
+        return url, dead
+
+    def send(self, url, *bodies, group=None) -> None:
+        for body in bodies:
+            content = json.dumps(body) if isinstance(body, dict) else body
+            order = {} if group is None else {"MessageGroupId": group, "MessageDeduplicationId": content}
+            self.sqs.send_message(QueueUrl=url, MessageBody=content, **order)
+
+    def mapping(self, url, function=None, **settings) -> str:
+        mapping = self.world.client("lambda").create_event_source_mapping(
+            FunctionName=function or self.world.name,
+            EventSourceArn=self.arn(url),
+            **{"FunctionResponseTypes": ["ReportBatchItemFailures"], **settings},
+        )["UUID"]
+        self.world.adopt(mapping)
+        return mapping
+
+    def bodies(self, url) -> list[str]:
+        messages = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [message["Body"] for message in messages]
+
+    def batches(self, mapping) -> list[tuple[int, str]]:
+        """Of each invocation: how many messages, and what it came to."""
+        entries = self.world.control.history(mapping)
+        return [(len(entry["identifiers"]), entry["outcome"]) for entry in entries if entry["kind"] == "invocation"]
+
+    def seen(self, function=None) -> list[str]:
+        """The messages that the function saw, with their receive counts, in order."""
+        try:
+            lines = self.world.log(function)
+        except self.world.client("logs").exceptions.ResourceNotFoundException:
+            return []  # it has not run yet
+        return [line.removeprefix("saw ").strip() for line in lines if line.startswith("saw ")]
+
+    def counts(self, url) -> tuple[int, int]:
+        """How many messages wait, and how many are hidden."""
+        held = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return int(held["ApproximateNumberOfMessages"]), int(held["ApproximateNumberOfMessagesNotVisible"])
+
+    def failed(self, mapping, invocations) -> None:
+        """Wait until so many invocations are over, and let the visibility timeout of what they left pass."""
+        self.world.wait_until(lambda: len(self.batches(mapping)) == invocations)
+        self.world.control.advance_clock(VISIBILITY)
+
+
+@pytest.fixture
+def queues(world) -> Queues:
+    return Queues(world)
+
+
+def test_a_mapping_is_created_with_awss_defaults(world, queues):
+    world.function()
+    url = queues.queue()
+    made = world.client("lambda").create_event_source_mapping(FunctionName=world.name, EventSourceArn=queues.arn(url))
+    world.adopt(made["UUID"])
+    made = {name: value for name, value in made.items() if name not in ("ResponseMetadata", "UUID", "LastModified")}
+    assert made.pop("EventSourceMappingArn").startswith("arn:aws:lambda:")
+    assert made == {
+        "BatchSize": 10,
+        "EventSourceArn": queues.arn(url),
+        "FunctionArn": made["FunctionArn"],
+        "FunctionResponseTypes": [],
+        "MaximumBatchingWindowInSeconds": 0,
+        "State": "Creating",
+        "StateTransitionReason": "USER_INITIATED",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"BatchSize": 11}, "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater"),
+        ({"BatchSize": 10_001, "MaximumBatchingWindowInSeconds": 1}, "Value '10001' at 'batchSize' failed"),
+        ({"MaximumBatchingWindowInSeconds": 301}, "Member must have value less than or equal to 300"),
+        ({"ScalingConfig": {"MaximumConcurrency": 1001}}, "'scalingConfig.maximumConcurrency' failed to satisfy"),
+        ({"StartingPosition": "LATEST"}, "StartingPosition is not valid for SQS event sources."),
+        ({"BisectBatchOnFunctionError": True}, "Unsupported BisectBatchOnFunctionError parameter for given event"),
+        ({"ParallelizationFactor": 2}, "Unsupported ParallelizationFactor parameter for given event source mapping"),
+        ({"DestinationConfig": {"OnFailure": {}}}, "Unsupported DestinationConfig parameter for given event source"),
+        ({"FilterCriteria": {"Filters": [{"Pattern": '{"body": "scalar"}'}]}}, "Invalid filter pattern definition."),
+    ],
+)
+def test_a_setting_that_aws_refuses_is_refused(world, queues, settings, message):
+    world.function()
+    url = queues.queue()
+    with pytest.raises(ClientError, match=message) as refused:
+        queues.mapping(url, **settings)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+
+
+def test_a_queue_that_hides_messages_for_less_than_the_function_may_run_is_refused(world, queues):
+    world.function(timeout=5)
+    url = queues.queue(VisibilityTimeout="4")
+    with pytest.raises(ClientError, match="Queue visibility timeout: 4 seconds is less than Function timeout: 5 sec"):
+        queues.mapping(url)
+
+
+def test_a_queue_that_does_not_exist_and_a_second_mapping_are_refused(world, queues):
+    world.function()
+    url = queues.queue()
+    arn = queues.arn(url)
+    with pytest.raises(ClientError, match="The specified queue does not exist"):
+        world.client("lambda").create_event_source_mapping(FunctionName=world.name, EventSourceArn=f"{arn}-not")
+    queues.mapping(url)
+    with pytest.raises(ClientError, match="already exists") as refused:
+        queues.mapping(url)
+    assert refused.value.response["Error"]["Code"] == "ResourceConflictException"
+
+
+def test_fifo_queues_take_neither_a_window_nor_large_batches(world, queues):
+    world.function()
+    url = queues.queue(f"{world.name}.fifo", FifoQueue="true")
+    for settings in ({"MaximumBatchingWindowInSeconds": 1}, {"BatchSize": 11}):
+        with pytest.raises(ClientError, match="FIFO queues"):
+            queues.mapping(url, **settings)
+
+
+def test_a_mapping_is_found_listed_updated_and_deleted(world, queues):
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(url, Enabled=False)
+    api = world.client("lambda")
+    listed = api.list_event_source_mappings(EventSourceArn=queues.arn(url))["EventSourceMappings"]
+    assert [each["UUID"] for each in listed] == [mapping]
+    queues.send(url, {"id": "a"})
+    updated = api.update_event_source_mapping(UUID=mapping, BatchSize=5, ScalingConfig={"MaximumConcurrency": 2})
+    assert (updated["BatchSize"], updated["ScalingConfig"]) == (5, {"MaximumConcurrency": 2})
+    world.enable(mapping)
+    world.settle(mapping)
+    assert queues.seen() == ["a 1"]
+    api.delete_event_source_mapping(UUID=mapping)
+    world.forget(mapping)
+    world.wait_until(lambda: not api.list_event_source_mappings(FunctionName=world.name)["EventSourceMappings"])
+    queues.send(url, {"id": "b"})
+    assert queues.bodies(url) == ['{"id": "b"}']
+
+
+def test_the_function_gets_messages_in_lambdas_shape(world, queues):
+    world.function("def handler(event, context):\n    print(__import__('json').dumps(event))")
+    url = queues.queue()
+    mapping = queues.mapping(url)
+    sent = queues.sqs.send_message(
+        QueueUrl=url, MessageBody="hello", MessageAttributes={"kind": {"DataType": "String", "StringValue": "x"}}
+    )
+    world.settle(mapping)
+    (line,) = [line for line in world.log() if line.startswith("{")]
+    (record,) = json.loads(line)["Records"]
+    assert set(record.pop("attributes")) == {
+        "ApproximateReceiveCount",
+        "SentTimestamp",
+        "SenderId",
+        "ApproximateFirstReceiveTimestamp",
+    }
+    assert record.pop("receiptHandle")
+    assert record == {
+        "messageId": sent["MessageId"],
+        "body": "hello",
+        "messageAttributes": {
+            "kind": {"stringValue": "x", "stringListValues": [], "binaryListValues": [], "dataType": "String"}
+        },
+        "md5OfBody": sent["MD5OfMessageBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queues.arn(url),
+        "awsRegion": "us-east-1",
+    }
+
+
+def test_only_what_a_partial_response_reports_comes_back_and_goes_to_the_dead_letter_queue(world, queues):
+    world.function(HANDLER)
+    url, dead = queues.with_dead_letters(receives=2)
+    mapping = queues.mapping(url, Enabled=False)
+    queues.send(url, {"id": "a"}, {"id": "b", "do": "fail"}, {"id": "c", "do": "fail once"})
+    world.enable(mapping)
+    queues.failed(mapping, 1)
+    queues.failed(mapping, 2)
+    world.settle(mapping)
+    assert queues.batches(mapping) == [(3, "partial"), (2, "partial")]
+    assert sorted(queues.seen()) == ["a 1", "b 1", "b 2", "c 1", "c 2"]
+    assert queues.bodies(dead) == ['{"id": "b", "do": "fail"}']
+
+
+@pytest.mark.parametrize("do", ["raise", "fail wrongly"])
+def test_a_function_that_fails_and_an_answer_that_is_none_fail_the_whole_batch(world, queues, do):
+    world.function(HANDLER)
+    url, dead = queues.with_dead_letters(receives=1)
+    mapping = queues.mapping(url, Enabled=False)
+    queues.send(url, {"id": "a"}, {"id": "b", "do": do})
+    world.enable(mapping)
+    queues.failed(mapping, 1)
+    world.settle(mapping)
+    assert queues.batches(mapping) == [(2, "error")]
+    assert len(queues.bodies(dead)) == 2
+
+
+def test_without_the_setting_a_reported_failure_is_success(world, queues):
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(url, FunctionResponseTypes=[])
+    queues.send(url, {"id": "a", "do": "fail"})
+    world.settle(mapping)
+    assert queues.batches(mapping) == [(1, "success")]
+
+
+def test_a_failed_message_stays_hidden_until_its_visibility_timeout_is_over(world, queues):
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(url)
+    queues.send(url, {"id": "a", "do": "fail once"})
+    world.wait_until(lambda: queues.batches(mapping))
+    world.control.advance_clock(VISIBILITY - 100)
+    assert queues.counts(url) == (0, 1)
+    assert len(queues.batches(mapping)) == 1
+    world.control.advance_clock(101)
+    world.settle(mapping)
+    assert queues.seen() == ["a 1", "a 2"]
+
+
+def test_what_no_filter_matches_is_deleted_and_the_function_never_sees_it(world, queues):
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(
+        url,
+        FilterCriteria={"Filters": [{"Pattern": '{"body": {"plan": ["pro"]}}'}]},
+        MetricsConfig={"Metrics": ["EventCount"]},
+    )
+    queues.send(url, {"id": "a", "plan": "free"}, {"id": "b", "plan": "pro"}, "no JSON", {"id": "c"})
+    world.settle(mapping)
+    assert queues.seen() == ["b 1"]
+    assert world.control.metric_sum("FilteredOutEventCount", EventSourceMappingUUID=mapping) == 3
+    assert world.control.metric_sum("DeletedEventCount", EventSourceMappingUUID=mapping) == 1
+
+
+def test_a_window_gathers_a_batch_beyond_one_receive(world, queues):
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(url, BatchSize=15, MaximumBatchingWindowInSeconds=60)
+    queues.send(url, *({"id": str(number)} for number in range(15)))
+    world.settle(mapping)
+    assert queues.batches(mapping) == [(15, "success")]
+    queues.send(url, {"id": "late"})
+    world.wait_until(lambda: not world.control.mapping(mapping).idle)
+    assert len(queues.batches(mapping)) == 1
+    world.control.advance_clock(60)
+    world.settle(mapping)
+    assert queues.batches(mapping) == [(15, "success"), (1, "success")]
+
+
+def test_the_messages_of_a_fifo_group_come_in_order_and_groups_do_not_wait_for_each_other(world, queues):
+    world.function(HANDLER)
+    url, dead = queues.with_dead_letters(receives=2, FifoQueue="true")
+    mapping = queues.mapping(url, BatchSize=1)
+    queues.send(url, {"id": "a1", "do": "fail"}, {"id": "a2"}, {"id": "a3"}, group="a")
+    queues.send(url, {"id": "b1"}, {"id": "b2"}, group="b")
+    world.wait_until(lambda: "b2 1" in queues.seen())  # behind the failing group, in front of its visibility timeout
+    queues.failed(mapping, 3)
+    queues.failed(mapping, 4)
+    world.settle(mapping)
+    seen = queues.seen()
+    assert [each for each in seen if each[0] == "a"] == ["a1 1", "a1 2", "a2 1", "a3 1"]
+    assert [each for each in seen if each[0] == "b"] == ["b1 1", "b2 1"]
+    assert queues.bodies(dead) == ['{"id": "a1", "do": "fail"}']
+
+
+def test_no_more_invocations_run_at_once_than_the_maximum_concurrency(world, queues):
+    world.function(
+        "import json, time\n"
+        "def handler(event, context):\n"
+        "    print('from', time.time())\n"
+        "    time.sleep(0.2)\n"
+        "    print('to', time.time())\n"
+    )
+    url = queues.queue()
+    mapping = queues.mapping(url, BatchSize=1, Enabled=False, ScalingConfig={"MaximumConcurrency": 2})
+    queues.send(url, *({"id": str(number)} for number in range(6)))
+    world.enable(mapping)
+    world.settle(mapping)
+    moments = sorted((float(line.split()[1]), line.split()[0]) for line in world.log() if line[:2] in ("fr", "to"))
+    running = [0]
+    for _, what in moments:
+        running.append(running[-1] + (1 if what == "from" else -1))
+    assert max(running) == 2
+
+
+def test_a_slow_mapping_delays_no_other(world, queues):
+    world.function("import time\ndef handler(event, context):\n    time.sleep(4)\n", name=f"{world.name}-slow")
+    world.function(HANDLER)
+    slow, quick = queues.queue(f"{world.name}-slow"), queues.queue()
+    slow_mapping = queues.mapping(slow, f"{world.name}-slow")
+    mapping = queues.mapping(quick)
+    queues.send(slow, {"id": "a"})
+    queues.send(quick, {"id": "b"})
+    world.settle(mapping)
+    assert queues.batches(slow_mapping) == []
+
+
+def test_a_throttled_message_is_tried_again_after_its_visibility_timeout(world, queues):
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(url)
+    world.control.throttle("lambda:Invoke", times=1, containing=queues.arn(url))
+    queues.send(url, {"id": "a"})
+    queues.failed(mapping, 1)
+    world.settle(mapping)
+    assert queues.batches(mapping) == [(1, "throttled"), (1, "success")]

@@ -180,7 +180,8 @@ def _function_response_types(types: list[Any]) -> Iterator[str]:
 
 def _metrics(config: Mapping[str, Any]) -> Iterator[str]:
     metrics = config.get("Metrics", [])
-    if set(config) - {"Metrics"} or not isinstance(metrics, list) or set(metrics) - set(STREAM_MAPPING_METRICS):
+    known = isinstance(metrics, list) and all(each in STREAM_MAPPING_METRICS for each in metrics)
+    if set(config) - {"Metrics"} or not known:
         yield f"MetricsConfig holds Metrics, of which a stream has {', '.join(STREAM_MAPPING_METRICS)}"
 
 

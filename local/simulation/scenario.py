@@ -305,6 +305,9 @@ def parse(text: str) -> Scenario:
         raise InvalidScenario("the scenario is neither YAML nor JSON: " + " ".join(str(error).split())) from error
     if not isinstance(document, dict):
         raise InvalidScenario("the scenario is not an object with members such as eventSourceMapping and records")
+    for name in ("eventSourceMapping", "pipe"):
+        if name in document:
+            document[name] = _without_nulls(document[name])
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
@@ -315,6 +318,13 @@ def parse(text: str) -> Scenario:
     if found:
         raise InvalidScenario("\n".join(found))
     return scenario
+
+
+def _without_nulls(value: Any) -> Any:
+    """Parameters as AWS takes them: a member that is null is as good as missing."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(content) for name, content in value.items() if content is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def _line(error: ErrorDetails) -> str:

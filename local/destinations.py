@@ -23,13 +23,13 @@ class Destinations:
     queues: Any
     topics: Any
 
-    def send(self, document: Mapping[str, Any], arn: str, *, key: str) -> str | None:
+    def send(self, document: Mapping[str, Any], arn: str, *, key: str = "") -> str | None:
         """Where the document went; `None` when it could not be delivered, which AWS does not try again.
 
         Args:
             document: What to send.
             arn: Of the bucket, queue or topic.
-            key: The object's key in a bucket.
+            key: The object's key; for buckets only.
         """
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         name = arn.rpartition(":")[2]

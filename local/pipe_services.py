@@ -165,18 +165,6 @@ class Services:
             case "API destination":
                 return self._call_api(arn, messages[0], given)
 
-    def bury(self, arn: str, document: Mapping[str, Any]) -> None:
-        """Send a dead letter to a queue or a topic.
-
-        Raises:
-            Refused: It did not take it.
-        """
-        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-        if arn.split(":")[2] == "sqs":
-            _ask("sqs", self._client("sqs").send_message, {"QueueUrl": self._queue_url(arn), "MessageBody": text})
-        else:
-            _ask("sns", self._client("sns").publish, {"TopicArn": arn, "Message": text})
-
     def _client(self, service: str) -> Any:
         # Made when a pipe first needs it, since most endpoints have no pipes.
         with self._lock:

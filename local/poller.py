@@ -5,6 +5,7 @@ One thread asks the machine; every invocation runs in a thread of its own, so th
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
@@ -14,9 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.clock import Clock
 from local.delivery.lane import GiveUp, Invoke, Lose
 from local.delivery.mapping import EventSourceMapping
-from local.delivery.outcomes import Outcome
+from local.delivery.outcomes import Outcome, Throttled
 from local.delivery.records import StreamRecord
 from local.shards import ShardReader
+
+logger = logging.getLogger(__name__)
 
 #: Seconds before shards are read again that could not be read.
 READ_AGAIN_SECONDS = 1.0
@@ -157,7 +160,13 @@ class Poller:
                 self._lose(action)
 
     def _call(self, call: Invoke) -> None:
-        self._outcomes.put((call, self._invoke(call)))
+        try:
+            outcome = self._invoke(call)
+        except Exception:
+            # The lane must not wait for ever for an answer, and its records are not to blame.
+            logger.exception("%s", self._name)
+            outcome = Throttled()
+        self._outcomes.put((call, outcome))
         self._wake.set()
 
 

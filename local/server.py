@@ -117,11 +117,12 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
             "stepfunctions",
         )
     }
+    destinations = Destinations(buckets=aws["s3"], queues=aws["sqs"], topics=aws["sns"])
     streams = EventSourceMappings(
         surroundings=Surroundings(
             streams=aws["dynamodbstreams"],
             functions=aws["lambda"],
-            destinations=Destinations(buckets=aws["s3"], queues=aws["sqs"], topics=aws["sns"]),
+            destinations=destinations,
             clock=clock,
             metrics=metrics,
         ),
@@ -141,6 +142,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
             roles=aws["iam"],
             logs=aws["logs"],
             services=Services(connection, api_request=pinned.api_destination_request),
+            destinations=destinations,
             clock=clock,
             metrics=metrics,
             concurrency=Concurrency(),

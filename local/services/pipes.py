@@ -18,11 +18,12 @@ from local.delivery.documents import pipe_failure_document
 from local.delivery.lane import GiveUp, Invoke
 from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded
 from local.delivery.records import StreamRecord
+from local.destinations import Destinations
 from local.errors import AwsError, NotSimulated
 from local.history import GivenUp, History, Invocation, keys_of
 from local.metrics import Metrics
 from local.pipe_executions import Executions
-from local.pipe_services import Refused, Services
+from local.pipe_services import Services
 from local.pipe_telemetry import Concurrency, PipeLog, PipeMetrics, Trace
 from local.pipes.admission import problems, settings_of, violations
 from local.pipes.targets import UnsupportedTarget, enrichment_of, service_of
@@ -56,6 +57,7 @@ class Surroundings:
     Attributes:
         streams: A client of DynamoDB Streams; likewise `roles` of IAM and `logs` of CloudWatch Logs.
         services: What pipes send to.
+        destinations: Where dead letters go.
         concurrency: Counts the executions of all pipes.
     """
 
@@ -63,6 +65,7 @@ class Surroundings:
     roles: Any
     logs: Any
     services: Services
+    destinations: Destinations
     clock: Clock
     metrics: Metrics
     concurrency: Concurrency
@@ -167,7 +170,7 @@ class Pipe:
     def _give_up(self, given_up: GiveUp, dead_letters: str | None) -> bool | None:
         now = self._with.clock.now()
         document: dict[str, Any] | None = None
-        delivered: bool | None = None
+        location: str | None = None
         if dead_letters is not None:
             document = pipe_failure_document(
                 given_up,
@@ -176,11 +179,7 @@ class Pipe:
                 stream_arn=self.configuration["Source"],
                 shard_id=given_up.shard_id,
             )
-            try:
-                self._with.services.bury(dead_letters, document)
-                delivered = True
-            except Refused:
-                delivered = False
+            location = self._with.destinations.send(document, dead_letters)
         self.history.add(
             GivenUp(
                 at=now,
@@ -189,10 +188,10 @@ class Pipe:
                 identifiers=[record.identifier for record in given_up.records],
                 keys=keys_of(given_up.records),
                 document=document,
-                location=dead_letters if delivered else None,
+                location=location,
             )
         )
-        return delivered
+        return None if dead_letters is None else location is not None
 
 
 class Pipes:

@@ -213,7 +213,7 @@ def _named(outcome: Outcome) -> tuple[Outcome, Ended]:
 def _of_refusal(refused: Refused) -> tuple[Outcome, Ended]:
     if refused.internal:
         return Throttled(), "throttled" if refused.throttled else "service error"
-    return Failed(function_error=None, timed_out=refused.timed_out), "timeout" if refused.timed_out else "error"
+    return Failed(function_error=None), "error"
 
 
 def _error(refused: Refused) -> dict[str, Any]:

@@ -52,7 +52,6 @@ class Refused(Exception):
         response: What it answered.
         throttled: Whether it was asked too often.
         internal: Whether the service or the network failed, so that nobody's retry budget is touched (§3.5).
-        timed_out: Whether what it ran took too long.
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class Refused(Exception):
         response: Any = None,
         throttled: bool = False,
         internal: bool = False,
-        timed_out: bool = False,
     ) -> None:
         super().__init__(message)
         self.service = service
@@ -76,7 +74,6 @@ class Refused(Exception):
         self.response = response
         self.throttled = throttled
         self.internal = internal
-        self.timed_out = timed_out
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,6 @@ class Services:
                 status=answer["StatusCode"],
                 request=request,
                 response=content,
-                timed_out=failed.get("errorType") == "Sandbox.Timedout",
             )
         return Exchange(request, content, content)
 
@@ -212,7 +208,6 @@ class Services:
                 status=200,
                 request=request,
                 response=told,
-                timed_out=answer["status"] == "TIMED_OUT",
             )
         return Exchange(request, told, _parsed(answer["output"]))
 
@@ -244,7 +239,6 @@ class Services:
                 service="events",
                 status=0,
                 request=asked,
-                timed_out=isinstance(lost, TimeoutError),
             ) from lost
         if not 200 <= status < 300:
             raise Refused(

@@ -67,13 +67,13 @@ def test_pipe_ops_3_executions_and_their_failures_are_counted(pipes):
 
 
 @conforms("PIPE-OPS-3", "documented")
-def test_pipe_ops_3_throttled_and_timed_out_executions_are_counted_apart(pipes):
+def test_pipe_ops_3_throttled_executions_are_counted_apart_and_a_functions_timeout_is_a_failure(pipes):
     pipes.control.throttle("lambda:Invoke", times=1)
     source = "import time\n\ndef handler(events, context):\n    time.sleep(30)\n"
     pipes.deliver(pipes.function(source, timeout=1), "a", source={"MaximumRetryAttempts": 0})
-    assert pipes.executions() == [("a", "throttled"), ("a", "timeout")]
+    assert pipes.executions() == [("a", "throttled"), ("a", "error")]
     assert pipes.metric("ExecutionThrottled", AwsAccountId="111122223333", PipeName=pipes.name) == 1
-    assert (pipes.metric("ExecutionTimeout"), pipes.metric("ExecutionFailed")) == (1, 0)
+    assert (pipes.metric("ExecutionTimeout"), pipes.metric("ExecutionFailed")) == (0, 1)
 
 
 @conforms("PIPE-OPS-2", "documented")

@@ -32,6 +32,17 @@ class OutOfTime(RuntimeError):
     """Not even the first record of the batch could be started in the time this invocation has."""
 
 
+def check_time() -> None:
+    """See that there is time to start a whole batch.
+
+    Raises:
+        OutOfTime: Less than `RESERVE` seconds are left.
+    """
+    left = remaining_seconds()
+    if left is not None and left < RESERVE:
+        raise OutOfTime(f"{left:.1f} s are left and {RESERVE:.1f} s are needed to start: raise the function's timeout")
+
+
 def process(batch: Batch, function: Callable[[Change], object], *, reserve: float = RESERVE) -> list[str]:
     """Process a batch in order and return the identifiers that the failure response must name.
 
@@ -100,9 +111,7 @@ def process_together(batch: Batch, function: Callable[[Sequence[Change]], object
     Raises:
         OutOfTime: Less than `RESERVE` seconds are left.
     """
-    left = remaining_seconds()
-    if left is not None and left < RESERVE:
-        raise OutOfTime(f"{left:.1f} s are left and {RESERVE:.1f} s are needed to start: raise the function's timeout")
+    check_time()
     changes: list[Change] = []
     opened: list[str] = []
     failed: list[str] = []

@@ -53,7 +53,7 @@ class Consumer:
 
     def __init__(
         self,
-        function: Callable[[Any], object] | None = None,
+        function: Callable[..., object] | None = None,
         *,
         when: Condition | None = None,
         match: Literal["first", "all"] = "first",
@@ -72,7 +72,7 @@ class Consumer:
         self._claim_check = claim_check
         self._name = name
         self.condition: Condition | None = None if when is None else check_condition(when)
-        self.function: Callable[[Any], object] = self._route if function is None else function
+        self.function: Callable[..., object] = self._route if function is None else function
         if function is not None:
             self.__doc__ = function.__doc__
 
@@ -113,7 +113,7 @@ class Consumer:
     def name(self) -> str:  # noqa: D102 - see the class
         return self._name or self.module.rpartition(".")[2].replace("_", "-")
 
-    def __call__(self, event: Any, context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    def __call__(self, event: Any, context: LambdaContext) -> dict[str, Any]:
         """Process a batch and report the records that are not done, in the terms of what delivered them.
 
         Raises:
@@ -123,13 +123,13 @@ class Consumer:
         metrics.start()
         try:
             with running(context):
-                batch = batch_of(event, self._model, self._claim_check)
-                if self._whole_batch:
-                    failed = process_together(batch, self._all_wanted)
-                else:
-                    failed = process(batch, self._wanted)
+                return self._answer(event)
         finally:
             metrics.emit()
+
+    def _answer(self, event: Any) -> dict[str, Any]:
+        batch = batch_of(event, self._model, self._claim_check)
+        failed = process_together(batch, self._together) if self._whole_batch else process(batch, self._wanted)
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
     def _wanted(self, change: Change[Any]) -> None:
@@ -138,13 +138,17 @@ class Consumer:
         else:
             metrics.count("Unwanted")
 
-    def _all_wanted(self, changes: Sequence[Change[Any]]) -> None:
-        if self.condition is not None:
-            wanted = [change for change in changes if self.condition(change)]
-            metrics.count("Unwanted", len(changes) - len(wanted))
-            changes = wanted
-        if changes:
-            self.function(changes)
+    def _together(self, changes: Sequence[Change[Any]]) -> None:
+        wanted = self._all_wanted(changes)
+        if wanted:
+            self.function(wanted)
+
+    def _all_wanted(self, changes: Sequence[Change[Any]]) -> Sequence[Change[Any]]:
+        if self.condition is None:
+            return changes
+        wanted = [change for change in changes if self.condition(change)]
+        metrics.count("Unwanted", len(changes) - len(wanted))
+        return wanted
 
     def _route(self, change: Change[Any]) -> None:
         wanted = False

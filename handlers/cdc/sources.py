@@ -79,7 +79,7 @@ class Batch(NamedTuple):
         except (KeyError, TypeError):
             known = False
         if not known:
-            raise UnknownEventShape(f"record {index} of {self.source.name} holds no change: {_outline(record)}")
+            raise UnknownEventShape(f"record {index} of {self.source.name} holds no change: {outline(record)}")
         return Change(record if self.origin is None else {**record, "origin": self.origin}, model=self.model)
 
 
@@ -97,14 +97,17 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
     if isinstance(event, list) and event:
         return Batch(_PIPE, event, _identifiers(_PIPE, event), None, model, claim_check)
     if not isinstance(event, Mapping):
-        raise UnknownEventShape(f"expected an object with records or an array of them, got {_outline(event)}")
+        raise UnknownEventShape(f"expected an object with records or an array of them, got {outline(event)}")
     if isinstance(payload := event.get("payload"), str) and "requestContext" in event:
         event = {**_object(payload, "payload"), "origin": "replay"}
     records = event.get("Records")
     if not isinstance(records, list):
-        raise UnknownEventShape(f"expected a list under 'Records', got {_outline(event)}")
+        raise UnknownEventShape(f"expected a list under 'Records', got {outline(event)}")
     if "window" in event:
-        raise UnknownEventShape("the event is one of a tumbling window, and a consumer keeps no state for one")
+        raise UnknownEventShape(
+            "the event is one of a tumbling window, and this consumer keeps no state for one: make its function with "
+            "@windowed (handlers.cdc.windows), or take tumbling_window_in_seconds out of its delivery"
+        )
     origin = event.get("origin")
     if origin not in (None, "replay", "snapshot"):
         raise UnknownEventShape(f"the batch has the origin {origin!r}, not 'replay' or 'snapshot'")
@@ -129,7 +132,7 @@ def _identifiers(source: Source, records: list[Any]) -> list[str]:
         except (KeyError, TypeError):
             identifier = None
         if not identifier or not isinstance(identifier, str):
-            raise UnknownEventShape(f"record {index} is none of {source.name}: {_outline(record)}")
+            raise UnknownEventShape(f"record {index} is none of {source.name}: {outline(record)}")
         identifiers.append(identifier)
     return identifiers
 
@@ -202,11 +205,11 @@ def _object(text: Any, where: str) -> dict[str, Any]:
     except (TypeError, ValueError):
         raise UnknownEventShape(f"{where} is not JSON") from None
     if not isinstance(value, dict):
-        raise UnknownEventShape(f"{where} is {_outline(value)}, not an object")
+        raise UnknownEventShape(f"{where} is {outline(value)}, not an object")
     return value
 
 
-def _outline(value: Any) -> str:
+def outline(value: Any) -> str:
     """What a value is, without what it says."""
     if isinstance(value, Mapping):
         return f"an object with the keys {sorted(map(str, value))}"

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from handlers.cdc.attribute_values import encode_item
@@ -83,6 +84,38 @@ def change(**arguments: Any) -> Change:
 def stream_event(*records: Mapping[str, Any]) -> dict[str, Any]:
     """The event Lambda gives a function for a batch of these records."""
     return {"Records": list(records)}
+
+
+def window_event(
+    *records: Mapping[str, Any],
+    state: Mapping[str, Any] | None = None,
+    start: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    seconds: int = 60,
+    shard_id: str = "shardId-00000001767225600000-00000001",
+    final: bool = False,
+    terminated_early: bool = False,
+) -> dict[str, Any]:
+    """The event Lambda gives a function for a batch of a tumbling window (docs/aws-semantics.md §2.9).
+
+    Args:
+        records: The batch; none for the call that ends a window.
+        state: What the call before it returned; `{}` by default, as in a window's first call.
+        start: Start of the window, an aware time.
+        seconds: Length of the window.
+        shard_id: The shard.
+        final: Whether the call ends the window.
+        terminated_early: Whether it does so because the state has grown over 1 MB.
+    """
+    span = {"start": start, "end": start + timedelta(seconds=seconds)}
+    return {
+        "Records": list(records),
+        "shardId": shard_id,
+        "eventSourceARN": "arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000",
+        "window": {name: f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, at in span.items()},
+        "state": dict(state or {}),
+        "isFinalInvokeForWindow": final or terminated_early,
+        "isWindowTerminatedEarly": terminated_early,
+    }
 
 
 def pipe_event(*records: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,6 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+import handlers.cdc
 from local.endpoint import Endpoint
 from tests.local.pipe_world import PipeWorld
 
@@ -41,6 +43,9 @@ def handler(event, context):
             case "report nonsense":
                 return {"batchItemFailures": [{"itemIdentifier": "nonsense"}]}
 """
+
+
+RUNTIME = Path(handlers.cdc.__file__).parent
 
 
 def wait_until(true: Callable[[], Any], *, timeout: float = 60.0) -> None:
@@ -81,11 +86,21 @@ class World:
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )["TableDescription"]["LatestStreamArn"]
 
-    def function(self, source: str = SCRIPTED, *, name: str | None = None, timeout: int = 5, **settings: Any) -> str:
-        """Make a function of one module; its name."""
+    def function(
+        self,
+        source: str = SCRIPTED,
+        *,
+        name: str | None = None,
+        timeout: int = 5,
+        runtime: bool = False,
+        **settings: Any,
+    ) -> str:
+        """Make a function of one module, and of `handlers.cdc` if it needs the runtime; its name."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as code:
             code.writestr("function.py", source)
+            for file in RUNTIME.glob("*.py") if runtime else ():
+                code.write(file, f"handlers/cdc/{file.name}")
         self.client("lambda").create_function(
             FunctionName=name or self.name,
             Runtime="python3.13",

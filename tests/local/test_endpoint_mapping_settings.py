@@ -18,6 +18,19 @@ def handler(event, context):
     return {"state": state}
 """
 
+#: Counts the changes of its window, and notes the result.
+WINDOWED = """
+import json
+from handlers.cdc.windows import windowed
+
+@windowed
+def handler(changes, state, window):
+    state["count"] = state.get("count", 0) + len(changes)
+    if window.is_final:
+        print("COUNT", json.dumps([window.start.timestamp(), state["count"]]))
+    return state
+"""
+
 #: Waits for as long as an item asks.
 SLOW = """
 import time
@@ -87,6 +100,25 @@ def test_a_window_gives_each_call_the_state_of_the_last_and_ends_with_a_call_wit
     seen = windows(world)
     assert [each[:3] for each in seen] == [[1, 1, False], [1, 2, False], [0, 2, True]]
     assert len({json.dumps(each[3]) for each in seen}) == 1
+
+
+def test_a_windowed_consumer_counts_the_changes_of_each_window(world):
+    stream = world.table()
+    world.function(WINDOWED, runtime=True)
+    mapping = world.mapping(
+        stream, BatchSize=2, TumblingWindowInSeconds=900, FunctionResponseTypes=["ReportBatchItemFailures"]
+    )
+    expected = []
+    for ids in ("abc", "de"):
+        # From the start of a window on, so that none ends between two writes.
+        now = world.control.advance_clock(0)
+        started = world.control.advance_clock(901 - now % 900) // 900 * 900
+        world.put(*ids)
+        expected.append([started, len(ids)])
+    world.control.advance_clock(901)
+    world.settle(mapping)
+    assert [json.loads(line.partition("COUNT ")[2]) for line in world.log() if "COUNT " in line] == expected
+    assert {outcome for _, outcome in world.invocations(mapping)} == {"success"}
 
 
 def test_parallel_lanes_do_not_wait_for_each_other_and_keep_the_order_of_an_item(world):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
@@ -16,7 +17,9 @@ from handlers.cdc.testing import (
     queue_event,
     record,
     stream_event,
+    window_event,
 )
+from handlers.cdc.windows import State, Window, windowed
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -35,6 +38,7 @@ EVENTS: list[Any] = [
     {"origin": "replay", "Records": RECORDS},
     {"requestContext": {}, "payload": json.dumps(stream_event(*RECORDS))},
 ]
+WINDOWS: list[Any] = [window_event(*RECORDS, state={"count": 1}), window_event(state={"count": 1}, final=True)]
 
 
 def outcome(event: Any) -> tuple[int, int] | None:
@@ -56,13 +60,31 @@ def outcome(event: Any) -> tuple[int, int] | None:
     return len(seen), len(answer["batchItemFailures"])
 
 
+def added(event: Any) -> int | None:
+    """How many records were added to a window's state; `None` for an unknown shape."""
+    seen: list[str] = []
+
+    @windowed
+    def handler(changes: Sequence[Change], state: State, window: Window) -> State:
+        _ = (window.end - window.start, window.shard_id, window.is_final, window.is_terminated_early)
+        seen.extend(change.event_id for change in changes)
+        return {}
+
+    try:
+        answer = handler(event, Invocation())
+    except UnknownEventShape:
+        return None
+    assert answer["batchItemFailures"] == []
+    return len(seen)
+
+
 def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [at, *(path for key, member in members for path in paths(member, (*at, key)))]
 
 
-@given(st.sampled_from(EVENTS), st.data())
-def test_an_event_with_anything_in_any_place_is_processed_whole_or_reported_or_refused(event: Any, data: Any) -> None:
+def disturbed(event: Any, data: Any) -> Any:
+    """A copy with anything, or nothing, in one place of it."""
     event = copy.deepcopy(event)
     *path, last = data.draw(st.sampled_from(paths(event)[1:]))
     place: Any = event
@@ -72,6 +94,12 @@ def test_an_event_with_anything_in_any_place_is_processed_whole_or_reported_or_r
         del place[last]
     else:
         place[last] = data.draw(anything)
+    return event
+
+
+@given(st.sampled_from(EVENTS), st.data())
+def test_an_event_with_anything_in_any_place_is_processed_whole_or_reported_or_refused(event: Any, data: Any) -> None:
+    event = disturbed(event, data)
     records = event if isinstance(event, list) else event.get("Records")
     if "payload" in event and isinstance(event["payload"], str):
         records = RECORDS
@@ -81,6 +109,13 @@ def test_an_event_with_anything_in_any_place_is_processed_whole_or_reported_or_r
         assert ended[0] == len(records)
 
 
+@given(st.sampled_from(WINDOWS), st.data())
+def test_a_window_with_anything_in_any_place_is_added_up_whole_or_refused(event: Any, data: Any) -> None:
+    event = disturbed(event, data)
+    assert added(event) in (None, len(event.get("Records") or ()))
+
+
 @given(anything)
 def test_an_event_that_is_anything_at_all_is_refused(event: Any) -> None:
     assert outcome(event) is None or event == {"Records": []}
+    assert added(event) is None

@@ -85,8 +85,8 @@ class StreamDelivery:
     so that it goes to the failure destination instead of vanishing, with hours left to read its neighbours."""
 
     tumbling_window_in_seconds: int = 0
-    """Length of an aggregation window, 0 (none) to 900 seconds; excludes filters and a parallelization factor
-    (docs/aws-semantics.md §2.9)."""
+    """Length of an aggregation window, 0 (none) to 900 seconds, for a `@windowed` consumer (docs/guides/windows.md);
+    excludes filters and a parallelization factor (docs/aws-semantics.md §2.9)."""
 
     report_batch_item_failures: bool = True
     """Let the function name the first record that is not done, so that the ones before it are never repeated

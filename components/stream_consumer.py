@@ -18,6 +18,7 @@ from components.python_function import PythonFunction, check_function
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
+from handlers.cdc.windows import WindowedConsumer
 
 
 class StreamConsumer(pulumi.ComponentResource):
@@ -25,8 +26,8 @@ class StreamConsumer(pulumi.ComponentResource):
 
     Args:
         source: The stream.
-        consumer: The handler module's `@consumer`. Its condition becomes the mapping's filter, as far as AWS can
-            evaluate it (docs/guides/conditions.md).
+        consumer: The handler module's `@consumer`, or `@windowed` for a delivery with a tumbling window. Its condition
+            becomes the mapping's filter, as far as AWS can evaluate it (docs/guides/conditions.md).
         delivery: Settings of the mapping.
         access: What the function may do beyond reading the stream and reporting failures.
         environment: Variables beyond those of `access`.
@@ -47,7 +48,8 @@ class StreamConsumer(pulumi.ComponentResource):
     Raises:
         TooManyReaders: The stream has as many readers as it serves.
         Refused: A value of the function is out of range, or a filter or the consumer's condition can never match.
-        InvalidDelivery: The retries end before the lease of a crashed worker does.
+        InvalidDelivery: The retries end before the lease of a crashed worker does, or one of consumer and delivery
+            has a tumbling window and the other has none.
         AlarmCannotFire: An alarm would stay silent whatever happens.
         ImportContractBroken: The handler module does more than define itself when it is imported.
 
@@ -79,6 +81,7 @@ class StreamConsumer(pulumi.ComponentResource):
     ) -> None:
         delivery = delivery or StreamDelivery()
         check_function(name, timeout=timeout, memory_size=memory_size, log_retention_in_days=log_retention_in_days)
+        _check_window(name, delivery, consumer)
         _check_lease(name, delivery, timeout)
         check_alarms(name, delivery, alarms)
         filters = filters_of(name, consumer, source, delivery)
@@ -131,6 +134,22 @@ class StreamConsumer(pulumi.ComponentResource):
         )
         self.register_outputs(
             {"functionName": self.function.name, "eventSourceMappingUuid": self.event_source_mapping.uuid}
+        )
+
+
+def _check_window(name: str, delivery: StreamDelivery, consumer: Consumer) -> None:
+    seconds, windowed = delivery.tumbling_window_in_seconds, isinstance(consumer, WindowedConsumer)
+    if seconds and not windowed:
+        raise InvalidDelivery(
+            f"{name}: tumbling_window_in_seconds={seconds}, and {consumer.module} keeps no state over a window: every "
+            "batch would fail until its changes are given up; make the function with @windowed "
+            "(docs/guides/windows.md), or leave the window out"
+        )
+    if windowed and not seconds:
+        raise InvalidDelivery(
+            f"{name}: {consumer.module} keeps a state over a tumbling window, and tumbling_window_in_seconds is 0: "
+            "every batch would fail until its changes are given up; choose 1 to 900 seconds, or make the function "
+            "with @consumer"
         )
 
 

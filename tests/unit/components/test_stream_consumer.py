@@ -28,9 +28,13 @@ from components import (
 from handlers import upgrade_api, welcome_email
 from handlers.cdc import Change, Condition, consumer, on
 from handlers.cdc.consumer import Consumer
+from handlers.cdc.windows import WindowedConsumer
 
 UPGRADES = '{"eventName":["MODIFY"],"dynamodb":{"NewImage":{"plan":{"S":["pro","enterprise"]}}}}'
 STREAM = "arn:aws:dynamodb:eu-central-1:123456789012:table/users/stream/2026-01-31T08:30:00.000"
+
+
+WINDOW = StreamDelivery(tumbling_window_in_seconds=900)
 
 
 def users_stream(**options: Any) -> Stream:
@@ -91,13 +95,18 @@ def test_every_setting_reaches_the_mapping(run) -> None:
 
 
 def test_a_tumbling_window_reaches_the_mapping(run) -> None:
-    mapping = run(subscribed(delivery=StreamDelivery(tumbling_window_in_seconds=900))).one("EventSourceMapping")
+    mapping = run(lambda: users_stream().subscribe(counting(), delivery=WINDOW)).one("EventSourceMapping")
     assert mapping.inputs["tumblingWindowInSeconds"] == 900
 
 
 def wanting(condition: Condition | None) -> Consumer:
     """The welcome email with another condition."""
     return Consumer(welcome_email.handler.function, when=condition)
+
+
+def counting(condition: Condition | None = None) -> WindowedConsumer:
+    """The welcome email as if it kept a state."""
+    return WindowedConsumer(welcome_email.handler.function, when=condition)
 
 
 def test_a_consumer_s_condition_is_pushed_into_the_mapping(run) -> None:
@@ -112,8 +121,28 @@ def test_a_mapping_has_no_filter_where_aws_cannot_help(run, condition: Condition
 
 
 def test_a_tumbling_window_leaves_the_condition_to_the_function(run) -> None:
-    mapping = run(subscribed(delivery=StreamDelivery(tumbling_window_in_seconds=900))).one("EventSourceMapping")
+    mapping = run(lambda: users_stream().subscribe(counting(on.insert), delivery=WINDOW)).one("EventSourceMapping")
     assert "filterCriteria" not in mapping.inputs
+
+
+def test_a_window_that_the_consumer_keeps_no_state_for_is_refused_with_what_would_be_lost(run) -> None:
+    with pytest.raises(InvalidDelivery) as refused:
+        run(subscribed(delivery=WINDOW))
+    assert str(refused.value) == (
+        "welcome-email: tumbling_window_in_seconds=900, and handlers.welcome_email keeps no state over a window: every "
+        "batch would fail until its changes are given up; make the function with @windowed (docs/guides/windows.md), "
+        "or leave the window out"
+    )
+
+
+def test_a_windowed_consumer_without_a_window_is_refused_with_what_would_be_lost(run) -> None:
+    with pytest.raises(InvalidDelivery) as refused:
+        run(lambda: users_stream().subscribe(counting()))
+    assert str(refused.value) == (
+        "welcome-email: handlers.welcome_email keeps a state over a tumbling window, and tumbling_window_in_seconds is "
+        "0: every batch would fail until its changes are given up; choose 1 to 900 seconds, or make the function with "
+        "@consumer"
+    )
 
 
 @pytest.mark.parametrize(

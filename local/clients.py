@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,12 @@ REQUEST_ID_HEADER = "x-weir-request-id"
 
 #: The request id of the Invoke calls made in this context.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+#: Header of a DeleteItem that DynamoDB itself makes because the item has expired.
+EXPIRED_HEADER = "x-weir-expired"
+
+#: Whether the deletions made in this context are of expired items.
+expired: ContextVar[bool] = ContextVar("expired", default=False)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class Connection:
             ),
         )
         client.meta.events.register("before-call.lambda.Invoke", _name_request)
+        client.meta.events.register("before-call.dynamodb.DeleteItem", _mark_expired)
         return client
 
 
@@ -70,3 +79,18 @@ def _name_request(params: dict[str, Any], **_: Any) -> None:
     named = request_id.get()
     if named is not None:
         params["headers"][REQUEST_ID_HEADER] = named
+
+
+@contextmanager
+def deleting_expired() -> Generator[None]:
+    """Deletions within are those of expired items."""
+    before = expired.set(True)
+    try:
+        yield
+    finally:
+        expired.reset(before)
+
+
+def _mark_expired(params: dict[str, Any], **_: Any) -> None:
+    if expired.get():
+        params["headers"][EXPIRED_HEADER] = "true"

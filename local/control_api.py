@@ -17,6 +17,7 @@ from local.services.event_source_mappings import EventSourceMapping
 from local.services.mappings import Mappings
 from local.services.pipes import Pipe, Pipes
 from local.services.queue_mappings import QueueMapping
+from local.services.time_to_live import TimeToLive
 
 CONTROL_PREFIX = "/_weir/"
 
@@ -35,6 +36,7 @@ class ControlApi:
         clock: Clock,
         mappings: Mappings,
         pipes: Pipes,
+        time_to_live: TimeToLive,
         metrics: Metrics,
         faults: Faults,
         mails: Callable[[], list[dict[str, Any]]],
@@ -43,6 +45,7 @@ class ControlApi:
         self._clock = clock
         self._mappings = mappings
         self._pipes = pipes
+        self._time_to_live = time_to_live
         self._metrics = metrics
         self._faults = faults
         self._mails = mails
@@ -81,6 +84,7 @@ class ControlApi:
                     self._clock.advance(float(json.loads(request.body)["advance"]))
                     self._mappings.wake_all()
                     self._pipes.wake_all()
+                    self._time_to_live.wake()
                     return 200, {"now": self._clock.now()}
                 case "POST", "alarms":
                     return 200, self._evaluate_alarms(float(json.loads(request.body).get("at", self._clock.now())))

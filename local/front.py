@@ -17,15 +17,16 @@ from typing import Any
 from local import functions, passes
 from local.authorization import is_signed
 from local.calls import AwsCall, Request, identify, protocol_of
-from local.clients import REQUEST_ID_HEADER, Connection
+from local.clients import EXPIRED_HEADER, REQUEST_ID_HEADER, Connection, deleting_expired
 from local.clock import Clock
 from local.control_api import CONTROL_PREFIX, ControlApi
-from local.errors import AwsError, NotSimulated, render
+from local.errors import AwsError, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
 from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.mappings import Mappings
 from local.services.pipes import Pipes
+from local.services.time_to_live import TimeToLive
 from local.writes import written_tables
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,6 @@ class Front:
 
     Args:
         ministack: The application behind it.
-        tables: A boto3 client of DynamoDB.
         machines: A boto3 client of Step Functions.
         keep_alarm_metrics: Told the metrics and expressions of an alarm that was put, by its name.
         routes: Answers the authorization type of the route that a request to an HTTP API reaches, by host, method and
@@ -69,7 +69,7 @@ class Front:
         ministack: Asgi,
         *,
         connection: Connection,
-        tables: Any,
+        time_to_live: TimeToLive,
         machines: Any,
         clock: Clock,
         mappings: Mappings,
@@ -83,7 +83,7 @@ class Front:
         self._ministack = ministack
         self._connection = connection
         self._host = connection.url.removeprefix("http://")
-        self._tables = tables
+        self._time_to_live = time_to_live
         self._machines = machines
         self._clock = clock
         self._mappings = mappings
@@ -138,24 +138,23 @@ class Front:
             return _json(*getattr(self._cloudwatch, own)(call.parameters))
         if str(call) == "cloudwatch:PutMetricAlarm":
             return await self._put_metric_alarm(scope, request, call)
-        if str(call) == "dynamodb:UpdateTimeToLive":
-            await asyncio.to_thread(self._refuse_unrecorded_expiry, call)
+        if str(call) in ("dynamodb:DescribeTimeToLive", "dynamodb:UpdateTimeToLive"):
+            return _json(*await asyncio.to_thread(getattr(self._time_to_live, own), call.parameters))
+        if EXPIRED_HEADER in request.headers:
+            with deleting_expired():
+                return await self._write(scope, request, call)
         if str(call) == "stepfunctions:StartSyncExecution":
             await asyncio.to_thread(self._refuse_standard_machine, call)
+        return await self._write(scope, request, call)
+
+    async def _write(self, scope: Message, request: Request, call: AwsCall) -> Reply:
+        """What ministack answers, and then whoever reads what was written is told."""
         reply = await self._pass(scope, request)
         if reply.status == 200:
             written = written_tables(call)
             self._mappings.wake(written)
             self._pipes.wake(written)
         return reply
-
-    def _refuse_unrecorded_expiry(self, call: AwsCall) -> None:
-        table = self._tables.describe_table(TableName=call.parameters["TableName"])["Table"]
-        if table.get("StreamSpecification", {}).get("StreamEnabled"):
-            raise NotSimulated(
-                "the local endpoint does not put deletions by time to live into a table's stream, so consumers would "
-                "miss them: leave the TTL attribute of a streamed table out here, or test it on an AWS account"
-            )
 
     def _refuse_standard_machine(self, call: AwsCall) -> None:
         described = self._machines.describe_state_machine(stateMachineArn=call.parameters["stateMachineArn"])

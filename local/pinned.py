@@ -51,6 +51,19 @@ def keep_time_by(clock: Callable[[], float]) -> None:
     _dynamodb.time = _dynamodbstreams.time = _sqs.time = shifted
 
 
+def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
+    """Let the record of a deletion say that DynamoDB made it, when `by_time_to_live` says so."""
+    build = _dynamodb._build_change_record
+
+    def with_identity(*change: Any) -> dict[str, Any]:
+        record = build(*change)
+        if by_time_to_live():
+            record["userIdentity"] = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+        return record
+
+    _dynamodb._build_change_record = with_identity
+
+
 def when_messages_come(wake: Callable[[], None]) -> None:
     """Call `wake` whenever a queue gets a message: from a client, a topic, a rule or a redrive."""
     told = SimpleNamespace(set=wake)

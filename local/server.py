@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local.clients import Connection
+from local.clients import Connection, expired
 from local.clock import Clock
 from local.metrics import Metrics
 
@@ -96,6 +96,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.services.event_source_mappings import EventSourceMappings
     from local.services.mappings import Mappings
     from local.services.queue_mappings import QueueMappings
+    from local.services.time_to_live import TimeToLive
 
     clock, metrics, faults = Clock(), Metrics(), Faults()
     functions = Functions(connection=connection, clock=clock, metrics=metrics)
@@ -150,12 +151,14 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         region=connection.region,
         account_id=connection.account_id,
     )
+    time_to_live = TimeToLive(aws["dynamodb"], clock)
+    pinned.record_who_deletes(expired.get)
     alarms = AlarmEvaluation(aws["cloudwatch"], metrics, clock)
 
     front = Front(
         ministack,
         connection=connection,
-        tables=aws["dynamodb"],
+        time_to_live=time_to_live,
         machines=aws["stepfunctions"],
         clock=clock,
         mappings=mappings,
@@ -166,6 +169,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
             clock=clock,
             mappings=mappings,
             pipes=pipes,
+            time_to_live=time_to_live,
             metrics=metrics,
             faults=faults,
             mails=pinned.sent_mails,
@@ -197,9 +201,11 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     async def until_stopped() -> None:
         await stop.wait()
         alarms.close()
+        time_to_live.close()
         functions.close()
 
     alarms.start()
+    time_to_live.start()
     _say(parent, url=connection.url)
     await serve(front, config, shutdown_trigger=until_stopped)  # pyright: ignore[reportArgumentType]
 

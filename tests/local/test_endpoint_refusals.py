@@ -123,13 +123,6 @@ def test_what_is_refused_is_not_done(world):
         world.client("lambda").get_function(FunctionName=world.name)
 
 
-def test_expiry_is_refused_on_a_table_with_a_stream(world):
-    world.table()
-    specification = {"Enabled": True, "AttributeName": "expiresAt"}
-    update = world.client("dynamodb").update_time_to_live
-    assert "time to live" in refusal(update, TableName=world.name, TimeToLiveSpecification=specification)
-
-
 @pytest.mark.parametrize("document", [[], "text"])
 def test_a_body_that_is_no_object_is_refused(world, document):
     status, answer = world.signed("POST", "/2015-03-31/event-source-mappings", document, service="lambda")

@@ -60,6 +60,11 @@ def test_sent_mails_are_kept_in_lists():
     assert 'setdefault("entries", [])' in inspect.getsource(ses) or '_sent_emails["entries"]' in inspect.getsource(ses)
 
 
+def test_every_stream_record_is_built_in_one_place_and_settings_alone_make_the_reaper_delete():
+    assert parameters(dynamodb._build_change_record) == ["table", "event_name", "old_item", "new_item", "view_type"]
+    assert "_ttl_settings.all_items()" in inspect.getsource(dynamodb._ttl_reaper)
+
+
 def test_queues_read_the_clock_from_their_module_and_tell_of_messages_through_one_name():
     assert sqs.time is time
     for module in (sqs, sns, eventbridge):

@@ -41,7 +41,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "CreateRoute": _takes("ApiId RouteKey Target AuthorizationType", kept="OperationName"),
         "CreateStage": _takes("ApiId StageName AutoDeploy", kept="Description Tags"),
         "GetApi": _takes("ApiId"),
-        "GetApis": _takes("MaxResults NextToken"),
+        "GetApis": _takes(),
         "GetIntegration": _takes("ApiId IntegrationId"),
         "GetIntegrations": _takes("ApiId"),
         "GetRoute": _takes("ApiId RouteId"),
@@ -50,7 +50,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "cloudwatch": {
         "DeleteAlarms": _takes("AlarmNames"),
-        "DescribeAlarms": _takes("AlarmNames AlarmNamePrefix AlarmTypes StateValue ActionPrefix MaxRecords NextToken"),
+        "DescribeAlarms": _takes("AlarmNames AlarmNamePrefix AlarmTypes StateValue MaxRecords NextToken"),
         "GetMetricData": _takes("MetricDataQueries StartTime EndTime ScanBy"),
         "GetMetricStatistics": _takes("Namespace MetricName Dimensions StartTime EndTime Period Statistics"),
         "ListMetrics": _takes("Namespace MetricName Dimensions"),
@@ -116,8 +116,8 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "CreateRole": _takes("RoleName Path", kept="AssumeRolePolicyDocument Description MaxSessionDuration Tags"),
         "GetRole": _takes("RoleName"),
         "GetRolePolicy": _takes("RoleName PolicyName"),
-        "ListRolePolicies": _takes("RoleName Marker MaxItems"),
-        "ListRoles": _takes("PathPrefix Marker MaxItems"),
+        "ListRolePolicies": _takes("RoleName"),
+        "ListRoles": _takes("PathPrefix"),
         "PutRolePolicy": _takes("RoleName PolicyName", kept="PolicyDocument"),
     },
     "lambda": {
@@ -190,7 +190,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "ListObjectsV2": _takes("Bucket Prefix Delimiter EncodingType MaxKeys ContinuationToken StartAfter FetchOwner"),
         "PutBucketEncryption": _takes(_BUCKET, kept="ServerSideEncryptionConfiguration ContentMD5"),
         "PutBucketLifecycleConfiguration": _takes(
-            _BUCKET, kept="LifecycleConfiguration ContentMD5 TransitionDefaultMinimumObjectSize"
+            _BUCKET, kept="LifecycleConfiguration TransitionDefaultMinimumObjectSize"
         ),
         "PutBucketOwnershipControls": _takes(_BUCKET, kept="OwnershipControls ContentMD5"),
         "PutObject": _takes(

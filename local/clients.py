@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -68,6 +69,27 @@ class Connection:
         client.meta.events.register("before-call.lambda.Invoke", _name_request)
         client.meta.events.register("before-call.dynamodb.DeleteItem", _mark_expired)
         return client
+
+
+class LazyClient:
+    """A boto3 client that is made when it is first used, since making ten would take a second of an endpoint's start.
+
+    Args:
+        connection: Where the endpoint is.
+        service: boto3's name of the service.
+    """
+
+    def __init__(self, connection: Connection, service: str) -> None:
+        self._connection = connection
+        self._service = service
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = self._connection.client(self._service)
+        return getattr(self._client, name)
 
 
 def error_code(error: ClientError) -> str:

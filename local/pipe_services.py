@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES
-from local.clients import Connection, error_code
+from local.clients import Connection, LazyClient, error_code
 from local.pipes.requests import (
     Entry,
     Message,
@@ -113,9 +112,12 @@ class Services:
     """
 
     def __init__(self, connection: Connection, *, api_request: MakeHttpRequest) -> None:
-        self._connection = connection
-        self._clients: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._url = connection.url
+        self._functions = LazyClient(connection, "lambda")
+        self._queues = LazyClient(connection, "sqs")
+        self._topics = LazyClient(connection, "sns")
+        self._buses = LazyClient(connection, "events")
+        self._machines = LazyClient(connection, "stepfunctions")
         self._api_request = api_request
 
     def enrich(
@@ -151,27 +153,20 @@ class Services:
                 return self._execute(arn, document_of(messages), wait=wait)
             case "SQS queue":
                 request = {"QueueUrl": self._queue_url(arn), "Entries": queue_entries(messages, given)}
-                answer = _ask("sqs", self._client("sqs").send_message_batch, request)
+                answer = _ask("sqs", self._queues.send_message_batch, request)
                 return Exchange(request, answer, _failures(messages, answer.get("Failed", [])))
             case "SNS topic":
                 request = {"TopicArn": arn, "PublishBatchRequestEntries": topic_entries(messages)}
-                answer = _ask("sns", self._client("sns").publish_batch, request)
+                answer = _ask("sns", self._topics.publish_batch, request)
                 return Exchange(request, answer, _failures(messages, answer.get("Failed", [])))
             case "event bus":
                 return self._put_events(messages, bus_entries(messages, given, pipe_name=pipe_name, bus_arn=arn))
             case "API destination":
                 return self._call_api(arn, messages[0], given)
 
-    def _client(self, service: str) -> Any:
-        # Made when a pipe first needs it, since most endpoints have no pipes.
-        with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._connection.client(service)
-            return self._clients[service]
-
     def _queue_url(self, arn: str) -> str:
         account, name = arn.split(":")[4:]
-        return f"{self._connection.url}/{account}/{name}"
+        return f"{self._url}/{account}/{name}"
 
     def _invoke(self, arn: str, payload: str, *, wait: bool) -> Exchange:
         request = {
@@ -180,7 +175,7 @@ class Services:
             "Payload": payload,
         }
         _check_size("lambda", request, len(payload.encode()), INVOCATION_PAYLOAD_BYTES)
-        answer = _ask("lambda", self._client("lambda").invoke, request)
+        answer = _ask("lambda", self._functions.invoke, request)
         content = _parsed(answer["Payload"].read().decode())
         if "FunctionError" in answer:
             failed: Mapping[str, Any] = content if isinstance(content, Mapping) else {}
@@ -197,9 +192,9 @@ class Services:
         request = {"stateMachineArn": arn, "input": payload}
         _check_size("stepfunctions", request, len(payload), EXECUTION_INPUT_CHARACTERS)
         if not wait:
-            started = _ask("stepfunctions", self._client("stepfunctions").start_execution, request)
+            started = _ask("stepfunctions", self._machines.start_execution, request)
             return Exchange(request, {"executionArn": started["executionArn"]})
-        answer = _ask("stepfunctions", self._client("stepfunctions").start_sync_execution, request)
+        answer = _ask("stepfunctions", self._machines.start_sync_execution, request)
         told = {name: answer[name] for name in ("executionArn", "status", "output", "error", "cause") if name in answer}
         if answer["status"] != "SUCCEEDED":
             raise Refused(
@@ -217,7 +212,7 @@ class Services:
         request = {"Entries": [entries[index] for index in sent]}
         answer: Any = {"Entries": []}
         if sent:
-            answer = _ask("events", self._client("events").put_events, request)
+            answer = _ask("events", self._buses.put_events, request)
             failed += [
                 {"Id": str(index)}
                 for index, result in zip(sent, answer["Entries"], strict=True)

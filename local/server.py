@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local.clients import Connection, expired
+from local.clients import Connection, LazyClient, expired
 from local.clock import Clock
 from local.metrics import Metrics
 
@@ -104,7 +104,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     pinned.keep_time_by(clock.now)
     pinned.leave_alarms_alone()
     aws = {
-        name: connection.client(name)
+        name: LazyClient(connection, name)
         for name in (
             "dynamodb",
             "dynamodbstreams",

@@ -49,6 +49,15 @@ def test_tables_and_streams_read_the_clock_from_their_module():
     assert '"ApproximateCreationDateTime": int(time.time())' in inspect.getsource(dynamodb)
 
 
+def test_a_request_to_an_api_destination_is_put_together_by_these():
+    assert parameters(eventbridge._build_api_destination_request) == ["dest", "conn", "target_http_params", "payload"]
+    assert parameters(eventbridge._connection_auth_headers)[:2] == ["conn", "token_key"]
+    headers = eventbridge._finalize_api_dest_headers({"x-key": "secret", "host": "elsewhere"})
+    assert headers["x-key"] == "secret"
+    assert "host" not in headers
+    assert eventbridge._api_destinations.get("nobody") is eventbridge._connections.get("nobody") is None
+
+
 def test_a_request_to_an_http_api_is_resolved_by_these():
     assert app._parse_execute_api_url("127.0.0.1:1", "/_aws/execute-api/a1/users/u1") == ("a1", "users", "/u1")
     assert parameters(app._resolve_stage_and_path) == ["api_id", "tentative_stage", "execute_path"]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.alarms import evaluate, period_of
+from local.alarms import evaluate, metrics_of, period_of
 from local.clock import Clock
-from local.metrics import Metrics
+from local.metrics import Metric, Metrics
 
 logger = logging.getLogger(__name__)
+
+#: What SQS publishes of a queue's depth, by the attribute that has it.
+QUEUE_DEPTHS = {
+    "ApproximateNumberOfMessagesVisible": "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
+}
 
 #: Seconds at most between two evaluations: a standard metric has a datapoint a minute.
 LONGEST_PERIOD = 60
@@ -23,12 +31,14 @@ class AlarmEvaluation:
 
     Args:
         cloudwatch: A boto3 client; it keeps the alarms, and a change of state there runs their actions.
+        queues: One of SQS, which is asked for the depth of queues that alarms watch.
         metrics: The recorded datapoints.
         clock: What periods go by.
     """
 
-    def __init__(self, cloudwatch: Any, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, cloudwatch: Any, queues: Any, metrics: Metrics, clock: Clock) -> None:
         self._cloudwatch = cloudwatch
+        self._queues = queues
         self._metrics = metrics
         self._clock = clock
         self._lock = threading.Lock()
@@ -49,11 +59,13 @@ class AlarmEvaluation:
     def evaluate(self, at: float) -> dict[str, str]:
         """Evaluate every alarm at a time, in seconds since 1970; the states by alarm name, composite ones included."""
         with self._lock:
-            alarms = self._alarms("MetricAlarm")
+            # An alarm on metric math has nothing to watch for a moment, between being put and its metrics being kept.
+            alarms = [each for each in self._alarms("MetricAlarm") if each.get("Metrics") or each.get("Namespace")]
             shortest = min([LONGEST_PERIOD, *map(period_of, alarms)])
             if shortest != self._shortest:
                 self._shortest = shortest
                 self._replan.set()
+            self._measure(metric for alarm in alarms for metric in metrics_of(alarm))
             states: dict[str, str] = {}
             for alarm in alarms:
                 state, reason = evaluate(alarm, self._metrics.datapoints, now=at)
@@ -61,6 +73,22 @@ class AlarmEvaluation:
                 if state != alarm["StateValue"]:
                     self._cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue=state, StateReason=reason)
             return states | {alarm["AlarmName"]: alarm["StateValue"] for alarm in self._alarms("CompositeAlarm")}
+
+    def _measure(self, watched: Iterable[Metric]) -> None:
+        """Record the depth of the queues among these metrics, as SQS does every minute."""
+        for metric in set(watched):
+            queue = dict(metric.dimensions).get("QueueName")
+            if metric.namespace != "AWS/SQS" or metric.name not in QUEUE_DEPTHS or queue is None:
+                continue
+            attribute = QUEUE_DEPTHS[metric.name]
+            try:
+                url = self._queues.get_queue_url(QueueName=queue)["QueueUrl"]
+                held = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])["Attributes"]
+            except ClientError:
+                continue  # no queue, no datapoint
+            self._metrics.record(
+                metric.name, float(held[attribute]), at=self._clock.now(), namespace="AWS/SQS", QueueName=queue
+            )
 
     def _alarms(self, kind: str) -> list[dict[str, Any]]:
         pages = self._cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=[kind])

@@ -102,6 +102,13 @@ def period_of(alarm: Mapping[str, Any]) -> int:
     return max(periods) if periods else alarm["Period"]
 
 
+def metrics_of(alarm: Mapping[str, Any]) -> list[Metric]:
+    """The metrics that an alarm watches: one, or those of its expression."""
+    if not alarm.get("Metrics"):
+        return [_metric(alarm)]
+    return [_metric(each["MetricStat"]["Metric"]) for each in alarm["Metrics"] if each.get("MetricStat")]
+
+
 def query(queries: Sequence[Mapping[str, Any]], read: Read, starts: Sequence[float], period: float) -> dict[str, Value]:
     """The values of metric data queries by their ids, an expression's from those that it names.
 

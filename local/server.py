@@ -153,7 +153,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     )
     time_to_live = TimeToLive(aws["dynamodb"], clock)
     pinned.record_who_deletes(expired.get)
-    alarms = AlarmEvaluation(aws["cloudwatch"], metrics, clock)
+    alarms = AlarmEvaluation(aws["cloudwatch"], aws["sqs"], metrics, clock)
 
     front = Front(
         ministack,

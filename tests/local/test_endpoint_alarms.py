@@ -325,3 +325,46 @@ def test_recorded_metrics_are_read_through_cloudwatch(world):
     assert [(each["Label"], each["Values"]) for each in results] == [("errors", [0, 1])]
     names = read.list_metrics(Namespace="AWS/Lambda", Dimensions=dimensions)["Metrics"]
     assert {"Invocations", "Errors"} <= {each["MetricName"] for each in names}
+
+
+def test_an_alarm_on_the_depth_of_a_queue_fires_while_messages_wait(world):
+    url = world.client("sqs").create_queue(QueueName=world.name)["QueueUrl"]
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=world.name,
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": world.name}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+    def state_a_minute_later() -> str:
+        start_of_a_period(world)
+        world.control.evaluate_alarms()  # the depth of this minute is measured
+        return world.control.evaluate_alarms(world.control.advance_clock(60))[world.name]
+
+    assert state_a_minute_later() == "OK"
+    world.client("sqs").send_message(QueueUrl=url, MessageBody="dead letter")
+    assert state_a_minute_later() == "ALARM"
+    (message,) = world.client("sqs").receive_message(QueueUrl=url)["Messages"]
+    world.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert state_a_minute_later() == "OK"
+
+
+def test_an_alarm_on_a_queue_that_does_not_exist_has_no_data(world):
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=world.name,
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": world.name}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    )
+    assert world.control.evaluate_alarms()[world.name] == "INSUFFICIENT_DATA"

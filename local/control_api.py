@@ -13,10 +13,8 @@ from local.errors import AwsError
 from local.faults import Faults
 from local.history import GivenUp, History, Invocation
 from local.metrics import Metrics
-from local.services.event_source_mappings import EventSourceMapping
-from local.services.mappings import Mappings
+from local.services.event_source_mappings import EventSourceMapping, EventSourceMappings
 from local.services.pipes import Pipe, Pipes
-from local.services.queue_mappings import QueueMapping
 from local.services.time_to_live import TimeToLive
 
 CONTROL_PREFIX = "/_weir/"
@@ -34,7 +32,7 @@ class ControlApi:
         self,
         *,
         clock: Clock,
-        mappings: Mappings,
+        mappings: EventSourceMappings,
         pipes: Pipes,
         time_to_live: TimeToLive,
         metrics: Metrics,
@@ -96,11 +94,11 @@ class ControlApi:
             return 400, {"message": str(wrong)}
 
 
-def _status(mapping: EventSourceMapping | QueueMapping) -> dict[str, Any]:
+def _status(mapping: EventSourceMapping) -> dict[str, Any]:
     return {
-        "uuid": mapping.target.uuid,
-        "functionName": mapping.target.function_name,
-        "streamArn": mapping.target.stream_arn,
+        "uuid": mapping.uuid,
+        "functionName": mapping.function_name,
+        "streamArn": mapping.source_arn,
         "state": mapping.state,
         "idle": mapping.idle,
         "unfinished": mapping.unfinished,

@@ -24,7 +24,7 @@ from local.errors import AwsError, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
 from local.services.cloudwatch import CloudWatch, check_alarm
-from local.services.mappings import Mappings
+from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
 from local.services.time_to_live import TimeToLive
 from local.writes import written_tables
@@ -72,7 +72,7 @@ class Front:
         time_to_live: TimeToLive,
         machines: Any,
         clock: Clock,
-        mappings: Mappings,
+        mappings: EventSourceMappings,
         pipes: Pipes,
         metrics: Metrics,
         faults: Faults,
@@ -152,7 +152,7 @@ class Front:
         reply = await self._pass(scope, request)
         if reply.status == 200:
             written = written_tables(call)
-            self._mappings.wake(written)
+            self._mappings.wake_readers_of(written)
             self._pipes.wake(written)
         return reply
 

@@ -65,11 +65,6 @@ class Target:
         """The function's name, which metrics are recorded by."""
         return self.function_arn.split(":")[6]
 
-    @property
-    def table_name(self) -> str:
-        """Name of the table whose stream it is."""
-        return self.stream_arn.split("/")[1]
-
 
 class MappingRunner:
     """Delivers a stream to a function until it is stopped.

@@ -94,8 +94,8 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.queue_mappings import QueueSurroundings
     from local.services import pipes as pipes_api
     from local.services.event_source_mappings import EventSourceMappings
-    from local.services.mappings import Mappings
-    from local.services.queue_mappings import QueueMappings
+    from local.services.queue_source import QueueSource
+    from local.services.stream_source import StreamSource
     from local.services.time_to_live import TimeToLive
 
     clock, metrics, faults = Clock(), Metrics(), Faults()
@@ -119,24 +119,22 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         )
     }
     destinations = Destinations(buckets=aws["s3"], queues=aws["sqs"], topics=aws["sns"])
-    streams = EventSourceMappings(
-        surroundings=Surroundings(
+    streams = StreamSource(
+        Surroundings(
             streams=aws["dynamodbstreams"],
             functions=aws["lambda"],
             destinations=destinations,
             clock=clock,
             metrics=metrics,
-        ),
+        )
+    )
+    mappings = EventSourceMappings(
+        sources=[streams, QueueSource(QueueSurroundings(aws["sqs"], aws["lambda"], clock, metrics))],
+        functions=aws["lambda"],
         region=connection.region,
         account_id=connection.account_id,
     )
-    queues = QueueMappings(
-        surroundings=QueueSurroundings(aws["sqs"], aws["lambda"], clock, metrics),
-        region=connection.region,
-        account_id=connection.account_id,
-    )
-    pinned.when_messages_come(queues.wake_all)
-    mappings = Mappings(streams=streams, queues=queues)
+    pinned.when_messages_come(mappings.wake_readers_of_queues)
     pipes = pipes_api.Pipes(
         surroundings=pipes_api.Surroundings(
             streams=aws["dynamodbstreams"],

@@ -1,141 +1,199 @@
-"""Lambda's event source mapping API for DynamoDB streams (docs/aws-semantics.md §2.1, §2.2)."""
+"""Lambda's event source mapping API, whatever the source (docs/aws-semantics.md §2.1, §2.2).
+
+A mapping's life is the same for every source. What differs stands with the source: `local.services.stream_source` and
+`local.services.queue_source`.
+"""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from aws_limits import STREAM_RETENTION_SECONDS
 from local.calls import service_model
-from local.delivery.admission import problems, settings_of
 from local.errors import AwsError, NotSimulated
 from local.history import History
-from local.mappings import MappingRunner, Surroundings, Target
-from local.poller import Poller
-from local.shards import ShardReader
 
 Parameters = Mapping[str, Any]
-
-#: What a mapping of a stream has when nothing is said, as AWS answers it.
-DEFAULTS: dict[str, Any] = {
-    "BatchSize": 100,
-    "MaximumBatchingWindowInSeconds": 0,
-    "ParallelizationFactor": 1,
-    "BisectBatchOnFunctionError": False,
-    "MaximumRetryAttempts": -1,
-    "MaximumRecordAgeInSeconds": -1,
-    "TumblingWindowInSeconds": 0,
-    "DestinationConfig": {"OnFailure": {}},
-    "FunctionResponseTypes": [],
-}
-
-#: What UpdateEventSourceMapping can change.
-UPDATABLE = (*DEFAULTS, "FilterCriteria", "MetricsConfig")
-
 
 _JSON_TYPES = {"boolean": bool, "integer": int, "list": list, "string": str, "structure": dict}
 
 
-class EventSourceMapping:
-    """One mapping: its configuration, its state and the threads that run it."""
-
-    def __init__(
-        self, configuration: dict[str, Any], *, readers: list[ShardReader], surroundings: Surroundings
-    ) -> None:
-        self.configuration = configuration
-        self.history = History()
-        self.state = "Creating"
-        self.last_processing_result = "No records processed"
-        self._readers = readers
-        self._with = surroundings
-        self._poller: Poller | None = None
-
-    @property
-    def target(self) -> Target:
-        """What it connects."""
-        of = self.configuration
-        return Target(of["UUID"], of["FunctionArn"], of["EventSourceArn"])
-
-    @property
-    def delivery(self) -> dict[str, Any]:
-        """What was said of how it delivers, by CreateEventSourceMapping's names."""
-        return {
-            name: self.configuration[name] for name in ("StartingPosition", *UPDATABLE) if name in self.configuration
-        }
+class Runner(Protocol):
+    """Delivers until it is stopped."""
 
     @property
     def idle(self) -> bool:
-        """Whether it has nothing to do: every record that was written is done with, or it is disabled."""
-        return self.state == "Disabled" or (self.state == "Enabled" and (self._poller is None or self._poller.idle))
+        """Whether everything that was written is done with."""
+        ...
 
     @property
     def unfinished(self) -> int:
-        """How many records it has read and is not done with."""
-        return 0 if self._poller is None else self._poller.unfinished
+        """How much was taken and is not done with."""
+        ...
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        ...
+
+    def stop(self) -> None:
+        """Take nothing more; what runs goes on to its end."""
+        ...
+
+    def join(self) -> None:
+        """Wait for that end."""
+        ...
+
+
+class Source(Protocol):
+    """What mappings of one kind of source have of their own.
+
+    Attributes:
+        defaults: What a mapping has when nothing is said, as AWS answers it.
+        fixed: What CreateEventSourceMapping takes and UpdateEventSourceMapping does not change.
+        updatable: What UpdateEventSourceMapping can change.
+        described: What an answer holds beside the configuration.
+    """
+
+    defaults: Mapping[str, Any]
+    fixed: Sequence[str]
+    updatable: Sequence[str]
+    described: Mapping[str, Any]
+
+    def reads(self, arn: str) -> bool:
+        """Whether a source is of this kind."""
+        ...
+
+    def check(self, arn: str, parameters: Parameters) -> None:
+        """Refuse the settings that AWS refuses, in its words."""
+        ...
+
+    def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
+        """What AWS says when function and source have a mapping already."""
+        ...
+
+    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
+        """Look at the source once, and return what makes the runner of a mapping each time it is enabled."""
+        ...
+
+
+class EventSourceMapping:
+    """One mapping: its configuration, its state, and the runner that delivers.
+
+    Attributes:
+        configuration: By the names of AWS's answer.
+        last_processing_result: As AWS answers it, for sources that have one.
+    """
+
+    def __init__(
+        self, configuration: dict[str, Any], *, source: Source, connect: Callable[[EventSourceMapping], Runner]
+    ) -> None:
+        self.configuration = configuration
+        self.source = source
+        self.history = History()
+        self.state = "Creating"
+        self.last_processing_result = "No records processed"
+        self._connect = connect
+        self._runner: Runner | None = None
+
+    @property
+    def uuid(self) -> str:
+        """Of the mapping."""
+        return self.configuration["UUID"]
+
+    @property
+    def source_arn(self) -> str:
+        """ARN of the stream or queue."""
+        return self.configuration["EventSourceArn"]
+
+    @property
+    def function_arn(self) -> str:
+        """With its alias or version where the mapping has one."""
+        return self.configuration["FunctionArn"]
+
+    @property
+    def function_name(self) -> str:
+        """The function's name."""
+        return self.function_arn.split(":")[6]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was said of how it delivers, by CreateEventSourceMapping's names."""
+        named = (*self.source.fixed, *self.source.updatable)
+        return {name: self.configuration[name] for name in named if name in self.configuration}
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do: everything that was written is done with, or it is disabled."""
+        runner = self._runner
+        return self.state == "Disabled" or (self.state == "Enabled" and (runner is None or runner.idle))
+
+    @property
+    def unfinished(self) -> int:
+        """How much it has taken and is not done with."""
+        runner = self._runner
+        return 0 if runner is None else runner.unfinished
 
     def start(self) -> None:
         """Begin to deliver, from where it was."""
-        runner = MappingRunner(
-            self.target,
-            settings_of(self.configuration, retention=STREAM_RETENTION_SECONDS),
-            readers=self._readers,
-            surroundings=self._with,
-            history=self.history,
-            on_result=self._note,
-        )
-        self._poller = runner.poller
-        self._poller.start()
+        self._runner = self._connect(self)
+        self._runner.start()
         self.state = "Enabled"
 
     def stop(self, then: Callable[[], None]) -> None:
         """Deliver no more, and call `then` once the invocations that run now have ended."""
-        poller, self._poller = self._poller, None
-        if poller is not None:
-            poller.stop()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.stop()
 
         def finish() -> None:
-            if poller is not None:
-                poller.join()
+            if runner is not None:
+                runner.join()
             then()
 
         threading.Thread(target=finish, name="mapping-stop", daemon=True).start()
 
     def wake(self) -> None:
-        """The table may have changed."""
-        if self._poller is not None:
-            self._poller.wake()
+        """There may be something to deliver."""
+        runner = self._runner
+        if runner is not None:
+            runner.wake()
+
+    def note(self, result: str) -> None:
+        """Remember the result of an invocation, or why there was none."""
+        self.last_processing_result = result
 
     def describe(self) -> dict[str, Any]:
         """As AWS answers it: without a FilterCriteria that has no filters (§2.2, ESM-CREATE-6)."""
-        filtered = (self.configuration.get("FilterCriteria") or {}).get("Filters")
-        return {
-            **{name: value for name, value in self.configuration.items() if filtered or name != "FilterCriteria"},
-            "State": self.state,
-            "StateTransitionReason": "User action",
-            "LastProcessingResult": self.last_processing_result,
-        }
-
-    def _note(self, result: str) -> None:
-        self.last_processing_result = result
+        described: dict[str, Any] = {**self.configuration, "State": self.state, **self.source.described}
+        if not (described.get("FilterCriteria") or {}).get("Filters"):
+            described.pop("FilterCriteria", None)
+        if "LastProcessingResult" in described:
+            described["LastProcessingResult"] = self.last_processing_result
+        return described
 
 
 class EventSourceMappings:
     """The API: each operation takes its parameters by AWS's names and returns the answer's status and body.
 
     Args:
-        surroundings: What mappings work with.
-        region: Of their ARNs.
+        sources: The kinds of sources there are.
+        functions: A boto3 client of Lambda.
+        region: Of the mappings' ARNs.
         account_id: Likewise.
     """
 
-    def __init__(self, *, surroundings: Surroundings, region: str, account_id: str) -> None:
-        self._with = surroundings
+    def __init__(self, *, sources: Sequence[Source], functions: Any, region: str, account_id: str) -> None:
+        self._sources = sources
+        self._functions = functions
         self._arn = f"arn:aws:lambda:{region}:{account_id}:event-source-mapping:"
         self._mappings: dict[str, EventSourceMapping] = {}
         self._lock = threading.RLock()
@@ -157,12 +215,18 @@ class EventSourceMappings:
             raise AwsError("ResourceNotFoundException", "The resource you requested does not exist.", status=404)
         return mapping
 
-    def wake(self, tables: Collection[str]) -> None:
+    def wake_readers_of(self, tables: Collection[str]) -> None:
         """Tables have changed."""
-        if tables:
-            for mapping in self.all():
-                if mapping.target.table_name in tables:
-                    mapping.wake()
+        for mapping in self.all() if tables else ():
+            service, _, table = mapping.source_arn.partition(":table/")
+            if service.startswith("arn:aws:dynamodb:") and table.partition("/")[0] in tables:
+                mapping.wake()
+
+    def wake_readers_of_queues(self) -> None:
+        """There may be messages in a queue."""
+        for mapping in self.all():
+            if mapping.source_arn.startswith("arn:aws:sqs:"):
+                mapping.wake()
 
     def wake_all(self) -> None:
         """Time has passed."""
@@ -171,28 +235,28 @@ class EventSourceMappings:
 
     def create_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """CreateEventSourceMapping."""
-        check_types("CreateEventSourceMapping", parameters)
-        _check(parameters)
-        stream_arn = str(parameters.get("EventSourceArn", ""))
-        function_arn = self.function_arn(str(parameters["FunctionName"]))
-        # Readers are made before the lock is taken: they call the endpoint, which may be waiting for it.
-        readers = self._readers(stream_arn, parameters["StartingPosition"])
+        _check_types("CreateEventSourceMapping", parameters)
+        arn = str(parameters.get("EventSourceArn", ""))
+        source = self._source(arn)
+        source.check(arn, {**source.defaults, **parameters})
+        function = self._function(str(parameters["FunctionName"]))
+        # Made before the lock is taken: it calls the endpoint, which may be waiting for the lock.
+        connect = source.connect(parameters, function)
         with self._lock:
-            self._check_unique(function_arn, stream_arn)
+            self._check_unique(source, arn, function["FunctionArn"])
             mapping_uuid = str(uuid.uuid4())
             mapping = EventSourceMapping(
                 {
                     "UUID": mapping_uuid,
                     "EventSourceMappingArn": self._arn + mapping_uuid,
-                    "EventSourceArn": stream_arn,
-                    "FunctionArn": function_arn,
-                    "StartingPosition": parameters["StartingPosition"],
-                    **DEFAULTS,
-                    **_given(parameters),
+                    "EventSourceArn": arn,
+                    "FunctionArn": function["FunctionArn"],
+                    **source.defaults,
+                    **_given((*source.fixed, *source.updatable), parameters),
                     "LastModified": time.time(),
                 },
-                readers=readers,
-                surroundings=self._with,
+                source=source,
+                connect=connect,
             )
             self._mappings[mapping_uuid] = mapping
         answer = mapping.describe()
@@ -205,23 +269,24 @@ class EventSourceMappings:
 
     def list_event_source_mappings(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """ListEventSourceMappings, all of them on one page."""
-        described = [mapping.describe() for mapping in self.all()]
+        listed = self.all()
         if "EventSourceArn" in parameters:
-            described = [each for each in described if each["EventSourceArn"] == parameters["EventSourceArn"]]
+            listed = [mapping for mapping in listed if mapping.source_arn == parameters["EventSourceArn"]]
         if "FunctionName" in parameters:
-            function_arn = self.function_arn(parameters["FunctionName"])
-            described = [each for each in described if each["FunctionArn"] == function_arn]
-        return 200, {"EventSourceMappings": described}
+            function_arn = self._function(parameters["FunctionName"])["FunctionArn"]
+            listed = [mapping for mapping in listed if mapping.function_arn == function_arn]
+        return 200, {"EventSourceMappings": [mapping.describe() for mapping in listed]}
 
     def update_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """UpdateEventSourceMapping: takes effect after the invocation that runs now, from the same position."""
         mapping = self.get(parameters["UUID"])
-        check_types("UpdateEventSourceMapping", parameters)
-        _check({**mapping.delivery, **parameters})
-        if "FunctionName" in parameters:
-            function_arn = self.function_arn(parameters["FunctionName"])
-            if function_arn != mapping.configuration["FunctionArn"]:
-                raise NotSimulated("the local endpoint does not move a mapping to another function: create a new one")
+        _check_types("UpdateEventSourceMapping", parameters)
+        mapping.source.check(mapping.source_arn, {**mapping.settings, **parameters})
+        if (
+            "FunctionName" in parameters
+            and self._function(parameters["FunctionName"])["FunctionArn"] != mapping.function_arn
+        ):
+            raise NotSimulated("the local endpoint does not move a mapping to another function: create a new one")
         with self._lock:
             if mapping.state not in ("Enabled", "Disabled"):
                 raise AwsError(
@@ -229,10 +294,9 @@ class EventSourceMappings:
                     f"Cannot update the event source mapping because it is in use. (State: {mapping.state})",
                 )
             enabled = parameters.get("Enabled", mapping.state == "Enabled")
-            mapping.configuration |= {**_given(parameters), "LastModified": time.time()}
+            mapping.configuration |= {**_given(mapping.source.updatable, parameters), "LastModified": time.time()}
             mapping.state = "Disabling" if not enabled else "Enabling" if mapping.state == "Disabled" else "Updating"
         answer = mapping.describe()
-
         mapping.stop(lambda: self._apply(mapping, enabled=enabled))
         return 202, answer
 
@@ -245,7 +309,7 @@ class EventSourceMappings:
 
         def then() -> None:
             with self._lock:
-                self._mappings.pop(parameters["UUID"], None)
+                self._mappings.pop(mapping.uuid, None)
 
         mapping.stop(then)
         return 202, answer
@@ -260,56 +324,34 @@ class EventSourceMappings:
             else:
                 mapping.state = "Disabled"
 
-    def function_arn(self, name: str) -> str:
-        """The ARN of a function that may be named in any way.
+    def _source(self, arn: str) -> Source:
+        for source in self._sources:
+            if source.reads(arn):
+                return source
+        raise NotSimulated(
+            f"the local endpoint reads DynamoDB streams and SQS queues, and {arn!r} is neither: give the "
+            "ARN of a table's stream (LatestStreamArn) or of a queue, or test this mapping on an AWS account"
+        )
 
-        Raises:
-            AwsError: There is none.
-        """
+    def _function(self, name: str) -> Mapping[str, Any]:
+        """The configuration of a function that may be named in any way."""
         try:
-            return self._with.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
+            return self._functions.get_function_configuration(FunctionName=name)
         except ClientError as missing:
             raise AwsError("InvalidParameterValueException", "Function does not exist") from missing
 
-    def _readers(self, stream_arn: str, starting_position: str) -> list[ShardReader]:
-        if not re.fullmatch(r"arn:aws:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", stream_arn):
-            raise NotSimulated(
-                f"the local endpoint reads DynamoDB streams and SQS queues, and {stream_arn!r} is neither: give the "
-                "ARN of a table's stream (LatestStreamArn) or of a queue, or test this mapping on an AWS account"
-            )
-        try:
-            described = self._with.streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]
-        except ClientError as missing:
-            raise AwsError("InvalidParameterValueException", f"Stream not found: {stream_arn}") from missing
-        return [
-            ShardReader(
-                self._with.streams,
-                stream_arn=stream_arn,
-                shard_id=shard["ShardId"],
-                starting_position=starting_position,
-                clock=self._with.clock.now,
-            )
-            for shard in described["Shards"]
-        ]
-
-    def _check_unique(self, function_arn: str, stream_arn: str) -> None:
+    def _check_unique(self, source: Source, arn: str, function_arn: str) -> None:
         for mapping in self._mappings.values():
-            of = mapping.configuration
-            if (of["FunctionArn"], of["EventSourceArn"]) == (function_arn, stream_arn):
-                raise AwsError(
-                    "ResourceConflictException",
-                    f'The event source arn (" {stream_arn} ") and function (" {function_arn.split(":", 6)[6]} ") '
-                    "provided mapping already exists. Please update or delete the existing mapping with UUID "
-                    f"{of['UUID']}",
-                    status=409,
-                )
+            if (mapping.function_arn, mapping.source_arn) == (function_arn, arn):
+                message = source.conflict(arn, function_arn, mapping.uuid)
+                raise AwsError("ResourceConflictException", message, status=409)
 
 
-def _given(parameters: Parameters) -> dict[str, Any]:
-    return {name: parameters[name] for name in UPDATABLE if name in parameters}
+def _given(names: Sequence[str], parameters: Parameters) -> dict[str, Any]:
+    return {name: parameters[name] for name in names if name in parameters}
 
 
-def check_types(operation: str, parameters: Parameters) -> None:
+def _check_types(operation: str, parameters: Parameters) -> None:
     """Refuse values of another JSON type, and missing members, as the service's front does."""
     shape = service_model("lambda").operation_model(operation).input_shape
     for name, member in (shape.members if shape else {}).items():
@@ -319,13 +361,6 @@ def check_types(operation: str, parameters: Parameters) -> None:
                 raise _violation(f"Value null at '{name[0].lower()}{name[1:]}'", "Member must not be null")
         elif type(value) is not _JSON_TYPES.get(member.type_name, type(value)):
             raise AwsError("SerializationException", f"{name} must be of the type {member.type_name}, not {value!r}")
-
-
-def _check(parameters: Parameters) -> None:
-    """Refuse what AWS refuses, in its words."""
-    known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
-    for problem in problems(known):
-        raise AwsError("InvalidParameterValueException", problem)
 
 
 def _violation(what: str, constraint: str) -> AwsError:

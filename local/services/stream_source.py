@@ -1,0 +1,85 @@
+"""DynamoDB streams as the source of event source mappings (docs/aws-semantics.md §2.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from aws_limits import STREAM_RETENTION_SECONDS
+from local.delivery.admission import problems, settings_of
+from local.errors import AwsError
+from local.mappings import MappingRunner, Surroundings, Target
+from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
+from local.shards import ShardReader
+
+
+class StreamSource:
+    """`Source` of DynamoDB streams."""
+
+    defaults: Mapping[str, Any] = {
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 0,
+        "ParallelizationFactor": 1,
+        "BisectBatchOnFunctionError": False,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": -1,
+        "TumblingWindowInSeconds": 0,
+        "DestinationConfig": {"OnFailure": {}},
+        "FunctionResponseTypes": [],
+    }
+    fixed: Sequence[str] = ("StartingPosition",)
+    updatable: Sequence[str] = (*defaults, "FilterCriteria", "MetricsConfig")
+    described: Mapping[str, Any] = {"StateTransitionReason": "User action", "LastProcessingResult": ""}
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._with = surroundings
+
+    def reads(self, arn: str) -> bool:
+        """Whether it is the ARN of a table's stream."""
+        return re.fullmatch(r"arn:aws:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", arn) is not None
+
+    def check(self, arn: str, parameters: Parameters) -> None:  # noqa: ARG002 - `Source`
+        """Refuse what AWS refuses, in its words."""
+        known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
+        for problem in problems(known):
+            raise AwsError("InvalidParameterValueException", problem)
+
+    def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
+        """What AWS says when function and stream have a mapping already."""
+        return (
+            f'The event source arn (" {arn} ") and function (" {function_arn.split(":", 6)[6]} ") provided mapping '
+            f"already exists. Please update or delete the existing mapping with UUID {mapping_uuid}"
+        )
+
+    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
+        """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
+        arn = parameters["EventSourceArn"]
+        try:
+            described = self._with.streams.describe_stream(StreamArn=arn)["StreamDescription"]
+        except ClientError as missing:
+            raise AwsError("InvalidParameterValueException", f"Stream not found: {arn}") from missing
+        readers = [
+            ShardReader(
+                self._with.streams,
+                stream_arn=arn,
+                shard_id=shard["ShardId"],
+                starting_position=parameters["StartingPosition"],
+                clock=self._with.clock.now,
+            )
+            for shard in described["Shards"]
+        ]
+
+        def runner(mapping: EventSourceMapping) -> Runner:
+            return MappingRunner(
+                Target(mapping.uuid, function["FunctionArn"], arn),
+                settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
+                readers=readers,
+                surroundings=self._with,
+                history=mapping.history,
+                on_result=mapping.note,
+            ).poller
+
+        return runner

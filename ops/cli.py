@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ops.demo.command import demo
+from ops.local_up import up
 from ops.simulate import simulate
 from ops.what_if import what_if
 
@@ -21,6 +22,14 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(simulate)
 app.command()(what_if)
+local = typer.Typer(help="The program and its AWS endpoint on this machine.", no_args_is_help=True)
+local.command()(up)
+app.add_typer(local, name="local")
+
+
+@local.callback()
+def _local() -> None:
+    """The program and its AWS endpoint on this machine."""
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,22 +7,21 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from botocore.credentials import Credentials as SigningCredentials
 from rich.console import Console
 
-from local.deploy.deployment import Deployment, deploy
+from local.deploy.deployment import Deployment
 from local.endpoint import Endpoint
 from ops.demo.claims import Evidence, judge
 from ops.demo.mechanisms import Mechanism, inputs_without
 from ops.demo.plan import Plan, address_of, make_plan
 from ops.demo.report import Report
 from ops.demo.traffic import PlanApi, send_all
+from ops.local_stack import local_stack
 from ops.progress import Step, step
 
-PROGRAM = Path(__file__).resolve().parents[2]
 CONSUMER = "welcome-email"
 #: Several times what a run takes on a slow machine.
 QUIET_WITHIN_SECONDS = 180.0
@@ -51,19 +50,8 @@ def run_demo(users: int, *, port: int, without: Mechanism | None, console: Conso
     """
     plan = make_plan(users)
     started = time.monotonic()
-    with step(console, "start the AWS endpoint") as starting:
-        endpoint = Endpoint(port=port)
-        endpoint.start()
-        starting.tell(endpoint.url)
-    with endpoint:
-        with step(console, "deploy the program") as deploying:
-            deployment = deploy(
-                PROGRAM,
-                "local",
-                endpoint.connection,
-                change_inputs=functools.partial(inputs_without, without),
-            )
-            deploying.tell(f"{len(deployment.resources)} resources")
+    change = functools.partial(inputs_without, without)
+    with local_stack(console, port=port, change_inputs=change) as (endpoint, deployment):
         demo = _Demo(endpoint, deployment, plan)
         with step(console, "create the users") as creating:
             demo.create_users(creating)

@@ -1,0 +1,42 @@
+"""The `local` stack: the program, deployed to an AWS endpoint of its own on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+
+from rich.console import Console
+
+from local.deploy.deployment import ChangeInputs, Deployment, deploy
+from local.endpoint import Endpoint
+from ops.progress import step
+
+PROGRAM = Path(__file__).resolve().parents[1]
+STACK = "local"
+
+
+@contextlib.contextmanager
+def local_stack(
+    console: Console, *, port: int = 0, change_inputs: ChangeInputs | None = None
+) -> Generator[tuple[Endpoint, Deployment]]:
+    """Run a block with the program deployed; afterwards nothing of it is left.
+
+    Args:
+        console: Where progress goes.
+        port: Of the endpoint; 0 for a free one.
+        change_inputs: Changes a resource before it is created.
+
+    Raises:
+        EndpointError: The endpoint cannot be started, e.g. because the port is in use.
+        DeployFailed: The program cannot be deployed.
+    """
+    with step(console, "start the AWS endpoint") as starting:
+        endpoint = Endpoint(port=port)
+        endpoint.start()
+        starting.tell(endpoint.url)
+    with endpoint:
+        with step(console, "deploy the program") as deploying:
+            deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs)
+            deploying.tell(f"{len(deployment.resources)} resources")
+        yield endpoint, deployment

@@ -1,0 +1,57 @@
+"""`weir local up`: the program, running on this machine, for any AWS client to try."""
+
+from __future__ import annotations
+
+import json
+import platform
+import threading
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+
+def up(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print environment and outputs as one JSON line; progress goes to stderr.")
+    ] = False,
+) -> None:
+    """Keep the program running on this machine until Ctrl-C.
+
+    Prints the variables that point any AWS client here, and the stack's outputs. Everything is thrown away in the end.
+
+    Exits 0 when it was stopped, 2 when the endpoint or the program could not be started.
+    """
+    # Pulumi's provider types take most of a second to import, which the other commands should not pay for.
+    from local.deploy.deployment import DeployFailed
+    from local.endpoint import EndpointError
+    from ops.local_stack import local_stack
+
+    progress = Console(stderr=True)
+    try:
+        with local_stack(progress, port=port) as (endpoint, deployment):
+            environment = {
+                "AWS_ENDPOINT_URL": endpoint.url,
+                "AWS_REGION": endpoint.region,
+                "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+            }
+            _show(environment, dict(deployment.outputs), as_json=as_json)
+            python = platform.python_version()
+            progress.print(f"Functions run on Python {python}, whatever runtime they ask for. Ctrl-C stops.")
+            threading.Event().wait()
+    except (EndpointError, DeployFailed) as failed:
+        typer.secho(str(failed), fg="red", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+
+
+def _show(environment: dict[str, str], outputs: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"environment": environment, "outputs": outputs}))
+        return
+    for name, value in environment.items():
+        typer.echo(f"export {name}={value}")
+    typer.echo(json.dumps(outputs, indent=2))

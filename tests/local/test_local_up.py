@@ -1,0 +1,43 @@
+"""`weir local up`: any client can use the program until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+
+WEIR = Path(sys.executable).with_name("weir")
+
+
+def test_the_program_runs_until_ctrl_c_for_any_client(tmp_path: Path) -> None:
+    up = subprocess.Popen(
+        [WEIR, "local", "up", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    try:
+        assert up.stdout is not None
+        told = json.loads(up.stdout.readline())
+        environment, outputs = told["environment"], told["outputs"]
+        dynamodb = boto3.client(
+            "dynamodb",
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            region_name=environment["AWS_REGION"],
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        )
+        table = dynamodb.describe_table(TableName=outputs["usersTable"])["Table"]
+        assert table["LatestStreamArn"] == outputs["streamArn"]
+    finally:
+        up.send_signal(signal.SIGINT)
+        _, errors = up.communicate(timeout=60)
+    assert up.returncode == 0
+    assert errors.strip().endswith("stopped")
+    assert list(tmp_path.iterdir()) == []

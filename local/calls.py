@@ -23,6 +23,7 @@ SERVICES = (
     "dynamodbstreams",
     "events",
     "iam",
+    "kinesis",
     "lambda",
     "logs",
     "pipes",

@@ -27,7 +27,7 @@ from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
 from local.services.time_to_live import TimeToLive
-from local.writes import written_tables
+from local.writes import written_stream, written_tables
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +153,7 @@ class Front:
         if reply.status == 200:
             written = written_tables(call)
             self._mappings.wake_readers_of(written)
+            self._mappings.wake_readers_of_kinesis(written_stream(call))
             self._pipes.wake(written)
         return reply
 

@@ -24,7 +24,7 @@ class Invocation:
         at: When it began, in seconds since 1970.
         attempt: Counts from 1 for each batch, those included that never ran the function.
         identifiers: Sequence numbers of the batch.
-        keys: Keys of its items, in DynamoDB's JSON.
+        keys: Keys of its items, in DynamoDB's JSON; of a Kinesis record, its partition key.
         outcome: What it came to; a service error ran the function or not, and its answer was lost.
         accepted: How many records are done by it.
         error_type: The function's error, e.g. `Sandbox.Timedout`; `None` when it answered.
@@ -104,5 +104,8 @@ class History:
 
 
 def keys_of(records: Records) -> list[dict[str, Any]]:
-    """The item keys of records, in order."""
-    return [record.event["dynamodb"]["Keys"] for record in records]
+    """The item keys of records, in order; a Kinesis record has its partition key."""
+    return [
+        {"partitionKey": record.item_key} if "kinesis" in record.event else record.event["dynamodb"]["Keys"]
+        for record in records
+    ]

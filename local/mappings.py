@@ -26,7 +26,7 @@ from local.history import FilteredOut, GivenUp, History, Invocation, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.poller import Poller
-from local.shards import ShardReader
+from local.shards import Reader
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class MappingRunner:
         target: Target,
         settings: MappingSettings,
         *,
-        readers: Sequence[ShardReader],
+        readers: Sequence[Reader],
         surroundings: Surroundings,
         history: History,
         on_result: Callable[[str], None],

@@ -120,6 +120,18 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "ListRoles": _takes("PathPrefix"),
         "PutRolePolicy": _takes("RoleName PolicyName", kept="PolicyDocument"),
     },
+    # Splitting and merging are refused: ministack would drop what the parent held.
+    "kinesis": {
+        "CreateStream": _takes("StreamName ShardCount StreamModeDetails"),
+        "DeleteStream": _takes("StreamName StreamARN"),
+        "DescribeStream": _takes("StreamName StreamARN Limit ExclusiveStartShardId"),
+        "DescribeStreamSummary": _takes("StreamName StreamARN"),
+        "GetRecords": _takes("ShardIterator Limit"),
+        "GetShardIterator": _takes("StreamName StreamARN ShardId ShardIteratorType StartingSequenceNumber Timestamp"),
+        "ListShards": _takes("StreamName StreamARN MaxResults NextToken ExclusiveStartShardId"),
+        "PutRecord": _takes("StreamName StreamARN Data PartitionKey ExplicitHashKey"),
+        "PutRecords": _takes("StreamName StreamARN Records"),
+    },
     "lambda": {
         "AddPermission": _takes("FunctionName StatementId", kept="Action Principal SourceArn SourceAccount"),
         "CreateEventSourceMapping": _takes(
@@ -270,6 +282,11 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
     ("apigatewayv2:CreateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
     ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
+    # An on-demand stream begins with four shards and grows.
+    ("kinesis:CreateStream", "StreamModeDetails"): (
+        lambda value: value == {"StreamMode": "PROVISIONED"},
+        "StreamMode PROVISIONED",
+    ),
     ("lambda:CreateFunction", "PackageType"): (lambda value: value == "Zip", "Zip"),
     ("lambda:CreateFunction", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
     # An asynchronous invocation that fails is repeated twice, as on AWS, but after seconds instead of minutes.

@@ -17,6 +17,7 @@ from ministack.services import (
     dynamodb,
     dynamodb_streams,
     eventbridge,
+    kinesis,
     lambda_svc,
     ses,
     sns,
@@ -30,6 +31,7 @@ _cloudwatch: Any = cloudwatch
 _dynamodb: Any = dynamodb
 _dynamodbstreams: Any = dynamodb_streams
 _eventbridge: Any = eventbridge
+_kinesis: Any = kinesis
 _lambda: Any = lambda_svc
 _ses: Any = ses
 _sns: Any = sns
@@ -46,9 +48,9 @@ def run_functions_by(execute: Execute) -> None:
 
 
 def keep_time_by(clock: Callable[[], float]) -> None:
-    """Let tables, streams and queues go by a clock, so that a record's age is what mappings think it is."""
+    """Let tables, streams of both kinds and queues go by a clock, so that records are as old as mappings think."""
     shifted = SimpleNamespace(**{**vars(time), "time": clock})
-    _dynamodb.time = _dynamodbstreams.time = _sqs.time = shifted
+    _dynamodb.time = _dynamodbstreams.time = _kinesis.time = _sqs.time = shifted
 
 
 def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:

@@ -17,7 +17,7 @@ from local.delivery.lane import GiveUp, Invoke, Lose
 from local.delivery.mapping import EventSourceMapping
 from local.delivery.outcomes import Outcome, Throttled
 from local.delivery.records import StreamRecord
-from local.shards import ShardReader
+from local.shards import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Poller:
     def __init__(
         self,
         machine: EventSourceMapping,
-        readers: Sequence[ShardReader],
+        readers: Sequence[Reader],
         *,
         name: str,
         clock: Clock,

@@ -94,6 +94,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.queue_mappings import QueueSurroundings
     from local.services import pipes as pipes_api
     from local.services.event_source_mappings import EventSourceMappings
+    from local.services.kinesis_source import KinesisSource
     from local.services.queue_source import QueueSource
     from local.services.stream_source import StreamSource
     from local.services.time_to_live import TimeToLive
@@ -112,6 +113,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
             "s3",
             "cloudwatch",
             "iam",
+            "kinesis",
             "logs",
             "sns",
             "sqs",
@@ -119,17 +121,19 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         )
     }
     destinations = Destinations(buckets=aws["s3"], queues=aws["sqs"], topics=aws["sns"])
-    streams = StreamSource(
-        Surroundings(
-            streams=aws["dynamodbstreams"],
-            functions=aws["lambda"],
-            destinations=destinations,
-            clock=clock,
-            metrics=metrics,
-        )
+    surroundings = Surroundings(
+        streams=aws["dynamodbstreams"],
+        functions=aws["lambda"],
+        destinations=destinations,
+        clock=clock,
+        metrics=metrics,
     )
     mappings = EventSourceMappings(
-        sources=[streams, QueueSource(QueueSurroundings(aws["sqs"], aws["lambda"], clock, metrics))],
+        sources=[
+            StreamSource(surroundings),
+            KinesisSource(surroundings, aws["kinesis"]),
+            QueueSource(QueueSurroundings(aws["sqs"], aws["lambda"], clock, metrics)),
+        ],
         functions=aws["lambda"],
         region=connection.region,
         account_id=connection.account_id,

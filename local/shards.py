@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from local.clients import error_code
 from local.delivery.records import StreamRecord, from_get_records
+
+
+class Reader(Protocol):
+    """Reads a shard of some stream.
+
+    Attributes:
+        shard_id: Of the shard.
+    """
+
+    shard_id: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether the shard is closed and everything in it was read."""
+        ...
+
+    def read(self) -> Iterator[StreamRecord]:
+        """What the stream shows that was not read yet."""
+        ...
+
+    def rewind(self, checkpoint: str | None) -> None:
+        """Go back to behind the last record done with; `None` when none was since the last call."""
+        ...
 
 
 class ShardReader:

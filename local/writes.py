@@ -1,4 +1,4 @@
-"""Which tables a call of DynamoDB writes to."""
+"""Which tables and Kinesis streams a call writes to."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def written_tables(call: AwsCall) -> frozenset[str]:
             named = ()
     # A table may be named by its ARN.
     return frozenset(name.rpartition("/")[2] for name in named)
+
+
+def written_stream(call: AwsCall) -> str | None:
+    """The name of the Kinesis stream that a call puts records into, if it does.
+
+    >>> written_stream(AwsCall("kinesis", "PutRecord", "json", {"StreamName": "clicks"}))
+    'clicks'
+    """
+    if call.service != "kinesis" or call.operation not in ("PutRecord", "PutRecords"):
+        return None
+    return call.parameters.get("StreamName") or call.parameters.get("StreamARN", "").rpartition("/")[2]

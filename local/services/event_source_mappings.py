@@ -1,7 +1,7 @@
 """Lambda's event source mapping API, whatever the source (docs/aws-semantics.md §2.1, §2.2).
 
-A mapping's life is the same for every source. What differs stands with the source: `local.services.stream_source` and
-`local.services.queue_source`.
+A mapping's life is the same for every source. What differs stands with the source: `local.services.stream_source`,
+`local.services.kinesis_source` and `local.services.queue_source`.
 """
 
 from __future__ import annotations
@@ -222,6 +222,13 @@ class EventSourceMappings:
             if service.startswith("arn:aws:dynamodb:") and table.partition("/")[0] in tables:
                 mapping.wake()
 
+    def wake_readers_of_kinesis(self, stream: str | None) -> None:
+        """There are records in a Kinesis stream; `None` for none."""
+        for mapping in () if stream is None else self.all():
+            service, _, name = mapping.source_arn.partition(":stream/")
+            if service.startswith("arn:aws:kinesis:") and name == stream:
+                mapping.wake()
+
     def wake_readers_of_queues(self) -> None:
         """There may be messages in a queue."""
         for mapping in self.all():
@@ -329,8 +336,9 @@ class EventSourceMappings:
             if source.reads(arn):
                 return source
         raise NotSimulated(
-            f"the local endpoint reads DynamoDB streams and SQS queues, and {arn!r} is neither: give the "
-            "ARN of a table's stream (LatestStreamArn) or of a queue, or test this mapping on an AWS account"
+            f"the local endpoint reads DynamoDB streams, Kinesis streams and SQS queues, and {arn!r} is none: give the "
+            "ARN of a table's stream (LatestStreamArn), of a stream or of a queue, or test this mapping on an AWS "
+            "account"
         )
 
     def _function(self, name: str) -> Mapping[str, Any]:

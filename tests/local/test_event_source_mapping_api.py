@@ -189,7 +189,7 @@ def test_a_tumbling_window_with_a_factor_is_refused_as_aws_does(refused):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"EventSourceArn": "arn:aws:kinesis:us-east-1:111122223333:stream/s"}, "arn:aws:kinesis"),
+        ({"EventSourceArn": "arn:aws:kinesis:us-east-1:111122223333:stream/s/consumer/c:1"}, "arn:aws:kinesis"),
         ({"KMSKeyArn": "arn:aws:kms:us-east-1:111122223333:key/k"}, "KMSKeyArn"),
         ({"ProvisionedPollerConfig": {"MinimumPollers": 1}}, "ProvisionedPollerConfig"),
     ],

@@ -1,0 +1,106 @@
+"""Kinesis streams as the source of event source mappings.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from aws_limits import STREAM_RETENTION_SECONDS
+from local.delivery.admission import problems, settings_of
+from local.errors import AwsError
+from local.kinesis_shards import KinesisShardReader
+from local.mappings import MappingRunner, Surroundings, Target
+from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
+from local.services.stream_source import StreamSource
+
+
+class KinesisSource:
+    """`Source` of Kinesis streams: the settings are those of a table's stream, and one more starting position.
+
+    Args:
+        surroundings: What the mappings share.
+        kinesis: A boto3 client of Kinesis.
+    """
+
+    defaults: Mapping[str, Any] = StreamSource.defaults
+    fixed: Sequence[str] = (*StreamSource.fixed, "StartingPositionTimestamp")
+    updatable: Sequence[str] = StreamSource.updatable
+    described: Mapping[str, Any] = StreamSource.described
+
+    def __init__(self, surroundings: Surroundings, kinesis: Any) -> None:
+        self._with = surroundings
+        self._kinesis = kinesis
+
+    def reads(self, arn: str) -> bool:
+        """Whether it is the ARN of a Kinesis stream, and not of a consumer with enhanced fan-out."""
+        return re.fullmatch(r"arn:aws:kinesis:[^:]+:\d{12}:stream/[^/]+", arn) is not None
+
+    def check(self, arn: str, parameters: Parameters) -> None:  # noqa: ARG002 - `Source`
+        """Refuse what AWS refuses, in its words where they were recorded."""
+        known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
+        if known.get("StartingPosition") == "AT_TIMESTAMP":
+            self._check_timestamp(known.pop("StartingPositionTimestamp", None))
+            # All else is as from any other position.
+            known["StartingPosition"] = "TRIM_HORIZON"
+        for problem in problems(known):
+            raise _invalid(problem)
+
+    def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
+        """What AWS says when function and stream have a mapping already."""
+        return (
+            f'The event source arn (" {arn} ") and function (" {function_arn.split(":", 6)[6]} ") provided mapping '
+            f"already exists. Please update or delete the existing mapping with UUID {mapping_uuid}"
+        )
+
+    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
+        """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
+        arn = parameters["EventSourceArn"]
+        try:
+            pages = self._kinesis.get_paginator("list_shards").paginate(StreamARN=arn)
+            shard_ids = [shard["ShardId"] for page in pages for shard in page["Shards"]]
+        except ClientError as missing:
+            raise _invalid(f"Stream not found: {arn}") from missing
+        start = {"ShardIteratorType": parameters["StartingPosition"]}
+        if "StartingPositionTimestamp" in parameters:
+            start["Timestamp"] = parameters["StartingPositionTimestamp"]
+        readers = [
+            KinesisShardReader(
+                self._kinesis,
+                stream_arn=arn,
+                shard_id=shard_id,
+                start=start,
+                role_arn=function["Role"],
+                clock=self._with.clock.now,
+            )
+            for shard_id in shard_ids
+        ]
+
+        def runner(mapping: EventSourceMapping) -> Runner:
+            return MappingRunner(
+                Target(mapping.uuid, function["FunctionArn"], arn),
+                settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
+                readers=readers,
+                surroundings=self._with,
+                history=mapping.history,
+                on_result=mapping.note,
+            ).poller
+
+        return runner
+
+    def _check_timestamp(self, timestamp: Any) -> None:
+        if timestamp is None:
+            raise _invalid("StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp")
+        if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
+            raise AwsError("SerializationException", f"StartingPositionTimestamp must be a time, not {timestamp!r}")
+        if timestamp > self._with.clock.now():
+            raise _invalid("StartingPositionTimestamp must not be in the future")
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidParameterValueException", message)

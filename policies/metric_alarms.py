@@ -197,7 +197,13 @@ def reacts(watched: WatchedMetric, value: float) -> bool:
         reached = value if watched.query is None else _math(watched.alarm, watched.query, value)
     except NotEvaluated:
         return True
-    return reached >= threshold if comparison.startswith("Greater") else reached < threshold
+    match comparison:
+        case "GreaterThanThreshold":
+            return reached > threshold
+        case "LessThanOrEqualToThreshold":
+            return reached <= threshold
+        case _:
+            return reached >= threshold if comparison.startswith("Greater") else reached < threshold
 
 
 def seconds_to_react(watched: WatchedMetric) -> float:

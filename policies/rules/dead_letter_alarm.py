@@ -49,7 +49,8 @@ RULE = StackRule(
     "threshold 1, and an action.",
     resources=(QUEUE,),
     check=check,
-    limits="Alarms that are made outside the program are not seen. Metrics Insights queries are not read.",
+    limits="Alarms that are made outside the program are not seen. Metrics Insights queries are not read. A dimension "
+    "made from an attribute that is not known yet (the ARN where the name belongs) is told after `up` only.",
     good=(
         """
         failures: {type: aws:sqs:Queue}

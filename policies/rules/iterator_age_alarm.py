@@ -13,6 +13,9 @@ from policies.resources import Resource, whole
 from policies.rule import Config, Parameter, StackRule
 from policies.stream_readers import Invoked, invoked, stream_kind
 
+#: Ages are whole milliseconds: half of one decides at the limit itself, whether the alarm compares with > or >=.
+_HALF = 0.5
+
 
 def check(mapping: Resource, stack: Stack, config: Config) -> Iterator[Violation]:
     """An alarm on the iterator age of the function of a stream mapping."""
@@ -21,11 +24,11 @@ def check(mapping: Resource, stack: Stack, config: Config) -> Iterator[Violation
     latest = float(config["maximum_hours"]) * 3600
 
     def in_time(watched: WatchedMetric) -> bool:
-        return reacts(watched, (latest - seconds_to_react(watched)) * 1000)
+        return reacts(watched, (latest - seconds_to_react(watched)) * 1000 + _HALF)
 
     def before_records_are_cut(watched: WatchedMetric) -> bool:
         age = mapping.props.number("maximumRecordAgeInSeconds")
-        return age is None or age < 60 or reacts(watched, (age - seconds_to_react(watched)) * 1000 - 1)
+        return age is None or age < 60 or reacts(watched, (age - seconds_to_react(watched)) * 1000 - _HALF)
 
     demands = [
         Demand(lambda watched: _is_its(watched, function), "the alarm watches another alias or version"),
@@ -93,7 +96,8 @@ RULE = StackRule(
     check=check,
     limits="Metrics Insights queries (SELECT …) and PromQL are not read. Metric math that uses functions beyond "
     "arithmetic, comparison, IF, FILL, MAX, MIN, AVG and SUM is taken to fire in time. Alarms that are made outside "
-    "the program are not seen.",
+    "the program are not seen. A dimension made from an attribute that is not known yet (the ARN where the name "
+    "belongs) is told after `up` only.",
     good=(
         """
         orders:

@@ -138,6 +138,77 @@ grandparent:
     assert Pack([ITERATOR_AGE]).findings(deployed(example(text, previewed=False))) == set()
 
 
+@pytest.mark.parametrize(
+    ("threshold", "comparison", "fires"),
+    [
+        (0, "GreaterThanThreshold", True),
+        (1, "GreaterThanOrEqualToThreshold", True),
+        (1, "GreaterThanThreshold", False),
+        (0, "LessThanOrEqualToThreshold", False),
+    ],
+)
+def test_an_alarm_on_a_comparison_fires_above_its_threshold_only(threshold, comparison, fires):
+    alarm = {
+        "metricQueries": [
+            {"id": "late", "expression": "age > 600000", "returnData": True},
+            {
+                "id": "age",
+                "metric": {
+                    "namespace": "AWS/Lambda",
+                    "metricName": "IteratorAge",
+                    "dimensions": {"FunctionName": "orders"},
+                    "stat": "Maximum",
+                    "period": 60,
+                },
+            },
+        ],
+        "evaluationPeriods": 1,
+        "threshold": threshold,
+        "comparisonOperator": comparison,
+        "alarmActions": ["page"],
+    }
+    assert accepts(alarm) == fires
+
+
+@pytest.mark.parametrize("comparison", ["GreaterThanThreshold", "GreaterThanOrEqualToThreshold"])
+@pytest.mark.parametrize(
+    ("record_age", "threshold", "in_time"),
+    [
+        (-1, 43_140_000, True),
+        (-1, 43_140_001, False),
+        (3600, 3_539_999, True),
+        (3600, 3_540_000, False),
+    ],
+)
+def test_an_alarm_in_time_is_so_to_the_millisecond(comparison, record_age, threshold, in_time):
+    alarm = {
+        "namespace": "AWS/Lambda",
+        "metricName": "IteratorAge",
+        "dimensions": {"FunctionName": "orders"},
+        "statistic": "Maximum",
+        "period": 60,
+        "evaluationPeriods": 1,
+        "threshold": threshold,
+        "comparisonOperator": comparison,
+        "alarmActions": ["page"],
+    }
+    assert accepts(alarm, maximumRecordAgeInSeconds=record_age) == in_time
+
+
+def accepts(alarm, **settings):
+    mapping = {
+        "functionName": "orders",
+        "eventSourceArn": "arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000",
+        "startingPosition": "TRIM_HORIZON",
+        **settings,
+    }
+    program = {
+        "orders": {"type": "aws:lambda:EventSourceMapping", "properties": mapping},
+        "behind": {"type": "aws:cloudwatch:MetricAlarm", "properties": alarm},
+    }
+    return Pack([ITERATOR_AGE]).findings(deployed(example(json.dumps(program), previewed=False))) == set()
+
+
 def allowed(*statements):
     return Permissions(parse_document({"Statement": list(statements)}, "policy"), (), ())
 

@@ -11,6 +11,10 @@ the alternatives of a field by "or". A path and an event are compared by their d
 `{"a": {"b": [1]}}` are one pattern. An array matches by any element; several fields below an array of objects must
 be found in one and the same object. `{"exists": ...}` sees leaves only.
 
+One difference is known. AWS goes through the fields by name, and a field that must be absent from an array of objects,
+and whose name comes before that of the first field found there, must be absent from every object. Here it must be
+absent from the object that was found, whatever the names, so that `matches` says yes where AWS may say no.
+
 A match takes time proportional to the size of the pattern times that of the event, whatever they hold. Standard
 library only: the policy pack carries this module outside the project.
 """

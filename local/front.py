@@ -26,6 +26,7 @@ from local.metrics import Metrics
 from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
+from local.services.streaming_destinations import check_destination
 from local.services.time_to_live import TimeToLive
 from local.writes import written_stream, written_tables
 
@@ -59,6 +60,8 @@ class Front:
     Args:
         ministack: The application behind it.
         machines: A boto3 client of Step Functions.
+        tables: One of DynamoDB.
+        kinesis: One of Kinesis.
         keep_alarm_metrics: Told the metrics and expressions of an alarm that was put, by its name.
         routes: Answers the authorization type of the route that a request to an HTTP API reaches, by host, method and
             decoded path; `None` for no route.
@@ -71,6 +74,8 @@ class Front:
         connection: Connection,
         time_to_live: TimeToLive,
         machines: Any,
+        tables: Any,
+        kinesis: Any,
         clock: Clock,
         mappings: EventSourceMappings,
         pipes: Pipes,
@@ -85,6 +90,8 @@ class Front:
         self._host = connection.url.removeprefix("http://")
         self._time_to_live = time_to_live
         self._machines = machines
+        self._tables = tables
+        self._kinesis = kinesis
         self._clock = clock
         self._mappings = mappings
         self._pipes = pipes
@@ -143,6 +150,8 @@ class Front:
         if EXPIRED_HEADER in request.headers:
             with deleting_expired():
                 return await self._write(scope, request, call)
+        if str(call) == "dynamodb:EnableKinesisStreamingDestination":
+            await asyncio.to_thread(check_destination, call, tables=self._tables, kinesis=self._kinesis)
         if str(call) == "stepfunctions:StartSyncExecution":
             await asyncio.to_thread(self._refuse_standard_machine, call)
         return await self._write(scope, request, call)

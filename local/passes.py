@@ -75,8 +75,11 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         ),
         "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS}"),
         "DescribeContinuousBackups": _takes("TableName"),
+        "DescribeKinesisStreamingDestination": _takes("TableName"),
         "DescribeTable": _takes("TableName"),
         "DescribeTimeToLive": _takes("TableName"),
+        "DisableKinesisStreamingDestination": _takes("TableName StreamArn"),
+        "EnableKinesisStreamingDestination": _takes("TableName StreamArn EnableKinesisStreamingConfiguration"),
         "GetItem": _takes("TableName Key ConsistentRead ProjectionExpression ExpressionAttributeNames"),
         "ListTables": _takes("ExclusiveStartTableName Limit"),
         "PutItem": _takes(f"TableName Item {_ITEM_CONDITIONS} {_RETURNS}"),
@@ -282,6 +285,10 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
     ("apigatewayv2:CreateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
     ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
+    ("dynamodb:EnableKinesisStreamingDestination", "EnableKinesisStreamingConfiguration"): (
+        lambda value: value in ({}, {"ApproximateCreationDateTimePrecision": "MILLISECOND"}),
+        "times in milliseconds",
+    ),
     # An on-demand stream begins with four shards and grows.
     ("kinesis:CreateStream", "StreamModeDetails"): (
         lambda value: value == {"StreamMode": "PROVISIONED"},

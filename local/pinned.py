@@ -53,6 +53,28 @@ def keep_time_by(clock: Callable[[], float]) -> None:
     _dynamodb.time = _dynamodbstreams.time = _kinesis.time = _sqs.time = shifted
 
 
+def stream_changes_as(
+    make: Callable[[str, Mapping[str, Any]], tuple[str, bytes] | None], wake: Callable[[str], None]
+) -> None:
+    """Let Kinesis get of a table's changes what AWS puts there: ministack's records have another shape.
+
+    Args:
+        make: Table and change record to the partition key and the data; `None` for nothing.
+        wake: Told the name of each stream that got a record.
+    """
+
+    def fan_out(table: str, record: Mapping[str, Any]) -> None:
+        made = make(table, record)
+        if made is None:
+            return
+        for destination in _dynamodb._kinesis_destinations.get(table, []):
+            if destination["DestinationStatus"] == "ACTIVE":
+                _kinesis.put_record_internal(destination["StreamArn"], *made)
+                wake(destination["StreamArn"].rpartition("/")[2])
+
+    _dynamodb._fan_out_to_kinesis = fan_out
+
+
 def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
     """Let the record of a deletion say that DynamoDB made it, when `by_time_to_live` says so."""
     build = _dynamodb._build_change_record

@@ -97,6 +97,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.services.kinesis_source import KinesisSource
     from local.services.queue_source import QueueSource
     from local.services.stream_source import StreamSource
+    from local.services.streaming_destinations import streamed_change
     from local.services.time_to_live import TimeToLive
 
     clock, metrics, faults = Clock(), Metrics(), Faults()
@@ -154,6 +155,9 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         account_id=connection.account_id,
     )
     time_to_live = TimeToLive(aws["dynamodb"], clock)
+    pinned.stream_changes_as(
+        lambda table, record: streamed_change(record, table=table, now=clock.now()), mappings.wake_readers_of_kinesis
+    )
     pinned.record_who_deletes(expired.get)
     alarms = AlarmEvaluation(aws["cloudwatch"], aws["sqs"], metrics, clock)
 
@@ -162,6 +166,8 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         connection=connection,
         time_to_live=time_to_live,
         machines=aws["stepfunctions"],
+        tables=aws["dynamodb"],
+        kinesis=aws["kinesis"],
         clock=clock,
         mappings=mappings,
         pipes=pipes,

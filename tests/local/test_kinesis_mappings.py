@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
+conforms = pytest.mark.conformance
+
 #: Prints the event, and does to each record what its data says.
 SCRIPTED = """
 import base64, json
@@ -338,3 +340,124 @@ def test_a_mapping_that_cannot_be_is_refused(world, stream, settings, message):
         world.client("lambda").create_event_source_mapping(FunctionName=world.name, **arguments)
     assert error.value.response["Error"]["Code"] == "InvalidParameterValueException"
     assert message in error.value.response["Error"]["Message"]
+
+
+#: A consumer that tells what it makes of each change.
+CONSUMER = """
+from handlers.cdc import Change, consumer
+
+def told(item):
+    return None if item is None else {name: str(value) for name, value in item.items()}
+
+@consumer
+def handler(change: Change) -> None:
+    print("change", told(change.old), told(change.new), change.is_ttl_delete)
+"""
+
+PHOTO = {"photo": {"B": b"\xff\x00"}, "all": {"BS": [b"b"]}, "deep": {"L": [{"M": {"b": {"B": b"c"}}}]}}
+
+
+@pytest.fixture
+def streamed(world, stream):
+    """A table whose changes go to the stream."""
+    world.table()
+    world.client("dynamodb").enable_kinesis_streaming_destination(TableName=world.name, StreamArn=stream.arn)
+    return stream
+
+
+@conforms("KDS-8", "recorded")
+def test_kds_8_a_tables_change_is_put_into_kinesis_in_the_shape_that_aws_gives_it(world, streamed):
+    before = int(world.control.advance_clock(0) * 1000)
+    world.client("dynamodb").put_item(TableName=world.name, Item={"id": {"S": "a"}, **PHOTO})
+    (record,) = streamed.read(ShardIteratorType="TRIM_HORIZON")["Records"]
+    assert len(bytes.fromhex(record["PartitionKey"])) == 16
+    change = json.loads(record["Data"])
+    created = change["dynamodb"].pop("ApproximateCreationDateTime")
+    assert isinstance(created, int)
+    assert before <= created <= world.control.advance_clock(0) * 1000
+    assert len(change.pop("eventID")) > 0
+
+    def twice(binary):
+        return base64.b64encode(base64.b64encode(binary)).decode()
+
+    assert change == {
+        "awsRegion": "us-east-1",
+        "eventName": "INSERT",
+        "userIdentity": None,
+        "recordFormat": "application/json",
+        "tableName": world.name,
+        "dynamodb": {
+            "Keys": {"id": {"S": "a"}},
+            "NewImage": {
+                "id": {"S": "a"},
+                "photo": {"B": twice(b"\xff\x00")},
+                "all": {"BS": [twice(b"b")]},
+                "deep": {"L": [{"M": {"b": {"B": twice(b"c")}}}]},
+            },
+            # The key 3, the image 3 + 7 + 4 + (4 + 3 + (3 + 1 + 1 + 1) + 1).
+            "SizeBytes": 31,
+        },
+        "eventSource": "aws:dynamodb",
+    }
+
+
+def test_a_consumer_reads_a_tables_changes_through_kinesis(world, streamed):
+    world.function(CONSUMER, name=f"{world.name}-consumer", runtime=True)
+    mapping = world.mapping(
+        streamed.arn,
+        f"{world.name}-consumer",
+        **REPORT,
+        FilterCriteria={"Filters": [{"Pattern": json.dumps({"data": {"eventName": ["MODIFY", "REMOVE"]}})}]},
+    )
+    table, key = world.client("dynamodb"), {"id": {"S": "a"}}
+    table.put_item(TableName=world.name, Item=key)
+    table.put_item(TableName=world.name, Item={**key, "photo": {"B": b"\x01"}})
+    table.delete_item(TableName=world.name, Key=key)
+    world.settle(mapping)
+    told = [line for line in world.log(f"{world.name}-consumer") if line.startswith("change ")]
+    photo = {"id": "a", "photo": str(b"\x01")}
+    assert told == [f"change { ({'id': 'a'}) } {photo} False", f"change {photo} None False"]
+
+
+def test_a_destination_that_is_disabled_gets_no_more_changes(world, streamed):
+    world.put("a")
+    table, named = world.client("dynamodb"), {"TableName": world.name, "StreamArn": streamed.arn}
+    table.disable_kinesis_streaming_destination(**named)
+    world.put("b")
+    (destination,) = table.describe_kinesis_streaming_destination(TableName=world.name)["KinesisDataStreamDestinations"]
+    assert (destination["StreamArn"], destination["DestinationStatus"]) == (streamed.arn, "DISABLED")
+    assert len(streamed.read(ShardIteratorType="TRIM_HORIZON")["Records"]) == 1
+    table.enable_kinesis_streaming_destination(
+        **named, EnableKinesisStreamingConfiguration={"ApproximateCreationDateTimePrecision": "MILLISECOND"}
+    )
+    world.put("c")
+    assert len(streamed.read(ShardIteratorType="TRIM_HORIZON")["Records"]) == 2
+
+
+@conforms("KDS-5", "documented")
+def test_kds_5_a_change_larger_than_a_kinesis_record_is_skipped(world, streamed):
+    many = {"L": [{"BOOL": True}] * 100_000}
+    world.client("dynamodb").put_item(TableName=world.name, Item={"id": {"S": "large"}, "many": many})
+    world.put("small")
+    (record,) = streamed.read(ShardIteratorType="TRIM_HORIZON")["Records"]
+    assert json.loads(record["Data"])["dynamodb"]["Keys"] == {"id": {"S": "small"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"StreamArn": "arn:aws:kinesis:us-east-1:111122223333:stream/missing"}, "ResourceNotFoundException"),
+        ({"TableName": "missing"}, "ResourceNotFoundException"),
+        ({}, "ResourceInUseException"),
+        (
+            {"EnableKinesisStreamingConfiguration": {"ApproximateCreationDateTimePrecision": "MICROSECOND"}},
+            "NotSimulated",
+        ),
+    ],
+)
+def test_a_streaming_destination_that_cannot_be_is_refused(world, streamed, arguments, code):
+    with pytest.raises(ClientError) as error:
+        world.client("dynamodb").enable_kinesis_streaming_destination(
+            **{"TableName": world.name, "StreamArn": streamed.arn, **arguments}
+        )
+    assert error.value.response["Error"]["Code"] == code

@@ -1,0 +1,91 @@
+"""Kinesis Data Streams for DynamoDB: a table's changes as records of a Kinesis stream (docs/aws-semantics.md §4)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.calls import AwsCall
+from local.delivery.records import item_size
+from local.errors import AwsError
+
+#: A record that is larger is skipped (KDS-5).
+_RECORD_BYTES = 1024 * 1024
+
+_IMAGES = ("Keys", "NewImage", "OldImage")
+
+
+def streamed_change(record: Mapping[str, Any], *, table: str, now: float) -> tuple[str, bytes] | None:
+    """Partition key and data of the record that Kinesis gets of a change; `None` when a record cannot be that large.
+
+    The partition key is the same for all changes of an item; how AWS chooses its 32 hexadecimal digits is not known.
+
+    Args:
+        record: As DynamoDB's stream has it, with both images.
+        table: The table's name.
+        now: When the change was made, in seconds since 1970.
+    """
+    images = {name: record["dynamodb"][name] for name in _IMAGES if name in record["dynamodb"]}
+    identity = record.get("userIdentity")
+    change = {
+        "awsRegion": record["awsRegion"],
+        "eventID": record["eventID"],
+        "eventName": record["eventName"],
+        "userIdentity": identity and {"type": identity["Type"], "principalId": identity["PrincipalId"]},
+        "recordFormat": "application/json",
+        "tableName": table,
+        "dynamodb": {
+            "ApproximateCreationDateTime": int(now * 1000),
+            **{name: _binaries_twice(image) for name, image in images.items()},
+            "SizeBytes": sum(map(item_size, images.values())),
+        },
+        "eventSource": record["eventSource"],
+    }
+    data = json.dumps(change, separators=(",", ":")).encode()
+    if len(data) > _RECORD_BYTES:
+        return None
+    key = json.dumps(images["Keys"], sort_keys=True).encode()
+    return hashlib.md5(key, usedforsecurity=False).hexdigest(), data
+
+
+def check_destination(call: AwsCall, *, tables: Any, kinesis: Any) -> None:
+    """Refuse a stream that does not exist, and a second one for a table (KDS-1): ministack takes both.
+
+    Args:
+        call: An EnableKinesisStreamingDestination.
+        tables: A boto3 client of DynamoDB.
+        kinesis: One of Kinesis.
+    """
+    arn, table = call.parameters.get("StreamArn", ""), call.parameters.get("TableName", "")
+    try:
+        kinesis.describe_stream_summary(StreamARN=arn)
+        described = tables.describe_kinesis_streaming_destination(TableName=table)
+    except ClientError as missing:
+        raise AwsError("ResourceNotFoundException", missing.response.get("Error", {}).get("Message", "")) from missing
+    for destination in described["KinesisDataStreamDestinations"]:
+        if destination["DestinationStatus"] == "ACTIVE":
+            raise AwsError("ResourceInUseException", f"{table} streams to {destination['StreamArn']} already")
+
+
+def _binaries_twice(value: Any) -> Any:
+    """An image with its binaries, base64 text, encoded once more (KDS-6)."""
+    match value:
+        case {"B": str(binary)} if len(value) == 1:
+            return {"B": _base64(binary)}
+        case {"BS": list(binaries)} if len(value) == 1:
+            return {"BS": [_base64(binary) for binary in binaries]}
+        case dict():
+            return {name: _binaries_twice(member) for name, member in value.items()}
+        case list():
+            return [_binaries_twice(member) for member in value]
+        case _:
+            return value
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -23,6 +23,7 @@ from local.control_api import CONTROL_PREFIX, ControlApi
 from local.errors import AwsError, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
+from local.roles import Roles
 from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
@@ -39,6 +40,10 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
 #: ministack's path form of an HTTP API's address: its host form is a name that nobody resolves.
 EXECUTE_API_PREFIX = "/_aws/execute-api/"
+
+
+#: Operations after which a function may have another role, or a role another policy.
+_CHANGING_ROLES = ("iam:CreateRole", "iam:PutRolePolicy", "lambda:CreateFunction")
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Front:
         clock: Clock,
         mappings: EventSourceMappings,
         pipes: Pipes,
+        roles: Roles,
         metrics: Metrics,
         faults: Faults,
         control: ControlApi,
@@ -95,6 +101,7 @@ class Front:
         self._clock = clock
         self._mappings = mappings
         self._pipes = pipes
+        self._roles = roles
         self._metrics = metrics
         self._faults = faults
         self._control = control
@@ -164,6 +171,9 @@ class Front:
             self._mappings.wake_readers_of(written)
             self._mappings.wake_readers_of_kinesis(written_stream(call))
             self._pipes.wake(written)
+            if str(call) in _CHANGING_ROLES:
+                self._roles.forget()
+                self._mappings.wake_all()
         return reply
 
     def _refuse_standard_machine(self, call: AwsCall) -> None:

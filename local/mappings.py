@@ -21,11 +21,12 @@ from local.delivery.mapping import EventSourceMapping
 from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_response
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
-from local.destinations import Destinations, takes_payload
+from local.destinations import Destinations, sending, takes_payload
 from local.history import FilteredOut, GivenUp, History, Invocation, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.poller import Poller
+from local.roles import Roles
 from local.shards import Reader
 
 
@@ -37,11 +38,13 @@ class Surroundings:
         streams: A boto3 client of DynamoDB Streams.
         functions: One of Lambda.
         destinations: Where failed batches go.
+        roles: What the functions' roles allow.
     """
 
     streams: Any
     functions: Any
     destinations: Destinations
+    roles: Roles
     clock: Clock
     metrics: Metrics
 
@@ -166,7 +169,8 @@ class MappingRunner:
             payload=takes_payload(arn),
         )
         key = object_key(mapping_uuid=self._target.uuid, shard_id=given_up.shard_id, now=now)
-        location = self._with.destinations.send(document, arn, key=key)
+        refused = self._with.roles.refusal(self._target.function_arn, *sending(arn, key=key))
+        location = None if refused else self._with.destinations.send(document, arn, key=key)
         self._note(given_up, given_up.condition, document, location)
         return location is not None
 

@@ -121,7 +121,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "GetRolePolicy": _takes("RoleName PolicyName"),
         "ListRolePolicies": _takes("RoleName"),
         "ListRoles": _takes("PathPrefix"),
-        "PutRolePolicy": _takes("RoleName PolicyName", kept="PolicyDocument"),
+        "PutRolePolicy": _takes("RoleName PolicyName PolicyDocument"),
     },
     # Splitting and merging are refused: ministack would drop what the parent held.
     "kinesis": {
@@ -144,9 +144,9 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             "StartingPositionTimestamp ScalingConfig"
         ),
         "CreateFunction": _takes(
-            "FunctionName Handler Code Timeout Environment LoggingConfig PackageType Publish",
+            "FunctionName Role Handler Code Timeout Environment LoggingConfig PackageType Publish",
             # Handlers run on the endpoint's own Python, whatever is declared.
-            kept="Role Runtime MemorySize Architectures Description Tags",
+            kept="Runtime MemorySize Architectures Description Tags",
         ),
         "DeleteEventSourceMapping": _takes("UUID"),
         "DeleteFunctionConcurrency": _takes("FunctionName"),

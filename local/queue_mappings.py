@@ -25,6 +25,7 @@ from local.history import History, Invocation
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.queue_batches import Message, QueueSettings, as_record, by_group, failed_messages, selected
+from local.roles import Roles
 
 #: Messages that one ReceiveMessage or DeleteMessageBatch takes.
 MESSAGES_PER_CALL = 10
@@ -41,10 +42,11 @@ _COUNTS = (
 
 @dataclass(frozen=True)
 class QueueSurroundings:
-    """What the mappings of queues share: boto3 clients of SQS and Lambda, the clock, the metrics."""
+    """What mappings of queues share: boto3 clients of SQS and Lambda, the functions' roles, the clock, the metrics."""
 
     queues: Any
     functions: Any
+    roles: Roles
     clock: Clock
     metrics: Metrics
 
@@ -148,7 +150,7 @@ class QueueRunner:
 
     def _receive(self, most: int) -> int:
         """Receive messages, delete those that no filter matches, and say how many are left."""
-        if most <= 0:
+        if most <= 0 or not self._may("ReceiveMessage"):
             return 0
         try:
             messages = self._with.queues.receive_message(
@@ -244,7 +246,13 @@ class QueueRunner:
     def _record(self, message: Message) -> Mapping[str, Any]:
         return as_record(message, queue_arn=self._target.stream_arn)
 
+    def _may(self, operation: str) -> bool:
+        """Whether the function's role allows an operation on the queue."""
+        return not self._with.roles.refusal(self._target.function_arn, f"sqs:{operation}", self._target.stream_arn)
+
     def _delete(self, messages: Sequence[Message]) -> None:
+        if not self._may("DeleteMessage"):
+            return  # they come back
         for start in range(0, len(messages), MESSAGES_PER_CALL):
             entries = [
                 {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}

@@ -92,6 +92,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.pipe_services import Services
     from local.pipe_telemetry import Concurrency
     from local.queue_mappings import QueueSurroundings
+    from local.roles import Roles
     from local.services import pipes as pipes_api
     from local.services.event_source_mappings import EventSourceMappings
     from local.services.kinesis_source import KinesisSource
@@ -122,10 +123,12 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         )
     }
     destinations = Destinations(buckets=aws["s3"], queues=aws["sqs"], topics=aws["sns"])
+    roles = Roles(aws["iam"], aws["lambda"], account_id=connection.account_id)
     surroundings = Surroundings(
         streams=aws["dynamodbstreams"],
         functions=aws["lambda"],
         destinations=destinations,
+        roles=roles,
         clock=clock,
         metrics=metrics,
     )
@@ -133,7 +136,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         sources=[
             StreamSource(surroundings),
             KinesisSource(surroundings, aws["kinesis"]),
-            QueueSource(QueueSurroundings(aws["sqs"], aws["lambda"], clock, metrics)),
+            QueueSource(QueueSurroundings(aws["sqs"], aws["lambda"], roles, clock, metrics)),
         ],
         functions=aws["lambda"],
         region=connection.region,
@@ -171,6 +174,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         clock=clock,
         mappings=mappings,
         pipes=pipes,
+        roles=roles,
         metrics=metrics,
         faults=faults,
         control=ControlApi(

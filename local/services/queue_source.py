@@ -63,6 +63,9 @@ class QueueSource:
     def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
         """The queue's URL. Its visibility timeout must not be shorter than the function's timeout."""
         arn = parameters["EventSourceArn"]
+        for operation in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+            if self._with.roles.refusal(function["FunctionArn"], f"sqs:{operation}", arn):
+                raise _invalid(f"The provided execution role does not have permissions to call {operation} on SQS")
         url, attributes = self._queue(arn)
         visibility, timeout = int(attributes["VisibilityTimeout"]), function["Timeout"]
         if visibility < timeout:

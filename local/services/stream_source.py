@@ -15,6 +15,9 @@ from local.mappings import MappingRunner, Surroundings, Target
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 from local.shards import ShardReader
 
+#: What the role must allow (IAM-1); ListStreams, which AWS's message names as well, was not needed.
+_READ = ("DescribeStream", "GetRecords", "GetShardIterator")
+
 
 class StreamSource:
     """`Source` of DynamoDB streams."""
@@ -57,6 +60,12 @@ class StreamSource:
     def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
         """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
+        if self._refusal(function["FunctionArn"], arn):
+            raise AwsError(
+                "InvalidParameterValueException",
+                f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, GetShardIterator, "
+                "DescribeStream, and ListStreams Actions on your stream in IAM.",
+            )
         try:
             described = self._with.streams.describe_stream(StreamArn=arn)["StreamDescription"]
         except ClientError as missing:
@@ -68,6 +77,7 @@ class StreamSource:
                 shard_id=shard["ShardId"],
                 starting_position=parameters["StartingPosition"],
                 clock=self._with.clock.now,
+                admit=lambda: self._admit(function["FunctionArn"], arn),
             )
             for shard in described["Shards"]
         ]
@@ -83,3 +93,18 @@ class StreamSource:
             ).poller
 
         return runner
+
+    def _refusal(self, function_arn: str, arn: str) -> tuple[str, str] | None:
+        """The first operation that the function's role does not allow, and why."""
+        for operation in _READ:
+            why = self._with.roles.refusal(function_arn, f"dynamodb:{operation}", arn)
+            if why is not None:
+                return operation, why
+        return None
+
+    def _admit(self, function_arn: str, arn: str) -> None:
+        """Fail as reading the stream with the function's role does."""
+        refused = self._refusal(function_arn, arn)
+        if refused is not None:
+            operation, why = refused
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": why}}, operation)

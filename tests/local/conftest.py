@@ -45,6 +45,22 @@ def handler(event, context):
 """
 
 
+LAMBDA_MAY_ASSUME = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}],
+}
+
+#: What mappings do with the role of a function.
+MAPPINGS_MAY = {
+    "Effect": "Allow",
+    "Action": [
+        *("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        *("sqs:SendMessage", "sns:Publish", "s3:PutObject"),
+    ],
+    "Resource": "*",
+}
+
 RUNTIME = Path(handlers.cdc.__file__).parent
 
 
@@ -93,6 +109,7 @@ class World:
         name: str | None = None,
         timeout: int = 5,
         runtime: bool = False,
+        role: str | None = None,
         **settings: Any,
     ) -> str:
         """Make a function of one module, and of `handlers.cdc` if it needs the runtime; its name."""
@@ -104,13 +121,32 @@ class World:
         self.client("lambda").create_function(
             FunctionName=name or self.name,
             Runtime="python3.13",
-            Role="arn:aws:iam::111122223333:role/function",
+            Role=role or self.role,
             Handler="function.handler",
             Code={"ZipFile": archive.getvalue()},
             Timeout=timeout,
             **settings,
         )
         return name or self.name
+
+    @property
+    def role(self) -> str:
+        """The ARN of the role of all functions that have none of their own: it may do what mappings do."""
+        made = self._clients.get("role")
+        if made is None:
+            made = self._clients["role"] = self.make_role("function", MAPPINGS_MAY)
+        return made
+
+    def make_role(self, name: str, *statements: dict[str, Any]) -> str:
+        """Make a role for functions; its ARN."""
+        made = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(LAMBDA_MAY_ASSUME))
+        self.allow(name, *statements)
+        return made["Role"]["Arn"]
+
+    def allow(self, role: str, *statements: dict[str, Any]) -> None:
+        """Make these statements the whole policy of a role."""
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
+        self.client("iam").put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=json.dumps(document))
 
     def invoke(self, event: Any = None, *, name: str | None = None) -> Any:
         """Invoke a function that answers; what it returns."""

@@ -10,7 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from ops.stopping import stopped_by_ctrl_c
 
+
+@stopped_by_ctrl_c(0)
 def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
     as_json: Annotated[
@@ -44,8 +47,6 @@ def up(
     except (EndpointError, DeployFailed) as failed:
         typer.secho(str(failed), fg="red", err=True)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
 
 
 def _show(environment: dict[str, str], outputs: dict[str, Any], *, as_json: bool) -> None:

@@ -10,8 +10,10 @@ from rich.console import Console
 
 from ops.demo.mechanisms import Mechanism
 from ops.demo.plan import FEWEST_USERS, MOST_USERS
+from ops.stopping import stopped_by_ctrl_c
 
 
+@stopped_by_ctrl_c(130)
 def demo(
     users: Annotated[int, typer.Option(min=FEWEST_USERS, max=MOST_USERS, help="How many users there are.")] = 200,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
@@ -39,9 +41,6 @@ def demo(
     except (EndpointError, DeployFailed, NotQuiet) as failed:
         typer.secho(str(failed), fg="red", err=True)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
     else:

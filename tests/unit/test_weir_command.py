@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +25,16 @@ def test_stopped_while_it_still_loads_the_command_says_so_without_a_traceback(
         main()
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+def test_ctrl_c_while_a_command_loads_its_parts_says_stopped(tmp_path: Path) -> None:
+    # The demo's parts take a second to import: interrupted there, it has printed nothing yet.
+    late = "import builtins, os, signal; load = builtins.__import__\n"
+    late += "def stop(name, *rest):\n"
+    late += "    if name == 'local.deploy.deployment': os.kill(os.getpid(), signal.SIGINT)\n"
+    late += "    return load(name, *rest)\n"
+    late += "builtins.__import__ = stop\nfrom ops.__main__ import main\nmain()\n"
+    stopped = subprocess.run(
+        [sys.executable, "-c", late, "demo"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (stopped.returncode, stopped.stderr, stopped.stdout) == (130, "stopped\n", "")

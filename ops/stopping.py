@@ -1,0 +1,28 @@
+"""Ctrl-C as a way to end a command: one word and a status, whatever it was doing, also while it still loads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec
+
+import typer
+
+P = ParamSpec("P")
+
+
+def stopped_by_ctrl_c(status: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """End a command with `status` when it is interrupted."""
+
+    def decorate(command: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                command(*args, **kwargs)
+            except KeyboardInterrupt:
+                typer.echo("stopped", err=True)
+                raise typer.Exit(status) from None
+
+        return run
+
+    return decorate

@@ -75,7 +75,7 @@ def test_a_mapping_is_refused_when_the_role_may_not_read_the_queue(world, queue,
 
 
 @conforms("ESM-STATE-4", "recorded")
-def test_a_role_that_loses_the_stream_leaves_the_mapping_enabled_and_nothing_is_lost(world):
+def test_esm_state_4_a_role_that_loses_the_stream_leaves_the_mapping_enabled_and_nothing_is_lost(world):
     stream = world.table()
     world.function(role=world.make_role(world.name, allow(stream, *READ_STREAM)))
     mapping = world.mapping(stream)
@@ -113,7 +113,7 @@ def test_a_role_that_loses_the_queue_leaves_its_messages_until_it_may_read_again
 
 @conforms("ESM-DEST-8", "recorded")
 @pytest.mark.parametrize("service", ["sqs", "sns", "s3"])
-def test_a_document_that_the_role_may_not_send_is_dropped_and_counted(world, service, queue):
+def test_esm_dest_8_a_document_that_the_role_may_not_send_is_dropped_and_counted(world, service, queue):
     stream = world.table()
     topic = world.client("sns").create_topic(Name=world.name)["TopicArn"]
     destination, action, allowed = {

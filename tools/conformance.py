@@ -10,16 +10,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 SEMANTICS = ROOT / "docs" / "aws-semantics.md"
 PAGE = ROOT / "docs" / "conformance.md"
 
-#: Rows that say what to configure or to write, and nothing that an engine could do.
-NOT_APPLICABLE = ("ALARM", "IAM", "ONCE", "REPLAY")
+#: Groups of rows, and single ones, that leave an engine nothing to do, and what they tell.
+NOT_APPLICABLE = {
+    "ALARM": "what to alarm on",
+    "IAM": "what a role must allow",
+    "ONCE": "what a handler has to do",
+    "REPLAY": "what an operator has to do",
+    "ESM-ANSWER-10": "what a library does inside the function",
+    "PIPE-OPS-5": "what a role and a key's policy must allow",
+}
 
 _ROW = re.compile(r"^(?:- |\d+\. )?\*\*([A-Z]+(?:-[A-Z]+)*-\d+)\*\* (.*)|^\| ([A-Z]+(?:-[A-Z]+)*-\d+) \| (.*)")
+_ROW_IN_NAME = re.compile(r"^test_[a-z]+(_[a-z]+)*?_\d+_")
 _IN_A_BLOCK = re.compile(r"\(((?:[A-Z]+-)+\d+)\)\s*$")
+_STATUSES = ("done", "partly", "refused", "not applicable", "not simulated")
 _SOURCE = re.compile(
     r"\b(?:BC-[A-Z]+|LS-[A-Z]+|STK(?:-doc)?|DOC(?::[\w-]+)?|ARC-[A-Z]|PT)\b|UNCONFIRMED|\[D\]|\[ADVICE\]"
 )
@@ -31,9 +41,12 @@ name, with the confidence of what it is checked against: `recorded` on AWS, `doc
 two. This page is written by `make docs` from those tests.
 
 - **done**: the engine does what the row says.
+- **partly**: it does some of it, and the row says what it does not.
 - **refused**: it is not simulated, and a scenario or an API call that asks for it is refused by name.
-- **not applicable**: the row tells what to configure or to write.
-- **not simulated**: nothing here depends on it; no claim is made.
+- **not applicable**: the row leaves an engine nothing to do; it tells people what to configure or to write.
+- **not simulated**: no setting, scenario or API call here can ask for it, and nothing above depends on it.
+
+A row is shown in simulation, by what `weir simulate` runs on, or on the endpoint, or on both.
 """
 
 
@@ -52,13 +65,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Shown:
-    """A test that shows a row."""
+    """A test that shows a row.
+
+    Attributes:
+        partly: What of the row the engine does not do; empty when it does all of it.
+        refused: Whether the test shows that what the row is about is refused.
+    """
 
     row: str
     confidence: str
-    refused: bool
     test: str
     file: str
+    refused: bool = False
+    partly: str = ""
+
+    @property
+    def in_simulation(self) -> bool:
+        """Whether it needs no endpoint."""
+        return self.file.startswith("tests/conformance/")
+
+    @property
+    def link(self) -> str:
+        """The sentence that the test is named, with its confidence."""
+        sentence = _ROW_IN_NAME.sub("", self.test).replace("_", " ")
+        but = f"; not: {self.partly}" if self.partly else ""
+        return f"[{sentence}](../{self.file}) ({self.confidence}{but})"
 
 
 def rows() -> list[Row]:
@@ -81,11 +112,13 @@ def page() -> str:
     tests: dict[str, list[Shown]] = {}
     for each in shown():
         tests.setdefault(each.row, []).append(each)
-    lines = [_INTRODUCTION, _count(tests), "| row | status | what | source | shown by |", "|---|---|---|---|---|"]
+    head = ["| row | status | what | source | in simulation | on the endpoint |", "|---|---|---|---|---|---|"]
+    lines = [_INTRODUCTION, _count(tests), *head]
     for row in rows():
         of = tests.get(row.id, [])
-        by = "<br>".join(f"[{each.test}](../{each.file}) ({each.confidence})" for each in of)
-        lines.append(f"| {row.id} | {_status(row, of)} | {_short(row.text)} | {row.sources} | {by} |")
+        simulated = "<br>".join(each.link for each in of if each.in_simulation) or (_tells(row) if not of else "")
+        served = "<br>".join(each.link for each in of if not each.in_simulation)
+        lines.append(f"| {row.id} | {_status(row, of)} | {_short(row.text)} | {row.sources} | {simulated} | {served} |")
     return "\n".join(lines) + "\n"
 
 
@@ -106,22 +139,28 @@ def _marks(function: ast.FunctionDef, file: str) -> Iterator[Shown]:
                 args=[ast.Constant(value=str(row)), ast.Constant(value=str(confidence))],
                 keywords=keywords,
             ):
-                yield Shown(row, confidence, any(each.arg == "refused" for each in keywords), function.name, file)
+                said: dict[str, Any] = {each.arg: ast.literal_eval(each.value) for each in keywords if each.arg}
+                yield Shown(row, confidence, function.name, file, **said)
             case _:
                 pass
 
 
 def _status(row: Row, tests: list[Shown]) -> str:
+    if any(each.partly for each in tests):
+        return "partly"
     if tests:
         return "refused" if all(each.refused for each in tests) else "done"
-    return "not applicable" if row.id.rpartition("-")[0] in NOT_APPLICABLE else "not simulated"
+    return "not applicable" if _tells(row) else "not simulated"
+
+
+def _tells(row: Row) -> str:
+    """What people are told by a row that leaves an engine nothing to do; empty for the others."""
+    return NOT_APPLICABLE.get(row.id) or NOT_APPLICABLE.get(row.id.rpartition("-")[0], "")
 
 
 def _count(tests: dict[str, list[Shown]]) -> str:
     statuses = [_status(row, tests.get(row.id, [])) for row in rows()]
-    counted = ", ".join(
-        f"{statuses.count(each)} {each}" for each in ("done", "refused", "not applicable", "not simulated")
-    )
+    counted = ", ".join(f"{statuses.count(each)} {each}" for each in _STATUSES)
     return f"Of {len(statuses)} rows: {counted}.\n"
 
 

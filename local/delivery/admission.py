@@ -19,8 +19,6 @@ from local.delivery.settings import MappingSettings
 
 Parameters = Mapping[str, Any]
 
-#: Members that have no say in how records are delivered.
-_WITHOUT_EFFECT = ("EventSourceArn", "FunctionName", "Enabled", "KMSKeyArn", "Tags")
 #: Members that the API has for other sources.
 _FOR_OTHER_SOURCES = (
     "AmazonManagedKafkaEventSourceConfig",
@@ -43,7 +41,6 @@ _TYPES: Mapping[str, type] = {
     "FilterCriteria": Mapping,
     "FunctionName": str,
     "FunctionResponseTypes": list,
-    "KMSKeyArn": str,
     "MetricsConfig": Mapping,
     "StartingPosition": str,
     "Tags": Mapping,
@@ -61,6 +58,8 @@ def problems(parameters: Parameters) -> Iterator[str]:
         elif name == "StartingPositionTimestamp":
             if parameters.get("StartingPosition") != "AT_TIMESTAMP":
                 yield "Timestamp only valid with StartingPosition AT_TIMESTAMP"
+        elif name == "KMSKeyArn":
+            yield "KMSKeyArn is not simulated: nothing is encrypted here, the filter criteria neither: leave it out"
         elif name not in _TYPES:
             yield f"{name} is no parameter of CreateEventSourceMapping"
         elif not isinstance(value, _TYPES[name]) or (_TYPES[name] is int and isinstance(value, bool)):
@@ -175,6 +174,11 @@ def _function_response_types(types: list[Any]) -> Iterator[str]:
             f"Value '[{', '.join(map(str, types))}]' at 'functionResponseTypes'",
             "Member must satisfy constraint: [Member must satisfy enum value set: [ReportBatchItemFailures], "
             "Member must not be null]",
+        )
+    elif len(types) > len(FUNCTION_RESPONSE_TYPES):
+        yield violation(
+            f"Value '[{', '.join(map(str, types))}]' at 'functionResponseTypes'",
+            f"Member must have length less than or equal to {len(FUNCTION_RESPONSE_TYPES)}",
         )
 
 

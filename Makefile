@@ -34,6 +34,7 @@ benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative 
 docs: $(VENV)/dev.installed ## Write the pages that are made from the code and its tests
 	$(BIN)/python -m tools.conformance
 	$(BIN)/python -m tools.policy_docs
+	$(BIN)/python -m tools.scenario_pictures
 
 policy-pack: $(VENV)/dev.installed ## Gather the policy pack into dist/policies, to run or publish it elsewhere
 	$(BIN)/python -m tools.policy_pack

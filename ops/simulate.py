@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,18 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from local.simulation.report import Report
+from local.simulation.report import Happening, Report
 from local.simulation.scenario import InvalidScenario, Scenario, parse
 from local.simulation.simulate import simulate as run
-
-#: The name of a list of the report, and an entry of it.
-Entry = tuple[str, dict[str, Any]]
+from ops.picture import TooManyRecords, picture
+from ops.timeline import MoreLikeThese, shortened
 
 _STYLES = {"success": "green", "partial": "yellow", "error": "red", "timeout": "red", "throttled": "magenta"}
 #: Identifiers of a batch that are written out; more are cut to the first and the last.
 _NAMED = 6
-#: Invocations in a row that are alike and shown: retries of a batch can be thousands.
-_ALIKE = 6
 #: Columns where there is no terminal to ask.
 _PLAIN_WIDTH = 140
 
@@ -35,15 +31,24 @@ def simulate(
         typer.Argument(metavar="FILE...", allow_dash=True, help="Scenarios (YAML or JSON); - is standard input."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON (docs/simulate.md).")] = False,
+    drawing: Annotated[
+        Path | None,
+        typer.Option("--picture", metavar="FILE.svg", help="Also draw which records each invocation had, as an SVG."),
+    ] = None,
 ) -> None:
     """What would Lambda, or a pipe, do with these records, settings and failures?
 
     Exits 2 when a scenario is wrong, with one line per problem.
     """
+    if drawing is not None and len(files) != 1:
+        sys.stderr.write("--picture draws one scenario: give one file\n")
+        raise typer.Exit(2)
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PLAIN_WIDTH)
     for file in files:
         scenario = _read(file)
         report = run(scenario)
+        if drawing is not None:
+            _draw(drawing, scenario, report, title=file.stem)
         if as_json:
             sys.stdout.write(json.dumps(report.document, indent=2, ensure_ascii=False) + "\n")
         else:
@@ -61,32 +66,29 @@ def _read(file: Path) -> Scenario:
     raise typer.Exit(2)
 
 
+def _draw(drawing: Path, scenario: Scenario, report: Report, *, title: str) -> None:
+    try:
+        drawing.write_text(picture(report, scenario.identifiers(), title=title), encoding="utf-8")
+    except (TooManyRecords, OSError) as error:
+        sys.stderr.write(f"{drawing}: {error.strerror if isinstance(error, OSError) else error}\n")
+        raise typer.Exit(2) from error
+
+
 def _show(console: Console, file: Path, scenario: Scenario, report: Report) -> None:
     timeline = Table(title=str(file), title_justify="left", box=None, pad_edge=False)
     for heading in ("t", "shard", "lane", "event", "attempt", "records", "age"):
         timeline.add_column(heading, justify="right" if heading in ("t", "lane", "attempt", "age") else "left")
-    for alike in _runs(report.timeline):
-        shown = alike if len(alike) <= _ALIKE else [*alike[: _ALIKE - 2], None, alike[-1]]
-        for each in shown:
-            if each is None:
-                timeline.add_row("", "", "", f"[dim]{len(alike) - _ALIKE + 1} more like these[/]", "", "", "")
-            else:
-                timeline.add_row(*_row(*each))
+    for each in shortened(report.timeline):
+        match each:
+            case MoreLikeThese(count, _):
+                timeline.add_row("", "", "", f"[dim]{count} more like these[/]", "", "", "")
+            case Happening(kind, entry):
+                timeline.add_row(*_row(kind, entry))
     console.print(timeline)
     console.print()
     for line in _summary(scenario, report.document):
         console.print(line)
     console.print()
-
-
-def _runs(timeline: list[Entry]) -> Iterator[list[Entry]]:
-    """Entries in order, those together that differ in time only."""
-    return (list(run) for _, run in groupby(timeline, key=_without_time))
-
-
-def _without_time(entry: Entry) -> tuple[Any, ...]:
-    kind, of = entry
-    return kind, of.get("requestId"), of.get("outcome"), of["t"] if kind != "invocations" else None
 
 
 def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:

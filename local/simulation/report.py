@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from local.delivery.documents import failure_document, object_key, pipe_failure_document
 from local.delivery.lane import GiveUp, Invoke, Lose, Records
@@ -24,6 +25,25 @@ SUMS = (
     "Throttles",
     "DestinationDeliveryFailures",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An entry of one of the report's lists, in the order things happened.
+
+    Attributes:
+        kind: The name of the list.
+        entry: As it stands there.
+        shard: Whose records it is about.
+        identifiers: Of these records; none in a window's final call.
+        done: Those of them that an invocation finished.
+    """
+
+    kind: Literal["invocations", "onFailure", "dropped"]
+    entry: dict[str, Any]
+    shard: str
+    identifiers: Sequence[str]
+    done: Sequence[str] = ()
 
 
 class Identifiers:
@@ -56,8 +76,8 @@ class Report:
         self._on_failure: list[dict[str, Any]] = []
         self._dropped: list[dict[str, Any]] = []
         self._filtered_out: list[str] = []
-        #: Entries of the report in the order things happened, with the name of the list each is in.
-        self.timeline: list[tuple[str, dict[str, Any]]] = []
+        #: The whole run, in order.
+        self.timeline: list[Happening] = []
         #: The report itself, once `finish` was called.
         self.document: dict[str, Any] = {}
 
@@ -70,17 +90,19 @@ class Report:
         """As `Sink.invoked`."""
         age = _milliseconds(now - invoke.records[-1].arrived) if invoke.records else 0
         self._maximum_age = max(self._maximum_age, age)
+        identifiers = _identifiers(invoke.records)
         entry = {
             "t": self._t(now),
             "shard": invoke.shard_id,
             "lane": invoke.lane,
             "requestId": invoke.request_id,
             "attempt": invoke.attempt,
-            "identifiers": _identifiers(invoke.records),
+            "identifiers": identifiers,
             "outcome": name_of(outcome),
             "iteratorAgeMs": age,
         }
-        self._add("invocations", self._invocations, entry)
+        self._invocations.append(entry)
+        self.timeline.append(Happening("invocations", entry, invoke.shard_id, identifiers, _done(identifiers, outcome)))
 
     def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
         """As `Sink.gave_up`."""
@@ -89,13 +111,15 @@ class Report:
             entry: dict[str, Any] = {"t": self._t(now), "body": body}
             if key is not None:
                 entry["key"] = key
-            self._add("onFailure", self._on_failure, {**entry, "delivered": delivered})
+            entry["delivered"] = delivered
+            self._on_failure.append(entry)
+            self.timeline.append(Happening("onFailure", entry, given_up.shard_id, _identifiers(given_up.records)))
         if not delivered:
-            self._drop(given_up.records, given_up.condition, now)
+            self._drop(given_up.shard_id, given_up.records, given_up.condition, now)
 
     def lost(self, lose: Lose, now: float) -> None:
         """As `Sink.lost`."""
-        self._drop(lose.records, "retention", now)
+        self._drop(lose.shard_id, lose.records, "retention", now)
 
     def filtered_out(self, records: Iterable[StreamRecord]) -> None:
         """As `Sink.filtered_out`."""
@@ -114,14 +138,12 @@ class Report:
             "unfinished": _identifiers(unfinished),
         }
 
-    def _drop(self, records: Records, reason: str, now: float) -> None:
+    def _drop(self, shard: str, records: Records, reason: str, now: float) -> None:
         if records:
-            entry = {"t": self._t(now), "identifiers": _identifiers(records), "reason": reason}
-            self._add("dropped", self._dropped, entry)
-
-    def _add(self, name: str, entries: list[dict[str, Any]], entry: dict[str, Any]) -> None:
-        entries.append(entry)
-        self.timeline.append((name, entry))
+            identifiers = _identifiers(records)
+            entry = {"t": self._t(now), "identifiers": identifiers, "reason": reason}
+            self._dropped.append(entry)
+            self.timeline.append(Happening("dropped", entry, shard, identifiers))
 
     def _t(self, now: float) -> float:
         return round(now - self._starts_at, 6)
@@ -178,6 +200,18 @@ def name_of(outcome: Outcome) -> str:
             return "timeout" if timed_out else "error"
         case Throttled():
             return "throttled"
+
+
+def _done(identifiers: Sequence[str], outcome: Outcome) -> Sequence[str]:
+    match outcome:
+        case Succeeded():
+            return identifiers
+        case Partial(accepted):
+            return identifiers[:accepted]
+        case Rejected(positions):
+            return [each for index, each in enumerate(identifiers) if index not in positions]
+        case Failed() | Throttled():
+            return ()
 
 
 def _identifiers(records: Iterable[StreamRecord]) -> list[str]:

@@ -1,0 +1,44 @@
+"""A run's happenings, without those that would only say the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from local.simulation.report import Happening
+
+#: Invocations in a row that are alike and shown: retries of a batch can be thousands.
+_ALIKE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class MoreLikeThese:
+    """Attempts that were left out: they differ in time only from the one before and the one after.
+
+    Attributes:
+        count: How many.
+        last: The last of them.
+    """
+
+    count: int
+    last: Happening
+
+
+def shortened(timeline: Sequence[Happening]) -> Iterator[Happening | MoreLikeThese]:
+    """Everything that happened, in order, with long runs of equal attempts cut to their ends."""
+    for _, group in groupby(timeline, key=_without_time):
+        alike = list(group)
+        if len(alike) <= _ALIKE:
+            yield from alike
+        else:
+            yield from alike[: _ALIKE - 2]
+            yield MoreLikeThese(len(alike) - _ALIKE + 1, alike[-2])
+            yield alike[-1]
+
+
+def _without_time(happening: Happening) -> tuple[Any, ...]:
+    if happening.kind != "invocations":
+        return happening.kind, id(happening)
+    return happening.kind, happening.entry["requestId"], happening.entry["outcome"]

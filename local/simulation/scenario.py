@@ -236,16 +236,21 @@ class Scenario(_Strict):
             for shard in self.stream.shards
         ]
 
+    def identifiers(self) -> dict[str, list[str]]:
+        """Identifiers of the records that are read of each shard, in stream order."""
+        return {feed.shard_id: [record.identifier for record in feed.rest()] for feed in self.feeds()}
+
     def numbered(self) -> Iterator[tuple[Record, str, int]]:
         """Each record with its sequence number and its place in the scenario."""
-        latest: dict[str | None, int] = {}
+        latest: dict[str, int] = {}
         for index, record in enumerate(self.records):
+            shard = record.shard or self.stream.shards[0].id
             given = record.dynamodb.SequenceNumber
             if given is None:
-                number = latest[record.shard] + 1 if record.shard in latest else _FIRST_SEQUENCE_NUMBER + index
+                number = latest[shard] + 1 if shard in latest else _FIRST_SEQUENCE_NUMBER + index
             else:
                 number = int(given)
-            latest[record.shard] = number
+            latest[shard] = number
             yield record, given or str(number), index
 
     def _in_order(self, numbered: Sequence[tuple[Record, str, int]]) -> Iterator[StreamRecord]:

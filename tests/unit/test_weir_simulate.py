@@ -196,3 +196,14 @@ def test_the_defaults_of_what_if_are_those_of_a_consumer():
     assert defaults["record_age"] == of.maximum_record_age_in_seconds
     assert defaults["bisect"] == of.bisect_batch_on_function_error
     assert defaults["partial_responses"] == of.report_batch_item_failures
+
+
+def test_records_that_name_the_first_shard_and_records_that_name_none_are_numbered_together(tmp_path: Path):
+    scenario = """
+    eventSourceMapping: {StartingPosition: TRIM_HORIZON}
+    stream: {shards: [{id: s1}]}
+    records: [{}, {shard: s1}, {}]
+    """
+    ran = cli.invoke(app, ["simulate", "--json", written(tmp_path, scenario)])
+    [invocation] = json.loads(ran.stdout)["invocations"]
+    assert len(set(invocation["identifiers"])) == 3

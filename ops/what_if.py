@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from pydantic.alias_generators import to_camel
 from rich.console import Console
 from rich.table import Table
 
@@ -70,7 +71,10 @@ def what_if(
             "capacityPerSecond": None if able == float("inf") else able,
             "behindAfterSeconds": behind,
             "retryHorizonSeconds": retry_horizon(settings),
-            **{failure: asdict(each) for failure, each in found.items()},
+            **{
+                failure: {to_camel(name): value for name, value in asdict(each).items()}
+                for failure, each in found.items()
+            },
         }
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return

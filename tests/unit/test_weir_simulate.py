@@ -158,9 +158,9 @@ def test_what_if_shows_that_the_programs_defaults_park_the_poison_and_lose_nothi
     ran = cli.invoke(app, ["what-if", "--json"])
     found = json.loads(ran.stdout)
     for failure in ("crash", "report"):
-        assert found[failure]["ends_as"] == "dead letter"
-        assert found[failure]["loss_after_seconds"] is None
-        assert 303 < found[failure]["blocked_seconds"] < 320
+        assert found[failure]["endsAs"] == "dead letter"
+        assert found[failure]["lossAfterSeconds"] is None
+        assert 303 < found[failure]["blockedSeconds"] < 320
     assert found["retryHorizonSeconds"] == 303.75
     assert found["behindAfterSeconds"] is None
 
@@ -168,9 +168,9 @@ def test_what_if_shows_that_the_programs_defaults_park_the_poison_and_lose_nothi
 def test_what_if_shows_that_awss_defaults_block_a_shard_for_a_day():
     aws = "--batching-window 0 --retries -1 --record-age -1 --no-bisect --no-partial-responses --no-destination"
     found = json.loads(cli.invoke(app, ["what-if", *aws.split(), "--json"]).stdout)["crash"]
-    assert found["ends_as"] == "lost"
-    assert 86_400 <= found["blocked_seconds"] <= 86_500
-    assert found["alarm_after_seconds"] == 480
+    assert found["endsAs"] == "lost"
+    assert 86_400 <= found["blockedSeconds"] <= 86_500
+    assert found["alarmAfterSeconds"] == 480
     assert found["invocations"] > 1400
 
 

@@ -29,18 +29,17 @@ def failure_document(
     stream_arn: str,
     shard_id: str,
     payload: bool,
-    executed_version: str = "$LATEST",
 ) -> dict[str, Any]:
     """What the destination is told, members in AWS's order.
 
     Args:
         given_up: The lane's action.
         now: Seconds since 1970.
-        function_arn: Of the function, with its alias where the mapping has one.
+        function_arn: Of the function, with its version or alias where the mapping has one. Which version an alias
+            stands for is not known here: the document names `$LATEST` then.
         stream_arn: Of the stream.
         shard_id: Of the shard.
         payload: Whether the records are included, as S3 gets them; queues and topics get only their range.
-        executed_version: Version of the function that ran.
     """
     document: dict[str, Any] = {
         "requestContext": {
@@ -51,9 +50,10 @@ def failure_document(
         }
     }
     if given_up.response is not None:
+        version = "".join(function_arn.split(":")[7:])
         document["responseContext"] = {
             "statusCode": 200,
-            "executedVersion": executed_version,
+            "executedVersion": version if version.isdecimal() else "$LATEST",
             "functionError": given_up.response.function_error,
         }
     document["version"] = "1.0"

@@ -344,9 +344,12 @@ class EventSourceMappings:
     def _function(self, name: str) -> Mapping[str, Any]:
         """The configuration of a function that may be named in any way."""
         try:
-            return self._functions.get_function_configuration(FunctionName=name)
+            found = self._functions.get_function_configuration(FunctionName=name)
         except ClientError as missing:
             raise AwsError("InvalidParameterValueException", "Function does not exist") from missing
+        # ministack leaves the version that was asked for out of the ARN.
+        arn, version = found["FunctionArn"], found.get("Version", "$LATEST")
+        return found if version in ("$LATEST", arn.rpartition(":")[2]) else {**found, "FunctionArn": f"{arn}:{version}"}
 
     def _check_unique(self, source: Source, arn: str, function_arn: str) -> None:
         for mapping in self._mappings.values():

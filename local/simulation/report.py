@@ -155,7 +155,6 @@ def mapping_documents(
     """Makes the documents of an event source mapping."""
     to_s3 = destination is not None and destination.split(":")[2] == "s3"
     mapping_uuid = str(identifiers.next())
-    qualifier = function_arn.split(":")[7] if function_arn.count(":") >= 7 else "$LATEST"
 
     def document(given_up: GiveUp, now: float) -> tuple[dict[str, Any], str | None]:
         key = (
@@ -170,7 +169,6 @@ def mapping_documents(
             stream_arn=stream_arn,
             shard_id=given_up.shard_id,
             payload=to_s3,
-            executed_version=qualifier if qualifier.isdecimal() else "$LATEST",
         )
         return body, key
 

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+conforms = pytest.mark.conformance
+
 REPORT = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
 
 
@@ -28,7 +30,9 @@ def deliver(world):
     return run
 
 
-def test_a_batch_holds_what_was_written_up_to_the_batch_size(world, deliver):
+@conforms("ESM-BATCH-2", "documented")
+@conforms("ESM-PARAM-1", "documented")
+def test_esm_batch_2_a_batch_holds_what_was_written_up_to_the_batch_size(world, deliver):
     mapping = deliver({"a": None, "b": None, "c": None}, BatchSize=2)
     assert world.invocations(mapping) == [(["a", "b"], "success"), (["c"], "success")]
 
@@ -38,7 +42,9 @@ def test_a_batch_size_of_one_delivers_records_one_by_one_in_order(world, deliver
     assert world.invocations(mapping) == [([each], "success") for each in "abcd"]
 
 
-def test_a_window_gathers_records_into_one_batch(world):
+@conforms("ESM-PARAM-2", "documented")
+@conforms("ESM-BATCH-2", "documented")
+def test_esm_param_2_a_window_gathers_records_into_one_batch(world):
     stream = world.table()
     world.function()
     mapping = world.mapping(stream, MaximumBatchingWindowInSeconds=300)
@@ -52,27 +58,33 @@ def test_a_window_gathers_records_into_one_batch(world):
     assert world.invocations(mapping) == [(["a", "b"], "success")]
 
 
-def test_a_full_batch_does_not_wait_for_its_window(world, deliver):
+@conforms("ESM-BATCH-2", "documented")
+def test_esm_batch_2_a_full_batch_does_not_wait_for_its_window(world, deliver):
     mapping = deliver({"a": None, "b": None}, BatchSize=2, MaximumBatchingWindowInSeconds=300)
     assert world.invocations(mapping) == [(["a", "b"], "success")]
 
 
-def test_a_partial_response_resumes_behind_the_good_prefix(world, deliver):
+@conforms("ESM-FAIL-3", "recorded")
+@conforms("ESM-PARAM-6", "recorded")
+def test_esm_fail_3_a_partial_response_resumes_behind_the_good_prefix(world, deliver):
     mapping = deliver({"a": None, "b": "report", "c": None}, MaximumRetryAttempts=1, **REPORT)
     assert world.invocations(mapping) == [(["a", "b", "c"], "partial"), (["b", "c"], "error"), (["b", "c"], "error")]
 
 
-def test_a_partial_response_is_ignored_without_the_setting(world, deliver):
+@conforms("ESM-ANSWER-7", "recorded")
+def test_esm_answer_7_a_partial_response_is_ignored_without_the_setting(world, deliver):
     mapping = deliver({"a": None, "b": "report", "c": None})
     assert world.invocations(mapping) == [(["a", "b", "c"], "success")]
 
 
-def test_an_answer_that_names_no_record_of_the_batch_fails_it_as_a_whole(world, deliver):
+@conforms("ESM-ANSWER-4", "recorded")
+def test_esm_answer_4_an_answer_that_names_no_record_of_the_batch_fails_it_as_a_whole(world, deliver):
     mapping = deliver({"a": None, "b": "report nonsense"}, MaximumRetryAttempts=0, **REPORT)
     assert world.invocations(mapping) == [(["a", "b"], "error")]
 
 
-def test_the_retry_of_a_batch_has_its_records_and_its_request_id(world, deliver):
+@conforms("ESM-FAIL-8", "recorded")
+def test_esm_fail_8_the_retry_of_a_batch_has_its_records_and_its_request_id(world, deliver):
     mapping = deliver({"a": "raise", "b": None}, MaximumRetryAttempts=2)
     first, *retries = world.control.history(mapping)[:3]
     assert [retry["identifiers"] for retry in retries] == [first["identifiers"]] * 2
@@ -80,13 +92,17 @@ def test_the_retry_of_a_batch_has_its_records_and_its_request_id(world, deliver)
     assert [entry["attempt"] for entry in (first, *retries)] == [1, 2, 3]
 
 
-def test_the_handler_sees_the_request_id_of_its_batch(world, deliver):
+@conforms("ESM-DEST-7", "recorded")
+def test_esm_dest_7_the_handler_sees_the_request_id_of_its_batch(world, deliver):
     mapping = deliver({"a": None}, source="def handler(event, context):\n    print('id', context.aws_request_id)\n")
     (invocation,) = world.control.history(mapping)
     assert f"id {invocation['request_id']}" in world.log()
 
 
-def test_a_crash_is_isolated_by_bisection(world, deliver):
+@conforms("ESM-FAIL-4", "recorded")
+@conforms("ESM-FAIL-5", "documented")
+@conforms("ESM-PARAM-5", "recorded")
+def test_esm_fail_4_a_crash_is_isolated_by_bisection(world, deliver):
     mapping = deliver(
         {"a": None, "b": None, "c": "exit", "d": None},
         BisectBatchOnFunctionError=True,
@@ -105,13 +121,18 @@ def test_a_crash_is_isolated_by_bisection(world, deliver):
     assert world.control.mapping(mapping).retries == 1
 
 
-def test_without_bisection_the_healthy_records_of_a_batch_are_given_up_with_the_poison(world, deliver):
+@conforms("ESM-PARAM-5", "recorded")
+def test_esm_param_5_without_bisection_the_healthy_records_of_a_batch_are_given_up_with_the_poison(world, deliver):
     mapping = deliver({"a": None, "b": "raise"}, MaximumRetryAttempts=0)
     (given_up,) = world.given_up(mapping)
     assert given_up["keys"] == [{"id": {"S": "a"}}, {"id": {"S": "b"}}]
 
 
-def test_a_batch_whose_retries_are_spent_goes_to_s3_with_its_whole_content(world, deliver):
+@conforms("ESM-DEST-13", "recorded")
+@conforms("ESM-DEST-9", "recorded")
+@conforms("ESM-DEST-10", "recorded")
+@conforms("ESM-DEST-11", "recorded")
+def test_esm_dest_13_a_batch_whose_retries_are_spent_goes_to_s3_with_its_whole_content(world, deliver):
     mapping = deliver({"a": "raise"}, MaximumRetryAttempts=1, BatchSize=1, **world.to_bucket(), **REPORT)
     (given_up,) = world.given_up(mapping)
     (listed,) = world.client("s3").list_objects_v2(Bucket=world.name)["Contents"]
@@ -149,12 +170,26 @@ def test_a_batch_whose_retries_are_spent_goes_to_s3_with_its_whole_content(world
     assert record["dynamodb"]["SequenceNumber"] == info["startSequenceNumber"] == info["endSequenceNumber"]
 
 
-def test_records_behind_a_poison_record_are_delivered_after_it_is_given_up(world, deliver):
+@conforms("ESM-DEST-7", "recorded")
+def test_esm_dest_7_the_document_names_the_version_that_ran(world):
+    stream = world.table()
+    world.function(Publish=True)
+    mapping = world.mapping(stream, f"{world.name}:1", MaximumRetryAttempts=0, **world.to_bucket())
+    world.put("a", do="raise")
+    world.settle(mapping)
+    (given_up,) = world.given_up(mapping)
+    assert given_up["document"]["requestContext"]["functionArn"].endswith(f":function:{world.name}:1")
+    assert given_up["document"]["responseContext"]["executedVersion"] == "1"
+
+
+@conforms("ESM-FAIL-11", "recorded")
+def test_esm_fail_11_records_behind_a_poison_record_are_delivered_after_it_is_given_up(world, deliver):
     mapping = deliver({"a": "raise", "b": None}, BatchSize=1, MaximumRetryAttempts=1, **world.to_bucket())
     assert world.invocations(mapping)[-1] == (["b"], "success")
 
 
-def test_a_destination_that_cannot_be_written_loses_the_batch_and_is_counted(world, deliver):
+@conforms("ESM-DEST-14", "documented")
+def test_esm_dest_14_a_destination_that_cannot_be_written_loses_the_batch_and_is_counted(world, deliver):
     destination = {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::nobody-made-this-bucket"}}}
     mapping = deliver({"a": "raise"}, MaximumRetryAttempts=0, MetricsConfig={"Metrics": ["EventCount"]}, **destination)
     assert world.given_up(mapping)[0]["location"] is None
@@ -162,7 +197,9 @@ def test_a_destination_that_cannot_be_written_loses_the_batch_and_is_counted(wor
     assert world.control.metric_sum("DroppedEventCount", EventSourceMappingUUID=mapping) == 1
 
 
-def test_records_past_their_age_are_given_up_and_the_younger_ones_are_tried(world, deliver):
+@conforms("ESM-FAIL-1", "recorded")
+@conforms("ESM-PARAM-7", "recorded")
+def test_esm_fail_1_records_past_their_age_are_given_up_and_the_younger_ones_are_tried(world, deliver):
     world.control.advance_clock(3600)  # records are stamped by the same clock
     mapping = deliver({"a": "raise"}, settle=False, MaximumRecordAgeInSeconds=60, **world.to_bucket())
     world.wait_until(lambda: world.invocations(mapping))
@@ -175,7 +212,8 @@ def test_records_past_their_age_are_given_up_and_the_younger_ones_are_tried(worl
     assert "responseContext" not in given_up["document"]
 
 
-def test_a_handler_that_runs_out_of_time_fails_its_batch(world, deliver):
+@conforms("ESM-ANSWER-5", "recorded")
+def test_esm_answer_5_a_handler_that_runs_out_of_time_fails_its_batch(world, deliver):
     mapping = deliver({"a": "sleep"}, timeout=1, MaximumRetryAttempts=0, **world.to_bucket())
     (invocation, given_up) = world.control.history(mapping)
     assert (invocation["outcome"], invocation["error_type"]) == ("timeout", "Sandbox.Timedout")
@@ -190,7 +228,9 @@ def test_a_mapping_goes_on_after_its_shard_iterator_has_expired(world, deliver):
     assert world.invocations(mapping) == [(["a"], "success"), (["b"], "success")]
 
 
-def test_throttled_invocations_do_not_spend_retries(world, deliver):
+@conforms("ESM-FAIL-2", "documented")
+@conforms("ESM-METRIC-3", "documented")
+def test_esm_fail_2_throttled_invocations_do_not_spend_retries(world, deliver):
     stream = world.table()
     world.function()
     world.client("lambda").put_function_concurrency(FunctionName=world.name, ReservedConcurrentExecutions=0)
@@ -233,7 +273,9 @@ def test_two_mappings_of_one_stream_fail_independently(world):
     assert world.invocations(good) == [(["a"], "success")]
 
 
-def test_a_disabled_mapping_keeps_its_position(world):
+@conforms("ESM-STATE-2", "documented")
+@conforms("ESM-PARAM-14", "documented")
+def test_esm_state_2_a_disabled_mapping_keeps_its_position(world):
     stream = world.table()
     world.function()
     mapping = world.mapping(stream)
@@ -348,7 +390,10 @@ def test_the_record_is_what_lambda_delivers(world, deliver):
     assert record["dynamodb"]["ApproximateCreationDateTime"] % 1 == 0
 
 
-def test_event_counts_and_iterator_age_are_recorded(world, deliver):
+@conforms("ESM-METRIC-2", "documented")
+@conforms("ESM-METRIC-1", "documented")
+@conforms("ESM-METRIC-3", "deduced")
+def test_esm_metric_2_event_counts_and_iterator_age_are_recorded(world, deliver):
     mapping = deliver(
         {"a": None, "b": "report", "c": None},
         BatchSize=3,
@@ -383,6 +428,7 @@ def test_event_counts_and_iterator_age_are_recorded(world, deliver):
     assert world.control.metric_sum("Errors", FunctionName=world.name) == 0
 
 
-def test_event_counts_are_not_recorded_unless_asked_for(world, deliver):
+@conforms("ESM-PARAM-13", "documented")
+def test_esm_param_13_event_counts_are_not_recorded_unless_asked_for(world, deliver):
     mapping = deliver({"a": None})
     assert world.control.metric_sum("PolledEventCount", EventSourceMappingUUID=mapping) == 0

@@ -7,6 +7,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+conforms = pytest.mark.conformance
+
 
 def criteria(*patterns):
     return {"FilterCriteria": {"Filters": [{"Pattern": json.dumps(pattern)} for pattern in patterns]}}
@@ -27,19 +29,22 @@ def written(world):
 NAPS = {"dynamodb": {"NewImage": {"do": {"S": ["nap"]}}}}
 
 
-def test_only_what_a_pattern_matches_is_delivered_and_fills_a_batch(world, written):
+@conforms("ESM-BATCH-5", "recorded")
+def test_esm_batch_5_only_what_a_pattern_matches_is_delivered_and_fills_a_batch(world, written):
     mapping = world.mapping(written, BatchSize=2, **criteria(NAPS))
     world.settle(mapping)
     assert world.invocations(mapping) == [(["b", "d"], "success")]
 
 
-def test_of_several_patterns_one_suffices(world, written):
+@conforms("ESM-PARAM-11", "documented")
+def test_esm_param_11_of_several_patterns_one_suffices(world, written):
     mapping = world.mapping(written, **criteria(NAPS, {"dynamodb": {"Keys": {"id": {"S": ["a"]}}}}))
     world.settle(mapping)
     assert world.invocations(mapping) == [(["a", "b", "d"], "success")]
 
 
-def test_what_no_pattern_matches_is_counted_and_done_with(world, written):
+@conforms("ESM-METRIC-2", "documented")
+def test_esm_metric_2_what_no_pattern_matches_is_counted_and_done_with(world, written):
     mapping = world.mapping(written, MetricsConfig={"Metrics": ["EventCount"]}, **criteria({"eventName": ["REMOVE"]}))
     world.settle(mapping)
     assert world.invocations(mapping) == []
@@ -61,7 +66,8 @@ def test_what_was_filtered_out_does_not_come_back_with_another_filter(world, wri
     assert world.invocations(mapping) == [(["b", "d"], "success"), (["e"], "success")]
 
 
-def test_a_filter_is_described_as_it_was_given_and_gone_when_it_is_empty(world, written):
+@conforms("ESM-CREATE-6", "recorded")
+def test_esm_create_6_a_filter_is_described_as_it_was_given_and_gone_when_it_is_empty(world, written):
     given = criteria(NAPS)
     mapping = world.mapping(written, Enabled=False, **given)
     functions = world.client("lambda")
@@ -70,7 +76,9 @@ def test_a_filter_is_described_as_it_was_given_and_gone_when_it_is_empty(world, 
     assert "FilterCriteria" not in functions.get_event_source_mapping(UUID=mapping)
 
 
+@conforms("ESM-REFUSE-5", "recorded")
+@conforms("ESM-FILTER-1", "recorded")
 @pytest.mark.parametrize("pattern", ['{"eventName": "INSERT"}', "{", '{"eventName": []}'])
-def test_a_filter_that_is_no_event_pattern_is_refused_as_aws_does(world, written, pattern):
+def test_esm_refuse_5_a_filter_that_is_no_event_pattern_is_refused_as_aws_does(world, written, pattern):
     with pytest.raises(ClientError, match=r"InvalidParameterValueException.*Invalid filter pattern definition\."):
         world.mapping(written, FilterCriteria={"Filters": [{"Pattern": pattern}]})

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+conforms = pytest.mark.conformance
+
 #: Counts the records of its window, and notes what it was told.
 COUNTING = """
 import json
@@ -45,8 +47,11 @@ def windows(world) -> list[list]:
     return [json.loads(line.partition("WINDOW ")[2]) for line in world.log() if "WINDOW " in line]
 
 
+@conforms("ESM-DEST-16", "recorded")
+@conforms("ESM-DEST-15", "recorded")
+@conforms("ESM-PARAM-10", "documented")
 @pytest.mark.parametrize("service", ["sqs", "sns"])
-def test_a_queue_or_a_topic_gets_the_range_of_a_failed_batch_and_not_its_records(world, service):
+def test_esm_dest_16_a_queue_or_a_topic_gets_the_range_of_a_failed_batch_and_not_its_records(world, service):
     queue = world.client("sqs").create_queue(QueueName=world.name)["QueueUrl"]
     queue_arn = f"arn:aws:sqs:us-east-1:{queue.split('/')[-2]}:{world.name}"
     destination = queue_arn
@@ -73,7 +78,8 @@ def test_a_queue_or_a_topic_gets_the_range_of_a_failed_batch_and_not_its_records
     assert given_up["location"] == (destination if service == "sns" else queue)
 
 
-def test_a_queue_that_does_not_exist_loses_the_records_and_processing_goes_on(world):
+@conforms("ESM-DEST-14", "documented")
+def test_esm_dest_14_a_queue_that_does_not_exist_loses_the_records_and_processing_goes_on(world):
     stream = world.table()
     world.function()
     nowhere = "arn:aws:sqs:us-east-1:111122223333:no-such-queue"
@@ -88,7 +94,10 @@ def test_a_queue_that_does_not_exist_loses_the_records_and_processing_goes_on(wo
     assert world.invocations(mapping) == [(["a"], "error"), (["b"], "success")]
 
 
-def test_a_window_gives_each_call_the_state_of_the_last_and_ends_with_a_call_without_records(world):
+@conforms("ESM-WINDOW-2", "recorded")
+@conforms("ESM-WINDOW-1", "recorded")
+@conforms("ESM-PARAM-8", "documented")
+def test_esm_window_2_a_window_gives_each_call_the_state_of_the_last_and_ends_with_a_call_without_records(world):
     stream = world.table()
     world.function(COUNTING)
     mapping = world.mapping(stream, Enabled=False, BatchSize=1, TumblingWindowInSeconds=900)
@@ -121,7 +130,9 @@ def test_a_windowed_consumer_counts_the_changes_of_each_window(world):
     assert {outcome for _, outcome in world.invocations(mapping)} == {"success"}
 
 
-def test_parallel_lanes_do_not_wait_for_each_other_and_keep_the_order_of_an_item(world):
+@conforms("ESM-ORDER-2", "documented")
+@conforms("ESM-PARAM-3", "documented")
+def test_esm_order_2_parallel_lanes_do_not_wait_for_each_other_and_keep_the_order_of_an_item(world):
     stream = world.table()
     world.function(SLOW)
     mapping = world.mapping(stream, Enabled=False, BatchSize=1, ParallelizationFactor=10)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
+conforms = pytest.mark.conformance
+
 QUEUE = "arn:aws:sqs:us-east-1:111122223333:q"
 
 
@@ -17,6 +19,12 @@ def refusal(call, **arguments) -> str:
     return error.value.response["Error"]["Message"]
 
 
+def operation_is_refused(world, service, operation, **arguments):
+    named = "".join(part.capitalize() for part in operation.split("_"))
+    message = refusal(getattr(world.client(service), operation), **arguments)
+    return f"does not simulate {service}:{named}," in message
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "arguments"),
     [
@@ -27,12 +35,10 @@ def refusal(call, **arguments) -> str:
         ("sesv2", "list_email_identities", {}),
         ("cloudwatch", "put_metric_data", {"Namespace": "Mine", "MetricData": [{"MetricName": "m", "Value": 1.0}]}),
         ("cloudwatch", "put_dashboard", {"DashboardName": "d", "DashboardBody": "{}"}),
-        ("sqs", "start_message_move_task", {"SourceArn": "arn:aws:sqs:us-east-1:111122223333:q"}),
     ],
 )
 def test_an_operation_that_the_program_does_not_use_is_refused_by_name(world, service, operation, arguments):
-    name = "".join(part.capitalize() for part in operation.split("_"))
-    assert f"does not simulate {service}:{name}" in refusal(getattr(world.client(service), operation), **arguments)
+    assert operation_is_refused(world, service, operation, **arguments)
 
 
 @pytest.mark.parametrize("service", ["firehose", "kinesis", "events", "stepfunctions", "ec2", "cloudformation"])
@@ -114,6 +120,30 @@ def test_a_member_that_is_not_honoured_is_refused_by_name(world, service, operat
         },
     }.get(operation, {})
     assert named in refusal(getattr(world.client(service), operation), **required, **arguments)
+
+
+@conforms("ESM-STATE-3", "recorded", refused=True)
+def test_esm_state_3_what_a_mapping_connects_cannot_be_deleted(world):
+    assert operation_is_refused(world, "dynamodb", "delete_table", TableName="users")
+    assert operation_is_refused(world, "lambda", "delete_function", FunctionName="function")
+
+
+@conforms("ESM-BATCH-7", "documented", refused=True)
+def test_esm_batch_7_a_function_has_no_extensions(world):
+    layers = {"Layers": ["arn:aws:lambda:us-east-1:111122223333:layer:extension:1"]}
+    with pytest.raises(ClientError, match="does not honour Layers of lambda:CreateFunction"):
+        world.function(**layers)
+
+
+@conforms("PIPE-CREATE-1", "documented", refused=True)
+def test_pipe_create_1_the_stream_under_a_pipe_cannot_be_disabled(world):
+    off = {"StreamSpecification": {"StreamEnabled": False}}
+    assert operation_is_refused(world, "dynamodb", "update_table", TableName="users", **off)
+
+
+@conforms("REPLAY-1", "documented", refused=True)
+def test_replay_1_no_messages_are_moved_back_from_a_dead_letter_queue(world):
+    assert operation_is_refused(world, "sqs", "start_message_move_task", SourceArn=QUEUE)
 
 
 def test_what_is_refused_is_not_done(world):

@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from local.control import ControlError
 
+conforms = pytest.mark.conformance
+
 REPORT = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
 
 #: Logs the ids it has processed.
@@ -98,7 +100,10 @@ def test_each_of_the_given_mails_is_throttled_once(world):
     assert fired(world) == [1, 1]
 
 
-def test_a_batch_whose_answer_was_dropped_has_run_and_comes_again_whole_without_spending_retries(world, deliver):
+@conforms("ESM-FAIL-2", "documented")
+def test_esm_fail_2_a_batch_whose_answer_was_dropped_has_run_and_comes_again_whole_without_spending_retries(
+    world, deliver
+):
     world.control.drop_answer("b")
     mapping = deliver("a", "b", "c", MaximumRetryAttempts=0, BisectBatchOnFunctionError=True)
     assert world.invocations(mapping) == [(["a", "b", "c"], "service error"), (["a", "b", "c"], "success")]

@@ -255,7 +255,8 @@ def test_bisection_isolates_a_record(stream):
     assert given_up["keys"] == [{"partitionKey": "b"}]
 
 
-def test_the_on_failure_document_has_a_kinesis_batch_info(world, stream):
+@conforms("ESM-DEST-6", "recorded")
+def test_esm_dest_6_the_on_failure_document_has_a_kinesis_batch_info(world, stream):
     url = world.client("sqs").create_queue(QueueName=world.name)["QueueUrl"]
     queue = f"arn:aws:sqs:us-east-1:111122223333:{world.name}"
     put = stream.put("a", POISON)

@@ -16,7 +16,8 @@ def refused(make):
     return error.value.response["Error"]["Code"], error.value.response["Error"]["Message"]
 
 
-def test_a_pipe_goes_through_creating_to_running(pipes):
+@conforms("PIPE-CREATE-3", "documented", partly="neither takes minutes, so that LATEST misses nothing")
+def test_pipe_create_3_a_pipe_goes_through_creating_to_running(pipes):
     made = pipes.create(pipes.queue())
     assert (made["CurrentState"], made["DesiredState"]) == ("CREATING", "RUNNING")
     assert made["Arn"] == f"arn:aws:pipes:{ACCOUNT}:pipe/{pipes.name}"
@@ -199,6 +200,10 @@ def test_what_is_not_simulated_is_refused_by_name(pipes, settings, named):
     assert named in message
 
 
+@conforms("PIPE-PARAM-2", "documented")
+@conforms("PIPE-PARAM-6", "deduced")
+@conforms("PIPE-PARAM-8", "documented")
+@conforms("PIPE-SHAPE-5", "documented")
 @pytest.mark.parametrize(
     ("source", "settings", "message"),
     [
@@ -220,7 +225,7 @@ def test_what_is_not_simulated_is_refused_by_name(pipes, settings, named):
         ),
     ],
 )
-def test_what_aws_refuses_is_refused(pipes, source, settings, message):
+def test_pipe_param_2_what_aws_refuses_is_refused(pipes, source, settings, message):
     code, found = refused(lambda: pipes.create(pipes.queue(), source=source, **settings))
     assert code == "ValidationException"
     assert message in found

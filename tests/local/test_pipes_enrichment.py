@@ -79,13 +79,15 @@ def destination(pipes, api):
     )["ApiDestinationArn"]
 
 
-def test_a_function_enriches_a_batch_before_it_is_sent(pipes):
+@conforms("PIPE-SHAPE-1", "documented")
+def test_pipe_shape_1_a_function_enriches_a_batch_before_it_is_sent(pipes):
     queue = pipes.queue()
     pipes.deliver(queue, "ab", Enrichment=pipes.function(KEYS))
     assert [message["id"] for message in pipes.messages(queue)] == ["a", "b"]
 
 
-def test_an_enrichment_gets_what_its_template_makes_and_the_target_what_its_own_makes_of_the_answer(pipes):
+@conforms("PIPE-SHAPE-4", "documented")
+def test_pipe_shape_4_an_enrichment_gets_what_its_template_makes_and_the_target_what_its_own_makes_of_the_answer(pipes):
     queue = pipes.queue()
     double = "def handler(events, context):\n    return [{'twice': 2 * event['id']} for event in events]\n"
     pipes.deliver(
@@ -106,7 +108,8 @@ def test_pipe_shape_2_an_empty_answer_of_an_enrichment_skips_the_target(pipes):
     assert pipes.executions() == [("ab", "success")]
 
 
-def test_an_enrichment_that_fails_costs_the_batch_a_retry(pipes):
+@conforms("PIPE-SHAPE-1", "documented")
+def test_pipe_shape_1_an_enrichment_that_fails_costs_the_batch_a_retry(pipes):
     queue = pipes.queue()
     fails = pipes.function("def handler(events, context):\n    raise ValueError('poison')\n")
     pipes.deliver(queue, "ab", Enrichment=fails, source={"MaximumRetryAttempts": 1})
@@ -147,7 +150,8 @@ def test_pipe_shape_3_without_the_event_ids_in_an_enrichments_answer_the_whole_b
     assert pipes.executions() == [("abc", "error")]
 
 
-def test_an_express_workflow_enriches_a_batch(pipes):
+@conforms("PIPE-SHAPE-1", "documented")
+def test_pipe_shape_1_an_express_workflow_enriches_a_batch(pipes):
     queue = pipes.queue()
     pipes.deliver(queue, "ab", Enrichment=pipes.machine(PASSES))
     assert ids(pipes.messages(queue)) == ["a", "b"]
@@ -158,14 +162,16 @@ def test_an_express_workflow_is_waited_for(pipes):
     assert pipes.executions() == [("ab", "error")]
 
 
-def test_an_express_workflow_names_failed_events(pipes):
+@conforms("PIPE-FAIL-3", "documented")
+def test_pipe_fail_3_an_express_workflow_names_failed_events(pipes):
     output = {"batchItemFailures": [{"itemIdentifier.$": "$[1].eventID"}]}
     reports = {"StartAt": "Report", "States": {"Report": {"Type": "Pass", "Parameters": output, "End": True}}}
     pipes.deliver(pipes.machine(reports), "ab", source={"MaximumRetryAttempts": 0})
     assert pipes.executions()[0] == ("ab", "partial")
 
 
-def test_a_standard_workflow_is_started_with_the_batch_and_its_failure_hidden(pipes):
+@conforms("PIPE-TARGET-5", "documented")
+def test_pipe_target_5_a_standard_workflow_is_started_with_the_batch_and_its_failure_hidden(pipes):
     machine = pipes.machine(FAILS, kind="STANDARD")
     invocation = {"StepFunctionStateMachineParameters": {"InvocationType": "FIRE_AND_FORGET"}}
     pipes.deliver(machine, "ab", TargetParameters=invocation)
@@ -190,7 +196,8 @@ def test_pipe_target_2_a_workflow_takes_no_more_than_262144_characters(pipes):
     assert [outcome for _, outcome in pipes.executions()] == ["error", "success", "success"]
 
 
-def test_an_api_destination_gets_each_event_with_what_its_connection_adds(pipes, api, destination):
+@conforms("PIPE-TARGET-3", "documented")
+def test_pipe_target_3_an_api_destination_gets_each_event_with_what_its_connection_adds(pipes, api, destination):
     pipes.deliver(
         destination,
         "ab",
@@ -228,7 +235,8 @@ def test_an_api_destination_that_does_not_answer_costs_a_retry(pipes, destinatio
     assert pipes.executions() == [("a", "error")]
 
 
-def test_an_api_destination_enriches_an_event(pipes, api, destination):
+@conforms("PIPE-SHAPE-1", "documented")
+def test_pipe_shape_1_an_api_destination_enriches_an_event(pipes, api, destination):
     api.answer = b'{"answered": true}'
     queue = pipes.queue()
     pipes.deliver(

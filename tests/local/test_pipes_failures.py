@@ -43,7 +43,8 @@ def test_pipe_fail_2_only_the_entries_that_a_queue_refused_are_sent_again(pipes)
     assert given_up["keys"] == [{"id": {"S": "b"}}, {"id": {"S": "d"}}]
 
 
-def test_a_bus_refuses_an_event_whose_detail_is_no_object_alone(pipes):
+@conforms("PIPE-FAIL-2", "documented")
+def test_pipe_fail_2_a_bus_refuses_an_event_whose_detail_is_no_object_alone(pipes):
     queue = pipes.queue()
     items = {"a": '{"n": 1}', "b": "text", "c": '{"n": 3}'}
     # A text that looks like an object becomes one; another one stays a text.

@@ -70,7 +70,9 @@ def test_pipe_target_4_an_event_bus_gets_events_from_the_pipe(pipes):
     assert ids([event["detail"]]) == ["a"]
 
 
-def test_an_event_bus_gets_what_its_parameters_say(pipes):
+@conforms("PIPE-TARGET-3", "documented")
+@conforms("PIPE-SHAPE-5", "documented")
+def test_pipe_target_3_an_event_bus_gets_what_its_parameters_say(pipes):
     queue = pipes.queue()
     parameters = {"Source": "weir.users", "DetailType": "$.eventName", "Resources": ["$.eventSourceARN"]}
     pipes.deliver(

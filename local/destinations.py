@@ -15,17 +15,6 @@ def takes_payload(arn: str) -> bool:
     return arn.split(":")[2] == "s3"
 
 
-def sending(arn: str, *, key: str) -> tuple[str, str]:
-    """The action on a resource that a role must allow for a document to be sent (IAM-2)."""
-    match arn.split(":")[2]:
-        case "s3":
-            return "s3:PutObject", f"{arn}/{key}"
-        case "sqs":
-            return "sqs:SendMessage", arn
-        case _:
-            return "sns:Publish", arn
-
-
 @dataclass(frozen=True)
 class Destinations:
     """boto3 clients of the services that failed batches go to."""

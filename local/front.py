@@ -23,7 +23,7 @@ from local.control_api import CONTROL_PREFIX, ControlApi
 from local.errors import AwsError, render
 from local.faults import Fault, Faults, contains
 from local.metrics import Metrics
-from local.roles import Roles
+from local.roles import LAMBDA, Caller, Roles
 from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
@@ -42,8 +42,8 @@ Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 EXECUTE_API_PREFIX = "/_aws/execute-api/"
 
 
-#: Operations after which a function may have another role, or a role another policy.
-_CHANGING_ROLES = ("iam:CreateRole", "iam:PutRolePolicy", "lambda:CreateFunction")
+#: Operations after which a role may allow something else.
+_CHANGING_ROLES = ("iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy")
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,8 @@ class Front:
                 return await self._write(scope, request, call)
         if str(call) == "dynamodb:EnableKinesisStreamingDestination":
             await asyncio.to_thread(check_destination, call, tables=self._tables, kinesis=self._kinesis)
+        if str(call) == "lambda:CreateFunction":
+            await asyncio.to_thread(self._refuse_unassumable_role, call)
         if str(call) == "stepfunctions:StartSyncExecution":
             await asyncio.to_thread(self._refuse_standard_machine, call)
         return await self._write(scope, request, call)
@@ -175,6 +177,14 @@ class Front:
                 self._roles.forget()
                 self._mappings.wake_all()
         return reply
+
+    def _refuse_unassumable_role(self, call: AwsCall) -> None:
+        name = functions.name_of(call.parameters["FunctionName"])
+        connection = self._connection
+        arn = f"arn:aws:lambda:{connection.region}:{connection.account_id}:function:{name}"
+        refused = self._roles.refusal(Caller(call.parameters["Role"], LAMBDA, arn))
+        if refused is not None:
+            raise refused.error("InvalidParameterValueException", refused.message)
 
     def _refuse_standard_machine(self, call: AwsCall) -> None:
         described = self._machines.describe_state_machine(stateMachineArn=call.parameters["stateMachineArn"])

@@ -18,6 +18,7 @@ class KinesisShardReader:
             is behind the last record that is there when this is made.
         role_arn: Of the function's role, which records name.
         clock: Seconds since 1970.
+        admit: Called before the shard is read; raises what the reading then fails with.
     """
 
     ended = False
@@ -31,12 +32,14 @@ class KinesisShardReader:
         start: Mapping[str, Any],
         role_arn: str,
         clock: Callable[[], float],
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self.shard_id = shard_id
         self._kinesis = kinesis
         self._stream_arn = stream_arn
         self._role_arn = role_arn
         self._clock = clock
+        self._admit = admit
         self._start = start
         #: Sequence numbers of the last record done with and of the last one read; `None` before the first.
         self._checkpoint: str | None = None
@@ -49,6 +52,7 @@ class KinesisShardReader:
 
     def read(self) -> Iterator[StreamRecord]:
         """What the stream holds that was not read yet."""
+        self._admit()
         while True:
             # ministack's iterators count records from the oldest one on, and so jump when that one expires.
             position = self._start

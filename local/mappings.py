@@ -21,12 +21,13 @@ from local.delivery.mapping import EventSourceMapping
 from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_response
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
-from local.destinations import Destinations, sending, takes_payload
+from local.destinations import Destinations, takes_payload
 from local.history import FilteredOut, GivenUp, History, Invocation, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.poller import Poller
-from local.roles import Roles
+from local.role_actions import sending_failures
+from local.roles import Caller, Roles
 from local.shards import Reader
 
 
@@ -57,11 +58,13 @@ class Target:
         uuid: Of the mapping.
         function_arn: With its alias or version where the mapping has one.
         stream_arn: Of the stream.
+        role: The function's, which failed batches are sent with.
     """
 
     uuid: str
     function_arn: str
     stream_arn: str
+    role: Caller
 
     @property
     def function_name(self) -> str:
@@ -169,7 +172,7 @@ class MappingRunner:
             payload=takes_payload(arn),
         )
         key = object_key(mapping_uuid=self._target.uuid, shard_id=given_up.shard_id, now=now)
-        refused = self._with.roles.refusal(self._target.function_arn, *sending(arn, key=key))
+        refused = self._with.roles.refusal(self._target.role, sending_failures(arn, key=key))
         location = None if refused else self._with.destinations.send(document, arn, key=key)
         self._note(given_up, given_up.condition, document, location)
         return location is not None

@@ -1,74 +1,194 @@
-"""What the identity policies of a role allow.
+"""What the policies of a role allow, and who its trust policy lets assume it.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html: nothing is allowed unless a
-statement allows it, and a statement that denies wins. What is not understood is never in the caller's favour: such a
-statement allows nothing, and if it denies, it denies.
+statement allows it, and a statement that denies wins. A statement with something that is not evaluated here applies
+perhaps; where that decides, the decision is `undecided` and names it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-Decision = Literal["allowed", "not allowed", "denied"]
+Document = Mapping[str, Any]
+#: Condition keys of a request in lower case, and their values.
+Context = Mapping[str, str]
 
 
-def decide(policies: Iterable[Mapping[str, Any]], action: str, resource: str, context: Mapping[str, str]) -> Decision:
-    """What a role with these policies may do.
+@dataclass(frozen=True)
+class Decision:
+    """What policies come to.
+
+    Attributes:
+        outcome: `denied` when a statement says so, `not allowed` when none allows it.
+        unknown: What is not evaluated and decides; of `undecided` only.
+    """
+
+    outcome: Literal["allowed", "not allowed", "denied", "undecided"]
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
+class _Unknown:
+    """What of a statement is not evaluated."""
+
+    what: str
+
+
+_Truth = bool | _Unknown
+#: Replaces the policy variables of a text.
+_Fill = Callable[[str], str | _Unknown]
+
+
+def decide(policies: Iterable[Document], action: str, resource: str, context: Context) -> Decision:
+    """What a role with these identity policies may do.
 
     Args:
         policies: Policy documents.
         action: Such as `sqs:SendMessage`.
         resource: The ARN that it is done to.
-        context: Condition keys of the request in lower case, and their values.
-
-    Returns:
-        `denied` when a statement says so, `not allowed` when none allows it.
+        context: Every condition key that is known.
     """
-    decision: Decision = "not allowed"
-    for policy in policies:
-        for statement in _listed(policy.get("Statement")):
-            applies = _applies(statement, action, resource, context)
-            if statement.get("Effect") == "Deny" and applies is not False:
-                return "denied"
-            if statement.get("Effect") == "Allow" and applies:
-                decision = "allowed"
-    return decision
+    return _judge(
+        (statement, _is_about(statement, action, resource, context, _filling(policy, context)))
+        for policy in policies
+        for statement in _listed(policy.get("Statement"))
+    )
 
 
-def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool | None:
-    """Whether a statement is about the request; `None` when that cannot be told."""
-    if not _about(statement, "Action", lambda pattern: _like(action.lower(), pattern.lower())):
+def assumable(trust: Document, service: str, context: Context) -> Decision:
+    """Whether a role with this trust policy can be assumed by a service.
+
+    Args:
+        trust: The role's trust policy.
+        service: Such as `lambda.amazonaws.com`.
+        context: Every condition key that is known.
+    """
+    fill = _filling(trust, context)
+    return _judge(
+        (
+            statement,
+            _all(
+                (
+                    service in _services(statement),
+                    _about(statement, "Action", lambda each: _like("sts:assumerole", each.lower())),
+                    _conditions_hold(statement, context, fill),
+                )
+            ),
+        )
+        for statement in _listed(trust.get("Statement"))
+    )
+
+
+def _is_about(statement: Document, action: str, resource: str, context: Context, fill: _Fill) -> _Truth:
+    """Whether a statement is about a request, be it to allow or to deny it."""
+    if not _about(statement, "Action", lambda each: _like(action.lower(), each.lower())):
         return False
-    if "${" in json.dumps(statement):
-        # Policy variables are not filled in.
-        return None
-    if not _about(statement, "Resource", lambda pattern: _like(resource, pattern)):
-        return False
-    unknown = False
-    for operator, keys in statement.get("Condition", {}).items():
-        test = _OPERATORS.get(operator)
-        if test is None:
-            unknown = True
-            continue
-        if not all(test(context.get(key.lower()), _listed(values)) for key, values in keys.items()):
-            return False
-    return None if unknown else True
+    return _all(
+        (
+            _about(statement, "Resource", lambda each: _matches(_like, resource, fill(each))),
+            _conditions_hold(statement, context, fill),
+        )
+    )
 
 
-def _about(statement: Mapping[str, Any], element: str, matches: Callable[[str], bool]) -> bool:
+def _judge(statements: Iterable[tuple[Document, _Truth]]) -> Decision:
+    allowed: _Truth = False
+    denied: _Truth = False
+    for statement, applies in statements:
+        if statement.get("Effect") == "Deny":
+            denied = _some((denied, applies))
+        elif statement.get("Effect") == "Allow":
+            allowed = _some((allowed, applies))
+    if denied is True:
+        return Decision("denied")
+    if allowed is False:
+        return Decision("not allowed")
+    for perhaps in (denied, allowed):
+        if isinstance(perhaps, _Unknown):
+            return Decision("undecided", perhaps.what)
+    return Decision("allowed")
+
+
+def _services(statement: Document) -> list[Any]:
+    principal = statement.get("Principal")
+    return _listed(cast("Document", principal).get("Service")) if isinstance(principal, Mapping) else []
+
+
+def _about(statement: Document, element: str, matches: Callable[[str], _Truth]) -> _Truth:
     """Whether `Action` or `Resource` names it, or `NotAction` or `NotResource` does not."""
     if element in statement:
-        return any(matches(pattern) for pattern in _listed(statement[element]))
+        return _some(matches(each) for each in _listed(statement[element]))
     excepted = statement.get(f"Not{element}")
-    return excepted is not None and not any(matches(pattern) for pattern in _listed(excepted))
+    return excepted is not None and _not(_some(matches(each) for each in _listed(excepted)))
+
+
+def _conditions_hold(statement: Document, context: Context, fill: _Fill) -> _Truth:
+    return _all(
+        _holds(operator, key, [fill(str(each)) for each in _listed(values)], context)
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
+    )
+
+
+def _holds(operator: str, key: str, patterns: list[str | _Unknown], context: Context) -> _Truth:
+    # A key that is known is there, so that `IfExists` says nothing more.
+    name = operator.removesuffix("IfExists")
+    if name not in _OPERATORS:
+        return _Unknown(f"the condition operator {operator}")
+    value = context.get(key.lower())
+    if value is None:
+        return _Unknown(f"the condition key {key}")
+    matches, wanted = _OPERATORS[name]
+    found = _some(_matches(matches, value, each) for each in patterns)
+    return found if wanted else _not(found)
+
+
+def _matches(like: Callable[[str, str], bool], text: str, pattern: str | _Unknown) -> _Truth:
+    return pattern if isinstance(pattern, _Unknown) else like(text, pattern)
+
+
+def _filling(policy: Document, context: Context) -> _Fill:
+    """What replaces policy variables, which there are in policies of this version only."""
+    if policy.get("Version") != "2012-10-17":
+        return lambda pattern: pattern
+
+    def fill(pattern: str) -> str | _Unknown:
+        names = _VARIABLE.findall(pattern)
+        for name in names:
+            if name.lower() not in context:
+                return _Unknown(f"the policy variable ${{{name}}}")
+        return _VARIABLE.sub(lambda found: context[found[1].lower()], pattern) if names else pattern
+
+    return fill
+
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
+    return cast("list[Any]", value) if isinstance(value, list) else [] if value is None else [value]
+
+
+def _all(truths: Iterable[_Truth]) -> _Truth:
+    unknown: _Truth = True
+    for truth in truths:
+        if truth is False:
+            return False
+        if truth is not True:
+            unknown = truth
+    return unknown
+
+
+def _some(truths: Iterable[_Truth]) -> _Truth:
+    return _not(_all(map(_not, truths)))
+
+
+def _not(truth: _Truth) -> _Truth:
+    return truth if isinstance(truth, _Unknown) else not truth
 
 
 def _like(text: str, pattern: str) -> bool:
@@ -86,23 +206,27 @@ def _arn_like(arn: str, pattern: str) -> bool:
     return len(parts) == len(patterns) and all(map(_like, parts, patterns))
 
 
-def _any(matches: Callable[[str, str], bool]) -> Callable[[str | None, list[str]], bool]:
-    return lambda value, patterns: value is not None and any(matches(value, each) for each in patterns)
+def _same_but_for_case(text: str, other: str) -> bool:
+    return text.lower() == other.lower()
 
 
-def _none(matches: Callable[[str, str], bool]) -> Callable[[str | None, list[str]], bool]:
-    """The negated operators hold when the request does not have the key."""
-    return lambda value, patterns: value is None or not any(matches(value, each) for each in patterns)
+def _is_null(_: str, expected: str) -> bool:
+    return expected.lower() == "false"
 
 
+#: How a value is compared, and whether a match is wanted:
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-_OPERATORS: dict[str, Callable[[str | None, list[str]], bool]] = {
-    "StringEquals": _any(str.__eq__),
-    "StringNotEquals": _none(str.__eq__),
-    "StringLike": _any(_like),
-    "StringNotLike": _none(_like),
-    "ArnEquals": _any(_arn_like),
-    "ArnLike": _any(_arn_like),
-    "ArnNotEquals": _none(_arn_like),
-    "ArnNotLike": _none(_arn_like),
+_OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
+    "ArnEquals": (_arn_like, True),
+    "ArnLike": (_arn_like, True),
+    "ArnNotEquals": (_arn_like, False),
+    "ArnNotLike": (_arn_like, False),
+    "Bool": (_same_but_for_case, True),
+    "Null": (_is_null, True),
+    "StringEquals": (str.__eq__, True),
+    "StringEqualsIgnoreCase": (_same_but_for_case, True),
+    "StringLike": (_like, True),
+    "StringNotEquals": (str.__eq__, False),
+    "StringNotEqualsIgnoreCase": (_same_but_for_case, False),
+    "StringNotLike": (_like, False),
 }

@@ -25,7 +25,7 @@ from local.history import History, Invocation
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.queue_batches import Message, QueueSettings, as_record, by_group, failed_messages, selected
-from local.roles import Roles
+from local.roles import Caller, Roles
 
 #: Messages that one ReceiveMessage or DeleteMessageBatch takes.
 MESSAGES_PER_CALL = 10
@@ -57,12 +57,14 @@ class QueueTarget:
 
     Attributes:
         queue_url: Of the queue whose ARN `stream_arn` is.
+        role: The function's, which the queue is read with.
     """
 
     uuid: str
     function_arn: str
     stream_arn: str
     queue_url: str
+    role: Caller
 
     @property
     def function_name(self) -> str:
@@ -248,7 +250,7 @@ class QueueRunner:
 
     def _may(self, operation: str) -> bool:
         """Whether the function's role allows an operation on the queue."""
-        return not self._with.roles.refusal(self._target.function_arn, f"sqs:{operation}", self._target.stream_arn)
+        return not self._with.roles.refusal(self._target.role, [(f"sqs:{operation}", self._target.stream_arn)])
 
     def _delete(self, messages: Sequence[Message]) -> None:
         if not self._may("DeleteMessage"):

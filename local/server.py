@@ -123,7 +123,7 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         )
     }
     destinations = Destinations(buckets=aws["s3"], queues=aws["sqs"], topics=aws["sns"])
-    roles = Roles(aws["iam"], aws["lambda"], account_id=connection.account_id)
+    roles = Roles(aws["iam"], region=connection.region, account_id=connection.account_id)
     surroundings = Surroundings(
         streams=aws["dynamodbstreams"],
         functions=aws["lambda"],

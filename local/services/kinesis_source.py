@@ -16,8 +16,10 @@ from local.delivery.admission import problems, settings_of
 from local.errors import AwsError
 from local.kinesis_shards import KinesisShardReader
 from local.mappings import MappingRunner, Surroundings, Target
+from local.role_actions import reading
+from local.roles import role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
-from local.services.stream_source import StreamSource
+from local.services.stream_source import StreamSource, check_role
 
 
 class KinesisSource:
@@ -61,6 +63,8 @@ class KinesisSource:
     def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
         """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
+        role, needs = role_of(function), reading(arn)
+        check_role(self._with.roles, role, parameters, operations="DescribeStream, ListShards, and ListStreams")
         try:
             pages = self._kinesis.get_paginator("list_shards").paginate(StreamARN=arn)
             shard_ids = [shard["ShardId"] for page in pages for shard in page["Shards"]]
@@ -75,15 +79,16 @@ class KinesisSource:
                 stream_arn=arn,
                 shard_id=shard_id,
                 start=start,
-                role_arn=function["Role"],
+                role_arn=role.role_arn,
                 clock=self._with.clock.now,
+                admit=lambda: self._with.roles.admit(role, needs),
             )
             for shard_id in shard_ids
         ]
 
         def runner(mapping: EventSourceMapping) -> Runner:
             return MappingRunner(
-                Target(mapping.uuid, function["FunctionArn"], arn),
+                Target(mapping.uuid, function["FunctionArn"], arn, role),
                 settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
                 readers=readers,
                 surroundings=self._with,

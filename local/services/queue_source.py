@@ -15,6 +15,8 @@ from local.delivery.admission import filter_problems, filters_of
 from local.errors import AwsError
 from local.queue_batches import CONCURRENCY, QueueSettings
 from local.queue_mappings import QueueRunner, QueueSurroundings, QueueTarget
+from local.role_actions import reading
+from local.roles import role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 
 #: What is for streams only.
@@ -63,9 +65,13 @@ class QueueSource:
     def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
         """The queue's URL. Its visibility timeout must not be shorter than the function's timeout."""
         arn = parameters["EventSourceArn"]
-        for operation in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
-            if self._with.roles.refusal(function["FunctionArn"], f"sqs:{operation}", arn):
-                raise _invalid(f"The provided execution role does not have permissions to call {operation} on SQS")
+        role = role_of(function)
+        refused = self._with.roles.refusal(role, reading(arn))
+        if refused is not None:
+            raise refused.error(
+                "InvalidParameterValueException",
+                f"The provided execution role does not have permissions to call {refused.operation} on SQS",
+            )
         url, attributes = self._queue(arn)
         visibility, timeout = int(attributes["VisibilityTimeout"]), function["Timeout"]
         if visibility < timeout:
@@ -75,7 +81,7 @@ class QueueSource:
 
         def runner(mapping: EventSourceMapping) -> Runner:
             return QueueRunner(
-                QueueTarget(mapping.uuid, function["FunctionArn"], arn, url),
+                QueueTarget(mapping.uuid, function["FunctionArn"], arn, url, role),
                 _settings(mapping.configuration),
                 surroundings=self._with,
                 history=mapping.history,

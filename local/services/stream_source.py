@@ -12,11 +12,10 @@ from aws_limits import STREAM_RETENTION_SECONDS
 from local.delivery.admission import problems, settings_of
 from local.errors import AwsError
 from local.mappings import MappingRunner, Surroundings, Target
+from local.role_actions import reading, sending_failures
+from local.roles import Caller, Roles, role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 from local.shards import ShardReader
-
-#: What the role must allow (IAM-1); ListStreams, which AWS's message names as well, was not needed.
-_READ = ("DescribeStream", "GetRecords", "GetShardIterator")
 
 
 class StreamSource:
@@ -60,12 +59,8 @@ class StreamSource:
     def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
         """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
-        if self._refusal(function["FunctionArn"], arn):
-            raise AwsError(
-                "InvalidParameterValueException",
-                f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, GetShardIterator, "
-                "DescribeStream, and ListStreams Actions on your stream in IAM.",
-            )
+        role, needs = role_of(function), reading(arn)
+        check_role(self._with.roles, role, parameters, operations="DescribeStream, and ListStreams")
         try:
             described = self._with.streams.describe_stream(StreamArn=arn)["StreamDescription"]
         except ClientError as missing:
@@ -77,14 +72,14 @@ class StreamSource:
                 shard_id=shard["ShardId"],
                 starting_position=parameters["StartingPosition"],
                 clock=self._with.clock.now,
-                admit=lambda: self._admit(function["FunctionArn"], arn),
+                admit=lambda: self._with.roles.admit(role, needs),
             )
             for shard in described["Shards"]
         ]
 
         def runner(mapping: EventSourceMapping) -> Runner:
             return MappingRunner(
-                Target(mapping.uuid, function["FunctionArn"], arn),
+                Target(mapping.uuid, function["FunctionArn"], arn, role),
                 settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
                 readers=readers,
                 surroundings=self._with,
@@ -94,17 +89,24 @@ class StreamSource:
 
         return runner
 
-    def _refusal(self, function_arn: str, arn: str) -> tuple[str, str] | None:
-        """The first operation that the function's role does not allow, and why."""
-        for operation in _READ:
-            why = self._with.roles.refusal(function_arn, f"dynamodb:{operation}", arn)
-            if why is not None:
-                return operation, why
-        return None
 
-    def _admit(self, function_arn: str, arn: str) -> None:
-        """Fail as reading the stream with the function's role does."""
-        refused = self._refusal(function_arn, arn)
-        if refused is not None:
-            operation, why = refused
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": why}}, operation)
+def check_role(roles: Roles, role: Caller, parameters: Parameters, *, operations: str) -> None:
+    """Refuse a mapping whose function's role may not read the stream (ESM-CREATE-7).
+
+    Args:
+        roles: What roles allow.
+        role: The function's.
+        parameters: Of CreateEventSourceMapping.
+        operations: What AWS's message names at the end.
+    """
+    arn = parameters["EventSourceArn"]
+    refused = roles.refusal(role, reading(arn))
+    if refused is not None:
+        raise refused.error(
+            "InvalidParameterValueException",
+            f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, GetShardIterator, "
+            f"{operations} Actions on your stream in IAM.",
+        )
+    destination = parameters.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    if destination:
+        roles.check_decidable(role, sending_failures(destination))

@@ -45,18 +45,14 @@ def handler(event, context):
 """
 
 
-LAMBDA_MAY_ASSUME = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}],
-}
-
 #: What mappings do with the role of a function.
 MAPPINGS_MAY = {
     "Effect": "Allow",
     "Action": [
         *("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+        *("kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator"),
         *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
-        *("sqs:SendMessage", "sns:Publish", "s3:PutObject"),
+        *("sqs:SendMessage", "sns:Publish", "s3:PutObject", "s3:ListBucket"),
     ],
     "Resource": "*",
 }
@@ -137,10 +133,17 @@ class World:
             made = self._clients["role"] = self.make_role("function", MAPPINGS_MAY)
         return made
 
-    def make_role(self, name: str, *statements: dict[str, Any]) -> str:
-        """Make a role for functions; its ARN."""
-        made = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(LAMBDA_MAY_ASSUME))
-        self.allow(name, *statements)
+    def make_role(self, name: str, *statements: dict[str, Any], service: str = "lambda") -> str:
+        """Make a role that functions, or another service, may assume; its ARN."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": f"{service}.amazonaws.com"}}
+            ],
+        }
+        made = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        if statements:
+            self.allow(name, *statements)
         return made["Role"]["Arn"]
 
     def allow(self, role: str, *statements: dict[str, Any]) -> None:

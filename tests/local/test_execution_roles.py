@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
 conforms = pytest.mark.conformance
 
 READ_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+READ_KINESIS = ("kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator")
 READ_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
 
@@ -33,16 +36,25 @@ def result(world, mapping) -> str:
     return world.client("lambda").get_event_source_mapping(UUID=mapping)["LastProcessingResult"]
 
 
-def cannot_access(stream) -> tuple[str, str]:
+def cannot_access(stream, operations="DescribeStream, and ListStreams") -> tuple[str, str]:
     message = (
         f"Cannot access stream {stream}. Please ensure the role can perform the GetRecords, GetShardIterator, "
-        "DescribeStream, and ListStreams Actions on your stream in IAM."
+        f"{operations} Actions on your stream in IAM."
     )
     return "InvalidParameterValueException", message
 
 
+@pytest.fixture
+def kinesis(world):
+    """The ARN of a Kinesis stream."""
+    world.client("kinesis").create_stream(StreamName=world.name, ShardCount=1)
+    return world.client("kinesis").describe_stream(StreamName=world.name)["StreamDescription"]["StreamARN"]
+
+
+@conforms("ESM-CREATE-7", "recorded", partly="aliases of a function, which cannot be made here")
+@conforms("IAM-1", "recorded")
 @pytest.mark.parametrize("missing", READ_STREAM)
-def test_a_mapping_is_refused_when_the_role_may_not_read_the_stream(world, missing):
+def test_esm_create_7_a_mapping_is_refused_when_the_role_may_not_read_the_stream(world, missing):
     stream = world.table()
     role = world.make_role(world.name, allow(stream, *(each for each in READ_STREAM if each != missing)))
     world.function(role=role)
@@ -51,10 +63,29 @@ def test_a_mapping_is_refused_when_the_role_may_not_read_the_stream(world, missi
     world.mapping(stream)
 
 
-def test_a_mapping_is_refused_when_the_role_does_not_exist(world):
-    stream = world.table()
-    world.function(role="arn:aws:iam::111122223333:role/nobody")
-    assert refusal(world, stream, StartingPosition="LATEST") == cannot_access(stream)
+@conforms("IAM-8", "recorded")
+@pytest.mark.parametrize("missing", READ_KINESIS)
+def test_iam_8_a_mapping_is_refused_when_the_role_may_not_read_the_kinesis_stream(world, kinesis, missing):
+    role = world.make_role(world.name, allow(kinesis, *(each for each in READ_KINESIS if each != missing)))
+    world.function(role=role)
+    operations = "DescribeStream, ListShards, and ListStreams"
+    assert refusal(world, kinesis, StartingPosition="LATEST") == cannot_access(kinesis, operations)
+    world.allow(world.name, allow(kinesis, *READ_KINESIS))
+    world.mapping(kinesis)
+
+
+@conforms("IAM-10", "recorded")
+@pytest.mark.parametrize("problem", ["missing", "another path", "another service"])
+def test_iam_10_a_function_is_refused_when_lambda_cannot_assume_its_role(world, problem):
+    role = f"arn:aws:iam::111122223333:role/{world.name}"
+    if problem != "missing":
+        world.make_role(world.name, service="ec2" if problem == "another service" else "lambda")
+    with pytest.raises(ClientError) as refused:
+        world.function(role=role.replace("role/", "role/service/") if problem == "another path" else role)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    assert (
+        refused.value.response["Error"]["Message"] == "The role defined for the function cannot be assumed by Lambda."
+    )
 
 
 def test_a_mapping_is_refused_when_the_role_may_read_another_table(world):
@@ -63,8 +94,9 @@ def test_a_mapping_is_refused_when_the_role_may_read_another_table(world):
     assert refusal(world, stream, StartingPosition="LATEST") == cannot_access(stream)
 
 
+@conforms("IAM-9", "documented")
 @pytest.mark.parametrize("missing", READ_QUEUE)
-def test_a_mapping_is_refused_when_the_role_may_not_read_the_queue(world, queue, missing):
+def test_iam_9_a_mapping_is_refused_when_the_role_may_not_read_the_queue(world, queue, missing):
     role = world.make_role(world.name, allow(queue[1], *(each for each in READ_QUEUE if each != missing)))
     world.function(role=role)
     operation = missing.partition(":")[2]
@@ -72,6 +104,19 @@ def test_a_mapping_is_refused_when_the_role_may_not_read_the_queue(world, queue,
         "InvalidParameterValueException",
         f"The provided execution role does not have permissions to call {operation} on SQS",
     )
+
+
+@pytest.mark.parametrize("source", ["stream", "destination"])
+def test_a_mapping_is_refused_by_name_when_a_condition_that_is_not_evaluated_decides(world, source, queue):
+    stream = world.table()
+    sending = allow(queue[1], "sqs:SendMessage")
+    statements = {"stream": allow(stream, *READ_STREAM), "destination": sending}
+    statements[source]["Condition"] = {"StringEquals": {"aws:SourceVpc": "vpc-1"}}
+    world.function(role=world.make_role(world.name, *statements.values()))
+    destination = {"OnFailure": {"Destination": queue[1]}}
+    code, message = refusal(world, stream, StartingPosition="LATEST", DestinationConfig=destination)
+    assert code == "NotSimulated"
+    assert "depends on the condition key aws:SourceVpc in a policy of arn:aws:iam::111122223333:role/" in message
 
 
 @conforms("ESM-STATE-4", "recorded")
@@ -93,6 +138,35 @@ def test_esm_state_4_a_role_that_loses_the_stream_leaves_the_mapping_enabled_and
     assert result(world, mapping) == "OK"
 
 
+def test_a_role_that_loses_the_kinesis_stream_leaves_the_mapping_enabled_and_nothing_is_lost(world, kinesis):
+    role = world.make_role(world.name, allow(kinesis, *READ_KINESIS))
+    world.function("def handler(event, context):\n    pass\n", role=role)
+    mapping = world.mapping(kinesis)
+    world.allow(world.name, allow(kinesis, "kinesis:DescribeStream"))
+    world.client("kinesis").put_record(StreamName=world.name, Data=b"a", PartitionKey="a")
+    world.wait_until(lambda: "not authorized to perform: kinesis:GetRecords" in result(world, mapping))
+    assert world.control.mapping(mapping).state == "Enabled"
+    assert world.control.history(mapping) == []
+    world.allow(world.name, allow(kinesis, *READ_KINESIS))
+    world.settle(mapping)
+    assert [entry["outcome"] for entry in world.control.history(mapping)] == ["success"]
+
+
+def test_a_role_that_lambda_may_no_longer_assume_reads_nothing_until_it_may_again(world):
+    stream = world.table()
+    world.function(role=world.make_role(world.name, allow(stream, *READ_STREAM)))
+    mapping = world.mapping(stream)
+    iam = world.client("iam")
+    trusted = iam.get_role(RoleName=world.name)["Role"]["AssumeRolePolicyDocument"]
+    nobody = json.dumps({"Version": "2012-10-17", "Statement": []})
+    iam.update_assume_role_policy(RoleName=world.name, PolicyDocument=nobody)
+    world.put("a")
+    world.wait_until(lambda: "cannot be assumed by Lambda" in result(world, mapping))
+    iam.update_assume_role_policy(RoleName=world.name, PolicyDocument=json.dumps(trusted))
+    world.settle(mapping)
+    assert world.invocations(mapping) == [(["a"], "success")]
+
+
 def test_a_role_that_loses_the_queue_leaves_its_messages_until_it_may_read_again(world, queue):
     url, arn = queue
     world.function(
@@ -112,16 +186,18 @@ def test_a_role_that_loses_the_queue_leaves_its_messages_until_it_may_read_again
 
 
 @conforms("ESM-DEST-8", "recorded")
-@pytest.mark.parametrize("service", ["sqs", "sns", "s3"])
-def test_esm_dest_8_a_document_that_the_role_may_not_send_is_dropped_and_counted(world, service, queue):
+@conforms("IAM-2", "documented", partly="what encrypted destinations need of KMS")
+@pytest.mark.parametrize("missing", ["sqs:SendMessage", "sns:Publish", "s3:PutObject", "s3:ListBucket"])
+def test_esm_dest_8_a_document_that_the_role_may_not_send_is_dropped_and_counted(world, missing, queue):
     stream = world.table()
     topic = world.client("sns").create_topic(Name=world.name)["TopicArn"]
-    destination, action, allowed = {
-        "sqs": (queue[1], "sqs:SendMessage", queue[1]),
-        "sns": (topic, "sns:Publish", topic),
-        "s3": (world.bucket(), "s3:PutObject", f"arn:aws:s3:::{world.name}/aws/lambda/*"),
-    }[service]
-    world.function(role=world.make_role(world.name, allow(stream, *READ_STREAM)))
+    destination, needs = {
+        "sqs": (queue[1], [allow(queue[1], "sqs:SendMessage")]),
+        "sns": (topic, [allow(topic, "sns:Publish")]),
+        "s3": (world.bucket(), to_bucket(world)),
+    }[missing.partition(":")[0]]
+    reads = allow(stream, *READ_STREAM)
+    world.function(role=world.make_role(world.name, reads, *(each for each in needs if missing not in each["Action"])))
     settings = {"DestinationConfig": {"OnFailure": {"Destination": destination}}, "MaximumRetryAttempts": 0}
     mapping = world.mapping(stream, BatchSize=1, **settings)
     world.put("a", do="raise")
@@ -131,10 +207,30 @@ def test_esm_dest_8_a_document_that_the_role_may_not_send_is_dropped_and_counted
     assert [each["location"] for each in world.given_up(mapping)] == [None]
     assert world.control.metric_sum("DestinationDeliveryFailures", FunctionName=world.name) == 1
     assert "Messages" not in world.client("sqs").receive_message(QueueUrl=queue[0])
-    if service == "s3":
+    if destination.startswith("arn:aws:s3:"):
         assert world.client("s3").list_objects_v2(Bucket=world.name)["KeyCount"] == 0
-    world.allow(world.name, allow(stream, *READ_STREAM), allow(allowed, action))
+    world.allow(world.name, reads, *needs)
     world.put("c", do="raise")
     world.settle(mapping)
     assert world.given_up(mapping)[1]["location"] is not None
     assert world.control.metric_sum("DestinationDeliveryFailures", FunctionName=world.name) == 1
+
+
+@conforms("ESM-DEST-12", "documented")
+@pytest.mark.parametrize(("owner", "delivered"), [("111122223333", True), ("999988887777", False)])
+def test_esm_dest_12_a_role_that_is_bound_to_the_buckets_account_sends_to_that_account_only(world, owner, delivered):
+    stream = world.table()
+    world.bucket()
+    bound = [{**each, "Condition": {"StringEquals": {"s3:ResourceAccount": owner}}} for each in to_bucket(world)]
+    world.function(role=world.make_role(world.name, allow(stream, *READ_STREAM), *bound))
+    destination = {"OnFailure": {"Destination": f"arn:aws:s3:::{world.name}"}}
+    mapping = world.mapping(stream, DestinationConfig=destination, MaximumRetryAttempts=0)
+    world.put("a", do="raise")
+    world.settle(mapping)
+    assert [each["location"] is not None for each in world.given_up(mapping)] == [delivered]
+
+
+def to_bucket(world) -> list[dict]:
+    """What sends failed batches to the test's bucket."""
+    bucket = f"arn:aws:s3:::{world.name}"
+    return [allow(f"{bucket}/aws/lambda/*", "s3:PutObject"), allow(bucket, "s3:ListBucket")]

@@ -1,0 +1,78 @@
+"""What mappings and pipes do with a role: which actions on which resources (docs/aws-semantics.md §6.2).
+
+A stream is read with the three calls below; `ListStreams`, which AWS's messages name as well, is not made (IAM-1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: An action and the ARN of what it is done to.
+Need = tuple[str, str]
+
+_STREAM = ("DescribeStream", "GetRecords", "GetShardIterator")
+
+#: Operations that read a source, by the service in its ARN (IAM-1, IAM-5).
+_READING = {
+    "dynamodb": _STREAM,
+    "kinesis": _STREAM,
+    "sqs": ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"),
+}
+
+#: Operations that send to a pipe's target or ask its enrichment, by the service and the kind of resource (IAM-6).
+_CALLING = {
+    ("events", "api-destination"): "InvokeApiDestination",
+    ("events", "event-bus"): "PutEvents",
+    ("lambda", "function"): "InvokeFunction",
+    ("sns", ""): "Publish",
+    ("sqs", ""): "SendMessage",
+    ("states", "stateMachine"): "StartExecution",
+}
+
+
+def reading(arn: str) -> Sequence[Need]:
+    """What reads a stream or a queue.
+
+    >>> reading("arn:aws:sqs:us-east-1:111122223333:orders")[0]
+    ('sqs:ReceiveMessage', 'arn:aws:sqs:us-east-1:111122223333:orders')
+    """
+    service = _service(arn)
+    return [(f"{service}:{operation}", arn) for operation in _READING[service]]
+
+
+def sending_failures(arn: str, *, key: str = "*") -> Sequence[Need]:
+    """What sends the document of a failed batch to a bucket, queue or topic (IAM-2).
+
+    Args:
+        arn: Of the destination.
+        key: The object's key; for buckets only.
+    """
+    match _service(arn):
+        case "s3":
+            return [("s3:PutObject", f"{arn}/{key}"), ("s3:ListBucket", arn)]
+        case "sqs":
+            return [("sqs:SendMessage", arn)]
+        case _:
+            return [("sns:Publish", arn)]
+
+
+def calling(arn: str, *, wait: bool) -> Sequence[Need]:
+    """What sends to a pipe's target or asks its enrichment.
+
+    Args:
+        arn: Of the target or enrichment.
+        wait: Whether the answer is waited for.
+
+    >>> calling("arn:aws:states:us-east-1:111122223333:stateMachine:price", wait=True)[0][0]
+    'states:StartSyncExecution'
+    """
+    service = _service(arn)
+    kind = arn.split(":", 5)[5].replace("/", ":").split(":")[0]
+    operation = _CALLING.get((service, kind)) or _CALLING[service, ""]
+    if operation == "StartExecution" and wait:
+        operation = "StartSyncExecution"
+    return [(f"{service}:{operation}", arn)]
+
+
+def _service(arn: str) -> str:
+    return arn.split(":")[2]

@@ -95,7 +95,7 @@ class GiveUp:
     Attributes:
         condition: Why, in AWS's word.
         request_id: Of the last invocation with these records.
-        invoke_count: Invocations of this batch; 1 even when there was none.
+        invoke_count: Invocations of this batch, those that Lambda refused included; 1 even when there was none.
         response: The last invocation's outcome, or `None` when the destination is told of none.
         window: Where the mapping has a tumbling window. There are no records when its final invocation was given up.
         shard_id: Whose records they are.
@@ -128,17 +128,18 @@ class Wait:
 class Batch:
     """Records that are delivered together, with their own request id and retry budget."""
 
-    __slots__ = ("attempts", "exhausted", "invocations", "not_before", "records", "request_id", "retries", "throttles")
+    __slots__ = ("attempts", "exhausted", "failures", "not_before", "records", "request_id", "response", "throttles")
 
     def __init__(self, records: Records, request_id: str) -> None:
         self.records = records
         self.request_id = request_id
         self.not_before = 0.0
         self.attempts = 0
-        self.invocations = 0
-        self.retries = 0
+        self.failures = 0
         self.throttles = 0
-        self.exhausted: Failed | None = None
+        self.exhausted = False
+        #: How the last invocation failed; `None` while the function was not run.
+        self.response: Failed | None = None
 
 
 class Lane:
@@ -228,7 +229,7 @@ class Lane:
                 return Wait(ready_at)
             self._batches.append(self._form())
         batch = self._batches[-1]
-        if batch.exhausted is not None:
+        if batch.exhausted:
             return self._give_up(batch, batch.records, "RetryAttemptsExhausted", now)
         if batch.not_before > now:
             return Wait(batch.not_before)
@@ -237,7 +238,7 @@ class Lane:
             return cut
         if _too_large(batch.records):
             # Lambda refuses the call, and the mapping takes that for a failure of the batch (§2.3).
-            self._whole_failure(batch, Failed(function_error=None), now)
+            self._whole_failure(batch, None, now)
             return self.next(now)
         self._running = True
         batch.attempts += 1
@@ -261,7 +262,6 @@ class Lane:
             batch.not_before = now + back_off(batch.throttles)
             return
         batch.throttles = 0
-        batch.invocations += 1
         match outcome:
             case Succeeded():
                 self._leave(batch, len(batch.records), now)
@@ -380,26 +380,26 @@ class Lane:
     def _new_batch(self, records: Records) -> Batch:
         return Batch(records, self._new_request_id())
 
-    def _whole_failure(self, batch: Batch, failure: Failed, now: float) -> None:
+    def _whole_failure(self, batch: Batch, response: Failed | None, now: float) -> None:
         if self._settings.bisect and len(batch.records) > 1:
             middle = len(batch.records) // 2
             self._batches[-1:] = [self._new_batch(batch.records[middle:]), self._new_batch(batch.records[:middle])]
             return
-        batch.retries += 1
+        batch.failures += 1
+        batch.response = response
         limit = self._settings.maximum_retry_attempts
-        if limit != -1 and batch.retries > limit:
-            batch.exhausted = failure
+        if limit != -1 and batch.failures > limit:
+            batch.exhausted = True
         else:
-            batch.not_before = now + back_off(batch.retries)
+            batch.not_before = now + back_off(batch.failures)
 
     def _give_up(self, batch: Batch, records: Records, condition: Condition, now: float) -> GiveUp:
-        told = batch.exhausted if condition == "RetryAttemptsExhausted" and batch.invocations else None
         action = GiveUp(
             records,
             condition,
             batch.request_id,
-            max(batch.invocations, 1),
-            told,
+            max(batch.failures, 1),
+            batch.response if condition == "RetryAttemptsExhausted" else None,
             self._seen_by(batch.records),
             self.shard_id,
         )

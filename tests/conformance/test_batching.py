@@ -87,14 +87,17 @@ def test_esm_batch_5_records_that_no_filter_matches_never_enter_a_batch():
     assert list(report["checkpoints"].values()) == ["5"]
 
 
-@conforms("ESM-BATCH-6", "deduced")
-def test_esm_batch_6_a_record_too_large_for_an_invocation_spends_its_retries_and_is_never_delivered():
+@conforms("ESM-BATCH-6", "recorded")
+@pytest.mark.parametrize(("retries", "gives_up_at"), [(0, 0), (2, 0.75)])
+def test_esm_batch_6_a_record_too_large_for_an_invocation_spends_its_retries_and_is_never_delivered(
+    retries: int, gives_up_at: float
+):
     flags = {f"a{index}": {"BOOL": True} for index in range(170_000)}
     large = {"SequenceNumber": "1", "NewImage": flags, "OldImage": flags}
     scenario = {
         "eventSourceMapping": {
             "StartingPosition": "TRIM_HORIZON",
-            "MaximumRetryAttempts": 2,
+            "MaximumRetryAttempts": retries,
             "DestinationConfig": {"OnFailure": {"Destination": QUEUE}},
         },
         "records": [{"dynamodb": large}, {"dynamodb": {"SequenceNumber": "2"}}],
@@ -103,8 +106,9 @@ def test_esm_batch_6_a_record_too_large_for_an_invocation_spends_its_retries_and
     assert batches(report) == ["2"]
     (letter,) = letters(report)
     assert letter["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert letter["requestContext"]["approximateInvokeCount"] == retries + 1
     assert "responseContext" not in letter
-    assert report["onFailure"][0]["t"] == 0.75
+    assert report["onFailure"][0]["t"] == gives_up_at
 
 
 @conforms("ESM-ORDER-1", "documented")

@@ -31,6 +31,16 @@ class NotSimulated(AwsError):
         super().__init__("NotSimulated", message, status=501)
 
 
+def invalid_parameter(message: str) -> AwsError:
+    """How Lambda refuses a parameter.
+
+    What its front finds out by the API's model has another code than what the service itself finds out; to the latter
+    belongs the missing starting position, whose message differs by its full stop (docs/aws-semantics.md, ESM-REFUSE-7).
+    """
+    by_model = message.startswith("1 validation error detected") and not message.endswith(".")
+    return AwsError("ValidationException" if by_model else "InvalidParameterValueException", message)
+
+
 def render(error: AwsError, protocol: str) -> Answer:
     """The error as a service with this protocol (a botocore name) writes it."""
     message = str(error)

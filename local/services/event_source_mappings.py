@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from local.calls import service_model
-from local.errors import AwsError, NotSimulated
+from local.errors import AwsError, NotSimulated, invalid_parameter
 from local.history import History
 
 Parameters = Mapping[str, Any]
@@ -346,7 +346,7 @@ class EventSourceMappings:
         try:
             found = self._functions.get_function_configuration(FunctionName=name)
         except ClientError as missing:
-            raise AwsError("InvalidParameterValueException", "Function does not exist") from missing
+            raise invalid_parameter("Function does not exist") from missing
         # ministack leaves the version that was asked for out of the ARN.
         arn, version = found["FunctionArn"], found.get("Version", "$LATEST")
         return found if version in ("$LATEST", arn.rpartition(":")[2]) else {**found, "FunctionArn": f"{arn}:{version}"}
@@ -375,7 +375,4 @@ def _check_types(operation: str, parameters: Parameters) -> None:
 
 
 def _violation(what: str, constraint: str) -> AwsError:
-    return AwsError(
-        "InvalidParameterValueException",
-        f"1 validation error detected: {what} failed to satisfy constraint: {constraint}",
-    )
+    return invalid_parameter(f"1 validation error detected: {what} failed to satisfy constraint: {constraint}")

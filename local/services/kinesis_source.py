@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from aws_limits import STREAM_RETENTION_SECONDS
 from local.delivery.admission import problems, settings_of
-from local.errors import AwsError
+from local.errors import AwsError, invalid_parameter
 from local.kinesis_shards import KinesisShardReader
 from local.mappings import MappingRunner, Surroundings, Target
 from local.role_actions import reading
@@ -51,7 +51,7 @@ class KinesisSource:
             # All else is as from any other position.
             known["StartingPosition"] = "TRIM_HORIZON"
         for problem in problems(known):
-            raise _invalid(problem)
+            raise invalid_parameter(problem)
 
     def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
         """What AWS says when function and stream have a mapping already."""
@@ -69,7 +69,7 @@ class KinesisSource:
             pages = self._kinesis.get_paginator("list_shards").paginate(StreamARN=arn)
             shard_ids = [shard["ShardId"] for page in pages for shard in page["Shards"]]
         except ClientError as missing:
-            raise _invalid(f"Stream not found: {arn}") from missing
+            raise invalid_parameter(f"Stream not found: {arn}") from missing
         start = {"ShardIteratorType": parameters["StartingPosition"]}
         if "StartingPositionTimestamp" in parameters:
             start["Timestamp"] = parameters["StartingPositionTimestamp"]
@@ -100,12 +100,8 @@ class KinesisSource:
 
     def _check_timestamp(self, timestamp: Any) -> None:
         if timestamp is None:
-            raise _invalid("StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp")
+            raise invalid_parameter("StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp")
         if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
             raise AwsError("SerializationException", f"StartingPositionTimestamp must be a time, not {timestamp!r}")
         if timestamp > self._with.clock.now():
-            raise _invalid("StartingPositionTimestamp must not be in the future")
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("InvalidParameterValueException", message)
+            raise invalid_parameter("StartingPositionTimestamp must not be in the future")

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from aws_limits import FUNCTION_RESPONSE_TYPES, QUEUE_MAPPING_CONCURRENCY, QUEUE_MAPPING_RANGES, STREAM_MAPPING_METRICS
 from local.delivery.admission import filter_problems, filters_of
-from local.errors import AwsError
+from local.errors import invalid_parameter
 from local.queue_batches import CONCURRENCY, QueueSettings
 from local.queue_mappings import QueueRunner, QueueSurroundings, QueueTarget
 from local.role_actions import reading
@@ -52,7 +52,7 @@ class QueueSource:
     def check(self, arn: str, parameters: Parameters) -> None:
         """Refuse what AWS refuses, in its words."""
         if "StartingPosition" in parameters or "StartingPositionTimestamp" in parameters:
-            raise _invalid("StartingPosition is not valid for SQS event sources.")
+            raise invalid_parameter("StartingPosition is not valid for SQS event sources.")
         _check(parameters, fifo=arn.endswith(".fifo"))
 
     def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
@@ -75,7 +75,7 @@ class QueueSource:
         url, attributes = self._queue(arn)
         visibility, timeout = int(attributes["VisibilityTimeout"]), function["Timeout"]
         if visibility < timeout:
-            raise _invalid(
+            raise invalid_parameter(
                 f"Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"
             )
 
@@ -94,7 +94,7 @@ class QueueSource:
             url = self._with.queues.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
             return url, self._with.queues.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         except ClientError as missing:
-            raise _invalid(
+            raise invalid_parameter(
                 "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
                 "SQS Error Message: The specified queue does not exist."
             ) from missing
@@ -114,7 +114,7 @@ def _settings(configuration: Mapping[str, Any]) -> QueueSettings:
 def _check(parameters: Parameters, *, fifo: bool) -> None:
     for name in _OF_STREAMS:
         if name in parameters:
-            raise _invalid(f"Unsupported {name} parameter for given event source mapping type.")
+            raise invalid_parameter(f"Unsupported {name} parameter for given event source mapping type.")
     ranges = {name: (parameters[name], allowed) for name, allowed in QUEUE_MAPPING_RANGES.items()}
     concurrency = (parameters.get("ScalingConfig") or {}).get("MaximumConcurrency")
     if concurrency is not None:
@@ -123,27 +123,23 @@ def _check(parameters: Parameters, *, fifo: bool) -> None:
         if value not in allowed:
             low = value < allowed.minimum
             path = ".".join(part[0].lower() + part[1:] for part in name.split("."))
-            raise _invalid(
+            raise invalid_parameter(
                 f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: Member must "
                 f"have value {'greater' if low else 'less'} than or equal to "
                 f"{allowed.minimum if low else allowed.maximum}"
             )
     size, window = parameters["BatchSize"], parameters["MaximumBatchingWindowInSeconds"]
     if fifo and window:
-        raise _invalid("Batching window is not supported for FIFO queues.")
+        raise invalid_parameter("Batching window is not supported for FIFO queues.")
     if fifo and size > _SIZE_WITHOUT_WINDOW:
-        raise _invalid(f"Batch size must be at most {_SIZE_WITHOUT_WINDOW} for FIFO queues.")
+        raise invalid_parameter(f"Batch size must be at most {_SIZE_WITHOUT_WINDOW} for FIFO queues.")
     if size > _SIZE_WITHOUT_WINDOW and not window:
-        raise _invalid(
+        raise invalid_parameter(
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
         )
     if any(each not in FUNCTION_RESPONSE_TYPES for each in parameters["FunctionResponseTypes"]):
-        raise _invalid(f"Unsupported function response types: {parameters['FunctionResponseTypes']}")
+        raise invalid_parameter(f"Unsupported function response types: {parameters['FunctionResponseTypes']}")
     if any(each not in STREAM_MAPPING_METRICS for each in (parameters.get("MetricsConfig") or {}).get("Metrics", [])):
-        raise _invalid("Unsupported metrics for this event source")
+        raise invalid_parameter("Unsupported metrics for this event source")
     for problem in filter_problems(parameters.get("FilterCriteria") or {}):
-        raise _invalid(problem)
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("InvalidParameterValueException", message)
+        raise invalid_parameter(problem)

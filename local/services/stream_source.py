@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from aws_limits import STREAM_RETENTION_SECONDS
 from local.delivery.admission import problems, settings_of
-from local.errors import AwsError
+from local.errors import invalid_parameter
 from local.mappings import MappingRunner, Surroundings, Target
 from local.role_actions import reading, sending_failures
 from local.roles import Caller, Roles, role_of
@@ -47,7 +47,7 @@ class StreamSource:
         """Refuse what AWS refuses, in its words."""
         known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
         for problem in problems(known):
-            raise AwsError("InvalidParameterValueException", problem)
+            raise invalid_parameter(problem)
 
     def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
         """What AWS says when function and stream have a mapping already."""
@@ -64,7 +64,7 @@ class StreamSource:
         try:
             described = self._with.streams.describe_stream(StreamArn=arn)["StreamDescription"]
         except ClientError as missing:
-            raise AwsError("InvalidParameterValueException", f"Stream not found: {arn}") from missing
+            raise invalid_parameter(f"Stream not found: {arn}") from missing
         readers = [
             ShardReader(
                 self._with.streams,

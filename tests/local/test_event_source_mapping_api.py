@@ -35,7 +35,7 @@ def refused(world):
 
 def violation(what, constraint):
     return (
-        "InvalidParameterValueException",
+        "ValidationException",
         f"1 validation error detected: {what} failed to satisfy constraint: {constraint}",
         400,
     )
@@ -172,7 +172,8 @@ def test_esm_refuse_2_a_missing_stream_is_refused(refused, world):
 
 @conforms("ESM-REFUSE-3", "recorded")
 def test_esm_refuse_3_a_starting_position_is_needed(refused):
-    assert refused(StartingPosition=None) == violation("Value null at 'startingPosition'", "Member must not be null.")
+    _, *said = violation("Value null at 'startingPosition'", "Member must not be null.")
+    assert refused(StartingPosition=None) == ("InvalidParameterValueException", *said)
 
 
 @conforms("ESM-REFUSE-8", "recorded")

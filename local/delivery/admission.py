@@ -66,17 +66,18 @@ def problems(parameters: Parameters) -> Iterator[str]:
             yield f"{name}={value!r} is not {_named(_TYPES[name])}"
         elif name in STREAM_MAPPING_RANGES and value not in STREAM_MAPPING_RANGES[name]:
             yield out_of_range(name, value, STREAM_MAPPING_RANGES[name])
-    if any(not isinstance(value, _TYPES.get(name, object)) for name, value in parameters.items()):
-        return
-    yield from _starting_position(parameters)
-    yield from _function_response_types(parameters.get("FunctionResponseTypes", []))
-    yield from _metrics(parameters.get("MetricsConfig", {}))
-    yield from destination_problems(parameters.get("DestinationConfig", {}))
-    yield from filter_problems(parameters.get("FilterCriteria", {}))
-    window = parameters.get("TumblingWindowInSeconds", 0)
-    if window and parameters.get("ParallelizationFactor", 1) != 1:
+    # What has the wrong type has its line already.
+    typed = {name: value for name, value in parameters.items() if isinstance(value, _TYPES.get(name, object))}
+    if "StartingPosition" in typed or "StartingPosition" not in parameters:
+        yield from _starting_position(typed)
+    yield from _function_response_types(typed.get("FunctionResponseTypes", []))
+    yield from _metrics(typed.get("MetricsConfig", {}))
+    yield from destination_problems(typed.get("DestinationConfig", {}))
+    yield from filter_problems(typed.get("FilterCriteria", {}))
+    window = typed.get("TumblingWindowInSeconds", 0)
+    if window and typed.get("ParallelizationFactor", 1) != 1:
         yield "Parallelization factor must be equal to 1 when tumbling window period is configured"
-    if window and parameters.get("FilterCriteria", {}).get("Filters"):
+    if window and typed.get("FilterCriteria", {}).get("Filters"):
         yield "FilterCriteria and TumblingWindowInSeconds exclude each other: filter inside the function"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +29,6 @@ DEFAULT_SHARD = "shardId-00000000000000000001-00000000"
 LONGEST_RUN_SECONDS = 7 * 24 * 60 * 60
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/table/stream/2026-01-01T00:00:00.000"
-FUNCTION_ARN = "arn:aws:lambda:us-east-1:111122223333:function:"
 
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -106,7 +107,7 @@ class Record(_Strict):
     event_id: str | None = Field(default=None, alias="eventID", min_length=1)
     event_version: str = "1.1"
     event_source: str = "aws:dynamodb"
-    aws_region: str = "us-east-1"
+    aws_region: str | None = None
     event_source_arn: str | None = Field(default=None, alias="eventSourceARN")
     user_identity: dict[str, str] | None = None
     dynamodb: StreamRecordPart = StreamRecordPart()
@@ -118,6 +119,13 @@ class When(_Strict):
     contains: list[str] | None = None
     batch: list[str] | None = None
     between: list[float] | None = Field(default=None, min_length=2, max_length=2)
+
+    @field_validator("between")
+    @classmethod
+    def _is_a_span(cls, between: list[float] | None) -> list[float] | None:
+        if between is not None and between[0] > between[1]:
+            raise PydanticCustomError("span", "ends before it begins, so that the rule would never apply")
+        return between
 
 
 @dataclass(frozen=True)
@@ -214,9 +222,18 @@ class Scenario(_Strict):
 
     @property
     def function_arn(self) -> str:
-        """Of the mapping's function, with its version or alias."""
+        """Of the mapping's function, with its version or alias; beside the stream unless it is given in full."""
         name = (self.event_source_mapping or {}).get("FunctionName", "function")
-        return name if name.startswith("arn:") else FUNCTION_ARN + name
+        if name.startswith("arn:"):
+            return name
+        if ":function:" in name:
+            return f"arn:aws:lambda:{self.stream_arn.split(':')[3]}:{name}"
+        return self.beside_stream("lambda", f"function:{name}")
+
+    def beside_stream(self, service: str, resource: str) -> str:
+        """The ARN of something in the stream's region and account."""
+        _, partition, _, region, account, *_ = self.stream_arn.split(":")
+        return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     @property
     def starting_position(self) -> str:
@@ -281,7 +298,7 @@ class Scenario(_Strict):
             "eventName": record.event_name or inferred,
             "eventVersion": record.event_version,
             "eventSource": record.event_source,
-            "awsRegion": record.aws_region,
+            "awsRegion": record.aws_region or self.stream_arn.split(":")[3],
             "dynamodb": {
                 "ApproximateCreationDateTime": arrived,
                 "Keys": keys,
@@ -304,8 +321,7 @@ def parse(text: str) -> Scenario:
         InvalidScenario: It is neither, or something in it is wrong: every problem has a line.
     """
     try:
-        # S506: a safe loader, the one in C where there is one; the other needs a minute for 100,000 records.
-        document = json.loads(text) if text.lstrip().startswith("{") else yaml.load(text, _LOADER)  # noqa: S506
+        document = _read(text)
     except (ValueError, yaml.YAMLError) as error:
         raise InvalidScenario("the scenario is neither YAML nor JSON: " + " ".join(str(error).split())) from error
     if not isinstance(document, dict):
@@ -325,6 +341,15 @@ def parse(text: str) -> Scenario:
     return scenario
 
 
+def _read(text: str) -> Any:
+    if text.lstrip().startswith("{"):
+        # YAML may begin like this too, but JSON is read much faster.
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+    # S506: a safe loader, the one in C where there is one; the other needs a minute for 100,000 records.
+    return yaml.load(text, _LOADER)  # noqa: S506
+
+
 def _without_nulls(value: Any) -> Any:
     """Parameters as AWS takes them: a member that is null is as good as missing."""
     if isinstance(value, dict):
@@ -340,7 +365,8 @@ def _line(error: ErrorDetails) -> str:
 
 def _refusals(mapping: Any, pipe: Any) -> Iterator[str]:
     if isinstance(mapping, Mapping):
-        yield from (f"eventSourceMapping: {problem}" for problem in admission.problems(mapping))
+        of_made_up_stream = {"EventSourceArn": STREAM_ARN, **mapping}
+        yield from (f"eventSourceMapping: {problem}" for problem in admission.problems(of_made_up_stream))
         yield from _arn_problems(mapping)
     if isinstance(pipe, Mapping):
         yield from (f"pipe: {problem}" for problem in pipe_admission.problems(pipe))
@@ -348,7 +374,7 @@ def _refusals(mapping: Any, pipe: Any) -> Iterator[str]:
 
 def _arn_problems(mapping: Mapping[str, Any]) -> Iterator[str]:
     arn = mapping.get("EventSourceArn", STREAM_ARN)
-    if isinstance(arn, str) and not (arn.startswith("arn:") and ":dynamodb:" in arn and "/stream/" in arn):
+    if isinstance(arn, str) and not re.fullmatch(r"arn:[^:]+:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", arn):
         yield f"eventSourceMapping: EventSourceArn={arn!r} is no DynamoDB stream, and no other source is simulated"
 
 

@@ -33,7 +33,7 @@ def simulate(scenario: Scenario) -> Report:
     identifiers = Identifiers()
     settings, handler = _of(scenario)
     if scenario.pipe is not None:
-        pipe_arn = f"arn:aws:pipes:us-east-1:111122223333:pipe/{scenario.pipe['Name']}"
+        pipe_arn = scenario.beside_stream("pipes", f"pipe/{scenario.pipe['Name']}")
         document = pipe_documents(pipe_arn=pipe_arn, stream_arn=scenario.stream_arn)
     else:
         document = mapping_documents(

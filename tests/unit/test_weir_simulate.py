@@ -80,6 +80,54 @@ def test_every_problem_has_a_line_on_standard_error(tmp_path: Path):
     ]
 
 
+def test_a_value_of_the_wrong_type_hides_no_other_problem(tmp_path: Path):
+    scenario = """
+    eventSourceMapping:
+      BatchSize: many
+      StartingPosition: AT_TIMESTAMP
+      FunctionResponseTypes: [Bad]
+      TumblingWindowInSeconds: 10
+      ParallelizationFactor: 2
+    handler: [{when: {between: [20, 10]}, then: raise}]
+    """
+    ran = cli.invoke(app, ["simulate", written(tmp_path, scenario)])
+    assert ran.exit_code == 2
+    said = [line.removeprefix("eventSourceMapping: ") for line in ran.stderr.splitlines()]
+    assert [line[:70] for line in said] == [
+        "handler.0.when.between: ends before it begins, so that the rule would ",
+        "BatchSize='many' is not a whole number",
+        "Unsupported starting position for arn type: arn:aws:dynamodb:us-east-1",
+        "1 validation error detected: Value '[Bad]' at 'functionResponseTypes' ",
+        "Parallelization factor must be equal to 1 when tumbling window period ",
+    ]
+
+
+def test_yaml_may_begin_like_json(tmp_path: Path):
+    ran = cli.invoke(app, ["simulate", written(tmp_path, "{eventSourceMapping: {StartingPosition: LATEST}}"), "--json"])
+    assert ran.exit_code == 0
+    assert json.loads(ran.stdout)["invocations"] == []
+
+
+def test_made_up_names_are_in_the_streams_region_and_account(tmp_path: Path):
+    stream = "arn:aws:dynamodb:eu-west-1:444455556666:table/orders/stream/2026-01-01T00:00:00.000"
+    document = {
+        "eventSourceMapping": {
+            "EventSourceArn": stream,
+            "FunctionName": "mailer:7",
+            "StartingPosition": "TRIM_HORIZON",
+            "MaximumRetryAttempts": 0,
+            "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::failures"}},
+        },
+        "records": [{}],
+        "handler": [{"then": "raise"}],
+    }
+    ran = cli.invoke(app, ["simulate", written(tmp_path, json.dumps(document)), "--json"])
+    (failure,) = json.loads(ran.stdout)["onFailure"]
+    assert failure["body"]["requestContext"]["functionArn"] == "arn:aws:lambda:eu-west-1:444455556666:function:mailer:7"
+    assert failure["body"]["responseContext"]["executedVersion"] == "7"
+    assert json.loads(failure["body"]["payload"])["Records"][0]["awsRegion"] == "eu-west-1"
+
+
 def test_contradictions_in_a_scenario_are_named(tmp_path: Path):
     ran = cli.invoke(
         app,

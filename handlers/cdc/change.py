@@ -120,9 +120,13 @@ class Change(Generic[T]):
         return [*self._record["eventSourceARN"].split("/"), ""][1] if name is None else name
 
     @property
-    def approximate_creation_time(self) -> datetime:
-        """When DynamoDB wrote the change, to the second (through Kinesis: finer). Not an order: use `version`."""
-        return datetime.fromtimestamp(self._dynamodb["ApproximateCreationDateTime"], UTC)
+    def approximate_creation_time(self) -> datetime | None:
+        """When DynamoDB wrote the change, to the second (through Kinesis: finer). Not an order: use `version`.
+
+        `None` where the route has none: snapshots, which say what the table holds and not since when.
+        """
+        seconds = self._dynamodb.get("ApproximateCreationDateTime")
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
     @property
     def keys(self) -> Image:

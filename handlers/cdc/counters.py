@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from handlers.cdc.clients import client
 from handlers.cdc.effect_ledger import KEEP
-from handlers.cdc.invocation import remaining_seconds
+from handlers.cdc.invocation import correlation_id, remaining_seconds
 
 #: What one transaction may hold (docs/aws-semantics.md §7).
 ACTIONS_PER_TRANSACTION: Final = 100
@@ -162,6 +162,8 @@ class Counters:
         marker: dict[str, Any] = {}
         if self.keep is not None:
             marker["expiresAt"] = _number(now + int(self.keep.total_seconds()))
+        if (correlation := correlation_id()) is not None:
+            marker["correlationId"] = _text(correlation)
         markers = [
             {
                 "Put": {

@@ -50,6 +50,15 @@ def test_errors_have_the_types_that_lambda_gives_them(world, source, error_type,
     assert message in error["errorMessage"]
 
 
+def test_the_numbers_of_dynamodb_are_numbers_in_an_answer_as_lambdas_runtime_writes_them(world):
+    world.function(
+        "from decimal import Decimal\n\n"
+        "def handler(event, context):\n"
+        "    return {'seats': Decimal('3'), 'rate': Decimal('0.1'), 'large': Decimal(10) ** 30, 'round': Decimal('1E+2')}\n"
+    )
+    assert world.invoke() == {"seats": 3, "rate": 0.1, "large": 10**30, "round": 100.0}
+
+
 def test_a_new_process_follows_one_that_ended(world):
     world.function("import os\n\ndef handler(event, context):\n    if event:\n        os._exit(1)\n    return 'fine'\n")
     world.client("lambda").invoke(FunctionName=world.name, Payload='{"end": 1}')

@@ -29,6 +29,12 @@ def test_a_record_says_where_it_comes_from() -> None:
     assert it.approximate_creation_time == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
+def test_a_record_that_was_never_written_to_a_stream_has_no_creation_time() -> None:
+    raw = record(new=ADA)
+    del raw["dynamodb"]["ApproximateCreationDateTime"]
+    assert Change({**raw, "origin": "snapshot"}).approximate_creation_time is None
+
+
 @pytest.mark.parametrize(
     ("view_type", "old", "new"),
     [

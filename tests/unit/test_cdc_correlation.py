@@ -5,10 +5,12 @@ import logging
 import subprocess
 import sys
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from handlers.cdc import Change, EffectLedger, consumer
+from handlers.cdc.counters import Counters
 from handlers.cdc.testing import InMemoryLedger, Invocation, change, record, stream_event
 
 ADA = {"userId": "u1", "email": "ada@example.com", "lastRequestId": "request-1"}
@@ -62,6 +64,23 @@ def test_an_effect_remembers_the_request_that_asked_for_it() -> None:
     mails.once("outside", lambda: None)
     assert store.items["k"]["correlationId"] == "request-1"
     assert store.items["outside"]["correlationId"] is None
+
+
+def test_a_counted_event_remembers_the_request_that_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    dynamodb = Mock()
+    monkeypatch.setattr("handlers.cdc.counters.client", lambda *_, **__: dynamodb)
+    monkeypatch.setenv("COUNTER_TABLE", "counters")
+    plans = Counters("plans")
+
+    @consumer
+    def handler(change: Change) -> None:
+        plans.add(change.event_id, {"pro": 1})
+
+    handler(stream_event(record(new=ADA)), Invocation())
+    plans.add("outside", {"pro": 1})
+    asked, outside = (call.kwargs["TransactItems"][0]["Put"]["Item"] for call in dynamodb.mock_calls)
+    assert asked["correlationId"] == {"S": "request-1"}
+    assert "correlationId" not in outside
 
 
 def test_the_default_ledger_is_made_when_it_is_first_asked_for() -> None:

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import traceback
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,7 +74,15 @@ def _answer(document: dict[str, Any]) -> None:
     sys.stderr.flush()
     sys.stdout.flush()
     # The newline ends whatever the handler has printed without one.
-    os.write(1, b"\n\0" + json.dumps(document).encode() + b"\n")
+    os.write(1, b"\n\0" + json.dumps(document, default=_number).encode() + b"\n")
+
+
+def _number(value: object) -> Any:
+    # Lambda's runtime writes the digits of a Decimal (lambda_runtime_marshaller of awslambdaric), and nothing else that
+    # JSON has no type for.
+    if isinstance(value, Decimal):
+        return json.loads(str(value))
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _failed(error: BaseException, error_type: str | None = None, request_id: str = "") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -51,13 +51,9 @@ class Exemption:
 
 def read(config: Mapping[str, Any]) -> list[Exemption]:
     """The exemptions of a rule's configuration."""
-    entries = config.get("exemptions")
-    if not isinstance(entries, Sequence) or isinstance(entries, str):
-        return []
     return [
         Exemption(*(str(entry.get(key) or "").strip() for key in ("urn", "tag", "reason")))
-        for entry in entries
-        if isinstance(entry, Mapping)
+        for entry in config["exemptions"]
     ]
 
 

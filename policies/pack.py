@@ -20,7 +20,7 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from policies import exemptions
+from policies import configuration, exemptions
 from policies.graph import Stack
 from policies.outcomes import NotApplicable, Violation
 from policies.resources import Resource
@@ -41,7 +41,7 @@ def _policy(rule: AnyRule) -> Policy:
         "description": rule.title,
         # A level stands here and nowhere else: one in `initial_config` without a level would make the rule advisory.
         "enforcement_level": EnforcementLevel(rule.level),
-        "config_schema": PolicyConfigSchema({**_schemas(rule), "exemptions": dict(exemptions.SCHEMA)}),
+        "config_schema": PolicyConfigSchema(configuration.schema_of(rule)),
         "severity": Severity(rule.severity),
         "remediation_steps": rule.remediation,
         "url": rule.docs,
@@ -54,17 +54,10 @@ def _policy(rule: AnyRule) -> Policy:
             return StackValidationPolicy(validate=partial(_validate_stack, rule), **described)
 
 
-def _schemas(rule: AnyRule) -> dict[str, dict[str, Any]]:
-    return {
-        name: {**parameter.schema, "default": parameter.default, "description": parameter.description}
-        for name, parameter in rule.parameters.items()
-    }
-
-
 def _validate_resource(rule: Rule, args: ResourceValidationArgs, report: ReportViolation) -> None:
     if args.resource_type not in rule.resources:
         return
-    config = _config(rule, args.get_config())
+    config = configuration.complete(rule, args.get_config())
     resource = Resource.of(args.resource_type, args.urn, args.name, args.props)
     session = _Session(rule, config)
     session.judge(resource, lambda: rule.check(resource, config))
@@ -72,7 +65,7 @@ def _validate_resource(rule: Rule, args: ResourceValidationArgs, report: ReportV
 
 
 def _validate_stack(rule: StackRule, args: StackValidationArgs, report: ReportViolation) -> None:
-    config = _config(rule, args.get_config())
+    config = configuration.complete(rule, args.get_config())
     stack = Stack(args.resources)
     session = _Session(rule, config)
     for resource in stack.of_type(*rule.resources):
@@ -80,22 +73,21 @@ def _validate_stack(rule: StackRule, args: StackValidationArgs, report: ReportVi
     session.close(report, args.not_applicable)
 
 
-def _config(rule: AnyRule, given: Mapping[str, Any]) -> dict[str, Any]:
-    # The engine adds the defaults of the schema; other ways to run a pack do not.
-    return {**{name: parameter.default for name, parameter in rule.parameters.items()}, **given}
-
-
 class _Session:
     """One run of a rule: what it found, and why it could not say anything about the rest."""
 
     def __init__(self, rule: AnyRule, config: Mapping[str, Any]) -> None:
         self._rule = rule
-        self._exemptions = exemptions.read(config)
+        self._misconfigured = list(configuration.problems(rule, config))
+        self._exemptions = [] if self._misconfigured else exemptions.read(config)
         self._found: dict[tuple[str, str], None] = {}
         self._silent: list[str] = []
 
     def judge(self, resource: Resource, answer: Callable[[], Iterable[Violation]]) -> None:
         """Ask the rule about a resource, and keep what it says."""
+        if self._misconfigured:
+            self._refuse_configuration(resource)
+            return
         self._check_reasons(resource)
         try:
             for violation in answer():
@@ -124,6 +116,16 @@ class _Session:
             if exemption.reason and any(exemption.covers(resource) for resource in resources):
                 return exemption.reason
         return None
+
+    def _refuse_configuration(self, resource: Resource) -> None:
+        self._report(
+            Violation(
+                what=f"the configuration of {self._rule.id} is wrong: {'; '.join(self._misconfigured)}",
+                lost="until it is mended the rule judges nothing, so that what it guards against would go unseen",
+                fix="mend it in the file that --policy-pack-config names",
+            ),
+            resource,
+        )
 
     def _check_reasons(self, resource: Resource) -> None:
         for exemption in self._exemptions:

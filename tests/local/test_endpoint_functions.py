@@ -54,9 +54,9 @@ def test_the_numbers_of_dynamodb_are_numbers_in_an_answer_as_lambdas_runtime_wri
     world.function(
         "from decimal import Decimal\n\n"
         "def handler(event, context):\n"
-        "    return {'seats': Decimal('3'), 'rate': Decimal('0.1'), 'large': Decimal(10) ** 30, 'round': Decimal('1E+2')}\n"
+        "    return [Decimal(digits) for digits in event]\n"
     )
-    assert world.invoke() == {"seats": 3, "rate": 0.1, "large": 10**30, "round": 100.0}
+    assert world.invoke(["3", "0.1", f"{10**30}", "1E+2"]) == [3, 0.1, 10**30, 100.0]
 
 
 def test_a_new_process_follows_one_that_ended(world):

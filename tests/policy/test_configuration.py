@@ -109,6 +109,30 @@ def test_parameters_change_what_a_rule_demands():
     assert judge("dead-letter-retention", queue, minimum_days=4) == set()
 
 
+@pytest.mark.parametrize(
+    ("rule_id", "settings", "problem"),
+    [
+        (
+            "dead-letter-retention",
+            {"minimum_day": 4},
+            "there is no setting 'minimum_day', only minimum_days, exemptions",
+        ),
+        ("dead-letter-retention", {"minimum_days": "four"}, "minimum_days is not a number"),
+        ("dead-letter-retention", {"minimum_days": True}, "minimum_days is not a number"),
+        ("stream-view-type", {"allowed": "KEYS_ONLY"}, "allowed is not a list"),
+        ("stream-view-type", {"allowed": [1]}, "allowed holds what is not a text"),
+        ("stream-view-type", {"exemptions": {"urn": "*"}}, "exemptions is not a list"),
+        ("stream-view-type", {"exemptions": ["*"]}, "exemptions holds what is not an object"),
+    ],
+)
+def test_a_configuration_that_the_rule_does_not_take_is_a_violation_and_never_ignored(rule_id, settings, problem):
+    for examples in (RULES[rule_id].good, RULES[rule_id].bad):
+        program = deployed(example(examples[0], previewed=False))
+        answers = Pack([RULES[rule_id]], config={rule_id: settings}).answers(program)
+        messages = {diagnostic.message.splitlines()[1] for answer in answers for diagnostic in answer.diagnostics}
+        assert messages == {f"the configuration of {rule_id} is wrong: {problem}"}
+
+
 def test_a_rule_that_fails_does_not_end_the_run_and_says_so(capfd):
     def fails(resource, config):
         raise ValueError("the secret of the property")

@@ -11,6 +11,9 @@ from components.access import Access, allow
 class EffectLedgerTable(pulumi.ComponentResource):
     """A DynamoDB table that remembers which side effects are done. It has no stream: nobody reacts to it.
 
+    How long is each consumer's own to say (`EffectLedger(keep=…)`): the table's TTL removes the entries that have an
+    expiry and leaves those that are kept for ever.
+
     Args:
         kms_key_arn: A customer managed key; without one the account's AWS managed key `aws/dynamodb` encrypts the
             table.

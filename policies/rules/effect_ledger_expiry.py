@@ -9,19 +9,26 @@ from policies.outcomes import NotApplicable, Violation
 from policies.resources import Resource
 from policies.rule import Config, Rule
 
+#: What `handlers.cdc.EffectLedger` writes: seconds since 1970.
+_EXPIRY = "expiresAt"
+
 
 def check(table: Resource, _: Config) -> Iterator[Violation]:
     """TTL of a table that is tagged as an effect ledger."""
     if table.tag("weir:role") != "effect-ledger":
         raise NotApplicable(f"{table.name} is no effect ledger")
-    if table.tag("weir:keep") == "forever":
-        raise NotApplicable(f"{table.name} is kept for ever on purpose")
-    if table.props.block("ttl").flag("enabled") is not True:
-        yield Violation(
-            what="the effect ledger has no enabled TTL",
-            lost="nothing at once: it keeps an item for every side effect there ever was, with the keys of people who "
-            "asked to be forgotten, until somebody deletes the table by hand, and then every effect can run again",
-        )
+    ttl = table.props.block("ttl")
+    if ttl.flag("enabled") is not True:
+        what = "the effect ledger has no enabled TTL"
+    elif ttl.text("attributeName") != _EXPIRY:
+        what = f"the effect ledger's TTL reads another attribute than {_EXPIRY}, which is the one that entries have"
+    else:
+        return
+    yield Violation(
+        what=what,
+        lost="nothing at once: it keeps an item for every side effect there ever was, with the keys of people who "
+        "asked to be forgotten, until somebody deletes the table by hand, and then every effect can run again",
+    )
 
 
 RULE = Rule(
@@ -30,8 +37,10 @@ RULE = Rule(
     severity="medium",
     title="An effect ledger expires its entries",
     why="A ledger has to remember longer than any replay can reach back, and no longer: its keys name people and grow "
-    "with every change. Where an effect must never happen twice, say so with the tag weir:keep=forever.",
-    remediation='Set ttl={"attribute_name": "expiresAt", "enabled": True}, or tag the table weir:keep=forever.',
+    "with every change. An effect that must never happen twice needs no other table: EffectLedger(keep=None) writes "
+    "its entries without an expiry, and TTL leaves those alone.",
+    remediation='Set ttl={"attribute_name": "expiresAt", "enabled": True}.',
+    limits="Which consumers keep their entries for ever stands in their code.",
     resources=(TABLE,),
     check=check,
     good=(
@@ -45,15 +54,6 @@ RULE = Rule(
             ttl: {attributeName: expiresAt, enabled: true}
             tags: {"weir:role": effect-ledger}
         """,
-        """
-        effects:
-          type: aws:dynamodb:Table
-          properties:
-            attributes: [{name: effectKey, type: S}]
-            hashKey: effectKey
-            billingMode: PAY_PER_REQUEST
-            tags: {"weir:role": effect-ledger, "weir:keep": forever}
-        """,
     ),
     bad=(
         """
@@ -63,6 +63,16 @@ RULE = Rule(
             attributes: [{name: effectKey, type: S}]
             hashKey: effectKey
             billingMode: PAY_PER_REQUEST
+            tags: {"weir:role": effect-ledger}
+        """,
+        """
+        effects:
+          type: aws:dynamodb:Table
+          properties:
+            attributes: [{name: effectKey, type: S}]
+            hashKey: effectKey
+            billingMode: PAY_PER_REQUEST
+            ttl: {attributeName: ttl, enabled: true}
             tags: {"weir:role": effect-ledger}
         """,
     ),

@@ -22,6 +22,7 @@ from local.clock import Clock
 from local.control_api import CONTROL_PREFIX, ControlApi
 from local.errors import AwsError, render
 from local.faults import Fault, Faults, contains
+from local.managed_policies import check_policy
 from local.metrics import Metrics
 from local.roles import LAMBDA, Caller, Roles
 from local.services.cloudwatch import CloudWatch, check_alarm
@@ -43,7 +44,15 @@ EXECUTE_API_PREFIX = "/_aws/execute-api/"
 
 
 #: Operations after which a role may allow something else.
-_CHANGING_ROLES = ("iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy")
+_CHANGING_ROLES = (
+    "iam:AttachRolePolicy",
+    "iam:CreatePolicyVersion",
+    "iam:CreateRole",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePolicy",
+    "iam:UpdateAssumeRolePolicy",
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class Front:
         machines: A boto3 client of Step Functions.
         tables: One of DynamoDB.
         kinesis: One of Kinesis.
+        iam: One of IAM.
         keep_alarm_metrics: Told the metrics and expressions of an alarm that was put, by its name.
         routes: Answers the authorization type of the route that a request to an HTTP API reaches, by host, method and
             decoded path; `None` for no route.
@@ -81,6 +91,7 @@ class Front:
         machines: Any,
         tables: Any,
         kinesis: Any,
+        iam: Any,
         clock: Clock,
         mappings: EventSourceMappings,
         pipes: Pipes,
@@ -98,6 +109,7 @@ class Front:
         self._machines = machines
         self._tables = tables
         self._kinesis = kinesis
+        self._iam = iam
         self._clock = clock
         self._mappings = mappings
         self._pipes = pipes
@@ -159,6 +171,8 @@ class Front:
                 return await self._write(scope, request, call)
         if str(call) == "dynamodb:EnableKinesisStreamingDestination":
             await asyncio.to_thread(check_destination, call, tables=self._tables, kinesis=self._kinesis)
+        if "PolicyArn" in call.parameters:
+            await asyncio.to_thread(check_policy, call, iam=self._iam)
         if str(call) == "lambda:CreateFunction":
             await asyncio.to_thread(self._refuse_unassumable_role, call)
         if str(call) == "stepfunctions:StartSyncExecution":

@@ -190,6 +190,7 @@ class Roles:
         try:
             role = self._iam.get_role(RoleName=name)["Role"]
             inline = self._iam.list_role_policies(RoleName=name)["PolicyNames"]
+            attached = self._iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
         except ClientError as missing:
             if error_code(missing) == "NoSuchEntity":
                 return None
@@ -197,7 +198,12 @@ class Roles:
         if role["Arn"] != arn:
             return None
         policies = [self._iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"] for each in inline]
+        policies += [self._managed(each["PolicyArn"]) for each in attached]
         return _Role(arn, _parsed(role["AssumeRolePolicyDocument"]), [_parsed(each) for each in policies])
+
+    def _managed(self, arn: str) -> Any:
+        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        return self._iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
 
 
 def _undecided(operation: str, caller: Caller, decision: Decision, what: str) -> Refusal:

@@ -234,3 +234,76 @@ def to_bucket(world) -> list[dict]:
     """What sends failed batches to the test's bucket."""
     bucket = f"arn:aws:s3:::{world.name}"
     return [allow(f"{bucket}/aws/lambda/*", "s3:PutObject"), allow(bucket, "s3:ListBucket")]
+
+
+AWS_MANAGED = "arn:aws:iam::aws:policy/service-role/"
+
+
+@pytest.mark.parametrize(
+    ("policy", "service"),
+    [
+        ("AWSLambdaDynamoDBExecutionRole", "dynamodb"),
+        ("AWSLambdaKinesisExecutionRole", "kinesis"),
+        ("AWSLambdaSQSQueueExecutionRole", "sqs"),
+    ],
+)
+def test_a_managed_policy_of_aws_lets_a_role_read_what_it_is_for_and_nothing_else(
+    world, queue, kinesis, policy, service
+):
+    sources = {"dynamodb": world.table(), "kinesis": kinesis, "sqs": queue[1]}
+    world.function(role=world.make_role(world.name))
+    world.client("iam").attach_role_policy(RoleName=world.name, PolicyArn=AWS_MANAGED + policy)
+    for each, source in sources.items():
+        settings = {} if each == "sqs" else {"StartingPosition": "LATEST"}
+        if each == service:
+            made = world.client("lambda").create_event_source_mapping(
+                FunctionName=world.name, EventSourceArn=source, **settings
+            )
+            world.adopt(made["UUID"])
+        else:
+            assert refusal(world, source, **settings)[0] == "InvalidParameterValueException"
+
+
+def test_what_a_managed_policy_of_the_account_allows_is_what_its_default_version_says(world):
+    iam, stream = world.client("iam"), world.table()
+    world.function(role=world.make_role(world.name))
+
+    def document(*statements):
+        return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+    policy = iam.create_policy(
+        PolicyName=world.name, Path="/teams/", PolicyDocument=document(allow(stream, *READ_STREAM))
+    )["Policy"]["Arn"]
+    assert policy == f"arn:aws:iam::111122223333:policy/teams/{world.name}"
+    iam.attach_role_policy(RoleName=world.name, PolicyArn=policy)
+    assert iam.list_attached_role_policies(RoleName=world.name)["AttachedPolicies"] == [
+        {"PolicyName": world.name, "PolicyArn": policy}
+    ]
+    mapping = world.mapping(stream)
+    nothing = document(allow("*", "logs:PutLogEvents"))
+    iam.create_policy_version(PolicyArn=policy, PolicyDocument=nothing)
+    world.put("a")
+    world.settle(mapping)
+    iam.create_policy_version(PolicyArn=policy, PolicyDocument=nothing, SetAsDefault=True)
+    world.put("b")
+    world.wait_until(lambda: "not authorized to perform: dynamodb:DescribeStream" in result(world, mapping))
+    iam.detach_role_policy(RoleName=world.name, PolicyArn=policy)
+    iam.delete_policy(PolicyArn=policy)
+    iam.attach_role_policy(RoleName=world.name, PolicyArn=AWS_MANAGED + "AWSLambdaDynamoDBExecutionRole")
+    world.settle(mapping)
+    assert world.invocations(mapping) == [(["a"], "success"), (["b"], "success")]
+
+
+def test_a_policy_that_does_not_exist_or_is_not_known_cannot_be_attached(world):
+    world.make_role(world.name)
+    with pytest.raises(ClientError) as missing:
+        world.client("iam").attach_role_policy(
+            RoleName=world.name, PolicyArn="arn:aws:iam::111122223333:policy/nothing"
+        )
+    assert missing.value.response["Error"]["Code"] == "NoSuchEntity"
+    with pytest.raises(ClientError) as unknown:
+        world.client("iam").attach_role_policy(
+            RoleName=world.name, PolicyArn="arn:aws:iam::aws:policy/AWSLambdaExecute"
+        )
+    assert unknown.value.response["Error"]["Code"] == "NotSimulated"
+    assert "'arn:aws:iam::aws:policy/AWSLambdaExecute' allows" in unknown.value.response["Error"]["Message"]

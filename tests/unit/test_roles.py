@@ -26,6 +26,7 @@ class Account:
         self.services = [LAMBDA, PIPES]
         self.actions: list[str] | None = ["sqs:SendMessage"]
         self.condition: dict[str, Any] = {}
+        self.shared: dict[str, Any] = {}
         self.calls = 0
         self.failures = 0
         self.meanwhile: Any = None
@@ -41,6 +42,18 @@ class Account:
         statement = {"Effect": "Allow", "Principal": {"Service": self.services}, "Action": "sts:AssumeRole"}
         arn = f"arn:aws:iam::111122223333:role{self.path}{RoleName}"
         return {"Role": {"Arn": arn, "AssumeRolePolicyDocument": {"Statement": statement}}}
+
+    def list_attached_role_policies(self, RoleName):  # noqa: N803 - boto3's name
+        assert RoleName == "orders"
+        return {"AttachedPolicies": [{"PolicyArn": "arn:aws:iam::111122223333:policy/shared"}] if self.shared else []}
+
+    def get_policy(self, PolicyArn):  # noqa: N803 - boto3's name
+        assert PolicyArn == "arn:aws:iam::111122223333:policy/shared"
+        return {"Policy": {"DefaultVersionId": "v2"}}
+
+    def get_policy_version(self, PolicyArn, VersionId):  # noqa: N803 - boto3's names
+        assert (PolicyArn, VersionId) == ("arn:aws:iam::111122223333:policy/shared", "v2")
+        return {"PolicyVersion": {"Document": {"Statement": self.shared}}}
 
     def list_role_policies(self, RoleName):  # noqa: N803 - boto3's name
         assert RoleName == "orders"
@@ -127,6 +140,15 @@ def test_what_depends_on_something_that_is_not_evaluated_is_refused_by_name(acco
     with pytest.raises(NotSimulated, match="aws:SourceVpc"):
         roles.check_decidable(FUNCTION, SEND)
     roles.check_decidable(FUNCTION, [("sqs:ReceiveMessage", QUEUE)])
+
+
+def test_a_managed_policy_allows_and_denies_as_an_inline_one_does(account, roles):
+    account.actions = []
+    account.shared = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+    assert roles.refusal(FUNCTION, SEND) is None
+    account.actions, account.shared = ["sqs:SendMessage"], {**account.shared, "Effect": "Deny"}
+    roles.forget()
+    assert message(roles).endswith("with an explicit deny in an identity-based policy")
 
 
 def test_a_condition_on_the_account_the_region_and_the_role_holds(account, roles):

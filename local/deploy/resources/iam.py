@@ -1,4 +1,4 @@
-"""IAM roles and their inline policies."""
+"""IAM roles and their policies."""
 
 from __future__ import annotations
 
@@ -23,3 +23,20 @@ def role_policy(inputs: Inputs, aws: Aws) -> Created:
     inputs.finish()
     aws.client("iam").put_role_policy(PolicyName=name, **request)
     return Created(f"{request['RoleName']}:{name}", {"name": name})
+
+
+def policy(inputs: Inputs, aws: Aws) -> Created:
+    """CreatePolicy."""
+    name = inputs.name()
+    request = inputs.members({"policy": "PolicyDocument", "path": "Path", "description": "Description"})
+    inputs.finish()
+    made = aws.client("iam").create_policy(PolicyName=name, **request)["Policy"]
+    return Created(made["Arn"], {"name": name, "arn": made["Arn"], "policyId": made["PolicyId"]})
+
+
+def role_policy_attachment(inputs: Inputs, aws: Aws) -> Created:
+    """AttachRolePolicy."""
+    request = inputs.members({"role": "RoleName", "policyArn": "PolicyArn"})
+    inputs.finish()
+    aws.client("iam").attach_role_policy(**request)
+    return Created(f"{request['RoleName']}-{request['PolicyArn']}", {})

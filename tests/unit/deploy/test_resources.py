@@ -22,6 +22,8 @@ URL = "http://127.0.0.1:4566"
 
 UUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
+READS = f"arn:aws:iam::{ACCOUNT}:policy/teams/reads"
+
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "CreateApi": {"ApiId": "api1"},
     "CreateEmailIdentity": {"VerifiedForSendingStatus": True, "IdentityType": "DOMAIN"},
@@ -29,6 +31,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "CreateEventBus": {"EventBusArn": "arn:bus"},
     "CreateFunction": {"FunctionArn": "arn:f", "CodeSha256": "sha", "Version": "$LATEST"},
     "CreateIntegration": {"IntegrationId": "int1"},
+    "CreatePolicy": {"Policy": {"Arn": READS, "PolicyId": "ANPA1"}},
     "CreatePipe": {"Arn": "arn:pipe", "DesiredState": "RUNNING", "CurrentState": "CREATING"},
     "CreateQueue": {"QueueUrl": f"{URL}/{ACCOUNT}/q"},
     "CreateRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
@@ -414,6 +417,20 @@ def test_a_role_and_its_policy(aws: RecordingAws) -> None:
     assert aws.only("CreateRole") == {"RoleName": "made-up", "AssumeRolePolicyDocument": "{}"}
     assert aws.only("PutRolePolicy") == {"RoleName": "made-up", "PolicyName": "made-up", "PolicyDocument": "{}"}
     assert (role.outputs["arn"], policy.id) == ("arn:role", "made-up:made-up")
+
+
+def test_a_managed_policy_and_its_attachment(aws: RecordingAws) -> None:
+    document = '{"Version": "2012-10-17", "Statement": []}'
+    policy = aws.make("Policy", {"name": "reads", "path": "/teams/", "description": "Reads.", "policy": document})
+    assert (policy.id, policy.outputs["arn"]) == (READS, READS)
+    assert aws.only("CreatePolicy") == {
+        "PolicyName": "reads",
+        "Path": "/teams/",
+        "Description": "Reads.",
+        "PolicyDocument": document,
+    }
+    aws.make("RolePolicyAttachment", {"role": "consumer", "policyArn": READS})
+    assert aws.only("AttachRolePolicy") == {"RoleName": "consumer", "PolicyArn": READS}
 
 
 def test_a_permission(aws: RecordingAws) -> None:

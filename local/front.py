@@ -185,8 +185,10 @@ class Front:
         if reply.status == 200:
             written = written_tables(call)
             self._mappings.wake_readers_of(written)
-            self._mappings.wake_readers_of_kinesis(written_stream(call))
-            self._pipes.wake(written)
+            self._pipes.wake_readers_of(written)
+            stream = written_stream(call)
+            self._mappings.wake_readers_of_kinesis(stream)
+            self._pipes.wake_readers_of_kinesis(stream)
             if str(call) in _CHANGING_ROLES:
                 self._roles.forget()
                 self._mappings.wake_all()

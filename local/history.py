@@ -23,8 +23,8 @@ class Invocation:
     Attributes:
         at: When it began, in seconds since 1970.
         attempt: Counts from 1 for each batch, those included that never ran the function.
-        identifiers: Sequence numbers of the batch.
-        keys: Keys of its items, in DynamoDB's JSON; of a Kinesis record, its partition key.
+        identifiers: Of the batch: sequence numbers; message ids of a queue; event IDs of a pipe from a stream.
+        keys: Keys of its items, in DynamoDB's JSON; of a Kinesis record, its partition key; of messages none.
         outcome: What it came to; a service error ran the function or not, and its answer was lost.
         accepted: How many records are done by it.
         error_type: The function's error, e.g. `Sandbox.Timedout`; `None` when it answered.
@@ -104,8 +104,9 @@ class History:
 
 
 def keys_of(records: Records) -> list[dict[str, Any]]:
-    """The item keys of records, in order; a Kinesis record has its partition key."""
+    """The item keys of records, in order; a Kinesis record has its partition key, a message none."""
     return [
-        {"partitionKey": record.item_key} if "kinesis" in record.event else record.event["dynamodb"]["Keys"]
+        record.event["dynamodb"]["Keys"] if "dynamodb" in record.event else {"partitionKey": record.item_key}
         for record in records
+        if record.event.get("eventSource") != "aws:sqs"
     ]

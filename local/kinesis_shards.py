@@ -16,7 +16,7 @@ class KinesisShardReader:
         kinesis: A boto3 client of Kinesis.
         start: The members of GetShardIterator that say where to begin: a ShardIteratorType, and its Timestamp. `LATEST`
             is behind the last record that is there when this is made.
-        role_arn: Of the function's role, which records name.
+        role_arn: Of the role that reads, which records name.
         clock: Seconds since 1970.
         admit: Called before the shard is read; raises what the reading then fails with.
     """
@@ -96,3 +96,37 @@ class KinesisShardReader:
             "eventSourceARN": self._stream_arn,
         }
         return StreamRecord(event, arrived=arrived, visible=now, sequence=number)
+
+
+def kinesis_readers_of(
+    kinesis: Any,
+    *,
+    stream_arn: str,
+    starting_position: str,
+    timestamp: float | None,
+    role_arn: str,
+    clock: Callable[[], float],
+    admit: Callable[[], None] = lambda: None,
+) -> list[KinesisShardReader]:
+    """A reader for each shard of a stream.
+
+    Begins at TRIM_HORIZON, at LATEST, or AT_TIMESTAMP, which needs a timestamp in seconds since 1970.
+
+    Raises:
+        ClientError: There is no such stream.
+    """
+    pages = kinesis.get_paginator("list_shards").paginate(StreamARN=stream_arn)
+    start = {"ShardIteratorType": starting_position, **({} if timestamp is None else {"Timestamp": timestamp})}
+    return [
+        KinesisShardReader(
+            kinesis,
+            stream_arn=stream_arn,
+            shard_id=shard["ShardId"],
+            start=start,
+            role_arn=role_arn,
+            clock=clock,
+            admit=admit,
+        )
+        for page in pages
+        for shard in page["Shards"]
+    ]

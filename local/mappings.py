@@ -18,7 +18,7 @@ from local.clock import Clock
 from local.delivery.documents import event_of, failure_document, object_key
 from local.delivery.lane import GiveUp, Invoke, Lose
 from local.delivery.mapping import EventSourceMapping
-from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, read_response
+from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, accepted, read_response
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
 from local.destinations import Destinations, takes_payload
@@ -121,7 +121,7 @@ class MappingRunner:
                 identifiers=[record.identifier for record in call.records],
                 keys=keys_of(call.records),
                 outcome=name,
-                accepted=_accepted(outcome, len(call.records)),
+                accepted=accepted(outcome, len(call.records)),
                 error_type=error_type,
                 bisected=isinstance(outcome, Failed) and self._settings.bisect and len(call.records) > 1,
                 iterator_age_ms=age,
@@ -212,13 +212,3 @@ class MappingRunner:
             self._with.metrics.record(name, value, at=now, EventSourceMappingUUID=self._target.uuid)
         elif name in ("IteratorAge", "DestinationDeliveryFailures"):
             self._with.metrics.record(name, round(value), at=now, FunctionName=self._target.function_name)
-
-
-def _accepted(outcome: Outcome, sent: int) -> int:
-    match outcome:
-        case Succeeded():
-            return sent
-        case Partial(accepted):
-            return accepted
-        case _:
-            return 0

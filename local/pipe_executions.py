@@ -16,6 +16,7 @@ from local.pipe_services import Exchange, Refused, Services
 from local.pipe_telemetry import Trace
 from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_many
 from local.pipes.requests import Message
+from local.pipes.sources import opened, source_of
 from local.pipes.targets import enrichment_of, service_of, waits_for_answer
 from local.pipes.templates import InputTemplate, InvalidTemplate
 
@@ -46,6 +47,7 @@ class Executions:
         self._pipe = pipe
         self._services = services
         self._clock = clock
+        self._source = source_of(pipe["Source"])
         self._target = service_of(pipe["Target"])
         self._constants = {
             "pipe-arn": pipe["Arn"],
@@ -91,14 +93,19 @@ class Executions:
         def read(exchange: Exchange) -> Outcome:
             if not waits_for_answer(self._target, parameters):
                 return Succeeded()
-            return read_target(exchange.value, identifiers, self._target)
+            return read_target(exchange.value, identifiers, self._target, self._source)
 
         def ask(messages: Sequence[Message]) -> Exchange:
             return self._services.send(
-                self._pipe["Target"], self._target, messages, parameters, pipe_name=self._pipe["Name"]
+                self._pipe["Target"],
+                self._target,
+                messages,
+                parameters,
+                pipe_name=self._pipe["Name"],
+                source=self._source,
             )
 
-        return self._stage("Target", events, parameters, trace, ask, read)[0]
+        return self._stage("Target", events, parameters, trace, ask, read, opens=not self._pipe.get("Enrichment"))[0]
 
     def _enrich(self, events: Sequence[Any], trace: Trace) -> tuple[Outcome | None, list[Any]]:
         """The events that go on to the target, or what the execution came to without it."""
@@ -116,6 +123,7 @@ class Executions:
             trace,
             lambda messages: self._services.enrich(arn, service, messages, parameters),
             read,
+            opens=True,
         )
         if isinstance(outcome, Failed):
             return outcome, []
@@ -136,12 +144,16 @@ class Executions:
         trace: Trace,
         ask: Callable[[Sequence[Message]], Exchange],
         read: Callable[[Exchange], Outcome],
+        *,
+        opens: bool,
     ) -> tuple[Outcome, Exchange]:
+        """One stage; `opens` when its events are the source's own, whose content paths can lead into."""
         name = stage.upper()
         started = time.monotonic()
         trace.step(f"{name}_STAGE_ENTERED")
         try:
-            messages = self._transform(name, events, parameters.get("InputTemplate", ""), trace)
+            seen = [opened(event) for event in events] if opens else events
+            messages = self._transform(name, events, seen, parameters.get("InputTemplate", ""), trace)
             exchange = self._ask(name, messages, trace, ask)
         except Refused as refused:
             trace.count(f"{stage}StageFailed")
@@ -165,15 +177,20 @@ class Executions:
                 trace.count(f"{stage}StageFailed")
         return outcome, exchange
 
-    def _transform(self, name: str, events: Sequence[Any], text: str, trace: Trace) -> list[Message]:
-        """Apply a stage's input template to each event; without one, events pass as they are."""
+    def _transform(
+        self, name: str, events: Sequence[Any], seen: Sequence[Any], text: str, trace: Trace
+    ) -> list[Message]:
+        """Apply a stage's input template to each event as it is seen; without one, events pass as they are."""
         if not text:
-            return [Message(event, event) for event in events]
+            return [Message(*each) for each in zip(seen, events, strict=True)]
         trace.step(f"{name}_TRANSFORMATION_STARTED")
         template = InputTemplate(text)
         ingested = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
         try:
-            messages = [Message(event, template.render(event, self._constants, ingested=ingested)) for event in events]
+            messages = [
+                Message(each, template.render(each, self._constants, ingested=ingested, raw=event))
+                for each, event in zip(seen, events, strict=True)
+            ]
         except InvalidTemplate as invalid:
             refused = Refused(str(invalid), service="pipes", status=400, request=None)
             trace.step(f"{name}_TRANSFORMATION_FAILED", error=_error(refused))

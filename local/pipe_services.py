@@ -24,6 +24,7 @@ from local.pipes.requests import (
     text_of,
     topic_entries,
 )
+from local.pipes.sources import Source
 from local.pipes.targets import Service, waits_for_answer
 
 #: Seconds that an API destination gets to answer
@@ -137,7 +138,14 @@ class Services:
                 return self._call_api(arn, messages[0], parameters.get("HttpParameters", {}))
 
     def send(
-        self, arn: str, service: Service, messages: Sequence[Message], parameters: Mapping[str, Any], *, pipe_name: str
+        self,
+        arn: str,
+        service: Service,
+        messages: Sequence[Message],
+        parameters: Mapping[str, Any],
+        *,
+        pipe_name: str,
+        source: Source,
     ) -> Exchange:
         """Send a batch to a target.
 
@@ -154,13 +162,14 @@ class Services:
             case "SQS queue":
                 request = {"QueueUrl": self._queue_url(arn), "Entries": queue_entries(messages, given)}
                 answer = _ask("sqs", self._queues.send_message_batch, request)
-                return Exchange(request, answer, _failures(messages, answer.get("Failed", [])))
+                return Exchange(request, answer, _failures(messages, answer.get("Failed", []), source))
             case "SNS topic":
                 request = {"TopicArn": arn, "PublishBatchRequestEntries": topic_entries(messages)}
                 answer = _ask("sns", self._topics.publish_batch, request)
-                return Exchange(request, answer, _failures(messages, answer.get("Failed", [])))
+                return Exchange(request, answer, _failures(messages, answer.get("Failed", []), source))
             case "event bus":
-                return self._put_events(messages, bus_entries(messages, given, pipe_name=pipe_name, bus_arn=arn))
+                entries = bus_entries(messages, given, pipe_name=pipe_name, source=source, bus_arn=arn)
+                return self._put_events(messages, entries, source)
             case "API destination":
                 return self._call_api(arn, messages[0], given)
 
@@ -206,7 +215,7 @@ class Services:
             )
         return Exchange(request, told, _parsed(answer["output"]))
 
-    def _put_events(self, messages: Sequence[Message], entries: Sequence[Entry]) -> Exchange:
+    def _put_events(self, messages: Sequence[Message], entries: Sequence[Entry], source: Source) -> Exchange:
         sent = [index for index, entry in enumerate(entries) if _is_event(entry)]
         failed = [{"Id": str(index)} for index in range(len(entries)) if index not in sent]
         request = {"Entries": [entries[index] for index in sent]}
@@ -218,7 +227,7 @@ class Services:
                 for index, result in zip(sent, answer["Entries"], strict=True)
                 if result.get("ErrorCode")
             ]
-        return Exchange({"Entries": list(entries)}, answer, _failures(messages, failed))
+        return Exchange({"Entries": list(entries)}, answer, _failures(messages, failed, source))
 
     def _call_api(self, arn: str, message: Message, parameters: Mapping[str, Any]) -> Exchange:
         name = arn.split("/")[1]
@@ -281,10 +290,9 @@ def _is_event(entry: Entry) -> bool:
     return bool(entry["Source"] and entry["DetailType"]) and isinstance(_parsed(entry["Detail"]), Mapping)
 
 
-def _failures(messages: Sequence[Message], failed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        "batchItemFailures": [{"itemIdentifier": identifier_of(messages[int(each["Id"])].event)} for each in failed]
-    }
+def _failures(messages: Sequence[Message], failed: Sequence[Mapping[str, Any]], source: Source) -> dict[str, Any]:
+    named = [identifier_of(messages[int(each["Id"])].event, source) for each in failed]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in named]}
 
 
 def _fetch(request: HttpRequest) -> tuple[int, str]:

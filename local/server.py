@@ -89,13 +89,15 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     from local.front import Front
     from local.functions import Functions
     from local.mappings import Surroundings
+    from local.pipe_runner import Surroundings as PipeSurroundings
     from local.pipe_services import Services
     from local.pipe_telemetry import Concurrency
     from local.queue_mappings import QueueSurroundings
     from local.roles import Roles
-    from local.services import pipes as pipes_api
     from local.services.event_source_mappings import EventSourceMappings
     from local.services.kinesis_source import KinesisSource
+    from local.services.pipe_sources import PipeSources
+    from local.services.pipes import Pipes
     from local.services.queue_source import QueueSource
     from local.services.stream_source import StreamSource
     from local.services.streaming_destinations import streamed_change
@@ -142,12 +144,12 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         region=connection.region,
         account_id=connection.account_id,
     )
-    pinned.when_messages_come(mappings.wake_readers_of_queues)
-    pipes = pipes_api.Pipes(
-        surroundings=pipes_api.Surroundings(
-            streams=aws["dynamodbstreams"],
-            roles=aws["iam"],
+    pipes = Pipes(
+        sources=PipeSources(streams=aws["dynamodbstreams"], kinesis=aws["kinesis"], queues=aws["sqs"], clock=clock),
+        roles=aws["iam"],
+        surroundings=PipeSurroundings(
             logs=aws["logs"],
+            queues=aws["sqs"],
             services=Services(connection, api_request=pinned.api_destination_request),
             destinations=destinations,
             clock=clock,
@@ -157,9 +159,19 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
         region=connection.region,
         account_id=connection.account_id,
     )
+
+    def wake_readers_of_queues() -> None:
+        mappings.wake_readers_of_queues()
+        pipes.wake_readers_of_queues()
+
+    def wake_readers_of_kinesis(stream: str) -> None:
+        mappings.wake_readers_of_kinesis(stream)
+        pipes.wake_readers_of_kinesis(stream)
+
+    pinned.when_messages_come(wake_readers_of_queues)
     time_to_live = TimeToLive(aws["dynamodb"], clock)
     pinned.stream_changes_as(
-        lambda table, record: streamed_change(record, table=table, now=clock.now()), mappings.wake_readers_of_kinesis
+        lambda table, record: streamed_change(record, table=table, now=clock.now()), wake_readers_of_kinesis
     )
     pinned.record_who_deletes(expired.get)
     alarms = AlarmEvaluation(aws["cloudwatch"], aws["sqs"], metrics, clock)

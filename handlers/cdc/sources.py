@@ -86,16 +86,17 @@ class Batch(NamedTuple):
 def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_check: ClaimCheck | None = None) -> Batch:
     """The records in an event.
 
-    Takes a DynamoDB stream event, the array of an EventBridge pipe that reads one, an SQS event and a Kinesis event
-    whose records carry changes, a replayed batch (`{"origin": "replay", "Records": [...]}`, and `"snapshot"`
-    likewise), and the document that an on-failure destination in S3 holds.
+    Takes a DynamoDB stream event, an SQS event and a Kinesis event whose records carry changes, the array of an
+    EventBridge pipe that reads any of the three, a replayed batch (`{"origin": "replay", "Records": [...]}`, and
+    `"snapshot"` likewise), and the document that an on-failure destination in S3 holds.
 
     Raises:
         UnknownEventShape: The event is of another shape, or a record has no identifier, so that its failure could
             not be reported. What is wrong inside one record comes out when that record is opened.
     """
     if isinstance(event, list) and event:
-        return Batch(_PIPE, event, _identifiers(_PIPE, event), None, model, claim_check)
+        source = _source_of(event[0], _BY_PIPED_EVENT_SOURCE, "the first of the pipe's events")
+        return Batch(source, event, _identifiers(source, event), None, model, claim_check)
     if not isinstance(event, Mapping):
         raise UnknownEventShape(f"expected an object with records or an array of them, got {outline(event)}")
     if isinstance(payload := event.get("payload"), str) and "requestContext" in event:
@@ -113,15 +114,18 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
         raise UnknownEventShape(f"the batch has the origin {origin!r}, not 'replay' or 'snapshot'")
     if not records:
         return Batch(_STREAM, (), ())
-    name = records[0].get("eventSource") if isinstance(records[0], Mapping) else None
-    if not isinstance(name, str) or name not in _BY_EVENT_SOURCE:
-        raise UnknownEventShape(f"Records[0] has the eventSource {name!r}, which carries no changes")
-    source = _BY_EVENT_SOURCE[name]
-    if source is _QUEUE and str(records[0].get("eventSourceARN")).endswith(".fifo"):
-        source = _FIFO_QUEUE
+    source = _source_of(records[0], _BY_EVENT_SOURCE, "Records[0]")
     if source is _STREAM and origin is not None:
         source = _REPLAY
     return Batch(source, records, _identifiers(source, records), origin, model, claim_check)
+
+
+def _source_of(first: Any, known: Mapping[str, Source], where: str) -> Source:
+    name = first.get("eventSource") if isinstance(first, Mapping) else None
+    if not isinstance(name, str) or name not in known:
+        raise UnknownEventShape(f"{where} has the eventSource {name!r}, which carries no changes")
+    source = known[name]
+    return _FIFO_QUEUE if source is _QUEUE and str(first.get("eventSourceARN")).endswith(".fifo") else source
 
 
 def _identifiers(source: Source, records: list[Any]) -> list[str]:
@@ -159,13 +163,13 @@ def _from_body(message: Mapping[str, Any], claim_check: ClaimCheck | None) -> An
 
 
 def _from_data(record: Mapping[str, Any], _: ClaimCheck | None) -> Any:
-    """The change in a Kinesis record's data."""
-    data = record["kinesis"].get("data")
+    """The change in a Kinesis record's data, which a pipe has beside the record's other members."""
+    data = record.get("kinesis", record).get("data")
     try:
         text = base64.b64decode(data, validate=True)
     except (TypeError, ValueError):
-        raise UnknownEventShape("kinesis.data is not base64") from None
-    return _without_kinesis(_object(text, "kinesis.data"))
+        raise UnknownEventShape("the record's data is not base64") from None
+    return _without_kinesis(_object(text, "the record's data"))
 
 
 def _without_kinesis(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -224,6 +228,7 @@ _PIPE: Final = Source("a DynamoDB pipe", "aws:dynamodb", lambda record: record["
 # Replayed records and those of a snapshot may have no sequence number.
 _REPLAY: Final = Source("a replayed batch", "aws:dynamodb", lambda record: record["eventID"], _perhaps_from_kinesis)
 _KINESIS: Final = Source("Kinesis", "aws:kinesis", lambda record: record["kinesis"]["sequenceNumber"], _from_data)
+_KINESIS_PIPE: Final = Source("a Kinesis pipe", "aws:kinesis", lambda record: record["eventID"], _from_data)
 # A standard queue keeps no order, so no message waits for another: each is a group of its own.
 _QUEUE: Final = Source(
     "SQS", "aws:sqs", lambda message: message["messageId"], _from_body, lambda message: message["messageId"]
@@ -237,3 +242,4 @@ _FIFO_QUEUE: Final = Source(
 )
 
 _BY_EVENT_SOURCE: Final = {source.event_source: source for source in (_STREAM, _KINESIS, _QUEUE)}
+_BY_PIPED_EVENT_SOURCE: Final = {source.event_source: source for source in (_PIPE, _KINESIS_PIPE, _QUEUE)}

@@ -119,8 +119,19 @@ def window_event(
 
 
 def pipe_event(*records: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The event a pipe gives a function: the records themselves, in an array."""
-    return list(records)
+    """The event a pipe gives a function: records in an array.
+
+    A pipe from a queue has messages as `queue_event` makes them, and one from Kinesis has the members of `kinesis`
+    beside the others:
+
+    >>> [event] = pipe_event(*kinesis_event({"id": 1})["Records"])
+    >>> "kinesis" in event, "partitionKey" in event
+    (False, True)
+    """
+    return [
+        {**record.get("kinesis", {}), **{name: record[name] for name in record if name != "kinesis"}}
+        for record in records
+    ]
 
 
 def queue_event(*bodies: Any, group: str | None = None, receive_count: int = 1) -> dict[str, Any]:

@@ -30,10 +30,10 @@ def select(records: Iterable[StreamRecord], filters: Sequence[str]) -> tuple[lis
 
 def _seen(record: StreamRecord) -> Mapping[str, Any]:
     seen = {name: value for name, value in record.event.items() if name != "eventSourceARN"}
-    if "kinesis" in seen:
-        kinesis = dict(seen.pop("kinesis"))
-        data = base64.b64decode(kinesis.pop("data"))
-        seen |= kinesis
+    # A pipe's records have these members beside the others.
+    seen |= seen.pop("kinesis", {})
+    if "data" in seen:
+        data = base64.b64decode(seen.pop("data"))
         with contextlib.suppress(ValueError):
             seen["data"] = json.loads(data)
     return seen

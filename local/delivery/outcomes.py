@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Partial:
 class Rejected:
     """Some records failed and all others are done: only these are delivered again, as a new batch.
 
-    This is what a pipe's target comes to whose API takes a batch and answers for each of its entries (§3.5).
+    This is what a pipe's target comes to whose API takes a batch and answers for each of its entries (§3.5), and what
+    comes of messages of a queue.
 
     Attributes:
         positions: Of the failed records in the batch, ascending: at least one, and not all of them.
@@ -66,7 +67,7 @@ Outcome = Succeeded | Partial | Rejected | Failed | Throttled
 
 
 def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial | Failed:
-    """What a function's answer says, with ReportBatchItemFailures on.
+    """What a function's answer says of a stream's batch, with ReportBatchItemFailures on.
 
     A missing list is success; an item that names no record of the batch fails the batch; of several the lowest
     sequence number counts.
@@ -78,20 +79,39 @@ def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial 
     >>> read_answer({"batchItemFailures": [{"itemIdentifier": ""}]}, ["9"])
     Failed(function_error=None, timed_out=False)
     """
-    failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
-    if not failures:
-        return Succeeded()
-    if not isinstance(failures, list):
+    failed = _reported(answer, identifiers)
+    if failed is None:
         return Failed(function_error=None)
-    position = {identifier: index for index, identifier in enumerate(identifiers)}
-    named: list[int] = []
-    for failure in failures:
-        identifier = failure.get("itemIdentifier") if isinstance(failure, Mapping) else None
-        if not isinstance(identifier, str) or identifier not in position:
-            return Failed(function_error=None)
-        named.append(position[identifier])
-    first = min(named)
-    return Partial(first) if first else Failed(function_error=None)
+    if not failed:
+        return Succeeded()
+    return Partial(failed[0]) if failed[0] else Failed(function_error=None)
+
+
+def read_each(answer: Any, identifiers: Sequence[str]) -> Succeeded | Rejected | Failed:
+    """What the same answer says of a queue's batch, whose messages do not wait for each other: all others are done.
+
+    >>> read_each({"batchItemFailures": [{"itemIdentifier": "a"}]}, ["a", "b"])
+    Rejected(positions=(0,))
+    >>> read_each({"batchItemFailures": [{"itemIdentifier": "c"}]}, ["a", "b"])
+    Failed(function_error=None, timed_out=False)
+    """
+    failed = _reported(answer, identifiers)
+    if failed is None or len(failed) == len(identifiers):
+        return Failed(function_error=None)
+    return Rejected(failed) if failed else Succeeded()
+
+
+def accepted(outcome: Outcome, sent: int) -> int:
+    """How many of a batch's records are done by what it came to."""
+    match outcome:
+        case Succeeded():
+            return sent
+        case Partial(prefix):
+            return prefix
+        case Rejected(positions):
+            return sent - len(positions)
+        case _:
+            return 0
 
 
 def read_response(answer: Any, identifiers: Sequence[str], *, reports: bool, windowed: bool) -> Outcome:
@@ -125,3 +145,20 @@ def read_window_answer(answer: Any, outcome: Succeeded | Partial | Failed) -> Su
             return Partial(accepted, state)
         case Failed():
             return outcome
+
+
+def _reported(answer: Any, identifiers: Sequence[str]) -> tuple[int, ...] | None:
+    """The places of the records that an answer reports, ascending; `None` when it is malformed."""
+    failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
+    if not failures:
+        return ()
+    if not isinstance(failures, list):
+        return None
+    position = {identifier: index for index, identifier in enumerate(identifiers)}
+    named: set[int] = set()
+    for failure in cast("list[Any]", failures):
+        identifier = failure.get("itemIdentifier") if isinstance(failure, Mapping) else None
+        if not isinstance(identifier, str) or identifier not in position:
+            return None
+        named.add(position[identifier])
+    return tuple(sorted(named))

@@ -1,7 +1,8 @@
-"""What CreatePipe accepts for a pipe that reads a DynamoDB stream (docs/aws-semantics.md §3.1 to §3.4)."""
+"""What CreatePipe accepts (docs/aws-semantics.md §3.1 to §3.4, §3.7, §3.8)."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -14,8 +15,11 @@ from botocore.model import ServiceModel as Model
 from aws_limits import STREAM_MAPPING_RANGES
 from local.delivery.admission import filter_problems, filters_of, out_of_range, violation
 from local.delivery.settings import MappingSettings
+from local.pipes.sources import Source, UnsupportedSource, source_of
 from local.pipes.targets import UnsupportedTarget, enrichment_of, service_of
 from local.pipes.templates import InputTemplate, InvalidTemplate, is_path
+from local.queue_admission import queue_problems
+from local.queue_batches import QueueSettings
 
 Parameters = Mapping[str, Any]
 
@@ -23,27 +27,29 @@ _FIFO = ".fifo"
 
 
 def problems(parameters: Parameters) -> Iterator[str]:
-    """What AWS refuses of a pipe, or what is not simulated of it, one line each."""
+    """What AWS refuses of a pipe, one line each; `local.pipes.configuration` says what is not simulated."""
     found = [*violations("CreatePipe", parameters)]
     yield from found
     if found:
         return
-    source = parameters.get("SourceParameters", {})
-    stream = source.get("DynamoDBStreamParameters")
-    if ":dynamodb:" not in parameters["Source"] or "/stream/" not in parameters["Source"]:
-        yield f"Source={parameters['Source']!r} is no DynamoDB stream, and a pipe from another source is not simulated"
-    if stream is None:
-        yield "SourceParameters has no DynamoDBStreamParameters, which say where to start to read"
+    try:
+        source = source_of(parameters["Source"])
+    except UnsupportedSource:
         return
-    for member in sorted(set(source) - {"DynamoDBStreamParameters", "FilterCriteria"}):
-        yield f"SourceParameters.{member} is not for a DynamoDB stream"
-    yield from filter_problems(source.get("FilterCriteria", {}))
-    age = stream.get("MaximumRecordAgeInSeconds", -1)
-    if age not in STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"]:
-        yield out_of_range("MaximumRecordAgeInSeconds", age, STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"])
-    yield from _dead_letter_problems(stream.get("DeadLetterConfig", {}).get("Arn"))
-    yield from _target_problems(parameters, stream.get("BatchSize", 100))
-    yield from _enrichment_problems(parameters, stream.get("BatchSize", 100))
+    of_source = parameters.get("SourceParameters", {})
+    for member in sorted(set(of_source) - {source.parameters, "FilterCriteria"}):
+        yield f"SourceParameters.{member} is not for {_with_article(source.kind)}"
+    if source.is_stream and source.parameters not in of_source:
+        yield f"SourceParameters has no {source.parameters}, which say where to start to read"
+        return
+    yield from filter_problems(of_source.get("FilterCriteria", {}))
+    given = source.given(parameters)
+    if source.is_stream:
+        yield from _stream_problems(given)
+    else:
+        yield from queue_problems({**source.defaults, **given}, fifo=parameters["Source"].endswith(_FIFO))
+    yield from _batch_problems(parameters, source)
+    yield from _target_problems(parameters)
     for member in ("TargetParameters", "EnrichmentParameters"):
         for name, value in parameters.get(member, {}).get("HttpParameters", {}).get("HeaderParameters", {}).items():
             if is_path(value):
@@ -64,9 +70,8 @@ def violations(operation: str, parameters: Parameters) -> Iterator[str]:
 
 
 def settings_of(parameters: Parameters, *, retention: int | None = None) -> MappingSettings:
-    """How a pipe without problems reads its stream: as a mapping whose answers always name failed records."""
-    source = parameters["SourceParameters"]
-    stream = source["DynamoDBStreamParameters"]
+    """How a pipe without problems reads a stream: as a mapping whose answers always name failed records."""
+    stream = source_of(parameters["Source"]).given(parameters)
     return MappingSettings(
         batch_size=stream.get("BatchSize", 100),
         batching_window=stream.get("MaximumBatchingWindowInSeconds", 0),
@@ -75,10 +80,34 @@ def settings_of(parameters: Parameters, *, retention: int | None = None) -> Mapp
         maximum_record_age=stream.get("MaximumRecordAgeInSeconds", -1),
         bisect=stream.get("OnPartialBatchItemFailure") == "AUTOMATIC_BISECT",
         report_batch_item_failures=True,
-        filters=filters_of(source.get("FilterCriteria", {})),
+        filters=filters_of(parameters["SourceParameters"].get("FilterCriteria", {})),
         destination=stream.get("DeadLetterConfig", {}).get("Arn"),
         retention=retention,
     )
+
+
+def queue_settings_of(parameters: Parameters) -> QueueSettings:
+    """How a pipe without problems takes messages of a queue."""
+    source = source_of(parameters["Source"])
+    given = {**source.defaults, **source.given(parameters)}
+    return QueueSettings(
+        batch_size=given["BatchSize"],
+        batching_window=given["MaximumBatchingWindowInSeconds"],
+        filters=filters_of(parameters.get("SourceParameters", {}).get("FilterCriteria", {})),
+        report_batch_item_failures=True,
+    )
+
+
+def _stream_problems(stream: Parameters) -> Iterator[str]:
+    position, timestamp = stream["StartingPosition"], stream.get("StartingPositionTimestamp")
+    if position == "AT_TIMESTAMP" and timestamp is None:
+        yield "StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp"
+    elif position != "AT_TIMESTAMP" and timestamp is not None:
+        yield "Timestamp only valid with StartingPosition AT_TIMESTAMP"
+    age = stream.get("MaximumRecordAgeInSeconds", -1)
+    if age not in STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"]:
+        yield out_of_range("MaximumRecordAgeInSeconds", age, STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"])
+    yield from _dead_letter_problems(stream.get("DeadLetterConfig", {}).get("Arn"))
 
 
 def _dead_letter_problems(arn: str | None) -> Iterator[str]:
@@ -90,19 +119,33 @@ def _dead_letter_problems(arn: str | None) -> Iterator[str]:
         yield f"DeadLetterConfig.Arn={arn!r} is FIFO: a pipe's dead letters go to standard queues and topics only"
 
 
-def _target_problems(parameters: Parameters, batch_size: int) -> Iterator[str]:
+def _batch_problems(parameters: Parameters, source: Source) -> Iterator[str]:
+    """A batch that is larger than what target and enrichment take at a time."""
+    size = {**source.defaults, **source.given(parameters)}["BatchSize"]
+    with contextlib.suppress(UnsupportedTarget):
+        target = service_of(parameters["Target"])
+        if target.batch is not None and size > target.batch:
+            yield (
+                f"SourceParameters.{source.parameters}.BatchSize={size} is more than the {target.batch} events that a "
+                f"pipe sends to {_with_article(target.kind)} at a time: AWS refuses the pipe"
+            )
+    if not parameters.get("Enrichment"):
+        return
+    with contextlib.suppress(UnsupportedTarget):
+        enrichment = enrichment_of(parameters["Enrichment"])
+        if "HttpParameters" in parameters.get("EnrichmentParameters", {}) and enrichment.kind != "API destination":
+            yield f"EnrichmentParameters.HttpParameters is not for {_with_article(enrichment.kind)}"
+        if enrichment.batch is not None and size > enrichment.batch:
+            yield f"Enrichment by {_with_article(enrichment.kind)} needs a BatchSize of 1, and it is {size}"
+
+
+def _target_problems(parameters: Parameters) -> Iterator[str]:
     try:
         target = service_of(parameters["Target"])
-    except UnsupportedTarget as unsupported:
-        yield f"Target: {unsupported}"
+    except UnsupportedTarget:
         return
     if target.kind == "SNS topic" and parameters["Target"].endswith(_FIFO):
         yield f"Target={parameters['Target']!r} is a FIFO topic: a pipe cannot send to one"
-    if target.batch is not None and batch_size > target.batch:
-        yield (
-            f"SourceParameters.DynamoDBStreamParameters.BatchSize={batch_size} is more than the {target.batch} events "
-            f"that a pipe sends to {_with_article(target.kind)} at a time: AWS refuses the pipe"
-        )
     given = parameters.get("TargetParameters", {})
     for member in set(given) - {"InputTemplate", target.parameters}:
         yield f"TargetParameters.{member} is not for {_with_article(target.kind)}"
@@ -113,20 +156,6 @@ def _target_problems(parameters: Parameters, batch_size: int) -> Iterator[str]:
                 yield "TargetParameters.SqsQueueParameters.MessageGroupId is missing: a FIFO queue needs one"
         elif "MessageDeduplicationId" in to_queue:
             yield "TargetParameters.SqsQueueParameters.MessageDeduplicationId is for FIFO queues only"
-
-
-def _enrichment_problems(parameters: Parameters, batch_size: int) -> Iterator[str]:
-    if not parameters.get("Enrichment"):
-        return
-    try:
-        enrichment = enrichment_of(parameters["Enrichment"])
-    except UnsupportedTarget as unsupported:
-        yield f"Enrichment: {unsupported}"
-        return
-    if "HttpParameters" in parameters.get("EnrichmentParameters", {}) and enrichment.kind != "API destination":
-        yield f"EnrichmentParameters.HttpParameters is not for {_with_article(enrichment.kind)}"
-    if enrichment.batch is not None and batch_size > enrichment.batch:
-        yield f"Enrichment by {_with_article(enrichment.kind)} needs a BatchSize of 1, and it is {batch_size}"
 
 
 def _with_article(kind: str) -> str:
@@ -182,6 +211,9 @@ def _scalar_violations(shape: Shape, value: Any, place: str) -> Iterator[str]:
             yield _refused(value, place, f"Member must have value greater than or equal to {of['min']}")
         elif "max" in of and value > of["max"]:
             yield _refused(value, place, f"Member must have value less than or equal to {of['max']}")
+    elif shape.type_name == "timestamp":
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield f"{place}={value!r} is not a time, in seconds since 1970"
     elif isinstance(shape, StringShape):
         if not isinstance(value, str):
             yield f"{place}={value!r} is not a text"

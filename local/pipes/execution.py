@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer
+from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer, read_each
+from local.pipes.sources import Source
 from local.pipes.targets import Service
 
 #: Seconds that enrichment and target may take together.
@@ -32,16 +33,17 @@ def too_many(events: Sequence[Any], target: Service) -> Failed | None:
     return None
 
 
-def read_target(answer: Any, identifiers: Sequence[str], target: Service) -> Outcome:
+def read_target(answer: Any, identifiers: Sequence[str], target: Service, source: Source) -> Outcome:
     """What the target's answer says of a batch.
 
     Args:
         answer: What it returned; for a queue, topic or bus the entries that failed, as `batchItemFailures`.
-        identifiers: Event IDs of the batch, which is how a pipe names records.
+        identifiers: Of the batch, by which a pipe names records.
         target: What was called.
+        source: Where the batch is from: what follows a failed record of a stream waits for it.
     """
     if target.answers == "code":
-        return read_answer(answer, identifiers)
+        return read_answer(answer, identifiers) if source.is_stream else read_each(answer, identifiers)
     failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
     named = {str(failure.get("itemIdentifier")) for failure in failures or () if isinstance(failure, Mapping)}
     if target.answers == "entries":

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from local.pipes.sources import Source
 from local.pipes.templates import resolve
 
 Parameters = Mapping[str, Any]
@@ -21,7 +22,7 @@ class Message:
     """One event on its way to an enrichment or a target.
 
     Attributes:
-        event: As it reached the stage.
+        event: As it reached the stage, and as dynamic parameters see it (`local.pipes.sources.opened`).
         payload: As the stage's input template made it.
     """
 
@@ -60,16 +61,19 @@ def topic_entries(messages: Sequence[Message]) -> list[Entry]:
     return [{"Id": str(index), "Message": text_of(message.payload)} for index, message in enumerate(messages)]
 
 
-def bus_entries(messages: Sequence[Message], parameters: Parameters, *, pipe_name: str, bus_arn: str) -> list[Entry]:
+def bus_entries(
+    messages: Sequence[Message], parameters: Parameters, *, pipe_name: str, source: Source, bus_arn: str
+) -> list[Entry]:
     """Entries of PutEvents, by the members of EventBridgeEventBusParameters.
 
     Without parameters an event's source is `Pipe <name>` and its detail type names the service that it comes from.
     """
+    detail_type = parameters.get("DetailType", f"Event from {source.event_source}")
     return [
         {
             "EventBusName": bus_arn,
             "Source": resolve(parameters.get("Source", f"Pipe {pipe_name}"), message.event),
-            "DetailType": resolve(parameters.get("DetailType", "Event from aws:dynamodb"), message.event),
+            "DetailType": resolve(detail_type, message.event),
             "Detail": text_of(message.payload),
             "Resources": [resolve(each, message.event) for each in parameters.get("Resources", [])],
         }
@@ -87,9 +91,9 @@ def http_parameters(message: Message, parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def identifier_of(event: Any) -> str:
-    """What a pipe calls an event by: its `eventID`, or nothing when an enrichment left that out."""
-    identifier = event.get("eventID") if isinstance(event, Mapping) else None
+def identifier_of(event: Any, source: Source) -> str:
+    """What a pipe calls an event by: the source's identifier, or nothing when an enrichment left that out."""
+    identifier = event.get(source.identifier) if isinstance(event, Mapping) else None
     return identifier if isinstance(identifier, str) else ""
 
 

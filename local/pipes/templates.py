@@ -2,7 +2,8 @@
 
 A template is text with placeholders in angle brackets: a JSON path into the event, `<$.dynamodb.NewImage.id.S>`, or a
 reserved variable, `<aws.pipes.pipe-name>`. It is applied to each event of a batch. Inside a quoted string a placeholder
-becomes text; elsewhere it becomes JSON. A path that finds nothing leaves nothing inside a string, and `""` elsewhere.
+becomes text, an object or a list without its quotes; elsewhere it becomes JSON. A path that finds nothing leaves
+nothing inside a string, and `""` elsewhere.
 """
 
 from __future__ import annotations
@@ -49,20 +50,28 @@ class InputTemplate:
                     f"nor one of {', '.join(f'<{variable}>' for variable in _VARIABLES)}"
                 )
 
-    def render(self, event: Any, constants: Mapping[str, str], *, ingested: str) -> Any:
+    def render(self, event: Any, constants: Mapping[str, str], *, ingested: str, raw: Any = None) -> Any:
         """What the target gets instead of an event: a JSON value, or a text when the result is no JSON.
 
         Args:
-            event: The event.
+            event: The event as paths and `<aws.pipes.event.json>` see it (`local.pipes.sources.opened`).
             constants: Values of the reserved variables in `CONSTANTS`.
             ingested: When the pipe received the event, as ISO 8601.
+            raw: The event as it came, which is `<aws.pipes.event>`; the same by default.
 
         Raises:
             InvalidTemplate: The template is an object or a list, and what comes out is no JSON.
         """
+        raw = event if raw is None else raw
         if not self._text:
-            return event
-        text = "".join(self._pieces(event, constants, ingested))
+            return raw
+        values = {
+            **{f"aws.pipes.{name}": value for name, value in constants.items()},
+            "aws.pipes.event.ingestion-time": ingested,
+            "aws.pipes.event": raw,
+            "aws.pipes.event.json": event,
+        }
+        text = "".join(self._pieces(event, values))
         try:
             return json.loads(text)
         except ValueError as error:
@@ -70,7 +79,7 @@ class InputTemplate:
                 raise InvalidTemplate(f"the input template makes no JSON of an event: {text}") from error
             return text
 
-    def _pieces(self, event: Any, constants: Mapping[str, str], ingested: str) -> Iterator[str]:
+    def _pieces(self, event: Any, values: Mapping[str, Any]) -> Iterator[str]:
         quoted = False
         end = 0
         for found in _PLACEHOLDER.finditer(self._text):
@@ -78,7 +87,8 @@ class InputTemplate:
             quoted ^= _quotes(literal) % 2 == 1
             end = found.end()
             yield literal
-            yield _text_of(_value_of(found[1], event, constants, ingested), quoted=quoted)
+            value = find(found[1], event) if found[1].startswith("$") else values.get(found[1])
+            yield _text_of(value, quoted=quoted)
         yield self._text[end:]
 
 
@@ -124,25 +134,15 @@ def _walk(value: Any, steps: list[tuple[str, str]]) -> Any:
     return value
 
 
-def _value_of(name: str, event: Any, constants: Mapping[str, str], ingested: str) -> Any:
-    if name.startswith("$"):
-        return find(name, event)
-    match name.removeprefix("aws.pipes."):
-        case "event" | "event.json":
-            return event
-        case "event.ingestion-time":
-            return ingested
-        case constant:
-            return constants.get(constant)
-
-
 def _text_of(value: Any, *, quoted: bool) -> str:
     if not quoted:
         return json.dumps("" if value is None else value, ensure_ascii=False)
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)[1:-1]
+    # An object inside a string loses its quotes (PIPE-SHAPE-6).
+    return json.dumps(json.dumps(value, ensure_ascii=False).replace('"', ""), ensure_ascii=False)[1:-1]
 
 
 def _quotes(text: str) -> int:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from aws_limits import STREAM_RETENTION_SECONDS
 from local.delivery.admission import problems, settings_of
 from local.errors import AwsError, invalid_parameter
-from local.kinesis_shards import KinesisShardReader
+from local.kinesis_shards import kinesis_readers_of
 from local.mappings import MappingRunner, Surroundings, Target
 from local.role_actions import reading
 from local.roles import role_of
@@ -66,25 +66,17 @@ class KinesisSource:
         role, needs = role_of(function), reading(arn)
         check_role(self._with.roles, role, parameters, operations="DescribeStream, ListShards, and ListStreams")
         try:
-            pages = self._kinesis.get_paginator("list_shards").paginate(StreamARN=arn)
-            shard_ids = [shard["ShardId"] for page in pages for shard in page["Shards"]]
-        except ClientError as missing:
-            raise invalid_parameter(f"Stream not found: {arn}") from missing
-        start = {"ShardIteratorType": parameters["StartingPosition"]}
-        if "StartingPositionTimestamp" in parameters:
-            start["Timestamp"] = parameters["StartingPositionTimestamp"]
-        readers = [
-            KinesisShardReader(
+            readers = kinesis_readers_of(
                 self._kinesis,
                 stream_arn=arn,
-                shard_id=shard_id,
-                start=start,
+                starting_position=parameters["StartingPosition"],
+                timestamp=parameters.get("StartingPositionTimestamp"),
                 role_arn=role.role_arn,
                 clock=self._with.clock.now,
                 admit=lambda: self._with.roles.admit(role, needs),
             )
-            for shard_id in shard_ids
-        ]
+        except ClientError as missing:
+            raise invalid_parameter(f"Stream not found: {arn}") from missing
 
         def runner(mapping: EventSourceMapping) -> Runner:
             return MappingRunner(

@@ -1,4 +1,4 @@
-"""The EventBridge Pipes API for DynamoDB streams (docs/aws-semantics.md §3).
+"""The API of EventBridge Pipes (docs/aws-semantics.md §3).
 
 https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/
 """
@@ -7,83 +7,41 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local.clock import Clock
-from local.delivery import mapping as machine
-from local.delivery.documents import pipe_failure_document
-from local.delivery.lane import GiveUp, Invoke
-from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded
-from local.delivery.records import StreamRecord
-from local.destinations import Destinations
 from local.errors import AwsError, NotSimulated
-from local.history import GivenUp, History, Invocation, keys_of
-from local.metrics import Metrics
-from local.pipe_executions import Executions
-from local.pipe_services import Services
-from local.pipe_telemetry import Concurrency, PipeLog, PipeMetrics, Trace
-from local.pipes.admission import problems, settings_of, violations
-from local.pipes.targets import UnsupportedTarget, enrichment_of, service_of
-from local.poller import Poller
-from local.shards import ShardReader, readers_of
+from local.history import History
+from local.pipe_runner import PipeRunner, Surroundings
+from local.pipes.admission import problems, violations
+from local.pipes.configuration import completed, not_simulated, updated
+from local.services.event_source_mappings import Runner
+from local.services.pipe_sources import Connect, PipeSources
 
 Parameters = Mapping[str, Any]
 
-#: What a pipe has when nothing is said, as AWS reads it back; what else has a default is left out there.
-SOURCE_DEFAULTS = {"BatchSize": 100}
-
-#: Members of CreatePipe that a pipe keeps as they were given.
-_KEPT = (
-    "Description",
-    "Enrichment",
-    "EnrichmentParameters",
-    "KmsKeyIdentifier",
-    "LogConfiguration",
-    "RoleArn",
-    "Target",
-    "TargetParameters",
-)
 #: Who must be able to assume a pipe's role.
 _PRINCIPAL = "pipes.amazonaws.com"
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What pipes share: boto3 clients of the services that the API itself uses, and what executions need.
+class Pipe:
+    """One pipe: its configuration, its state, and what runs it.
 
     Attributes:
-        streams: A client of DynamoDB Streams; likewise `roles` of IAM and `logs` of CloudWatch Logs.
-        services: What pipes send to.
-        destinations: Where dead letters go.
-        concurrency: Counts the executions of all pipes.
+        configuration: As DescribePipe answers it, without the state.
     """
 
-    streams: Any
-    roles: Any
-    logs: Any
-    services: Services
-    destinations: Destinations
-    clock: Clock
-    metrics: Metrics
-    concurrency: Concurrency
-
-
-class Pipe:
-    """One pipe: its configuration, its state and the threads that run it."""
-
     def __init__(
-        self, configuration: dict[str, Any], *, readers: list[ShardReader], account_id: str, surroundings: Surroundings
+        self, configuration: dict[str, Any], *, connect: Connect, account_id: str, surroundings: Surroundings
     ) -> None:
         self.configuration = configuration
         self.history = History()
         self.state = "CREATING"
-        self._readers = readers
+        self._connect = connect
         self._account_id = account_id
         self._with = surroundings
-        self._poller: Poller | None = None
+        self._runner: Runner | None = None
 
     @property
     def name(self) -> str:
@@ -91,119 +49,64 @@ class Pipe:
         return self.configuration["Name"]
 
     @property
-    def table_name(self) -> str:
-        """Name of the table whose stream it reads."""
-        return self.configuration["Source"].split("/")[1]
+    def source_arn(self) -> str:
+        """ARN of what it reads."""
+        return self.configuration["Source"]
 
     @property
     def idle(self) -> bool:
-        """Whether it has nothing to do: every record that was written is done with, or it is stopped."""
-        return self.state == "STOPPED" or (self.state == "RUNNING" and self._poller is not None and self._poller.idle)
+        """Whether it has nothing to do: everything that was written is done with, or it is stopped."""
+        return self.state == "STOPPED" or (self.state == "RUNNING" and self._runner is not None and self._runner.idle)
 
     @property
     def unfinished(self) -> int:
-        """How many records it has read and is not done with."""
-        return 0 if self._poller is None else self._poller.unfinished
+        """How many records or messages it has read and is not done with."""
+        return 0 if self._runner is None else self._runner.unfinished
 
     def start(self) -> None:
         """Begin to deliver, from where it was."""
-        of, around = self.configuration, self._with
-        executions = Executions(of, services=around.services, clock=around.clock)
-        log = PipeLog(of.get("LogConfiguration", {}), pipe_arn=of["Arn"], logs=around.logs, clock=around.clock)
-        metrics = PipeMetrics(around.metrics, around.clock, pipe_name=self.name, account_id=self._account_id)
-        settings = settings_of(of)
-
-        def execute(call: Invoke) -> Outcome:
-            now = around.clock.now()
-            age = max(0, round((now - call.records[-1].arrived) * 1000))
-            with around.concurrency.one_more() as running:
-                metrics.record("Concurrency", running)
-                outcome, ended = executions.run(call, Trace(log, metrics))
-            self.history.add(
-                Invocation(
-                    at=now,
-                    shard_id=call.shard_id,
-                    request_id=call.request_id,
-                    attempt=call.attempt,
-                    identifiers=[each.identifier for each in call.records],
-                    keys=keys_of(call.records),
-                    outcome=ended,
-                    accepted=_accepted(outcome, len(call.records)),
-                    error_type=None,
-                    bisected=isinstance(outcome, Failed) and settings.bisect and len(call.records) > 1,
-                    iterator_age_ms=age,
-                )
-            )
-            return outcome
-
-        self._poller = Poller(
-            machine.EventSourceMapping(settings),
-            self._readers,
-            name=f"pipe-{self.name}",
-            clock=around.clock,
-            invoke=execute,
-            give_up=lambda given_up: self._give_up(given_up, settings.destination),
-            identify=_named_by_event_id,
+        self._runner = self._connect(
+            PipeRunner(self.configuration, surroundings=self._with, account_id=self._account_id, history=self.history)
         )
-        self._poller.start()
+        self._runner.start()
         self.state = "RUNNING"
 
     def stop(self, then: Callable[[], None]) -> None:
         """Deliver no more, and call `then` once the executions that run now have ended."""
-        poller, self._poller = self._poller, None
-        if poller is None:
+        runner, self._runner = self._runner, None
+        if runner is None:
             then()
             return
-        poller.stop()
+        runner.stop()
 
         def finish() -> None:
-            poller.join()
+            runner.join()
             then()
 
         threading.Thread(target=finish, name=f"pipe-{self.name}-stop", daemon=True).start()
 
     def wake(self) -> None:
-        """The table may have changed, or time has passed."""
-        if self._poller is not None:
-            self._poller.wake()
-
-    def _give_up(self, given_up: GiveUp, dead_letters: str | None) -> bool | None:
-        now = self._with.clock.now()
-        document: dict[str, Any] | None = None
-        location: str | None = None
-        if dead_letters is not None:
-            document = pipe_failure_document(
-                given_up,
-                now=now,
-                pipe_arn=self.configuration["Arn"],
-                stream_arn=self.configuration["Source"],
-                shard_id=given_up.shard_id,
-            )
-            location = self._with.destinations.send(document, dead_letters)
-        self.history.add(
-            GivenUp(
-                at=now,
-                shard_id=given_up.shard_id,
-                condition=given_up.condition,
-                identifiers=[record.identifier for record in given_up.records],
-                keys=keys_of(given_up.records),
-                document=document,
-                location=location,
-            )
-        )
-        return None if dead_letters is None else location is not None
+        """There may be something to deliver, or time has passed."""
+        if self._runner is not None:
+            self._runner.wake()
 
 
 class Pipes:
     """The API: each operation takes its parameters by AWS's names and returns the answer's status and body.
 
     Args:
+        sources: Where they read.
+        roles: A boto3 client of IAM.
         surroundings: What pipes work with.
         region: Of their ARNs.
         account_id: Likewise.
     """
 
-    def __init__(self, *, surroundings: Surroundings, region: str, account_id: str) -> None:
+    def __init__(
+        self, *, sources: PipeSources, roles: Any, surroundings: Surroundings, region: str, account_id: str
+    ) -> None:
+        self._sources = sources
+        self._roles = roles
         self._with = surroundings
         self._arn = f"arn:aws:pipes:{region}:{account_id}:pipe/"
         self._account_id = account_id
@@ -227,10 +130,24 @@ class Pipes:
             raise AwsError("NotFoundException", f"Pipe {name} does not exist.", status=404)
         return pipe
 
-    def wake(self, tables: Collection[str]) -> None:
+    def wake_readers_of(self, tables: Collection[str]) -> None:
         """Tables have changed."""
-        for pipe in self.all() if tables else []:
-            if pipe.table_name in tables:
+        for pipe in self.all() if tables else ():
+            service, _, table = pipe.source_arn.partition(":table/")
+            if service.startswith("arn:aws:dynamodb:") and table.partition("/")[0] in tables:
+                pipe.wake()
+
+    def wake_readers_of_kinesis(self, stream: str | None) -> None:
+        """There are records in a Kinesis stream; `None` for none."""
+        for pipe in () if stream is None else self.all():
+            service, _, name = pipe.source_arn.partition(":stream/")
+            if service.startswith("arn:aws:kinesis:") and name == stream:
+                pipe.wake()
+
+    def wake_readers_of_queues(self) -> None:
+        """There may be messages in a queue."""
+        for pipe in self.all():
+            if pipe.source_arn.startswith("arn:aws:sqs:"):
                 pipe.wake()
 
     def wake_all(self) -> None:
@@ -240,11 +157,11 @@ class Pipes:
 
     def create_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """CreatePipe."""
-        configuration = _configuration(parameters)
-        self._check(configuration)
+        _check(parameters)
+        configuration = completed(parameters)
         self._check_role(configuration["RoleArn"])
-        # Readers are made before the lock is taken: they call the endpoint, which may be waiting for it.
-        readers = self._readers(configuration)
+        # Made before the lock is taken: it calls the endpoint, which may be waiting for the lock.
+        connect = self._sources.connect(configuration)
         now = self._with.clock.now()
         with self._lock:
             if parameters["Name"] in self._pipes:
@@ -252,7 +169,7 @@ class Pipes:
             arn = self._arn + parameters["Name"]
             pipe = Pipe(
                 {**configuration, "Arn": arn, "CreationTime": now, "LastModifiedTime": now},
-                readers=readers,
+                connect=connect,
                 account_id=self._account_id,
                 surroundings=self._with,
             )
@@ -271,8 +188,8 @@ class Pipes:
         for problem in violations("UpdatePipe", parameters):
             raise AwsError("ValidationException", problem)
         pipe = self.get(parameters["Name"])
-        configuration = _updated(pipe.configuration, parameters)
-        self._check(configuration)
+        configuration = updated(pipe.configuration, parameters)
+        _check({name: value for name, value in configuration.items() if name not in _ANSWERED})
         self._check_role(configuration["RoleArn"])
         return 200, self._change(pipe, "UPDATING", configuration)
 
@@ -334,31 +251,13 @@ class Pipes:
             else:
                 pipe.state = "STOPPED"
 
-    def _readers(self, configuration: Parameters) -> list[ShardReader]:
-        position = configuration["SourceParameters"]["DynamoDBStreamParameters"]["StartingPosition"]
-        try:
-            return readers_of(
-                self._with.streams,
-                stream_arn=configuration["Source"],
-                starting_position=position,
-                clock=self._with.clock.now,
-            )
-        except ClientError as missing:
-            raise AwsError("ValidationException", f"Source {configuration['Source']} not found.") from missing
-
-    def _check(self, configuration: Parameters) -> None:
-        asked = {name: value for name, value in configuration.items() if name not in _ANSWERED}
-        _refuse_what_is_not_simulated(asked)
-        for problem in problems(asked):
-            raise AwsError("ValidationException", problem)
-
     def _check_role(self, role_arn: str) -> None:
         """Refuse a role that EventBridge Pipes could not assume. What it allows is not looked at."""
         refused = AwsError(
             "ValidationException", f"Provided role '{role_arn}' cannot be assumed by principal '{_PRINCIPAL}'."
         )
         try:
-            role = self._with.roles.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
+            role = self._roles.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
         except ClientError as missing:
             raise refused from missing
         statements = role["AssumeRolePolicyDocument"].get("Statement", [])
@@ -370,47 +269,11 @@ class Pipes:
 _ANSWERED = ("Arn", "CreationTime", "LastModifiedTime")
 
 
-def _configuration(parameters: Parameters) -> dict[str, Any]:
-    """What a pipe is made with: what was given, and AWS's defaults."""
-    configuration = dict(parameters)
-    configuration.setdefault("DesiredState", "RUNNING")
-    source = parameters.get("SourceParameters")
-    if isinstance(source, Mapping) and isinstance(source.get("DynamoDBStreamParameters"), Mapping):
-        stream = {**SOURCE_DEFAULTS, **source["DynamoDBStreamParameters"]}
-        configuration["SourceParameters"] = {**source, "DynamoDBStreamParameters": stream}
-    return configuration
-
-
-def _updated(configuration: Parameters, given: Parameters) -> dict[str, Any]:
-    """The configuration after UpdatePipe: members of services are replaced as a whole, the others one by one."""
-    updated = {**configuration, **given}
-    for member in ("SourceParameters", "EnrichmentParameters", "TargetParameters"):
-        if member in configuration or member in given:
-            updated[member] = {**configuration.get(member, {}), **given.get(member, {})}
-    source = updated["SourceParameters"]
-    position = configuration["SourceParameters"]["DynamoDBStreamParameters"]["StartingPosition"]
-    stream = {**SOURCE_DEFAULTS, **source["DynamoDBStreamParameters"], "StartingPosition": position}
-    updated["SourceParameters"] = {**source, "DynamoDBStreamParameters": stream}
-    if updated["Target"] != configuration["Target"]:
-        # Those of the former target's service say nothing to the new one.
-        known = {"InputTemplate", *given.get("TargetParameters", {}), _parameters_of(updated["Target"])}
-        kept = {name: value for name, value in updated.get("TargetParameters", {}).items() if name in known}
-        updated["TargetParameters"] = kept
-    # An empty text removes what it stands for.
-    for member in ("Enrichment", "KmsKeyIdentifier"):
-        if updated.get(member) == "":
-            del updated[member]
-    for member in ("EnrichmentParameters", "TargetParameters"):
-        if updated.get(member, {}).get("InputTemplate") == "":
-            del updated[member]["InputTemplate"]
-    return updated
-
-
-def _parameters_of(target: str) -> str | None:
-    try:
-        return service_of(target).parameters
-    except UnsupportedTarget:
-        return None
+def _check(parameters: Parameters) -> None:
+    for problem in not_simulated(parameters):
+        raise NotSimulated(problem)
+    for problem in problems(parameters):
+        raise AwsError("ValidationException", problem)
 
 
 def _summary(pipe: Pipe) -> dict[str, Any]:
@@ -421,61 +284,7 @@ def _summary(pipe: Pipe) -> dict[str, Any]:
     }
 
 
-def _refuse_what_is_not_simulated(parameters: Parameters) -> None:
-    for member, look_up in (("Target", service_of), ("Enrichment", enrichment_of)):
-        arn = parameters.get(member)
-        if isinstance(arn, str) and arn:
-            try:
-                look_up(arn)
-            except UnsupportedTarget as unsupported:
-                raise NotSimulated(f"{member}: {unsupported}") from unsupported
-    source = parameters.get("Source")
-    if isinstance(source, str) and not (":dynamodb:" in source and "/stream/" in source):
-        raise NotSimulated(
-            f"the local endpoint has no pipes from {source!r}: give the ARN of a table's stream (LatestStreamArn), or "
-            "test this pipe on an AWS account"
-        )
-    for place in (
-        ("TargetParameters", "EventBridgeEventBusParameters", "EndpointId"),
-        ("TargetParameters", "EventBridgeEventBusParameters", "Time"),
-        ("LogConfiguration", "FirehoseLogDestination"),
-        ("LogConfiguration", "S3LogDestination"),
-    ):
-        if _given(parameters, place):
-            raise NotSimulated(
-                f"the local endpoint does not simulate {'.'.join(place)} of a pipe, and ignoring it would show "
-                "something that AWS does not do: leave it out here, and test it on an AWS account"
-            )
-
-
-def _given(parameters: Any, place: tuple[str, ...]) -> bool:
-    for name in place:
-        if not isinstance(parameters, Mapping) or name not in parameters:
-            return False
-        parameters = parameters[name]
-    return True
-
-
 def _lets_assume(statement: Mapping[str, Any]) -> bool:
     principal = statement.get("Principal", {})
     services = principal.get("Service", []) if isinstance(principal, Mapping) else []
     return statement.get("Effect") == "Allow" and _PRINCIPAL in ([services] if isinstance(services, str) else services)
-
-
-def _named_by_event_id(record: StreamRecord) -> StreamRecord:
-    """A pipe names records by their event IDs (§3.5)."""
-    return StreamRecord(
-        record.event, arrived=record.arrived, visible=record.visible, identifier=record.event["eventID"]
-    )
-
-
-def _accepted(outcome: Outcome, sent: int) -> int:
-    match outcome:
-        case Succeeded():
-            return sent
-        case Partial(accepted):
-            return accepted
-        case Rejected(positions):
-            return sent - len(positions)
-        case _:
-            return 0

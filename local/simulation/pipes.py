@@ -8,6 +8,7 @@ from typing import Any
 from local.delivery.lane import Invoke
 from local.delivery.outcomes import Outcome, Succeeded, Throttled
 from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_many
+from local.pipes.sources import source_of
 from local.pipes.targets import service_of, waits_for_answer
 from local.simulation.rules import Answer, Rules
 from local.simulation.run import Handler
@@ -22,7 +23,7 @@ def pipe(parameters: Mapping[str, Any], *, target: Rules, enrichment: Rules, tim
         enrichment: What the enrichment does, if the pipe has one.
         timeout: Seconds that the target may take.
     """
-    service = service_of(parameters["Target"])
+    source, service = source_of(parameters["Source"]), service_of(parameters["Target"])
     waits = waits_for_answer(service, parameters.get("TargetParameters", {}))
     has_enrichment = bool(parameters.get("Enrichment"))
 
@@ -43,7 +44,7 @@ def pipe(parameters: Mapping[str, Any], *, target: Rules, enrichment: Rules, tim
             return result, spent + takes
         if not waits:
             return Succeeded(), spent
-        outcome = read_target(result.value, identifiers, service) if isinstance(result, Answer) else result
+        outcome = read_target(result.value, identifiers, service, source) if isinstance(result, Answer) else result
         return outcome, spent + takes
 
     return execute

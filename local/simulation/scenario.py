@@ -21,6 +21,7 @@ from aws_limits import FUNCTION_TIMEOUT, STREAM_RETENTION_SECONDS
 from local.delivery import admission
 from local.delivery.records import StreamRecord, item_size
 from local.pipes import admission as pipe_admission
+from local.pipes.configuration import not_simulated
 from local.simulation.run import Feed
 
 #: What a scenario that names no shard has.
@@ -369,7 +370,9 @@ def _refusals(mapping: Any, pipe: Any) -> Iterator[str]:
         yield from (f"eventSourceMapping: {problem}" for problem in admission.problems(of_made_up_stream))
         yield from _arn_problems(mapping)
     if isinstance(pipe, Mapping):
-        yield from (f"pipe: {problem}" for problem in pipe_admission.problems(pipe))
+        yield from (f"pipe: {problem}" for problem in (*not_simulated(pipe), *pipe_admission.problems(pipe)))
+        if ":dynamodb:" not in str(pipe.get("Source", ":dynamodb:")):
+            yield f"pipe: Source={pipe['Source']!r} is no DynamoDB stream, and no other source is simulated"
 
 
 def _arn_problems(mapping: Mapping[str, Any]) -> Iterator[str]:

@@ -86,8 +86,8 @@ class PipeWorld:
             found += got
 
     def create(self, target: str, *, source: Mapping[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
-        """Make a pipe from this test's table, with `source` beside the starting position."""
-        if not self.stream:
+        """Make a pipe, from this test's table unless told otherwise, with `source` beside the starting position."""
+        if not self.stream and "Source" not in settings:
             self.stream = self.world.table()
         stream = {"StartingPosition": "TRIM_HORIZON", "BatchSize": 10, **(source or {})}
         filters = settings.pop("filters", None)

@@ -57,6 +57,21 @@ def test_a_pipe_is_told_the_event_id() -> None:
     assert failed == [given[1]["eventID"]]
 
 
+def test_a_pipe_from_kinesis_is_told_the_event_id() -> None:
+    event = pipe_event(*kinesis_event(*records())["Records"])
+    seen, failed = run(event, bad=1)
+    assert ids(seen) == [0, 1]
+    assert failed == [event[1]["eventID"]]
+
+
+@pytest.mark.parametrize("group", [None, "u1"])
+def test_a_pipe_from_a_queue_is_told_the_message_ids(group: str | None) -> None:
+    event = pipe_event(*queue_event(*records(), group=group)["Records"])
+    seen, failed = run(event, bad=1)
+    assert ids(seen) == ([0, 1, 2] if group is None else [0, 1])
+    assert failed == [each["messageId"] for each in (event[1:2] if group is None else event[1:])]
+
+
 def test_a_kinesis_stream_is_told_its_own_sequence_number() -> None:
     event = kinesis_event(*records())
     seen, failed = run(event, bad=1)

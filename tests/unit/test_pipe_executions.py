@@ -27,7 +27,7 @@ class Services:
     def __init__(self) -> None:
         self.sent: list[Any] = []
 
-    def send(self, arn, service, messages, parameters, *, pipe_name):
+    def send(self, arn, service, messages, parameters, *, pipe_name, source):
         self.sent.append([message.payload for message in messages])
         return Exchange({}, {})
 

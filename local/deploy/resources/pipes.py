@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
 from local.deploy.program import Created
@@ -21,6 +22,12 @@ _STREAM = {
     "onPartialBatchItemFailure": "OnPartialBatchItemFailure",
     "parallelizationFactor": "ParallelizationFactor",
 }
+#: Blocks of sourceParameters that are streams'.
+_STREAMS = {
+    "dynamodbStreamParameters": "DynamoDBStreamParameters",
+    "kinesisStreamParameters": "KinesisStreamParameters",
+}
+_QUEUE = {"batchSize": "BatchSize", "maximumBatchingWindowInSeconds": "MaximumBatchingWindowInSeconds"}
 #: Blocks of targetParameters, each with AWS's name of it and of its members.
 _TARGETS = {
     "eventbridgeEventBusParameters": (
@@ -92,10 +99,15 @@ def _source(source: Inputs) -> dict[str, Any]:
     if criteria := source.block("filterCriteria"):
         filters = [each.members({"pattern": "Pattern"}) for each in criteria.blocks("filters")]
         parameters["FilterCriteria"] = {"Filters": filters}
-    if stream := source.block("dynamodbStreamParameters"):
-        parameters["DynamoDBStreamParameters"] = stream.members(_STREAM)
-        if dead_letters := stream.block("deadLetterConfig"):
-            parameters["DynamoDBStreamParameters"]["DeadLetterConfig"] = dead_letters.members({"arn": "Arn"})
+    for block, member in _STREAMS.items():
+        if stream := source.block(block):
+            parameters[member] = stream.members(_STREAM)
+            if timestamp := stream.take("startingPositionTimestamp"):
+                parameters[member]["StartingPositionTimestamp"] = datetime.fromisoformat(timestamp)
+            if dead_letters := stream.block("deadLetterConfig"):
+                parameters[member]["DeadLetterConfig"] = dead_letters.members({"arn": "Arn"})
+    if queue := source.block("sqsQueueParameters"):
+        parameters["SqsQueueParameters"] = queue.members(_QUEUE)
     return parameters
 
 

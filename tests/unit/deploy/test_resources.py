@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
@@ -323,6 +324,36 @@ def test_a_pipe_with_everything_waits_until_it_runs(aws: RecordingAws) -> None:
     }
     assert aws.only("DescribePipe") == {"Name": "p"}
     assert created == Created("p", {"name": "p", "arn": "arn:pipe"})
+
+
+@pytest.mark.parametrize(
+    ("given", "parameters"),
+    [
+        (
+            {
+                "kinesisStreamParameters": {
+                    "startingPosition": "AT_TIMESTAMP",
+                    "startingPositionTimestamp": "2026-01-01T00:00:00Z",
+                    "deadLetterConfig": {"arn": "arn:dead"},
+                }
+            },
+            {
+                "KinesisStreamParameters": {
+                    "StartingPosition": "AT_TIMESTAMP",
+                    "StartingPositionTimestamp": datetime(2026, 1, 1, tzinfo=UTC),
+                    "DeadLetterConfig": {"Arn": "arn:dead"},
+                }
+            },
+        ),
+        (
+            {"sqsQueueParameters": {"batchSize": 5, "maximumBatchingWindowInSeconds": 1}},
+            {"SqsQueueParameters": {"BatchSize": 5, "MaximumBatchingWindowInSeconds": 1}},
+        ),
+    ],
+)
+def test_a_pipe_from_another_source(aws: RecordingAws, given: dict[str, Any], parameters: dict[str, Any]) -> None:
+    aws.make("Pipe", {"roleArn": "arn:role", "source": "arn:s", "target": "arn:bus", "sourceParameters": given})
+    assert aws.only("CreatePipe")["SourceParameters"] == parameters
 
 
 def test_a_pipe_that_never_runs_is_a_failure(aws: RecordingAws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,155 @@
+"""Running a pipe: what it executes batches with, what it remembers of them, and where that goes which is given up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.clock import Clock
+from local.delivery.documents import pipe_failure_document
+from local.delivery.lane import GiveUp, Invoke
+from local.delivery.mapping import EventSourceMapping
+from local.delivery.outcomes import Failed, Outcome, accepted
+from local.destinations import Destinations
+from local.history import GivenUp, History, Invocation, keys_of
+from local.metrics import Metrics
+from local.pipe_executions import Executions
+from local.pipe_services import Services
+from local.pipe_telemetry import Concurrency, PipeLog, PipeMetrics, Trace
+from local.pipes.admission import queue_settings_of, settings_of
+from local.pipes.sources import as_event
+from local.poller import Poller
+from local.queue_batches import QueueBatches
+from local.queue_poller import QueuePoller
+from local.shards import Reader
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What pipes share: what executions need, and where their records and messages come from.
+
+    Attributes:
+        logs: A boto3 client of CloudWatch Logs.
+        queues: One of SQS.
+        services: What pipes send to.
+        destinations: Where dead letters go.
+        concurrency: Counts the executions of all pipes.
+    """
+
+    logs: Any
+    queues: Any
+    services: Services
+    destinations: Destinations
+    clock: Clock
+    metrics: Metrics
+    concurrency: Concurrency
+
+
+class PipeRunner:
+    """One run of a pipe, from when it is started until it is stopped.
+
+    Args:
+        pipe: As DescribePipe answers it.
+        account_id: Of its metrics.
+        history: What it did goes there.
+    """
+
+    def __init__(
+        self, pipe: Mapping[str, Any], *, surroundings: Surroundings, account_id: str, history: History
+    ) -> None:
+        self._pipe = pipe
+        self._with = surroundings
+        self._history = history
+        clock = surroundings.clock
+        self._executions = Executions(pipe, services=surroundings.services, clock=clock)
+        self._log = PipeLog(pipe.get("LogConfiguration", {}), pipe_arn=pipe["Arn"], logs=surroundings.logs, clock=clock)
+        self._metrics = PipeMetrics(surroundings.metrics, clock, pipe_name=pipe["Name"], account_id=account_id)
+
+    def of_stream(self, readers: Sequence[Reader]) -> Poller:
+        """What runs a pipe that reads a stream, by a reader for each shard."""
+        settings = settings_of(self._pipe)
+
+        def execute(call: Invoke) -> Outcome:
+            outcome, entry = self._execute(call, age_of=-1, bisects=settings.bisect)
+            self._history.add(entry)
+            return outcome
+
+        return Poller(
+            EventSourceMapping(settings),
+            readers,
+            name=self._name,
+            clock=self._with.clock,
+            invoke=execute,
+            give_up=lambda given_up: self._give_up(given_up, settings.destination),
+            identify=as_event,
+        )
+
+    def of_queue(self, queue_url: str) -> QueuePoller:
+        """What runs a pipe that reads a queue."""
+
+        def deliver(call: Invoke, end: Callable[[Outcome], None]) -> None:
+            outcome, entry = self._execute(call, age_of=0, bisects=False)
+            end(outcome)
+            self._history.add(entry)
+
+        return QueuePoller(
+            QueueBatches(queue_settings_of(self._pipe)),
+            queues=self._with.queues,
+            queue_url=queue_url,
+            queue_arn=self._pipe["Source"],
+            name=self._name,
+            clock=self._with.clock,
+            deliver=deliver,
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"pipe-{self._pipe['Name']}"
+
+    def _execute(self, call: Invoke, *, age_of: int, bisects: bool) -> tuple[Outcome, Invocation]:
+        """Execute a batch: what it came to, and what the history says of it, with the age of the record at `age_of`."""
+        now = self._with.clock.now()
+        age = max(0, round((now - call.records[age_of].arrived) * 1000))
+        with self._with.concurrency.one_more() as running:
+            self._metrics.record("Concurrency", running)
+            outcome, ended = self._executions.run(call, Trace(self._log, self._metrics))
+        return outcome, Invocation(
+            at=now,
+            shard_id=call.shard_id,
+            request_id=call.request_id,
+            attempt=call.attempt,
+            identifiers=[each.identifier for each in call.records],
+            keys=keys_of(call.records),
+            outcome=ended,
+            accepted=accepted(outcome, len(call.records)),
+            error_type=None,
+            bisected=isinstance(outcome, Failed) and bisects and len(call.records) > 1,
+            iterator_age_ms=age,
+        )
+
+    def _give_up(self, given_up: GiveUp, dead_letters: str | None) -> bool | None:
+        now = self._with.clock.now()
+        document: dict[str, Any] | None = None
+        location: str | None = None
+        if dead_letters is not None:
+            document = pipe_failure_document(
+                given_up,
+                now=now,
+                pipe_arn=self._pipe["Arn"],
+                stream_arn=self._pipe["Source"],
+                shard_id=given_up.shard_id,
+            )
+            location = self._with.destinations.send(document, dead_letters)
+        self._history.add(
+            GivenUp(
+                at=now,
+                shard_id=given_up.shard_id,
+                condition=given_up.condition,
+                identifiers=[record.identifier for record in given_up.records],
+                keys=keys_of(given_up.records),
+                document=document,
+                location=location,
+            )
+        )
+        return None if dead_letters is None else location is not None

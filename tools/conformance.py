@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from tools.marked_tests import ROOT, marked_with
+
 SEMANTICS = ROOT / "docs" / "aws-semantics.md"
 PAGE = ROOT / "docs" / "conformance.md"
 
@@ -99,12 +97,7 @@ def rows() -> list[Row]:
 
 def shown() -> list[Shown]:
     """Every test that is marked with a row, in the order of files and lines."""
-    found: list[Shown] = []
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef):
-                found += [*_marks(node, str(path.relative_to(ROOT)))]
-    return found
+    return [Shown(*each.arguments, each.test, each.file, **each.keywords) for each in marked_with("conforms")]
 
 
 def page() -> str:
@@ -129,20 +122,6 @@ def _rows(text: str) -> Iterator[Row]:
             yield Row(found[1] or found[3], found[2] or found[4].strip(" |"))
         elif block := _IN_A_BLOCK.search(line):
             yield Row(block[1], "The loop over the batches of a lane.")
-
-
-def _marks(function: ast.FunctionDef, file: str) -> Iterator[Shown]:
-    for decorator in function.decorator_list:
-        match decorator:
-            case ast.Call(
-                func=ast.Name(id="conforms"),
-                args=[ast.Constant(value=str(row)), ast.Constant(value=str(confidence))],
-                keywords=keywords,
-            ):
-                said: dict[str, Any] = {each.arg: ast.literal_eval(each.value) for each in keywords if each.arg}
-                yield Shown(row, confidence, function.name, file, **said)
-            case _:
-                pass
 
 
 def _status(row: Row, tests: list[Shown]) -> str:

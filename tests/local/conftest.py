@@ -8,7 +8,8 @@ import itertools
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.model import OperationModel
 
 import handlers.cdc
 from local.endpoint import Endpoint
@@ -85,7 +87,8 @@ class World:
     def client(self, service: str) -> Any:
         """A boto3 client, made once for all tests."""
         if service not in self._clients:
-            self._clients[service] = self.aws.client(service)
+            made = self._clients[service] = self.aws.client(service)
+            made.meta.events.register("provide-client-params.*.*", note_members)
         return self._clients[service]
 
     def table(self, name: str | None = None) -> str:
@@ -280,11 +283,26 @@ def clients() -> dict[str, Any]:
     return {}
 
 
+#: The members of each operation that the running test has set.
+members_set: defaultdict[str, set[str]] = defaultdict(set)
+
+
+def note_members(params: Mapping[str, Any], model: OperationModel, **_: Any) -> None:
+    """Called by botocore with what a client was called with."""
+    members_set[f"{model.service_model.service_name}:{model.name}"].update(params)
+
+
 @pytest.fixture
-def world(aws: Endpoint, clients: dict[str, Any]) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, aws: Endpoint, clients: dict[str, Any]) -> Iterator[World]:
+    members_set.clear()
     made = World(aws, clients)
     yield made
     made.close()
+    for marker in request.node.iter_markers("honours"):
+        operation, *members = marker.args
+        assert operation in members_set, f"the test is said to show {operation} and does not call it"
+        unset = set(" ".join(members).split()) - members_set[operation]
+        assert not unset, f"the test is said to show {sorted(unset)} of {operation} and does not set it"
 
 
 @pytest.fixture

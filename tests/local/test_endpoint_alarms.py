@@ -10,6 +10,8 @@ import pytest
 from local.alarms import evaluate, judge
 from local.metrics import Datapoint
 
+honours = pytest.mark.honours
+
 ALARM = {
     "Namespace": "AWS/Lambda",
     "MetricName": "Errors",
@@ -167,6 +169,11 @@ def start_of_a_period(world) -> None:
     world.control.advance_clock(60 - world.control.advance_clock(0) % 60)
 
 
+@honours(
+    "cloudwatch:PutMetricAlarm",
+    "AlarmName Namespace MetricName Dimensions Statistic Period EvaluationPeriods Threshold",
+)
+@honours("cloudwatch:PutMetricAlarm", "ComparisonOperator TreatMissingData AlarmActions OKActions")
 def test_an_alarm_fires_once_its_period_is_over_and_is_over_when_its_datapoint_is_too_old(world, alarm):
     world.function()
     start_of_a_period(world)
@@ -180,6 +187,7 @@ def test_an_alarm_fires_once_its_period_is_over_and_is_over_when_its_datapoint_i
     assert told(world, alarm) == ["ALARM", "OK"]
 
 
+@honours("cloudwatch:SetAlarmState", "AlarmName StateValue StateReason")
 def test_alarms_are_evaluated_without_being_asked(world, alarm):
     world.client("cloudwatch").put_metric_alarm(
         AlarmName=f"{world.name}-fast",
@@ -221,6 +229,86 @@ def test_another_functions_errors_do_not_fire_it(world, alarm):
     assert world.control.evaluate_alarms()[world.name] == "OK"
 
 
+@honours("cloudwatch:PutMetricAlarm", "DatapointsToAlarm InsufficientDataActions ActionsEnabled AlarmDescription")
+@honours("cloudwatch:DescribeAlarms", "AlarmNames StateValue AlarmTypes")
+@honours("cloudwatch:DeleteAlarms", "AlarmNames")
+def test_an_alarm_does_what_each_of_its_members_says(world, alarm):
+    cloudwatch = world.client("cloudwatch")
+    (described,) = cloudwatch.describe_alarms(AlarmNames=[world.name])["MetricAlarms"]
+    put = {
+        **{name: described[name] for name in ("Namespace", "MetricName", "Dimensions", "Statistic", "Period")},
+        **{name: described[name] for name in ("Threshold", "ComparisonOperator")},
+        "AlarmName": world.name,
+        "AlarmDescription": "two of three",
+        "EvaluationPeriods": 3,
+        "DatapointsToAlarm": 2,
+        "InsufficientDataActions": described["OKActions"],
+    }
+    cloudwatch.put_metric_alarm(**put, ActionsEnabled=False)
+    cloudwatch.set_alarm_state(AlarmName=world.name, StateValue="OK", StateReason="set by the test")
+    world.control.evaluate_alarms()
+    assert (seen(world), told(world, alarm)) == ("INSUFFICIENT_DATA", [])
+    cloudwatch.put_metric_alarm(**put)
+    cloudwatch.set_alarm_state(AlarmName=world.name, StateValue="OK", StateReason="set by the test")
+    world.control.evaluate_alarms()
+    (message,) = subjects(world, alarm)
+    assert (message["NewStateValue"], message["AlarmDescription"]) == ("INSUFFICIENT_DATA", "two of three")
+
+    cloudwatch.put_metric_alarm(**put, TreatMissingData="notBreaching")
+    world.function()
+    start_of_a_period(world)
+    states = []
+    for event in ('{"no": "records"}', '{"Records": []}', '{"no": "records"}'):
+        world.client("lambda").invoke(FunctionName=world.name, Payload=event)
+        states.append(world.control.evaluate_alarms(world.control.advance_clock(60))[world.name])
+    assert states == ["OK", "OK", "ALARM"]
+
+    def found(**selected):
+        return [each["AlarmName"] for each in cloudwatch.describe_alarms(**selected)["MetricAlarms"]]
+
+    assert found(AlarmNames=[world.name], StateValue="ALARM") == [world.name]
+    assert found(AlarmNames=[world.name], StateValue="OK") == []
+    assert found(AlarmNames=[world.name], AlarmTypes=["CompositeAlarm"]) == []
+    cloudwatch.delete_alarms(AlarmNames=[world.name])
+    assert found(AlarmNames=[world.name]) == []
+
+
+@honours(
+    "cloudwatch:PutCompositeAlarm",
+    "OKActions AlarmActions InsufficientDataActions AlarmDescription ActionsEnabled",
+)
+def test_a_composite_alarm_does_what_each_of_its_members_says(world, alarm):
+    cloudwatch = world.client("cloudwatch")
+    topic = cloudwatch.describe_alarms(AlarmNames=[world.name])["MetricAlarms"][0]["OKActions"]
+    above = f"{world.name}-above"
+
+    def put(**settings):
+        cloudwatch.put_composite_alarm(
+            AlarmName=above,
+            AlarmRule=f'ALARM("{world.name}")',
+            AlarmDescription="one below",
+            **dict.fromkeys(("AlarmActions", "OKActions", "InsufficientDataActions"), topic),
+            **settings,
+        )
+
+    def set_state(name, *states):
+        for state in states:
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by the test")
+
+    def heard():
+        messages = [message for message in subjects(world, alarm) if message["AlarmName"] == above]
+        assert all(message["AlarmDescription"] == "one below" for message in messages)
+        return [message["NewStateValue"] for message in messages]
+
+    put(ActionsEnabled=False)
+    set_state(world.name, "ALARM", "OK")
+    assert heard() == []
+    put()
+    set_state(world.name, "ALARM", "OK")
+    set_state(above, "INSUFFICIENT_DATA")
+    assert heard() == ["ALARM", "OK", "INSUFFICIENT_DATA"]
+
+
 def function_metric(world, name, query_id, **settings):
     metric = {
         "Namespace": "AWS/Lambda",
@@ -245,6 +333,7 @@ def math_alarm(world, expression, *, threshold=50.0, name=None):
     )
 
 
+@honours("cloudwatch:PutMetricAlarm", "Metrics")
 def test_an_alarm_on_metric_math_fires_by_the_values_of_its_expression(world):
     world.function()
     math_alarm(world, "IF(m2 > 1, 100 * FILL(m1, 0) / m2, 0)")
@@ -274,6 +363,7 @@ def test_an_expression_that_would_never_be_right_is_refused_when_the_alarm_is_pu
         math_alarm(world, expression)
 
 
+@honours("cloudwatch:PutCompositeAlarm", "AlarmName AlarmRule AlarmActions")
 def test_a_composite_alarm_follows_its_alarms_and_tells_its_topic(world, alarm):
     world.function()
     topic = world.client("cloudwatch").describe_alarms(AlarmNames=[world.name])["MetricAlarms"][0]["OKActions"]
@@ -296,6 +386,9 @@ def test_a_composite_alarm_on_an_alarm_that_does_not_exist_is_refused(world):
         world.client("cloudwatch").put_composite_alarm(AlarmName=world.name, AlarmRule='ALARM("nothing")')
 
 
+@honours("cloudwatch:GetMetricStatistics", "Namespace MetricName Dimensions StartTime EndTime Period Statistics")
+@honours("cloudwatch:GetMetricData", "MetricDataQueries StartTime EndTime ScanBy")
+@honours("cloudwatch:ListMetrics", "Namespace MetricName Dimensions")
 def test_recorded_metrics_are_read_through_cloudwatch(world):
     world.function()
     start_of_a_period(world)
@@ -325,6 +418,8 @@ def test_recorded_metrics_are_read_through_cloudwatch(world):
     assert [(each["Label"], each["Values"]) for each in results] == [("errors", [0, 1])]
     names = read.list_metrics(Namespace="AWS/Lambda", Dimensions=dimensions)["Metrics"]
     assert {"Invocations", "Errors"} <= {each["MetricName"] for each in names}
+    (errors,) = read.list_metrics(Namespace="AWS/Lambda", MetricName="Errors", Dimensions=dimensions)["Metrics"]
+    assert errors == {"Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": dimensions}
 
 
 def test_an_alarm_on_the_depth_of_a_queue_fires_while_messages_wait(world):

@@ -8,6 +8,7 @@ import re
 import pytest
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 REPORT = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
 
@@ -37,6 +38,7 @@ def test_esm_batch_2_a_batch_holds_what_was_written_up_to_the_batch_size(world, 
     assert world.invocations(mapping) == [(["a", "b"], "success"), (["c"], "success")]
 
 
+@honours("lambda:CreateEventSourceMapping", "FunctionName EventSourceArn StartingPosition BatchSize")
 def test_a_batch_size_of_one_delivers_records_one_by_one_in_order(world, deliver):
     mapping = deliver(dict.fromkeys("abcd"), BatchSize=1)
     assert world.invocations(mapping) == [([each], "success") for each in "abcd"]
@@ -44,6 +46,7 @@ def test_a_batch_size_of_one_delivers_records_one_by_one_in_order(world, deliver
 
 @conforms("ESM-PARAM-2", "documented")
 @conforms("ESM-BATCH-2", "documented")
+@honours("lambda:CreateEventSourceMapping", "MaximumBatchingWindowInSeconds")
 def test_esm_param_2_a_window_gathers_records_into_one_batch(world):
     stream = world.table()
     world.function()
@@ -66,6 +69,7 @@ def test_esm_batch_2_a_full_batch_does_not_wait_for_its_window(world, deliver):
 
 @conforms("ESM-FAIL-3", "recorded")
 @conforms("ESM-PARAM-6", "recorded")
+@honours("lambda:CreateEventSourceMapping", "FunctionResponseTypes")
 def test_esm_fail_3_a_partial_response_resumes_behind_the_good_prefix(world, deliver):
     mapping = deliver({"a": None, "b": "report", "c": None}, MaximumRetryAttempts=1, **REPORT)
     assert world.invocations(mapping) == [(["a", "b", "c"], "partial"), (["b", "c"], "error"), (["b", "c"], "error")]
@@ -102,6 +106,7 @@ def test_esm_dest_7_the_handler_sees_the_request_id_of_its_batch(world, deliver)
 @conforms("ESM-FAIL-4", "recorded")
 @conforms("ESM-FAIL-5", "documented")
 @conforms("ESM-PARAM-5", "recorded")
+@honours("lambda:CreateEventSourceMapping", "BisectBatchOnFunctionError")
 def test_esm_fail_4_a_crash_is_isolated_by_bisection(world, deliver):
     mapping = deliver(
         {"a": None, "b": None, "c": "exit", "d": None},
@@ -132,6 +137,7 @@ def test_esm_param_5_without_bisection_the_healthy_records_of_a_batch_are_given_
 @conforms("ESM-DEST-9", "recorded")
 @conforms("ESM-DEST-10", "recorded")
 @conforms("ESM-DEST-11", "recorded")
+@honours("lambda:CreateEventSourceMapping", "MaximumRetryAttempts DestinationConfig")
 def test_esm_dest_13_a_batch_whose_retries_are_spent_goes_to_s3_with_its_whole_content(world, deliver):
     mapping = deliver({"a": "raise"}, MaximumRetryAttempts=1, BatchSize=1, **world.to_bucket(), **REPORT)
     (given_up,) = world.given_up(mapping)
@@ -199,6 +205,7 @@ def test_esm_dest_14_a_destination_that_cannot_be_written_loses_the_batch_and_is
 
 @conforms("ESM-FAIL-1", "recorded")
 @conforms("ESM-PARAM-7", "recorded")
+@honours("lambda:CreateEventSourceMapping", "MaximumRecordAgeInSeconds")
 def test_esm_fail_1_records_past_their_age_are_given_up_and_the_younger_ones_are_tried(world, deliver):
     world.control.advance_clock(3600)  # records are stamped by the same clock
     mapping = deliver({"a": "raise"}, settle=False, MaximumRecordAgeInSeconds=60, **world.to_bucket())
@@ -230,6 +237,8 @@ def test_a_mapping_goes_on_after_its_shard_iterator_has_expired(world, deliver):
 
 @conforms("ESM-FAIL-2", "documented")
 @conforms("ESM-METRIC-3", "documented")
+@honours("lambda:PutFunctionConcurrency", "FunctionName ReservedConcurrentExecutions")
+@honours("lambda:DeleteFunctionConcurrency", "FunctionName")
 def test_esm_fail_2_throttled_invocations_do_not_spend_retries(world, deliver):
     stream = world.table()
     world.function()
@@ -275,6 +284,7 @@ def test_two_mappings_of_one_stream_fail_independently(world):
 
 @conforms("ESM-STATE-2", "documented")
 @conforms("ESM-PARAM-14", "documented")
+@honours("lambda:UpdateEventSourceMapping", "UUID Enabled")
 def test_esm_state_2_a_disabled_mapping_keeps_its_position(world):
     stream = world.table()
     world.function()
@@ -347,6 +357,7 @@ def test_changed_settings_apply_from_the_same_position(world, deliver):
     assert world.invocations(mapping)[-1] == (["b"], "success")
 
 
+@honours("lambda:DeleteEventSourceMapping", "UUID")
 def test_deleting_a_mapping_ends_its_deliveries(world):
     stream = world.table()
     world.function()
@@ -393,6 +404,7 @@ def test_the_record_is_what_lambda_delivers(world, deliver):
 @conforms("ESM-METRIC-2", "documented")
 @conforms("ESM-METRIC-1", "documented")
 @conforms("ESM-METRIC-3", "deduced")
+@honours("lambda:CreateEventSourceMapping", "MetricsConfig")
 def test_esm_metric_2_event_counts_and_iterator_age_are_recorded(world, deliver):
     mapping = deliver(
         {"a": None, "b": "report", "c": None},

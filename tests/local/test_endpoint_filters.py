@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 
 def criteria(*patterns):
@@ -30,6 +31,7 @@ NAPS = {"dynamodb": {"NewImage": {"do": {"S": ["nap"]}}}}
 
 
 @conforms("ESM-BATCH-5", "recorded")
+@honours("lambda:CreateEventSourceMapping", "FilterCriteria")
 def test_esm_batch_5_only_what_a_pattern_matches_is_delivered_and_fills_a_batch(world, written):
     mapping = world.mapping(written, BatchSize=2, **criteria(NAPS))
     world.settle(mapping)
@@ -56,6 +58,7 @@ def test_esm_metric_2_what_no_pattern_matches_is_counted_and_done_with(world, wr
     assert world.control.mapping(mapping).unfinished == 0
 
 
+@honours("lambda:UpdateEventSourceMapping", "FilterCriteria")
 def test_what_was_filtered_out_does_not_come_back_with_another_filter(world, written):
     mapping = world.mapping(written, **criteria(NAPS))
     world.settle(mapping)

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+honours = pytest.mark.honours
+
 
 def test_a_function_that_raises_answers_its_error_and_keeps_its_process(world):
     world.function(
@@ -41,6 +43,8 @@ def test_a_function_that_raises_answers_its_error_and_keeps_its_process(world):
         ),
     ],
 )
+@honours("lambda:CreateFunction", "FunctionName Role Handler Code Timeout")
+@honours("lambda:Invoke", "FunctionName")
 def test_errors_have_the_types_that_lambda_gives_them(world, source, error_type, message):
     world.function(source, timeout=1)
     answer = world.client("lambda").invoke(FunctionName=world.name)
@@ -81,6 +85,7 @@ def test_the_context_is_the_one_of_lambda(world):
     assert world.invoke() == [world.name, "$LATEST", arn, "128", True]
 
 
+@honours("lambda:CreateFunction", "Environment")
 def test_a_function_reaches_the_endpoint_by_a_plain_client(world):
     world.table()
     world.function(
@@ -115,6 +120,8 @@ def test_only_what_is_in_its_archive_can_be_imported(world):
     assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ImportModuleError"
 
 
+@honours("lambda:CreateFunction", "LoggingConfig")
+@honours("logs:CreateLogGroup", "logGroupName")
 def test_output_goes_to_the_log_group_that_was_configured_in_the_format_that_was_configured(world):
     world.client("logs").create_log_group(logGroupName=world.name)
     world.function(

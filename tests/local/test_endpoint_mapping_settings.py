@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import ClientError
+
+honours = pytest.mark.honours
 
 conforms = pytest.mark.conformance
 
@@ -97,6 +100,7 @@ def test_esm_dest_14_a_queue_that_does_not_exist_loses_the_records_and_processin
 @conforms("ESM-WINDOW-2", "recorded")
 @conforms("ESM-WINDOW-1", "recorded")
 @conforms("ESM-PARAM-8", "documented")
+@honours("lambda:CreateEventSourceMapping", "TumblingWindowInSeconds")
 def test_esm_window_2_a_window_gives_each_call_the_state_of_the_last_and_ends_with_a_call_without_records(world):
     stream = world.table()
     world.function(COUNTING)
@@ -132,6 +136,7 @@ def test_a_windowed_consumer_counts_the_changes_of_each_window(world):
 
 @conforms("ESM-ORDER-2", "documented")
 @conforms("ESM-PARAM-3", "documented")
+@honours("lambda:CreateEventSourceMapping", "ParallelizationFactor")
 def test_esm_order_2_parallel_lanes_do_not_wait_for_each_other_and_keep_the_order_of_an_item(world):
     stream = world.table()
     world.function(SLOW)
@@ -153,6 +158,7 @@ def test_esm_order_2_parallel_lanes_do_not_wait_for_each_other_and_keep_the_orde
     assert all(len(numbers) == 3 and numbers == sorted(numbers) for numbers in identifiers.values())
 
 
+@honours("lambda:UpdateEventSourceMapping", "MaximumRetryAttempts")
 def test_what_was_done_in_one_lane_comes_again_after_a_pause_when_another_was_behind(world):
     stream = world.table()
     world.function()
@@ -167,3 +173,89 @@ def test_what_was_done_in_one_lane_comes_again_after_a_pause_when_another_was_be
     world.enable(mapping)
     world.settle(mapping)
     assert world.invocations(mapping).count((["b"], "success")) == 2
+
+
+@honours(
+    "lambda:UpdateEventSourceMapping",
+    "FunctionName BisectBatchOnFunctionError DestinationConfig FunctionResponseTypes MetricsConfig",
+)
+def test_an_update_gives_a_mapping_another_way_to_fail_and_no_other_function(world):
+    stream = world.table()
+    world.function()
+    world.function(name=f"{world.name}-other")
+    mapping = world.mapping(stream, Enabled=False)
+    with pytest.raises(ClientError, match="does not move a mapping to another function"):
+        world.client("lambda").update_event_source_mapping(UUID=mapping, FunctionName=f"{world.name}-other")
+    world.put("a")
+    world.put("b", do="report")
+    world.put("c")
+    world.put("d", do="exit")
+    world.client("lambda").update_event_source_mapping(
+        UUID=mapping,
+        FunctionName=world.name,
+        BisectBatchOnFunctionError=True,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        MetricsConfig={"Metrics": ["EventCount"]},
+        MaximumRetryAttempts=0,
+        Enabled=True,
+        **world.to_bucket(),
+    )
+    world.settle(mapping)
+    assert [keys for keys, outcome in world.invocations(mapping) if outcome == "success"][-1] == ["c"]
+    assert [[key["id"]["S"] for key in each["keys"]] for each in world.given_up(mapping)] == [["b"], ["d"]]
+    assert all(each["location"].startswith(f"s3://{world.name}/") for each in world.given_up(mapping))
+    assert world.control.metric_sum("PolledEventCount", EventSourceMappingUUID=mapping) == 4
+
+
+@honours("lambda:CreateEventSourceMapping", "Enabled")
+@honours("lambda:UpdateEventSourceMapping", "MaximumRecordAgeInSeconds")
+def test_an_update_gives_up_records_that_are_too_old_for_it(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream, Enabled=False)
+    world.put("a")
+    world.control.advance_clock(120)
+    world.put("b")
+    world.client("lambda").update_event_source_mapping(UUID=mapping, MaximumRecordAgeInSeconds=60, Enabled=True)
+    world.settle(mapping)
+    assert [(each["condition"], each["keys"][0]["id"]["S"]) for each in world.given_up(mapping)] == [
+        ("RecordAgeExceeded", "a")
+    ]
+    assert world.invocations(mapping) == [(["b"], "success")]
+
+
+@honours("lambda:UpdateEventSourceMapping", "MaximumBatchingWindowInSeconds TumblingWindowInSeconds")
+def test_an_update_begins_to_gather_batches_in_windows(world):
+    stream = world.table()
+    world.function(COUNTING)
+    mapping = world.mapping(stream, Enabled=False)
+    world.client("lambda").update_event_source_mapping(
+        UUID=mapping, MaximumBatchingWindowInSeconds=300, TumblingWindowInSeconds=900, Enabled=True
+    )
+    world.wait_until(lambda: world.control.mapping(mapping).state == "Enabled")
+    now = world.control.advance_clock(0)
+    world.control.advance_clock(901 - now % 900)
+    world.put("a")
+    world.put("b")
+    world.wait_until(lambda: world.control.mapping(mapping).unfinished == 2)
+    assert world.invocations(mapping) == []
+    world.control.advance_clock(901)
+    world.settle(mapping)
+    assert [each[:3] for each in windows(world)] == [[2, 2, False], [0, 2, True]]
+
+
+@honours("lambda:UpdateEventSourceMapping", "ParallelizationFactor")
+def test_an_update_reads_a_shard_in_parallel_lanes(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream, Enabled=False)
+    world.put("a", do="raise")
+    world.put("b")
+
+    def seen():
+        return {(tuple(ids), outcome) for ids, outcome in world.invocations(mapping)}
+
+    world.client("lambda").update_event_source_mapping(
+        UUID=mapping, ParallelizationFactor=10, BatchSize=1, Enabled=True
+    )
+    world.wait_until(lambda: {(("a",), "error"), (("b",), "success")} <= seen())

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
+
+from local.calls import SERVICES, service_model
+from local.passes import PASSES
 
 conforms = pytest.mark.conformance
 
@@ -39,6 +43,56 @@ def operation_is_refused(world, service, operation, **arguments):
 )
 def test_an_operation_that_the_program_does_not_use_is_refused_by_name(world, service, operation, arguments):
     assert operation_is_refused(world, service, operation, **arguments)
+
+
+def smallest(shape):
+    """The smallest value that botocore sends for a shape."""
+    match shape.type_name:
+        case "structure":
+            return {member: smallest(shape.members[member]) for member in shape.required_members}
+        case "list":
+            return [smallest(shape.member)]
+        case "map":
+            return {"x": smallest(shape.value)}
+        case "string":
+            return shape.enum[0] if shape.enum else "x" * max(1, shape.metadata.get("min", 1))
+        case "integer" | "long":
+            return shape.metadata.get("min", 1)
+        case "boolean":
+            return True
+        case "blob":
+            return b"x"
+        case "timestamp":
+            return 0
+        case _:
+            return 1.0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_answers_by_name_what_it_does_not_list(world, service):
+    model = service_model(service)
+    operations = [model.operation_model(name) for name in model.operation_names]
+    listed = PASSES[service]
+    others = [each for each in operations if each.name not in listed and not each.deprecated and each.input_shape]
+    # Of the streams of tables, all that AWS has is listed.
+    assert bool(others) == (service != "dynamodbstreams")
+    for each in others[:1]:
+        call = getattr(world.client(service), xform_name(each.name))
+        assert f"does not simulate {service}:{each.name}," in refusal(call, **smallest(each.input_shape))
+    found = [
+        (each, member)
+        for each in operations
+        if each.name in listed and each.input_shape and each.input_shape.type_name == "structure"
+        for member, shape in each.input_shape.members.items()
+        if member not in listed[each.name].honoured | listed[each.name].kept
+        and shape.serialization.get("location") not in ("header", "headers", "uri")
+    ]
+    # GetCallerIdentity, all that is listed of STS, has no input.
+    assert bool(found) == (service != "sts")
+    for each, member in found[:1]:
+        call = getattr(world.client(service), xform_name(each.name))
+        arguments = smallest(each.input_shape) | {member: smallest(each.input_shape.members[member])}
+        assert f"does not honour {member} of {service}:{each.name}," in refusal(call, **arguments)
 
 
 @pytest.mark.parametrize("service", ["firehose", "kinesis", "events", "stepfunctions", "ec2", "cloudformation"])
@@ -107,6 +161,27 @@ def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, servi
             "Protocol=https",
         ),
         ("apigatewayv2", "create_stage", {"ApiId": "a", "StageName": "dev"}, "StageName=dev"),
+        (
+            "apigatewayv2",
+            "create_stage",
+            {"ApiId": "a", "StageName": "$default", "AutoDeploy": False},
+            "AutoDeploy=False",
+        ),
+        (
+            "apigatewayv2",
+            "create_integration",
+            {"ApiId": "a", "IntegrationType": "AWS_PROXY", "PayloadFormatVersion": "1.0"},
+            "PayloadFormatVersion=1.0",
+        ),
+        (
+            "dynamodb",
+            "update_continuous_backups",
+            {
+                "TableName": "t",
+                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 7},
+            },
+            "PointInTimeRecoverySpecification=",
+        ),
         ("s3", "put_object", {"Bucket": "b", "Key": "k", "StorageClass": "GLACIER"}, "StorageClass"),
     ],
 )

@@ -7,6 +7,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+honours = pytest.mark.honours
+
 HOUR = 3600
 
 
@@ -46,6 +48,7 @@ def records(world, stream):
     return streams.get_records(ShardIterator=iterator)["Records"]
 
 
+@honours("dynamodb:UpdateTimeToLive", "TableName TimeToLiveSpecification")
 def test_an_expired_item_is_deleted_and_its_record_says_that_dynamodb_did_it(world, table):
     put(world, "a", {"N": str(now(world) + HOUR)})
     put(world, "b", {"N": str(now(world) + 9 * HOUR)})
@@ -89,6 +92,7 @@ def test_what_is_no_time_or_long_past_or_absent_never_expires(world, table):
     assert ids(world) == {"text", "absent", "older than five years"}
 
 
+@honours("dynamodb:DescribeTimeToLive", "TableName")
 def test_the_setting_is_described_and_can_be_ended(world):
     world.table()
     describe = world.client("dynamodb").describe_time_to_live

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 REPORTS = ["ReportBatchItemFailures"]
 MISSING = "00000000-0000-0000-0000-000000000000"
@@ -83,6 +84,7 @@ def test_esm_create_5_a_new_mapping_has_aws_defaults(world):
 
 
 @conforms("ESM-STATE-5", "recorded")
+@honours("lambda:GetEventSourceMapping", "UUID")
 def test_esm_state_5_last_processing_result_tells_of_the_last_invocation(world):
     stream = world.table()
     world.function()
@@ -123,6 +125,7 @@ def handler(event, context):
     world.settle(mapping)
 
 
+@honours("lambda:ListEventSourceMappings", "EventSourceArn FunctionName")
 def test_mappings_are_listed_by_stream_and_by_function(world):
     stream, other = world.table(), world.table(f"{world.name}-other")
     world.function()
@@ -387,6 +390,7 @@ def test_an_update_is_checked_like_a_creation(world):
     "documented",
     partly="polling starts at once, so that LATEST misses nothing that is written after the answer",
 )
+@honours("lambda:UpdateEventSourceMapping", "BatchSize")
 def test_esm_create_4_an_update_is_answered_at_once_and_then_takes_effect(world):
     stream = world.table()
     world.function()

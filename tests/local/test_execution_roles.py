@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 READ_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 READ_KINESIS = ("kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator")
@@ -264,6 +265,12 @@ def test_a_managed_policy_of_aws_lets_a_role_read_what_it_is_for_and_nothing_els
             assert refusal(world, source, **settings)[0] == "InvalidParameterValueException"
 
 
+@honours("iam:CreatePolicy", "PolicyName PolicyDocument")
+@honours("iam:AttachRolePolicy", "RoleName PolicyArn")
+@honours("iam:ListAttachedRolePolicies", "RoleName")
+@honours("iam:CreatePolicyVersion", "PolicyArn PolicyDocument SetAsDefault")
+@honours("iam:DetachRolePolicy", "RoleName PolicyArn")
+@honours("iam:DeletePolicy", "PolicyArn")
 def test_what_a_managed_policy_of_the_account_allows_is_what_its_default_version_says(world):
     iam, stream = world.client("iam"), world.table()
     world.function(role=world.make_role(world.name))

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 #: Prints the event, and does to each record what its data says.
 SCRIPTED = """
@@ -86,6 +87,10 @@ def keys(page):
     return [record["PartitionKey"] for record in page["Records"]]
 
 
+@honours("kinesis:CreateStream", "StreamName ShardCount")
+@honours("kinesis:DescribeStream", "StreamName StreamARN Limit ExclusiveStartShardId")
+@honours("kinesis:DescribeStreamSummary", "StreamName StreamARN")
+@honours("kinesis:ListShards", "StreamName StreamARN MaxResults NextToken ExclusiveStartShardId")
 def test_a_stream_is_described_by_name_and_by_arn_until_it_is_deleted(world):
     stream = Stream(world).create(shards=3)
     shard_ids = [f"shardId-{number:012d}" for number in range(3)]
@@ -108,6 +113,29 @@ def test_a_stream_is_described_by_name_and_by_arn_until_it_is_deleted(world):
         stream.client.describe_stream(StreamName=stream.name)
 
 
+@honours("kinesis:CreateStream", "StreamModeDetails")
+@honours("kinesis:DeleteStream", "StreamName StreamARN")
+@honours("kinesis:PutRecord", "StreamARN")
+@honours("kinesis:PutRecords", "StreamName")
+@honours("kinesis:GetShardIterator", "StreamARN")
+def test_a_stream_is_written_and_deleted_by_either_of_its_names(world):
+    kinesis = world.client("kinesis")
+    arn = f"arn:aws:kinesis:us-east-1:111122223333:stream/{world.name}"
+    for delete in ({"StreamName": world.name}, {"StreamARN": arn}):
+        kinesis.create_stream(StreamName=world.name, ShardCount=1, StreamModeDetails={"StreamMode": "PROVISIONED"})
+        kinesis.put_record(StreamARN=arn, Data=b"1", PartitionKey="k")
+        kinesis.put_records(StreamName=world.name, Records=[{"Data": b"2", "PartitionKey": "k"}])
+        iterator = kinesis.get_shard_iterator(
+            StreamARN=arn, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        assert [each["Data"] for each in kinesis.get_records(ShardIterator=iterator)["Records"]] == [b"1", b"2"]
+        kinesis.delete_stream(**delete)
+        with pytest.raises(kinesis.exceptions.ResourceNotFoundException):
+            kinesis.describe_stream(StreamName=world.name)
+
+
+@honours("kinesis:GetRecords", "ShardIterator Limit")
+@honours("kinesis:GetShardIterator", "StreamName ShardId ShardIteratorType StartingSequenceNumber Timestamp")
 def test_a_shard_is_read_by_page_and_from_any_position(stream):
     put = [stream.put(each) for each in "abc"]
     assert keys(stream.read(ShardIteratorType="TRIM_HORIZON", limit=2)) == ["a", "b"]
@@ -124,6 +152,8 @@ def test_a_shard_is_read_by_page_and_from_any_position(stream):
     assert keys(stream.read(ShardIteratorType="AT_TIMESTAMP", Timestamp=later)) == []
 
 
+@honours("kinesis:PutRecord", "StreamName Data PartitionKey ExplicitHashKey")
+@honours("kinesis:PutRecords", "StreamARN Records")
 def test_a_record_goes_to_the_shard_of_its_hash_key(world):
     stream = Stream(world).create(shards=2)
     assert stream.put("k", ExplicitHashKey=LAST)["ShardId"] == "shardId-000000000001"
@@ -201,6 +231,7 @@ def test_latest_begins_behind_what_is_there(world, stream):
     assert stream.invocations(mapping) == [(["after"], "success")]
 
 
+@honours("lambda:CreateEventSourceMapping", "StartingPositionTimestamp")
 def test_at_timestamp_begins_with_the_first_record_of_that_time(world, stream):
     stream.put("before")
     since = world.control.advance_clock(60)
@@ -404,6 +435,7 @@ def test_kds_8_a_tables_change_is_put_into_kinesis_in_the_shape_that_aws_gives_i
     }
 
 
+@honours("dynamodb:EnableKinesisStreamingDestination", "TableName StreamArn")
 def test_a_consumer_reads_a_tables_changes_through_kinesis(world, streamed):
     world.function(CONSUMER, name=f"{world.name}-consumer", runtime=True)
     mapping = world.mapping(
@@ -422,6 +454,9 @@ def test_a_consumer_reads_a_tables_changes_through_kinesis(world, streamed):
     assert told == [f"change { ({'id': 'a'}) } {photo} False", f"change {photo} None False"]
 
 
+@honours("dynamodb:EnableKinesisStreamingDestination", "EnableKinesisStreamingConfiguration")
+@honours("dynamodb:DisableKinesisStreamingDestination", "TableName StreamArn")
+@honours("dynamodb:DescribeKinesisStreamingDestination", "TableName")
 def test_a_destination_that_is_disabled_gets_no_more_changes(world, streamed):
     world.put("a")
     table, named = world.client("dynamodb"), {"TableName": world.name, "StreamArn": streamed.arn}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local.pipe_world import PIPES_MAY_ASSUME
+
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 ACCOUNT = "us-east-1:111122223333"
 
@@ -24,14 +27,18 @@ def test_pipe_create_3_a_pipe_goes_through_creating_to_running(pipes):
     pipes.reach("RUNNING")
 
 
+@honours("pipes:CreatePipe", "DesiredState")
 def test_a_pipe_that_shall_not_run_is_stopped(pipes):
     pipes.create(pipes.queue(), DesiredState="STOPPED")
     pipes.reach("STOPPED")
 
 
+@honours("pipes:CreatePipe", "Description KmsKeyIdentifier Tags")
+@honours("pipes:DescribePipe", "Name")
 def test_a_pipe_is_read_back_as_it_was_made(pipes):
     given = {
         "Description": "orders",
+        "KmsKeyIdentifier": "arn:aws:kms:us-east-1:111122223333:key/orders",
         "Tags": {"team": "orders"},
         "Enrichment": pipes.function("def handler(event, context):\n    return event\n"),
         "EnrichmentParameters": {"InputTemplate": '{"id": <$.eventID>}'},
@@ -75,6 +82,7 @@ def test_a_pipe_that_does_not_exist_is_not_found(pipes, operation):
     assert (code, message) == ("NotFoundException", "Pipe nobody does not exist.")
 
 
+@honours("pipes:DeletePipe", "Name")
 def test_a_deleted_pipe_is_gone(pipes):
     pipes.create(pipes.queue())
     deleted = pipes.client("pipes").delete_pipe(Name=pipes.name)
@@ -82,6 +90,7 @@ def test_a_deleted_pipe_is_gone(pipes):
     pipes.world.wait_until(lambda: not pipes.client("pipes").list_pipes(NamePrefix=pipes.name)["Pipes"])
 
 
+@honours("pipes:ListPipes", "NamePrefix DesiredState CurrentState SourcePrefix TargetPrefix")
 def test_pipes_are_listed_by_what_they_are(pipes):
     queue = pipes.queue()
     pipes.create(queue, DesiredState="STOPPED")
@@ -115,6 +124,35 @@ def test_an_update_replaces_the_parameters_of_a_service_as_a_whole_and_keeps_the
         "DynamoDBStreamParameters": {"StartingPosition": "TRIM_HORIZON", "BatchSize": 2, "MaximumRetryAttempts": 5},
     }
     assert (described["Description"], described["TargetParameters"]) == ("orders", {})
+
+
+@honours("pipes:UpdatePipe", "Name RoleArn SourceParameters Enrichment EnrichmentParameters Target TargetParameters")
+@honours("pipes:UpdatePipe", "DesiredState Description KmsKeyIdentifier")
+def test_an_update_changes_whatever_it_names(pipes):
+    former, queue = pipes.queue("former"), pipes.queue()
+    pipes.deliver(former, "a")
+    given = {
+        "RoleArn": pipes.make_role(f"{pipes.name}-other", PIPES_MAY_ASSUME),
+        "Enrichment": pipes.function("def handler(events, context):\n    return [each['id'] * 2 for each in events]\n"),
+        "EnrichmentParameters": {"InputTemplate": '{"id": <$.dynamodb.Keys.id.S>}'},
+        "Target": queue,
+        "TargetParameters": {"InputTemplate": '{"twice": <$>}'},
+        "Description": "twice",
+        "KmsKeyIdentifier": "arn:aws:kms:us-east-1:111122223333:key/twice",
+        "DesiredState": "STOPPED",
+    }
+    pipes.client("pipes").update_pipe(
+        Name=pipes.name, **given, SourceParameters={"DynamoDBStreamParameters": {"BatchSize": 2}}
+    )
+    pipes.reach("STOPPED")
+    described = pipes.client("pipes").describe_pipe(Name=pipes.name)
+    assert {member: described[member] for member in given} == given
+    pipes.world.put("b", "c", "d")
+    pipes.start()
+    pipes.settle()
+    assert [ids for ids, _ in pipes.executions()] == ["a", "bc", "d"]
+    assert pipes.messages(queue) == [{"twice": twice} for twice in ("bb", "cc", "dd")]
+    assert len(pipes.messages(former)) == 1
 
 
 def test_an_update_to_another_kind_of_target_forgets_the_parameters_of_the_former(pipes):
@@ -152,6 +190,7 @@ def test_pipe_create_1_a_pipes_source_and_starting_position_cannot_be_updated(pi
     assert "StartingPosition is no parameter of UpdatePipe" in answer["message"]
 
 
+@honours("pipes:CreatePipe", "RoleArn")
 def test_a_role_that_pipes_cannot_assume_is_refused(pipes):
     trusted = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     for role in (

@@ -11,6 +11,7 @@ import pytest
 from tests.local.pipe_world import ids
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 #: Answers with what each event is about.
 KEYS = """
@@ -80,6 +81,7 @@ def destination(pipes, api):
 
 
 @conforms("PIPE-SHAPE-1", "documented")
+@honours("pipes:CreatePipe", "Name Source Target Enrichment")
 def test_pipe_shape_1_a_function_enriches_a_batch_before_it_is_sent(pipes):
     queue = pipes.queue()
     pipes.deliver(queue, "ab", Enrichment=pipes.function(KEYS))
@@ -87,6 +89,7 @@ def test_pipe_shape_1_a_function_enriches_a_batch_before_it_is_sent(pipes):
 
 
 @conforms("PIPE-SHAPE-4", "documented")
+@honours("pipes:CreatePipe", "EnrichmentParameters TargetParameters")
 def test_pipe_shape_4_an_enrichment_gets_what_its_template_makes_and_the_target_what_its_own_makes_of_the_answer(pipes):
     queue = pipes.queue()
     double = "def handler(events, context):\n    return [{'twice': 2 * event['id']} for event in events]\n"
@@ -151,6 +154,7 @@ def test_pipe_shape_3_without_the_event_ids_in_an_enrichments_answer_the_whole_b
 
 
 @conforms("PIPE-SHAPE-1", "documented")
+@honours("stepfunctions:CreateStateMachine", "name definition type")
 def test_pipe_shape_1_an_express_workflow_enriches_a_batch(pipes):
     queue = pipes.queue()
     pipes.deliver(queue, "ab", Enrichment=pipes.machine(PASSES))
@@ -197,6 +201,8 @@ def test_pipe_target_2_a_workflow_takes_no_more_than_262144_characters(pipes):
 
 
 @conforms("PIPE-TARGET-3", "documented")
+@honours("events:CreateApiDestination", "Name ConnectionArn InvocationEndpoint HttpMethod")
+@honours("events:CreateConnection", "Name AuthorizationType AuthParameters")
 def test_pipe_target_3_an_api_destination_gets_each_event_with_what_its_connection_adds(pipes, api, destination):
     pipes.deliver(
         destination,

@@ -9,6 +9,7 @@ import pytest
 from tests.local.pipe_world import ids
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 #: Does to each event what the item's attribute `do` says.
 SCRIPTED = """
@@ -164,6 +165,8 @@ def test_a_template_that_makes_no_json_fails_the_batch(pipes):
     assert pipes.executions() == [("a", "error")]
 
 
+@honours("pipes:StopPipe", "Name")
+@honours("pipes:StartPipe", "Name")
 def test_a_stopped_pipe_goes_on_where_it_stood(pipes):
     queue = pipes.queue()
     pipes.deliver(queue, "a")

@@ -9,6 +9,7 @@ import pytest
 from tests.local.pipe_world import ids
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 #: Prints what it was given.
 PRINTS = "import json\n\ndef handler(event, context):\n    print('got ' + json.dumps(event))\n"
@@ -72,6 +73,8 @@ def test_pipe_target_4_an_event_bus_gets_events_from_the_pipe(pipes):
 
 @conforms("PIPE-TARGET-3", "documented")
 @conforms("PIPE-SHAPE-5", "documented")
+@honours("events:CreateEventBus", "Name")
+@honours("events:PutTargets", "Rule EventBusName Targets")
 def test_pipe_target_3_an_event_bus_gets_what_its_parameters_say(pipes):
     queue = pipes.queue()
     parameters = {"Source": "weir.users", "DetailType": "$.eventName", "Resources": ["$.eventSourceARN"]}
@@ -123,6 +126,7 @@ def test_pipe_param_1_a_pipe_begins_where_its_starting_position_says(pipes, posi
 
 
 @conforms("PIPE-EVENT-2", "documented")
+@honours("pipes:CreatePipe", "SourceParameters")
 def test_pipe_event_2_only_events_that_a_filter_matches_are_sent(pipes):
     queue = pipes.queue()
     filters = [{"eventName": ["REMOVE"]}, {"dynamodb": {"Keys": {"id": {"S": ["b"]}}}}]

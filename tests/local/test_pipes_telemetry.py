@@ -7,6 +7,7 @@ import json
 import pytest
 
 conforms = pytest.mark.conformance
+honours = pytest.mark.honours
 
 SCRIPTED = """
 def handler(events, context):
@@ -113,6 +114,7 @@ def test_pipe_ops_3_throttled_executions_are_counted_apart_and_a_functions_timeo
         ),
     ],
 )
+@honours("pipes:CreatePipe", "LogConfiguration")
 def test_pipe_ops_2_a_level_decides_which_steps_are_logged(pipes, level, steps):
     pipes.deliver(
         pipes.function(SCRIPTED),
@@ -160,6 +162,7 @@ def test_pipe_ops_1_execution_data_is_logged_when_the_pipe_includes_it(pipes):
 
 
 @conforms("PIPE-OPS-1", "documented")
+@honours("pipes:UpdatePipe", "LogConfiguration")
 def test_pipe_ops_1_an_update_replaces_the_log_configuration_as_a_whole(pipes):
     log = to_log(pipes, "ERROR", IncludeExecutionData=["ALL"])
     pipes.create(pipes.queue(), DesiredState="STOPPED", **log)

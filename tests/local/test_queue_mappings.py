@@ -7,6 +7,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+honours = pytest.mark.honours
+
 #: Does to each message what its body says, and tells the order in which it ran.
 HANDLER = """
 import json, time
@@ -180,6 +182,7 @@ def test_fifo_queues_take_neither_a_window_nor_large_batches(world, queues):
             queues.mapping(url, **settings)
 
 
+@honours("lambda:UpdateEventSourceMapping", "ScalingConfig")
 def test_a_mapping_is_found_listed_updated_and_deleted(world, queues):
     world.function(HANDLER)
     url = queues.queue()
@@ -326,6 +329,7 @@ def test_the_messages_of_a_fifo_group_come_in_order_and_groups_do_not_wait_for_e
     assert queues.bodies(dead) == ['{"id": "a1", "do": "fail"}']
 
 
+@honours("lambda:CreateEventSourceMapping", "ScalingConfig")
 def test_no_more_invocations_run_at_once_than_the_maximum_concurrency(world, queues):
     world.function(
         "import json, time\n"

@@ -1,0 +1,188 @@
+"""Queues, topics and event buses: what each member of their operations does."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
+
+honours = pytest.mark.honours
+
+
+@honours("sqs:CreateQueue", "QueueName")
+@honours("sqs:SetQueueAttributes", "QueueUrl Attributes")
+@honours("sqs:GetQueueUrl", "QueueName")
+@honours("sqs:SendMessage", "QueueUrl MessageBody DelaySeconds")
+@honours("sqs:SendMessageBatch", "QueueUrl Entries")
+@honours("sqs:ReceiveMessage", "QueueUrl MaxNumberOfMessages VisibilityTimeout MessageSystemAttributeNames")
+@honours("sqs:ChangeMessageVisibility", "QueueUrl ReceiptHandle VisibilityTimeout")
+@honours("sqs:DeleteMessage", "QueueUrl ReceiptHandle")
+def test_messages_are_delayed_hidden_and_limited_as_asked(world):
+    sqs = world.client("sqs")
+    url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "100"})
+    assert sqs.get_queue_url(QueueName=world.name)["QueueUrl"] == url
+
+    def receive(**arguments):
+        return sqs.receive_message(QueueUrl=url, **arguments).get("Messages", [])
+
+    sqs.send_message(QueueUrl=url, MessageBody="late", DelaySeconds=60)
+    assert receive() == []
+    world.control.advance_clock(60)
+    (late,) = receive(MessageSystemAttributeNames=["ApproximateReceiveCount"])
+    assert late["Attributes"] == {"ApproximateReceiveCount": "1"}
+    assert receive() == []
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=late["ReceiptHandle"], VisibilityTimeout=0)
+    (late,) = receive(VisibilityTimeout=10)
+    world.control.advance_clock(11)
+    (late,) = receive()
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=late["ReceiptHandle"])
+    sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": each, "MessageBody": each} for each in "abc"])
+    assert [len(receive(MaxNumberOfMessages=2)) for _ in range(3)] == [2, 1, 0]
+
+
+@honours("sqs:SendMessage", "MessageAttributes MessageGroupId MessageDeduplicationId")
+@honours("sqs:ReceiveMessage", "AttributeNames MessageAttributeNames")
+@honours("sqs:DeleteMessageBatch", "QueueUrl Entries")
+def test_a_fifo_queue_keeps_the_order_of_a_group_and_takes_a_message_once(world):
+    sqs = world.client("sqs")
+    url = sqs.create_queue(QueueName=f"{world.name}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    colour = {"colour": {"DataType": "String", "StringValue": "red"}}
+    for body, once in (("one", "1"), ("two", "2"), ("two again", "2")):
+        sqs.send_message(
+            QueueUrl=url,
+            MessageBody=body,
+            MessageGroupId="group",
+            MessageDeduplicationId=once,
+            MessageAttributes=colour,
+        )
+    received = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        AttributeNames=["MessageGroupId", "MessageDeduplicationId"],
+        MessageAttributeNames=["colour"],
+    )["Messages"]
+    assert [each["Body"] for each in received] == ["one", "two"]
+    assert [each["Attributes"] for each in received] == [
+        {"MessageGroupId": "group", "MessageDeduplicationId": once} for once in "12"
+    ]
+    assert all(each["MessageAttributes"] == colour for each in received)
+    entries = [{"Id": each["Body"], "ReceiptHandle": each["ReceiptHandle"]} for each in received]
+    assert len(sqs.delete_message_batch(QueueUrl=url, Entries=entries)["Successful"]) == 2
+    world.control.advance_clock(60)
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+
+
+@honours("sqs:ReceiveMessage", "WaitTimeSeconds")
+def test_a_receive_waits_for_a_message(world):
+    sqs = world.client("sqs")
+    url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(sqs.receive_message, QueueUrl=url, WaitTimeSeconds=20)
+        world.wait_until(lambda: waiting.running())
+        sqs.send_message(QueueUrl=url, MessageBody="late")
+        assert [each["Body"] for each in waiting.result(timeout=15)["Messages"]] == ["late"]
+
+
+def dead_letters(world):
+    """A queue for the dead letters of another; its URL and ARN."""
+    url = world.client("sqs").create_queue(QueueName=f"{world.name}-dead")["QueueUrl"]
+    return url, f"arn:aws:sqs:us-east-1:111122223333:{world.name}-dead"
+
+
+@honours("sqs:CreateQueue", "Attributes")
+@honours("sqs:GetQueueAttributes", "QueueUrl AttributeNames")
+def test_the_attributes_of_a_queue_do_what_they_say(world):
+    sqs = world.client("sqs")
+    dead, dead_arn = dead_letters(world)
+    given = {
+        "DelaySeconds": "5",
+        "MaximumMessageSize": "1024",
+        "MessageRetentionPeriod": "60",
+        "ReceiveMessageWaitTimeSeconds": "0",
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 1}),
+        "SqsManagedSseEnabled": "true",
+        "VisibilityTimeout": "10",
+    }
+    url = sqs.create_queue(QueueName=world.name, Attributes=given)["QueueUrl"]
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(given))["Attributes"] == given
+
+    def receive(queue=url):
+        return [each["Body"] for each in sqs.receive_message(QueueUrl=queue).get("Messages", [])]
+
+    with pytest.raises(ClientError, match="must be shorter than 1024 bytes"):
+        sqs.send_message(QueueUrl=url, MessageBody="x" * 1025)
+    sqs.send_message(QueueUrl=url, MessageBody="a")
+    assert receive() == []  # delayed
+    world.control.advance_clock(5)
+    assert receive() == ["a"]
+    assert receive() == []  # hidden
+    world.control.advance_clock(10)
+    assert receive() == []  # it was received once, which is all it may be
+    assert receive(dead) == ["a"]
+    sqs.send_message(QueueUrl=url, MessageBody="old")
+    world.control.advance_clock(61)
+    assert receive() == []  # its retention is over
+
+
+def subscribed_queue(world, topic):
+    url = world.client("sqs").create_queue(QueueName=world.name)["QueueUrl"]
+    arn = f"arn:aws:sqs:us-east-1:111122223333:{world.name}"
+    made = world.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+    assert made["SubscriptionArn"].startswith(f"{topic}:")
+    return url
+
+
+@honours("sns:CreateTopic", "Name")
+@honours("sns:Subscribe", "TopicArn Protocol Endpoint ReturnSubscriptionArn")
+@honours("sns:Publish", "TopicArn Message")
+@honours("sns:PublishBatch", "TopicArn PublishBatchRequestEntries")
+def test_what_is_published_reaches_the_queue_that_subscribed(world):
+    sns = world.client("sns")
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    assert topic == f"arn:aws:sns:us-east-1:111122223333:{world.name}"
+    queue = subscribed_queue(world, topic)
+    sns.publish(TopicArn=topic, Message="one")
+    entries = [{"Id": each, "Message": each} for each in ("two", "three")]
+    assert len(sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)["Successful"]) == 2
+    received = world.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    notifications = [json.loads(each["Body"]) for each in received]
+    assert [(each["TopicArn"], each["Message"]) for each in notifications] == [
+        (topic, message) for message in ("one", "two", "three")
+    ]
+
+
+@honours("events:CreateEventBus", "Name")
+@honours("events:PutRule", "Name EventBusName EventPattern State Description")
+@honours("events:DescribeRule", "Name EventBusName")
+@honours("events:PutTargets", "Rule EventBusName Targets")
+@honours("events:PutEvents", "Entries")
+def test_a_rule_that_is_enabled_sends_what_its_pattern_matches_on(world):
+    events, sqs = world.client("events"), world.client("sqs")
+    url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
+    events.create_event_bus(Name=world.name)
+    rule = {
+        "Name": world.name,
+        "EventBusName": world.name,
+        "EventPattern": '{"source": ["mine"]}',
+        "State": "ENABLED",
+        "Description": "mine",
+    }
+    events.put_rule(**rule)
+    described = events.describe_rule(Name=world.name, EventBusName=world.name)
+    assert {member: described[member] for member in rule} == rule
+    target = {"Id": "queue", "Arn": f"arn:aws:sqs:us-east-1:111122223333:{world.name}"}
+    events.put_targets(Rule=world.name, EventBusName=world.name, Targets=[target])
+
+    def send(source):
+        entry = {"Source": source, "DetailType": "t", "Detail": "{}", "Resources": ["r"], "EventBusName": world.name}
+        assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+        received = sqs.receive_message(QueueUrl=url).get("Messages", [])
+        return [json.loads(each["Body"])["source"] for each in received]
+
+    assert send("another's") == []
+    assert send("mine") == ["mine"]
+    events.put_rule(**{**rule, "State": "DISABLED"})
+    assert send("mine") == []

@@ -170,13 +170,13 @@ class QueueBatches:
                 done = tuple(message for place, message in enumerate(messages) if place not in positions)
             case _:
                 done = ()
+        # Throttled attempts are among the events that were tried to invoke with (ESM-METRIC-5).
+        self._record("InvokedEventCount", len(messages), now)
+        self._record("FailedInvokeEventCount", len(messages) - len(done), now)
         if isinstance(outcome, Throttled):
             self._record("Throttles", 1, now)
-        else:
-            self._record("InvokedEventCount", len(messages), now)
-            self._record("FailedInvokeEventCount", len(messages) - len(done), now)
-            if isinstance(outcome, Failed) and outcome.function_error is not None:
-                self._record("Errors", 1, now)
+        elif isinstance(outcome, Failed) and outcome.function_error is not None:
+            self._record("Errors", 1, now)
         self._record("DeletedEventCount", len(done), now)
         return done
 

@@ -151,11 +151,12 @@ class EventSourceMapping:
         shard = self._shards[invoke.shard_id]
         lane = shard.lanes[invoke.lane]
         count = len(invoke.records)
-        if isinstance(outcome, Throttled):
-            self._record("Throttles", 1, now)
-        else:
-            self._record("InvokedEventCount", count, now)
+        # An attempt that was throttled is among the events that were tried to invoke with (ESM-METRIC-5).
+        self._record("InvokedEventCount", count, now)
         match outcome:
+            case Throttled():
+                self._record("Throttles", 1, now)
+                self._record("FailedInvokeEventCount", count, now)
             case Failed(function_error):
                 self._record("FailedInvokeEventCount", count, now)
                 if function_error is not None:

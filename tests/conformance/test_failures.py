@@ -51,6 +51,22 @@ def test_esm_fail_1_a_record_that_is_too_old_when_first_seen_is_never_delivered(
 
 
 @conforms("ESM-FAIL-1", "recorded")
+def test_esm_fail_1_each_batch_that_was_too_old_has_a_document_of_its_own():
+    report = run(f"""
+    eventSourceMapping:
+      {{StartingPosition: TRIM_HORIZON, BatchSize: 1, MaximumRetryAttempts: 2, MaximumRecordAgeInSeconds: 60, {TO_QUEUE}}}
+    records:
+      - {{at: 0, visibleAt: 75.2, dynamodb: {{SequenceNumber: "1"}}}}
+      - {{at: 3.75, visibleAt: 75.2, dynamodb: {{SequenceNumber: "2"}}}}
+      - {{at: 28.2, visibleAt: 75.2, dynamodb: {{SequenceNumber: "3"}}}}
+    """)
+    assert batches(report) == ["3"]
+    told = [(each["DDBStreamBatchInfo"]["batchSize"], each["requestContext"]) for each in letters(report)]
+    assert [(size, context["approximateInvokeCount"]) for size, context in told] == [(1, 1), (1, 1)]
+    assert told[0][1]["requestId"] != told[1][1]["requestId"]
+
+
+@conforms("ESM-FAIL-1", "recorded")
 def test_esm_fail_1_a_record_can_become_too_old_between_retries():
     report = mapping(f"MaximumRecordAgeInSeconds: 60, {TO_QUEUE}", records=1, rest="handler: [{then: raise}]")
     assert len(report["invocations"]) == 8  # as many as were recorded in 60 seconds

@@ -67,6 +67,13 @@ def test_esm_metric_3_errors_and_timeouts_are_errors_and_reported_failures_are_n
 
 
 @conforms("ESM-METRIC-3", "documented")
-def test_esm_metric_3_rejected_calls_are_throttles_and_neither_invocations_nor_errors():
+def test_esm_metric_3_rejected_calls_are_throttles_and_no_errors():
     metrics = mapping("MaximumRetryAttempts: 0", rest="handler: [{times: 3, then: throttle}]")["metrics"]
-    assert (metrics["Throttles"], metrics["InvokedEventCount"], metrics["Errors"]) == (3, 4, 0)
+    assert (metrics["Throttles"], metrics["Errors"]) == (3, 0)
+
+
+@conforms("ESM-METRIC-5", "recorded")
+def test_esm_metric_5_events_count_as_invoked_and_failed_in_every_throttled_attempt():
+    metrics = mapping("MaximumRetryAttempts: 0", records=1, rest="handler: [{times: 2, then: throttle}]")["metrics"]
+    counted = ("PolledEventCount", "InvokedEventCount", "FailedInvokeEventCount", "Throttles", "Errors")
+    assert [metrics[name] for name in counted] == [1, 3, 2, 2, 0]

@@ -365,9 +365,11 @@ def test_a_slow_mapping_delays_no_other(world, queues):
 def test_a_throttled_message_is_tried_again_after_its_visibility_timeout(world, queues):
     world.function(HANDLER)
     url = queues.queue()
-    mapping = queues.mapping(url)
+    mapping = queues.mapping(url, MetricsConfig={"Metrics": ["EventCount"]})
     world.control.throttle("lambda:Invoke", times=1, containing=queues.arn(url))
     queues.send(url, {"id": "a"})
     queues.failed(mapping, 1)
     world.settle(mapping)
     assert queues.batches(mapping) == [(1, "throttled"), (1, "success")]
+    counted = ("InvokedEventCount", "FailedInvokeEventCount", "DeletedEventCount")
+    assert [world.control.metric_sum(name, EventSourceMappingUUID=mapping) for name in counted] == [2, 1, 1]

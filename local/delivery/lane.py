@@ -176,7 +176,10 @@ class Lane:
         #: Batches that were formed, the next one last: a split puts both halves here.
         self._batches: list[Batch] = []
         self._running = False
-        self._idle_since = opened
+        #: No batch window starts before this.
+        self._opened = opened
+        #: When the last batch was done with, which starts a batch window.
+        self._idle_since: float | None = None
         self._window: OpenWindow | None = None
 
     @property
@@ -284,7 +287,7 @@ class Lane:
         self._batches.clear()
         self._waiting.extendleft(reversed(formed))
         self._waiting_bytes += sum(map(self._bytes, formed))
-        self._idle_since = now
+        self._opened, self._idle_since = now, None
 
     # What a tumbling window does differently.
 
@@ -295,8 +298,11 @@ class Lane:
         first = self._waiting[0].visible
         if len(self._waiting) >= self._settings.batch_size or self._payload_is_full():
             return first
-        # The window starts when the previous invocation ended, or with the first record when that came later.
-        return max(first, self._idle_since) + self._settings.batching_window
+        window = self._settings.batching_window
+        # A window starts when the previous invocation ends; a record that comes after it starts another.
+        if self._idle_since is not None and first < self._idle_since + window:
+            return self._idle_since + window
+        return max(first, self._opened) + window
 
     def _form(self) -> Batch:
         records: list[StreamRecord] = []

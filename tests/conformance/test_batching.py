@@ -68,6 +68,20 @@ def test_esm_batch_4_the_next_window_starts_when_the_previous_invocation_ends():
     assert list(zip(batches(report), times(report), strict=True)) == [("12", 0), ("34", 0.5), ("5", 6)]
 
 
+@conforms("ESM-BATCH-4", "documented")
+def test_esm_batch_4_a_record_that_comes_within_the_window_waits_for_its_end_and_a_later_one_for_a_whole_window():
+    report = run("""
+    eventSourceMapping: {StartingPosition: TRIM_HORIZON, BatchSize: 2, MaximumBatchingWindowInSeconds: 5}
+    records:
+      - {at: 0, dynamodb: {SequenceNumber: "1"}}
+      - {at: 1, dynamodb: {SequenceNumber: "2"}}
+      - {at: 4, dynamodb: {SequenceNumber: "3"}}
+      - {at: 20, dynamodb: {SequenceNumber: "4"}}
+    handler: [{takes: 0.5}]
+    """)
+    assert list(zip(batches(report), times(report), strict=True)) == [("12", 1), ("3", 6.5), ("4", 25)]
+
+
 @conforms("ESM-BATCH-5", "recorded")
 def test_esm_batch_5_records_that_no_filter_matches_never_enter_a_batch():
     report = run("""

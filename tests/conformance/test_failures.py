@@ -54,7 +54,11 @@ def test_esm_fail_1_a_record_that_is_too_old_when_first_seen_is_never_delivered(
 def test_esm_fail_1_each_batch_that_was_too_old_has_a_document_of_its_own():
     report = run(f"""
     eventSourceMapping:
-      {{StartingPosition: TRIM_HORIZON, BatchSize: 1, MaximumRetryAttempts: 2, MaximumRecordAgeInSeconds: 60, {TO_QUEUE}}}
+      StartingPosition: TRIM_HORIZON
+      BatchSize: 1
+      MaximumRetryAttempts: 2
+      MaximumRecordAgeInSeconds: 60
+      {TO_QUEUE}
     records:
       - {{at: 0, visibleAt: 75.2, dynamodb: {{SequenceNumber: "1"}}}}
       - {{at: 3.75, visibleAt: 75.2, dynamodb: {{SequenceNumber: "2"}}}}

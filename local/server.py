@@ -41,7 +41,8 @@ def main() -> None:
         try:
             listening.bind(("127.0.0.1", told["port"]))
         except OSError as refused:
-            _say(parent, error=f"port {told['port']} of 127.0.0.1 cannot be used: {refused.strerror}")
+            why = f"port {told['port']} of 127.0.0.1 cannot be used: {refused.strerror}"
+            _say(parent, error=f"{why}; choose another one, or 0 for a free one")
             return
         # Whoever connects from here on waits until it serves.
         listening.listen()

@@ -31,11 +31,10 @@ def local_stack(
         EndpointError: The endpoint cannot be started, e.g. because the port is in use.
         DeployFailed: The program cannot be deployed.
     """
-    with step(console, "start the AWS endpoint") as starting:
-        endpoint = Endpoint(port=port)
-        endpoint.start()
-        starting.tell(endpoint.url)
-    with endpoint:
+    with contextlib.ExitStack() as running:
+        with step(console, "start the AWS endpoint") as starting:
+            endpoint = running.enter_context(Endpoint(port=port))
+            starting.tell(endpoint.url)
         with step(console, "deploy the program") as deploying:
             deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs)
             deploying.tell(f"{len(deployment.resources)} resources")

@@ -85,7 +85,8 @@ def test_a_port_in_use_is_one_clear_line():
         with pytest.raises(EndpointError) as refused, Endpoint(port=port):
             pass
     assert str(refused.value) == (
-        f"the local endpoint did not start: port {port} of 127.0.0.1 cannot be used: Address already in use"
+        f"the local endpoint did not start: port {port} of 127.0.0.1 cannot be used: Address already in use; "
+        "choose another one, or 0 for a free one"
     )
 
 

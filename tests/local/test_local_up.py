@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,16 @@ import boto3
 WEIR = Path(sys.executable).with_name("weir")
 
 
-def test_the_program_runs_until_ctrl_c_for_any_client(tmp_path: Path) -> None:
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(tmp_path: Path) -> None:
+    port = free_port()
     up = subprocess.Popen(
-        [WEIR, "local", "up", "--json"],
+        [WEIR, "local", "up", "--json", "--port", str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -26,6 +34,7 @@ def test_the_program_runs_until_ctrl_c_for_any_client(tmp_path: Path) -> None:
         assert up.stdout is not None
         told = json.loads(up.stdout.readline())
         environment, outputs = told["environment"], told["outputs"]
+        assert environment["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
         dynamodb = boto3.client(
             "dynamodb",
             endpoint_url=environment["AWS_ENDPOINT_URL"],
@@ -35,9 +44,15 @@ def test_the_program_runs_until_ctrl_c_for_any_client(tmp_path: Path) -> None:
         )
         table = dynamodb.describe_table(TableName=outputs["usersTable"])["Table"]
         assert table["LatestStreamArn"] == outputs["streamArn"]
+        second = subprocess.run(
+            [WEIR, "local", "up", "--port", str(port)], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert second.returncode == 2
+        assert f"port {port} of 127.0.0.1 cannot be used: Address already in use" in second.stderr
     finally:
         up.send_signal(signal.SIGINT)
         _, errors = up.communicate(timeout=60)
     assert up.returncode == 0
     assert errors.strip().endswith("stopped")
+    assert f"start the AWS endpoint: {environment['AWS_ENDPOINT_URL']}" in errors
     assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import re
 from collections import Counter
@@ -23,6 +21,7 @@ from local.delivery.records import StreamRecord, item_size
 from local.pipes import admission as pipe_admission
 from local.pipes.configuration import not_simulated
 from local.simulation.run import Feed
+from local.simulation.text import RepeatedKey, read
 
 #: What a scenario that names no shard has.
 DEFAULT_SHARD = "shardId-00000000000000000001-00000000"
@@ -30,8 +29,6 @@ DEFAULT_SHARD = "shardId-00000000000000000001-00000000"
 LONGEST_RUN_SECONDS = 7 * 24 * 60 * 60
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/table/stream/2026-01-01T00:00:00.000"
-
-_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: Sequence numbers of records that have none begin here; AWS's have 21 digits and more.
 _FIRST_SEQUENCE_NUMBER = 100_000_000_000_000_000_000
@@ -322,7 +319,9 @@ def parse(text: str) -> Scenario:
         InvalidScenario: It is neither, or something in it is wrong: every problem has a line.
     """
     try:
-        document = _read(text)
+        document = read(text)
+    except RepeatedKey as error:
+        raise InvalidScenario(str(error)) from error
     except (ValueError, yaml.YAMLError) as error:
         raise InvalidScenario("the scenario is neither YAML nor JSON: " + " ".join(str(error).split())) from error
     if not isinstance(document, dict):
@@ -340,15 +339,6 @@ def parse(text: str) -> Scenario:
     if found:
         raise InvalidScenario("\n".join(found))
     return scenario
-
-
-def _read(text: str) -> Any:
-    if text.lstrip().startswith("{"):
-        # YAML may begin like this too, but JSON is read much faster.
-        with contextlib.suppress(ValueError):
-            return json.loads(text)
-    # S506: a safe loader, the one in C where there is one; the other needs a minute for 100,000 records.
-    return yaml.load(text, _LOADER)  # noqa: S506
 
 
 def _without_nulls(value: Any) -> Any:

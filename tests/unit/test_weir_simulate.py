@@ -6,6 +6,7 @@ import inspect
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from components.delivery import StreamDelivery
@@ -100,6 +101,27 @@ def test_a_value_of_the_wrong_type_hides_no_other_problem(tmp_path: Path):
         "1 validation error detected: Value '[Bad]' at 'functionResponseTypes' ",
         "Parallelization factor must be equal to 1 when tumbling window period ",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "eventSourceMapping: {StartingPosition: LATEST}\nhandler: []\nhandler: [{then: raise}]",
+            "line 3: the key handler",
+        ),
+        (
+            '{"eventSourceMapping": {"StartingPosition": "LATEST", "StartingPosition": "TRIM_HORIZON"}}',
+            "StartingPosition",
+        ),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_because_one_would_be_ignored(tmp_path: Path, text: str, said: str):
+    ran = cli.invoke(app, ["simulate", written(tmp_path, text)])
+    assert ran.exit_code == 2
+    (line,) = ran.stderr.splitlines()
+    assert said in line
+    assert "is there twice in one object" in line
 
 
 def test_yaml_may_begin_like_json(tmp_path: Path):

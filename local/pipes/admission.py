@@ -15,6 +15,7 @@ from botocore.model import ServiceModel as Model
 from aws_limits import STREAM_MAPPING_RANGES
 from local.delivery.admission import filter_problems, filters_of, out_of_range, violation
 from local.delivery.settings import MappingSettings
+from local.pipes.configuration import defaults_of
 from local.pipes.sources import Source, UnsupportedSource, source_of
 from local.pipes.targets import UnsupportedTarget, enrichment_of, service_of
 from local.pipes.templates import InputTemplate, InvalidTemplate, is_path
@@ -47,13 +48,14 @@ def problems(parameters: Parameters) -> Iterator[str]:
     if source.is_stream:
         yield from _stream_problems(given)
     else:
-        yield from queue_problems({**source.defaults, **given}, fifo=parameters["Source"].endswith(_FIFO))
+        yield from queue_problems({**defaults_of(parameters), **given}, fifo=parameters["Source"].endswith(_FIFO))
     yield from _batch_problems(parameters, source)
     yield from _target_problems(parameters)
-    for member in ("TargetParameters", "EnrichmentParameters"):
-        for name, value in parameters.get(member, {}).get("HttpParameters", {}).get("HeaderParameters", {}).items():
-            if is_path(value):
-                yield f"{member}.HttpParameters.HeaderParameters.{name}={value!r}: a header is not read from the event"
+    to_api = parameters.get("TargetParameters", {}).get("HttpParameters", {})
+    for name, value in to_api.get("HeaderParameters", {}).items():
+        if is_path(value):
+            place = f"TargetParameters.HttpParameters.HeaderParameters.{name}"
+            yield f"{place}={value!r}: a header is not read from the event"
     log = parameters.get("LogConfiguration", {"Level": "OFF"})
     if log["Level"] != "OFF" and not any(member.endswith("LogDestination") for member in log):
         yield f"LogConfiguration.Level={log['Level']} has no destination: nothing would be logged"
@@ -71,9 +73,9 @@ def violations(operation: str, parameters: Parameters) -> Iterator[str]:
 
 def settings_of(parameters: Parameters, *, retention: int | None = None) -> MappingSettings:
     """How a pipe without problems reads a stream: as a mapping whose answers always name failed records."""
-    stream = source_of(parameters["Source"]).given(parameters)
+    stream = {**defaults_of(parameters), **source_of(parameters["Source"]).given(parameters)}
     return MappingSettings(
-        batch_size=stream.get("BatchSize", 100),
+        batch_size=stream["BatchSize"],
         batching_window=stream.get("MaximumBatchingWindowInSeconds", 0),
         parallelization_factor=stream.get("ParallelizationFactor", 1),
         maximum_retry_attempts=stream.get("MaximumRetryAttempts", -1),
@@ -89,7 +91,7 @@ def settings_of(parameters: Parameters, *, retention: int | None = None) -> Mapp
 def queue_settings_of(parameters: Parameters) -> QueueSettings:
     """How a pipe without problems takes messages of a queue."""
     source = source_of(parameters["Source"])
-    given = {**source.defaults, **source.given(parameters)}
+    given = {**defaults_of(parameters), **source.given(parameters)}
     return QueueSettings(
         batch_size=given["BatchSize"],
         batching_window=given["MaximumBatchingWindowInSeconds"],
@@ -121,7 +123,7 @@ def _dead_letter_problems(arn: str | None) -> Iterator[str]:
 
 def _batch_problems(parameters: Parameters, source: Source) -> Iterator[str]:
     """A batch that is larger than what target and enrichment take at a time."""
-    size = {**source.defaults, **source.given(parameters)}["BatchSize"]
+    size = {**defaults_of(parameters), **source.given(parameters)}["BatchSize"]
     with contextlib.suppress(UnsupportedTarget):
         target = service_of(parameters["Target"])
         if target.batch is not None and size > target.batch:
@@ -136,7 +138,10 @@ def _batch_problems(parameters: Parameters, source: Source) -> Iterator[str]:
         if "HttpParameters" in parameters.get("EnrichmentParameters", {}) and enrichment.kind != "API destination":
             yield f"EnrichmentParameters.HttpParameters is not for {_with_article(enrichment.kind)}"
         if enrichment.batch is not None and size > enrichment.batch:
-            yield f"Enrichment by {_with_article(enrichment.kind)} needs a BatchSize of 1, and it is {size}"
+            yield (
+                f"The configured batch size {size} is greater than the max supported batch size {enrichment.batch} for "
+                "enrichment api-destination."
+            )
 
 
 def _target_problems(parameters: Parameters) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,6 +37,21 @@ def not_simulated(parameters: Parameters) -> Iterator[str]:
             )
 
 
+def defaults_of(parameters: Parameters) -> Parameters:
+    """What a pipe's source has where nothing is said: a batch is then none that the target could not take.
+
+    >>> stream = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
+    >>> defaults_of({"Source": stream, "Target": "arn:aws:sqs:us-east-1:111122223333:orders"})
+    {'BatchSize': 10}
+    """
+    defaults = source_of(parameters["Source"]).defaults
+    with contextlib.suppress(UnsupportedTarget):
+        largest = service_of(parameters["Target"]).batch
+        if largest is not None:
+            return {**defaults, "BatchSize": min(defaults["BatchSize"], largest)}
+    return defaults
+
+
 def completed(parameters: Parameters) -> dict[str, Any]:
     """What a pipe is made with: what was given, and AWS's defaults."""
     configuration = {"DesiredState": "RUNNING", **parameters}
@@ -43,7 +59,7 @@ def completed(parameters: Parameters) -> dict[str, Any]:
     given = parameters.get("SourceParameters", {})
     # Of a stream it must be said where to begin.
     if source.parameters in given or not source.is_stream:
-        of_source = {**source.defaults, **given.get(source.parameters, {})}
+        of_source = {**defaults_of(parameters), **given.get(source.parameters, {})}
         configuration["SourceParameters"] = {**given, source.parameters: of_source}
     return configuration
 
@@ -57,7 +73,7 @@ def updated(configuration: Parameters, given: Parameters) -> dict[str, Any]:
     source = source_of(configuration["Source"])
     of_source = source.given(configuration)
     kept = {name: of_source[name] for name in source.fixed if name in of_source}
-    changed["SourceParameters"][source.parameters] = {**source.defaults, **source.given(changed), **kept}
+    changed["SourceParameters"][source.parameters] = {**defaults_of(changed), **source.given(changed), **kept}
     if changed["Target"] != configuration["Target"]:
         # Those of the former target's service say nothing to the new one.
         known = {"InputTemplate", *given.get("TargetParameters", {}), _parameters_of(changed["Target"])}

@@ -82,12 +82,15 @@ def bus_entries(
 
 
 def http_parameters(message: Message, parameters: Parameters) -> dict[str, Any]:
-    """HttpParameters with the values for one event; headers are never dynamic."""
-    query: Mapping[str, str] = parameters.get("QueryStringParameters", {})
+    """HttpParameters with the values for one event."""
+
+    def resolved(member: str) -> dict[str, str]:
+        return {name: resolve(value, message.event) for name, value in parameters.get(member, {}).items()}
+
     return {
         "PathParameterValues": [resolve(each, message.event) for each in parameters.get("PathParameterValues", [])],
-        "QueryStringParameters": {name: resolve(value, message.event) for name, value in query.items()},
-        "HeaderParameters": parameters.get("HeaderParameters", {}),
+        "QueryStringParameters": resolved("QueryStringParameters"),
+        "HeaderParameters": resolved("HeaderParameters"),
     }
 
 

@@ -259,6 +259,15 @@ def test_pipe_param_2_a_number_is_taken_from_the_least_to_the_most_and_no_furthe
         assert problem == f"pipe: {AWS}Value '{value}' {at}: Member must have value {bound}"
 
 
+@conforms("PIPE-PARAM-2", "deduced")
+def test_pipe_param_2_a_batch_of_which_nothing_is_said_is_none_that_the_target_could_not_take():
+    records = "records: [" + ", ".join(["{}"] * 12) + "]"
+    sizes = [len(each["identifiers"]) for each in run(pipe("MaximumRetryAttempts: 0") + records)["invocations"]]
+    assert sizes == [10, 2]
+    function = "lambda:us-east-1:111122223333:function:F"
+    assert len(run(pipe("MaximumRetryAttempts: 0", target=function) + records)["invocations"]) == 1
+
+
 @conforms("PIPE-PARAM-6", "deduced")
 @pytest.mark.parametrize("age", [0, 59])
 def test_pipe_param_6_a_record_age_under_a_minute(age: int):
@@ -358,11 +367,24 @@ def test_pipe_target_3_parameters_of_another_target_are_refused():
             "is not simulated as a pipe's enrichment",
         ),
         ("arn:aws:sqs:us-east-1:111122223333:orders", 1, "SQS queue"),
-        ("arn:aws:events:us-east-1:111122223333:api-destination/crm/0f0f", 2, "needs a BatchSize of 1"),
+        (
+            "arn:aws:events:us-east-1:111122223333:api-destination/crm/0f0f",
+            2,
+            "The configured batch size 2 is greater than",
+        ),
     ],
 )
 def test_pipe_shape_1_what_can_enrich(arn: str, batch: int, says: str):
     assert says in refused(pipe(f"BatchSize: {batch}", rest=f"  Enrichment: '{arn}'"))
+
+
+@conforms("PIPE-SHAPE-5", "documented")
+def test_pipe_shape_5_a_header_of_a_target_is_not_read_from_the_event():
+    headers = "TargetParameters: {HttpParameters: {HeaderParameters: {x-id: $.eventID}}}"
+    target = "events:us-east-1:111122223333:api-destination/crm/0f0f"
+    assert refused(pipe(target=target, rest=f"  {headers}")) == (
+        "pipe: TargetParameters.HttpParameters.HeaderParameters.x-id='$.eventID': a header is not read from the event"
+    )
 
 
 @conforms("PIPE-CREATE-5", "documented")

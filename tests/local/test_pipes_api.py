@@ -242,7 +242,6 @@ def test_what_is_not_simulated_is_refused_by_name(pipes, settings, named):
 @conforms("PIPE-PARAM-2", "documented")
 @conforms("PIPE-PARAM-6", "deduced")
 @conforms("PIPE-PARAM-8", "documented")
-@conforms("PIPE-SHAPE-5", "documented")
 @pytest.mark.parametrize(
     ("source", "settings", "message"),
     [
@@ -257,11 +256,6 @@ def test_what_is_not_simulated_is_refused_by_name(pipes, settings, named):
             "MessageDeduplicationId is for FIFO queues only",
         ),
         ({}, {"LogConfiguration": {"Level": "ERROR"}}, "has no destination"),
-        (
-            {},
-            {"EnrichmentParameters": {"HttpParameters": {"HeaderParameters": {"x-id": "$.eventID"}}}},
-            "HeaderParameters.x-id='$.eventID': a header is not read from the event",
-        ),
     ],
 )
 def test_pipe_param_2_what_aws_refuses_is_refused(pipes, source, settings, message):

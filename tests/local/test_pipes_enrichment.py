@@ -225,6 +225,26 @@ def test_pipe_target_3_an_api_destination_gets_each_event_with_what_its_connecti
     assert (headers["x-key"], headers["x-kind"], headers["x-from"]) == ("secret", "change", "connection")
 
 
+@conforms("PIPE-SHAPE-5", "recorded")
+def test_pipe_shape_5_the_headers_of_an_enrichment_are_read_from_the_event_before_its_template(pipes, api, destination):
+    pipes.deliver(
+        pipes.queue(),
+        "a",
+        source={"BatchSize": 1},
+        Enrichment=destination,
+        EnrichmentParameters={
+            "InputTemplate": '{"eventName": "template"}',
+            "HttpParameters": {
+                "PathParameterValues": ["$.dynamodb.Keys.id.S"],
+                "HeaderParameters": {"x-event": "$.eventName", "x-from": "$.eventName"},
+            },
+        },
+    )
+    ((_, path, headers, body),) = api.requests
+    assert (path, json.loads(body)) == ("/users/a", {"eventName": "template"})
+    assert (headers["x-event"], headers["x-from"]) == ("INSERT", "connection")
+
+
 def test_an_api_destination_that_refuses_costs_a_retry_and_one_that_is_overloaded_does_not(pipes, api, destination):
     api.statuses[:] = [429, 500]
     http = {"HttpParameters": {"PathParameterValues": ["a"]}}

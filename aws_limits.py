@@ -54,6 +54,9 @@ INVOCATION_PAYLOAD_BYTES = 6 * 1024 * 1024
 #: What one execution of a state machine can be given, in characters (§3.4).
 EXECUTION_INPUT_CHARACTERS = 262_144
 
+#: What one PutEvents can carry, in bytes (§3.4).
+PUT_EVENTS_BYTES = 1024 * 1024
+
 #: What the state of a tumbling window may hold before the window is ended early, in bytes (§2.9).
 TUMBLING_STATE_BYTES = 1024 * 1024
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from aws_limits import INVOCATION_PAYLOAD_BYTES
 from local.clock import Clock
 from local.delivery.lane import Invoke
 from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.pipe_services import Exchange, Refused, Services
 from local.pipe_telemetry import Trace
-from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_many
+from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_large, too_many
 from local.pipes.requests import Message
 from local.pipes.sources import opened, source_of
 from local.pipes.targets import enrichment_of, service_of, waits_for_answer
@@ -112,17 +110,13 @@ class Executions:
         arn, parameters = self._pipe["Enrichment"], self._pipe.get("EnrichmentParameters", {})
         service = enrichment_of(arn)
 
-        def read(exchange: Exchange) -> Outcome:
-            size = len(json.dumps(exchange.value, separators=(",", ":")).encode())
-            return Failed(function_error=None) if size > INVOCATION_PAYLOAD_BYTES else Succeeded()
-
         outcome, exchange = self._stage(
             "Enrichment",
             events,
             parameters,
             trace,
             lambda messages: self._services.enrich(arn, service, messages, parameters),
-            read,
+            lambda exchange: too_large(exchange.value) or Succeeded(),
             opens=True,
         )
         if isinstance(outcome, Failed):

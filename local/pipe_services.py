@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws_limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES
+from aws_limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES, PUT_EVENTS_BYTES
 from local.clients import Connection, LazyClient, error_code
 from local.pipes.requests import (
     Entry,
@@ -221,6 +221,8 @@ class Services:
         request = {"Entries": [entries[index] for index in sent]}
         answer: Any = {"Entries": []}
         if sent:
+            texts = [text for each in request["Entries"] for text in _texts(each)]
+            _check_size("events", request, sum(len(text.encode()) for text in texts), PUT_EVENTS_BYTES)
             answer = _ask("events", self._buses.put_events, request)
             failed += [
                 {"Id": str(index)}
@@ -283,6 +285,14 @@ def _check_size(service: str, request: Mapping[str, Any], size: int, limit: int)
     """Refuse what the service would, since the one behind this endpoint takes everything (§3.4)."""
     if size > limit:
         raise Refused(f"the input has {size} and {limit} are allowed", service=service, status=413, request=request)
+
+
+def _texts(entry: Entry) -> list[str]:
+    """What counts for an entry's size.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size
+    """
+    return [entry["Source"], entry["DetailType"], entry["Detail"], *entry["Resources"]]
 
 
 def _is_event(entry: Entry) -> bool:

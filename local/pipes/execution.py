@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aws_limits import INVOCATION_PAYLOAD_BYTES
 from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer, read_each
 from local.pipes.sources import Source
 from local.pipes.targets import Service
@@ -24,6 +26,13 @@ def enriched(answer: Any) -> list[Any]:
     if isinstance(answer, list):
         return answer
     return [] if answer in (None, "", {}) else [answer]
+
+
+def too_large(answer: Any) -> Failed | None:
+    """The failure that an enrichment makes by an answer of more than 6 MB."""
+    if len(json.dumps(answer, separators=(",", ":")).encode()) > INVOCATION_PAYLOAD_BYTES:
+        return Failed(function_error=None)
+    return None
 
 
 def too_many(events: Sequence[Any], target: Service) -> Failed | None:

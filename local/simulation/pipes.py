@@ -7,7 +7,7 @@ from typing import Any
 
 from local.delivery.lane import Invoke
 from local.delivery.outcomes import Outcome, Succeeded, Throttled
-from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_many
+from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_large, too_many
 from local.pipes.sources import source_of
 from local.pipes.targets import service_of, waits_for_answer
 from local.simulation.rules import Answer, Rules
@@ -34,6 +34,8 @@ def pipe(parameters: Mapping[str, Any], *, target: Rules, enrichment: Rules, tim
             result, spent = enrichment.call(identifiers, now, limit=EXECUTION_SECONDS)
             if not isinstance(result, Answer):
                 return result, spent
+            if (failed := too_large(result.value)) is not None:
+                return failed, spent
             events = [record.event for record in invoke.records] if result.echoes else enriched(result.value)
             if not events:
                 return Succeeded(), spent

@@ -6,12 +6,23 @@ import json
 
 import pytest
 
+from local.delivery.lane import Invoke, Lose
+from local.delivery.mapping import EventSourceMapping
+from local.delivery.outcomes import Succeeded
+from local.delivery.records import StreamRecord
+from local.delivery.settings import MappingSettings
 from tests.conformance.simulated import QUEUE, batches, letters, mapping, outcomes, run, times
 
 conforms = pytest.mark.conformance
 
 
-@conforms("ESM-BATCH-1", "documented")
+def record(number: int, *, at: float) -> StreamRecord:
+    return StreamRecord({"dynamodb": {"SequenceNumber": str(number), "SizeBytes": 1}}, arrived=at, visible=at)
+
+
+@conforms(
+    "ESM-BATCH-1", "documented", partly="polling four times a second: a record is read at once when it can be seen"
+)
 def test_esm_batch_1_a_shard_has_one_invocation_at_a_time():
     report = mapping("BatchSize: 1", records=3, rest="handler: [{takes: 2}]")
     assert times(report) == [0, 2, 4]
@@ -148,6 +159,24 @@ handler: [{{takes: 1}}]
     assert sum(map(len, seen.values())) == 60
 
 
+@conforms("ESM-ORDER-1", "documented")
+def test_esm_order_1_no_more_batches_run_at_a_time_than_shards_times_the_factor():
+    items = "\n".join(
+        f'  - {{shard: shard-{number % 2}, dynamodb: {{SequenceNumber: "{number}", Keys: {{pk: {{S: "{number}"}}}}}}}}'
+        for number in range(100, 160)
+    )
+    report = run(f"""
+eventSourceMapping: {{StartingPosition: TRIM_HORIZON, BatchSize: 1, ParallelizationFactor: 3}}
+stream: {{shards: [{{id: shard-0}}, {{id: shard-1}}]}}
+records:
+{items}
+handler: [{{takes: 1}}]
+""")
+    running = [sum(at <= other < at + 1 for other in times(report)) for at in times(report)]
+    assert max(running) == 2 * 3
+    assert len(batches(report)) == 60
+
+
 @conforms("ESM-ORDER-3", "deduced")
 def test_esm_order_3_the_lane_follows_from_the_items_whole_key_and_stays():
     report = run("""
@@ -196,12 +225,30 @@ def test_esm_order_4_a_child_waits_for_its_parent_and_siblings_do_not_wait():
     assert report["checkpoints"] == {"parent": "2", "left": "3", "right": "4", "other": "5"}
 
 
-@conforms("ESM-STATE-2", "documented")
 @conforms("ESM-PARAM-14", "documented")
 def test_esm_param_14_a_mapping_that_is_not_enabled_reads_nothing():
     report = mapping("Enabled: false")
     assert report["invocations"] == []
     assert report["unfinished"] == ["1", "2", "3", "4"]
+
+
+@conforms("ESM-STATE-2", "documented")
+@conforms("ESM-PARAM-14", "documented")
+def test_esm_state_2_an_enabled_mapping_goes_on_where_it_stood_and_the_stream_has_not_waited():
+    day = 86_400
+    stream = EventSourceMapping(MappingSettings(batch_size=1, retention=day))
+    stream.open("shard", None, 0)
+    stream.add("shard", [record(1, at=0), record(2, at=0), record(3, at=day - 1)], day - 1)
+    (first,) = stream.next(day - 1)
+    assert isinstance(first, Invoke)
+    stream.disable()
+    stream.finished(first, Succeeded(), day - 1)
+    assert stream.wake_at is None
+    assert list(stream.next(day)) == []
+    stream.enable(day)
+    actions = [(type(each), [found.identifier for found in each.records]) for each in stream.next(day)]
+    assert actions == [(Lose, ["2"]), (Invoke, ["3"])]
+    assert stream.checkpoints == {"shard": "2"}
 
 
 @conforms("ESM-PARAM-4", "documented")
@@ -212,6 +259,12 @@ def test_esm_param_4_latest_skips_what_was_written_before_the_mapping_existed():
     assert batches(latest) == ["2"]
     assert latest["metrics"]["PolledEventCount"] == 1
     assert batches(oldest) == ["1", "2"]
+
+
+@conforms("ESM-PARAM-1", "recorded")
+def test_esm_param_1_without_a_batch_size_it_is_100():
+    report = mapping("", records=101)
+    assert [len(each["identifiers"]) for each in report["invocations"]] == [100, 1]
 
 
 @conforms("ESM-PARAM-1", "recorded")

@@ -85,11 +85,11 @@ def test_esm_dest_3_of_a_record_that_was_too_old_the_document_tells_no_response_
 
 
 @conforms("ESM-DEST-4", "recorded")
-def test_esm_dest_4_a_reported_failure_is_no_function_error():
+@conforms("ESM-DEST-1", "recorded")
+@pytest.mark.parametrize("then", ["{report: ['1']}", "{return: {batchItemFailures: [{foo: 123}]}}"])
+def test_esm_dest_4_a_reported_failure_is_no_function_error_nor_is_an_answer_that_names_nothing(then: str):
     report = mapping(
-        to(QUEUE, "FunctionResponseTypes: [ReportBatchItemFailures]"),
-        records=1,
-        rest="handler: [{then: {report: ['1']}}]",
+        to(QUEUE, "FunctionResponseTypes: [ReportBatchItemFailures]"), records=1, rest=f"handler: [{{then: {then}}}]"
     )
     assert letters(report)[0]["responseContext"] == {
         "statusCode": 200,
@@ -119,6 +119,16 @@ def test_esm_dest_7_the_document_names_the_failing_request_and_the_version_that_
     (letter,) = letters(report)
     assert letter["requestContext"]["requestId"] == report["invocations"][-1]["requestId"]
     assert letter["responseContext"]["executedVersion"] == "7"
+
+
+@conforms("ESM-DEST-7", "recorded")
+def test_esm_dest_7_each_document_names_the_request_of_its_own_batch():
+    report = mapping(to(QUEUE, "BisectBatchOnFunctionError: true"), records=2, rest=FAILS)
+    requests = {"".join(each["identifiers"]): each["requestId"] for each in report["invocations"]}
+    named = {each["DDBStreamBatchInfo"]["startSequenceNumber"]: each["requestContext"] for each in letters(report)}
+    assert {number: each["requestId"] for number, each in named.items()} == {"1": requests["1"], "2": requests["2"]}
+    assert len(set(requests.values())) == 3
+    assert {each["responseContext"]["executedVersion"] for each in letters(report)} == {"$LATEST"}
 
 
 @conforms("ESM-DEST-13", "recorded")

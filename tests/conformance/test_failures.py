@@ -23,6 +23,13 @@ POISON_2 = "handler: [{when: {contains: ['2']}, then: raise}]"
 REPORTS_2 = "handler: [{when: {contains: ['2']}, then: {report: ['2']}}]"
 
 
+def waits(*, retries: int) -> list[float]:
+    """Seconds from the end of each invocation to the next one, of a function that always raises."""
+    report = mapping(f"MaximumRetryAttempts: {retries}", records=1, rest="handler: [{then: raise, takes: 0.1}]")
+    ends = [at + 0.1 for at in times(report)]
+    return [round(after - before, 6) for before, after in zip(ends, times(report)[1:], strict=False)]
+
+
 @conforms("ESM-FAIL-1", "recorded")
 def test_esm_fail_1_records_too_old_are_cut_off_and_the_younger_ones_delivered():
     report = run(f"""
@@ -134,6 +141,7 @@ def test_esm_fail_4_a_batch_that_raised_is_halved_depth_first_left_to_right():
     assert letters(report)[0]["requestContext"]["approximateInvokeCount"] == 2
 
 
+@conforms("ESM-FAIL-5", "documented")
 @conforms("ESM-FAIL-4", "recorded")
 def test_esm_fail_4_a_batch_whose_first_record_is_reported_is_halved_floor_first():
     report = mapping(
@@ -175,6 +183,16 @@ def test_esm_fail_7_one_poison_record_costs_two_invocations_for_each_halving(siz
     settings = f"BatchSize: {size}, MaximumRetryAttempts: 0, BisectBatchOnFunctionError: true, {TO_QUEUE}"
     report = mapping(settings, records=size, rest=f"handler: [{{when: {{contains: ['{size}']}}, then: raise}}]")
     assert len(report["invocations"]) == 2 * (size.bit_length() - 1) + 1
+    retried = settings.replace("MaximumRetryAttempts: 0", "MaximumRetryAttempts: 5")
+    report = mapping(retried, records=size, rest=f"handler: [{{when: {{contains: ['{size}']}}, then: raise}}]")
+    assert len(report["invocations"]) == 2 * (size.bit_length() - 1) + 1 + 5
+
+
+@conforms("ESM-FAIL-7", "deduced")
+def test_esm_fail_7_healthy_records_before_the_poison_are_processed_again_and_those_behind_it_too():
+    settings = f"BatchSize: 8, MaximumRetryAttempts: 0, BisectBatchOnFunctionError: true, {TO_QUEUE}"
+    report = mapping(settings, records=8, rest="handler: [{when: {contains: ['4']}, then: raise}]")
+    assert batches(report) == ["12345678", "1234", "12", "34", "3", "4", "5678"]
 
 
 @conforms("ESM-FAIL-8", "recorded")
@@ -206,10 +224,12 @@ def test_esm_fail_9_under_the_defaults_a_poison_record_blocks_its_shard_until_th
 
 @conforms("ESM-FAIL-10", "recorded")
 def test_esm_fail_10_the_wait_between_retries_doubles_from_a_quarter_of_a_second():
-    report = mapping("MaximumRetryAttempts: 10", records=1, rest="handler: [{then: raise, takes: 0.1}]")
-    ends = [at + 0.1 for at in times(report)]
-    waits = [round(after - before, 6) for before, after in zip(ends, times(report)[1:], strict=False)]
-    assert waits == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert waits(retries=4) == [0.25, 0.5, 1, 2]
+
+
+@conforms("ESM-FAIL-10", "deduced")
+def test_esm_fail_10_no_wait_is_longer_than_a_minute():
+    assert waits(retries=10)[4:] == [4, 8, 16, 32, 60, 60]
 
 
 @conforms("ESM-FAIL-10", "recorded")
@@ -286,6 +306,7 @@ def test_esm_answer_5_an_error_or_a_timeout_fails_the_whole_batch(then: str, out
 def test_esm_answer_6_a_wrong_name_for_the_list_is_success_and_silent_loss():
     report = mapping(PARTIAL, rest="handler: [{then: {return: {failures: [{itemIdentifier: '2'}]}}}]")
     assert outcomes(report) == ["success"]
+    assert (report["onFailure"], report["dropped"], report["unfinished"]) == ([], [], [])
 
 
 @conforms("ESM-ANSWER-7", "recorded")

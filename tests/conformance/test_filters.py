@@ -20,7 +20,8 @@ records:
 
 
 def selected(*patterns: object) -> str:
-    filters = json.dumps([{"Pattern": json.dumps(pattern)} for pattern in patterns])
+    texts = [pattern if isinstance(pattern, str) else json.dumps(pattern) for pattern in patterns]
+    filters = json.dumps([{"Pattern": text} for text in texts])
     report = run(
         f"eventSourceMapping: {{StartingPosition: TRIM_HORIZON, FilterCriteria: {{Filters: {filters}}}}}\n{RECORDS}"
     )
@@ -28,11 +29,12 @@ def selected(*patterns: object) -> str:
 
 
 @conforms("ESM-FILTER-1", "recorded")
-def test_esm_filter_1_a_value_that_is_no_array_is_refused():
-    scenario = """
+@pytest.mark.parametrize("pattern", ['{"eventName": "MODIFY"}', '{"dynamodb": {"SizeBytes": 300}}'])
+def test_esm_filter_1_a_value_that_is_no_array_is_refused(pattern: str):
+    scenario = f"""
     eventSourceMapping:
       StartingPosition: TRIM_HORIZON
-      FilterCriteria: {Filters: [{Pattern: '{"eventName": "MODIFY"}'}]}
+      FilterCriteria: {{Filters: [{{Pattern: '{pattern}'}}]}}
     """
     assert refused(scenario) == "eventSourceMapping: Invalid filter pattern definition."
 
@@ -40,6 +42,7 @@ def test_esm_filter_1_a_value_that_is_no_array_is_refused():
 @conforms("ESM-FILTER-2", "recorded")
 def test_esm_filter_2_everything_that_get_records_shows_can_be_filtered_on_and_the_arn_cannot():
     assert selected({"eventName": ["REMOVE"]}) == "2"
+    assert selected({"eventSource": ["aws:dynamodb"]}) == "12"
     assert selected({"userIdentity": {"type": ["Service"]}}) == "2"
     assert selected({"eventSourceARN": [{"exists": True}]}) == ""
 
@@ -55,6 +58,7 @@ def test_esm_filter_4_a_number_is_text_and_numeric_never_matches_it():
     assert selected({"dynamodb": {"NewImage": {"n": {"N": [{"numeric": [">", 100]}]}}}}) == ""
     assert selected({"dynamodb": {"NewImage": {"n": {"N": ["101"]}}}}) == "1"
     assert selected({"dynamodb": {"ApproximateCreationDateTime": [{"numeric": [">", 0]}]}}) == "12"
+    assert selected({"dynamodb": {"SizeBytes": [{"numeric": [">", 6]}]}}) == "1"  # 15 bytes, and 6
 
 
 @conforms("ESM-FILTER-5", "recorded")
@@ -66,7 +70,25 @@ def test_esm_filter_5_exists_works_on_leaves_only():
 
 @conforms("ESM-FILTER-6", "recorded")
 def test_esm_filter_6_anything_but_does_not_match_what_is_missing():
-    assert selected({"dynamodb": {"NewImage": {"note": {"S": [{"anything-but": "y"}]}}}}) == "1"
+    other = {"dynamodb": {"NewImage": {"note": {"S": [{"anything-but": "y"}]}}}}
+    none = {"dynamodb": {"NewImage": {"note": {"S": [{"exists": False}]}}}}
+    assert selected(other) == "1"
+    assert selected({"$or": [other, none]}) == "12"
+
+
+@conforms("ESM-FILTER-7", "recorded")
+def test_esm_filter_7_a_number_is_compared_by_its_value_and_the_last_of_two_equal_names_counts():
+    assert selected('{"dynamodb": {"SizeBytes": [6.0]}}') == "2"
+    assert selected('{"dynamodb": {"SizeBytes": [6e0]}}') == "2"
+    assert selected('{"eventName": ["INSERT"], "eventName": ["REMOVE"]}') == "2"
+
+
+@conforms("ESM-FILTER-8", "documented")
+def test_esm_filter_8_what_looks_like_a_path_to_the_other_image_is_a_text():
+    image = "b"  # of the record's only attribute in both images
+    for path in ("$.dynamodb.OldImage.pk.S", "<$.dynamodb.OldImage.pk.S>"):
+        assert selected({"dynamodb": {"Keys": {"pk": {"S": [path]}}}}) == ""
+    assert selected({"dynamodb": {"Keys": {"pk": {"S": [image]}}, "OldImage": {"pk": {"S": [image]}}}}) == "2"
 
 
 @conforms("ESM-PARAM-11", "documented")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from local.delivery.mapping import EventSourceMapping
+from local.delivery.records import StreamRecord
+from local.delivery.settings import MappingSettings
 from tests.conformance.simulated import QUEUE, mapping, run
 
 conforms = pytest.mark.conformance
@@ -20,7 +25,22 @@ def test_esm_metric_1_iterator_age_is_the_last_records_age_when_the_batch_is_sen
     assert report["metrics"]["maximumIteratorAgeMs"] == 15_000
 
 
-@conforms("ESM-METRIC-2", "documented")
+@conforms("ESM-METRIC-1", "deduced")
+@pytest.mark.parametrize("settings", [{"filters": ('{"eventName": ["REMOVE"]}',)}, {}])
+def test_esm_metric_1_a_mapping_that_is_disabled_or_filters_everything_out_has_no_iterator_age(settings: Any):
+    told: list[str] = []
+    stream = EventSourceMapping(MappingSettings(**settings), record=lambda name, value, now: told.append(name))
+    stream.enabled = bool(settings)
+    stream.open("shard", None, 0)
+    event = {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "SizeBytes": 1}}
+    stream.add("shard", [StreamRecord(event, arrived=0, visible=0)], 1)
+    assert list(stream.next(1)) == []
+    assert "IteratorAge" not in told
+
+
+@conforms(
+    "ESM-METRIC-2", "documented", partly="PolledEventCount is not 0 for each empty poll, since nothing polls in vain"
+)
 def test_esm_metric_2_events_are_counted_as_polled_filtered_invoked_failed_and_delivered():
     report = run(f"""
     eventSourceMapping:
@@ -51,6 +71,11 @@ def test_esm_metric_2_events_are_counted_as_polled_filtered_invoked_failed_and_d
 
 
 @conforms("ESM-METRIC-2", "documented")
+@conforms(
+    "ESM-METRIC-4",
+    "documented",
+    partly="the records are counted as ESM-METRIC-2 says, where the recording had no datapoint",
+)
 def test_esm_metric_2_records_given_up_without_a_destination_are_dropped():
     metrics = mapping("MaximumRetryAttempts: 0", rest="handler: [{then: raise}]")["metrics"]
     assert metrics["DroppedEventCount"] == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tests.conformance.simulated import batches, letters, outcomes, run, same_re
 conforms = pytest.mark.conformance
 
 FUNCTION = "lambda:us-east-1:111122223333:function:F"
+EXPRESS = "states:us-east-1:111122223333:stateMachine:Express"
+ENRICHED = "  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'"
 QUEUE = "sqs:us-east-1:111122223333:orders"
 DEAD = "DeadLetterConfig: {Arn: 'arn:aws:sqs:us-east-1:111122223333:dead'}"
 
@@ -53,6 +56,28 @@ def test_pipe_fail_4_a_sequence_number_names_no_record_of_a_pipe():
     assert outcomes(report) == ["error"]
 
 
+@conforms("PIPE-FAIL-3", "documented")
+@pytest.mark.parametrize("target", [FUNCTION, EXPRESS])
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("[]", "success"),
+        ("null", "success"),
+        ("{}", "success"),
+        ("{batchItemFailures: []}", "success"),
+        ("{batchItemFailures: null}", "success"),
+        ("{batchItemFailures: [{itemIdentifier: ''}]}", "error"),
+        ("{batchItemFailures: [{itemIdentifier: null}]}", "error"),
+        ("{batchItemFailures: [{foo: 123}]}", "error"),
+    ],
+)
+def test_pipe_fail_3_answers_are_read_as_those_to_a_mapping(target: str, answer: str, outcome: str):
+    report = pipe(
+        "BatchSize: 4, MaximumRetryAttempts: 0", target=target, rest=f"handler: [{{then: {{return: {answer}}}}}]"
+    )
+    assert outcomes(report) == [outcome]
+
+
 @conforms("PIPE-FAIL-2", "documented")
 @pytest.mark.parametrize(
     "target", [QUEUE, "sns:us-east-1:111122223333:orders", "events:us-east-1:111122223333:event-bus/orders"]
@@ -61,7 +86,7 @@ def test_pipe_fail_2_what_a_batch_api_rejected_is_sent_again_through_the_enrichm
     report = pipe(
         "BatchSize: 4",
         target=target,
-        more="  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'",
+        more=ENRICHED,
         rest="handler: [{times: 1, then: {report: [c]}}]\nenrichment: [{takes: 1}]",
     )
     assert batches(report) == ["abcd", "c"]
@@ -85,12 +110,81 @@ def test_pipe_fail_1_internal_errors_are_not_counted_as_retries():
     assert set(same_request(report)) == {0}
 
 
+@conforms("PIPE-FAIL-1", "documented")
+def test_pipe_fail_1_internal_errors_end_with_the_records_age_and_customer_errors_with_the_retries():
+    throttled = pipe(f"BatchSize: 4, MaximumRecordAgeInSeconds: 60, {DEAD}", rest="handler: [{then: throttle}]")
+    failed = pipe(f"BatchSize: 4, MaximumRetryAttempts: 2, {DEAD}", rest="handler: [{then: raise}]")
+    assert [each["context"]["condition"] for each in letters(throttled)] == ["RecordAgeExceeded"]
+    assert [each["context"]["condition"] for each in letters(failed)] == ["RetryAttemptsExhausted"]
+    assert outcomes(failed) == ["error"] * 3
+
+
+@conforms("PIPE-CREATE-2", "documented")
+def test_pipe_create_2_only_with_an_age_below_the_retention_a_blocked_record_becomes_a_dead_letter():
+    without = pipe(f"BatchSize: 4, {DEAD}", rest="handler: [{then: raise}]")
+    assert (letters(without), without["dropped"][0]["reason"]) == ([], "retention")
+    within = pipe(f"BatchSize: 4, MaximumRecordAgeInSeconds: 82800, {DEAD}", rest="handler: [{then: raise}]")
+    assert [each["context"]["condition"] for each in letters(within)] == ["RecordAgeExceeded"]
+    assert within["dropped"] == []
+
+
+@conforms("PIPE-PARAM-2", "documented")
+def test_pipe_param_2_without_a_batch_size_it_is_100():
+    report = pipe("", records=0, rest="\n".join(["  - {}"] * 101))
+    assert [len(each["identifiers"]) for each in report["invocations"]] == [100, 1]
+
+
+@conforms("PIPE-PARAM-3", "documented")
+def test_pipe_param_3_a_batch_waits_as_long_as_its_window():
+    report = pipe("BatchSize: 5, MaximumBatchingWindowInSeconds: 20")
+    assert list(zip(batches(report), times(report), strict=True)) == [("abcd", 20)]
+
+
+@conforms("PIPE-PARAM-5", "documented")
+@pytest.mark.parametrize("retries", [0, 3])
+def test_pipe_param_5_n_retries_are_n_plus_one_executions(retries: int):
+    report = pipe(f"BatchSize: 4, MaximumRetryAttempts: {retries}", rest="handler: [{then: raise}]")
+    assert batches(report) == ["abcd"] * (retries + 1)
+
+
+@conforms("PIPE-PARAM-7", "documented")
+def test_pipe_param_7_without_automatic_bisect_a_failed_batch_stays_whole():
+    report = pipe("BatchSize: 4, MaximumRetryAttempts: 1", rest="handler: [{when: {contains: [b]}, then: raise}]")
+    assert batches(report) == ["abcd", "abcd"]
+
+
+@conforms("PIPE-PARAM-4", "documented")
+@conforms("PIPE-OPS-4", "documented", partly="the quotas of an account")
+def test_pipe_ops_4_a_pipe_has_as_many_executions_at_a_time_as_its_factor_times_the_shards():
+    report = pipe("BatchSize: 1, ParallelizationFactor: 3", records=26, rest="handler: [{takes: 1}]")
+    running = [sum(at <= other < at + 1 for other in times(report)) for at in times(report)]
+    assert max(running) == 3
+    alone = pipe("BatchSize: 1", records=26, rest="handler: [{takes: 1}]")
+    assert times(alone) == list(range(26))
+
+
 @conforms("PIPE-FAIL-6", "documented")
 def test_pipe_fail_6_order_is_kept_toward_the_target():
     report = pipe(
         "BatchSize: 1, MaximumRetryAttempts: 2", rest="handler: [{when: {contains: [b]}, times: 2, then: raise}]"
     )
     assert batches(report) == ["a", "b", "b", "b", "c", "d"]
+
+
+@conforms(
+    "PIPE-FAIL-6", "documented", partly="the order of a partition key with a factor, only that of an item (ESM-ORDER-2)"
+)
+def test_pipe_fail_6_with_a_factor_the_order_of_each_item_is_kept():
+    written = "\n".join(
+        f"  - {{eventID: '{number}', dynamodb: {{Keys: {{pk: {{S: item-{number % 7}}}}}}}}}"
+        for number in range(100, 149)
+    )
+    report = pipe("BatchSize: 2, ParallelizationFactor: 4", records=0, rest=f"{written}\nhandler: [{{takes: 1}}]")
+    seen: dict[int, list[int]] = {}
+    for number in (int(each) for execution in report["invocations"] for each in execution["identifiers"]):
+        seen.setdefault(number % 7, []).append(number)
+    assert len({each["lane"] for each in report["invocations"]}) > 1
+    assert {key: numbers == sorted(numbers) for key, numbers in seen.items()} == dict.fromkeys(range(7), True)
 
 
 @conforms("PIPE-FAIL-7", "recorded")
@@ -137,10 +231,23 @@ records: [{{at: 0, visibleAt: 70}}]
 def test_pipe_shape_2_an_empty_enrichment_skips_the_target(answer: str):
     report = pipe(
         "BatchSize: 4",
-        more="  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'",
+        more=ENRICHED,
         rest=f"handler: [{{then: raise}}]\nenrichment: [{{then: {{return: {answer}}}}}]",
     )
     assert outcomes(report) == ["success"]  # the target, which would raise, was not called
+    assert list(report["checkpoints"].values()) == ["4"]
+
+
+@conforms("PIPE-SHAPE-2", "documented")
+@pytest.mark.parametrize("answer", ["[{}]", "[{}, {}]", "[{n: 1}, {n: 2}, {n: 3}, {n: 4}, {n: 5}]"])
+def test_pipe_shape_2_a_list_is_sent_whatever_its_length(answer: str):
+    report = pipe(
+        "BatchSize: 4, MaximumRetryAttempts: 0",
+        target=QUEUE,
+        more=ENRICHED,
+        rest=f"handler: [{{then: raise}}]\nenrichment: [{{then: {{return: {answer}}}}}]",
+    )
+    assert outcomes(report) == ["error"]  # of the target
 
 
 @conforms("PIPE-SHAPE-2", "documented")
@@ -149,7 +256,7 @@ def test_pipe_shape_2_an_enrichment_with_more_events_than_the_target_takes_fails
     report = pipe(
         "BatchSize: 4, MaximumRetryAttempts: 0",
         target=QUEUE,
-        more="  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'",
+        more=ENRICHED,
         rest=f"enrichment: [{{then: {{return: [{many}]}}}}]",
     )
     assert outcomes(report) == ["error"]
@@ -159,10 +266,29 @@ def test_pipe_shape_2_an_enrichment_with_more_events_than_the_target_takes_fails
 def test_pipe_shape_1_an_enrichment_that_fails_fails_the_batch_as_a_whole():
     report = pipe(
         "BatchSize: 4, MaximumRetryAttempts: 1",
-        more="  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'",
+        more=ENRICHED,
         rest="enrichment: [{times: 1, then: raise}]",
     )
     assert outcomes(report) == ["error", "success"]
+    assert batches(report) == ["abcd", "abcd"]
+
+
+@conforms("PIPE-SHAPE-1", "documented")
+def test_pipe_shape_1_an_enrichment_names_no_failed_events():
+    report = pipe("BatchSize: 4", more=ENRICHED, rest="enrichment: [{then: {report: [c]}}]")
+    assert (batches(report), outcomes(report)) == (["abcd"], ["success"])
+
+
+@conforms("PIPE-SHAPE-1", "documented")
+@pytest.mark.parametrize(("size", "outcome"), [(6 * 1024 * 1024, "success"), (6 * 1024 * 1024 + 1, "error")])
+def test_pipe_shape_1_an_enrichment_answers_with_6_mb(size: int, outcome: str):
+    answer = json.dumps(["x" * (size - len('[""]'))])
+    report = pipe(
+        "BatchSize: 4, MaximumRetryAttempts: 0",
+        more=ENRICHED,
+        rest=f"enrichment: [{{then: {{return: {answer}}}}}]",
+    )
+    assert outcomes(report) == [outcome]
 
 
 @conforms("PIPE-TARGET-5", "documented")
@@ -183,12 +309,16 @@ def test_pipe_target_5_fire_and_forget_hides_every_error_of_the_target(target: s
 def test_pipe_target_6_enrichment_and_target_have_five_minutes_together():
     report = pipe(
         "BatchSize: 4, MaximumRetryAttempts: 0",
-        target="states:us-east-1:111122223333:stateMachine:Express",
-        more="  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'",
+        target=EXPRESS,
+        more=ENRICHED,
         rest="enrichment: [{takes: 200}]\nhandler: [{takes: 150}]",
     )
     assert outcomes(report) == ["timeout"]
     assert report["dropped"][0]["t"] == 300
+    within = pipe(
+        "BatchSize: 4", target=EXPRESS, more=ENRICHED, rest="enrichment: [{takes: 200}]\nhandler: [{takes: 99}]"
+    )
+    assert outcomes(within) == ["success"]
 
 
 @conforms("PIPE-SHAPE-4", "documented")
@@ -214,6 +344,14 @@ def test_pipe_shape_4_a_template_is_applied_to_each_event(template: str, result:
 
 
 @conforms("PIPE-SHAPE-4", "documented")
+def test_pipe_shape_4_reserved_variables_are_known_by_name():
+    constants = {f"{name}-arn": f"arn:{name}" for name in ("pipe", "source", "enrichment", "target")}
+    template = ", ".join(f'"{name}": <aws.pipes.{name}>' for name in (*constants, "event.json"))
+    made = InputTemplate(f"{{{template}}}").render({"eventID": "e1"}, constants, ingested="")
+    assert made == {**constants, "event.json": {"eventID": "e1"}}
+
+
+@conforms("PIPE-SHAPE-4", "documented")
 def test_pipe_shape_4_a_placeholder_that_means_nothing_is_refused():
     with pytest.raises(InvalidTemplate, match="neither a JSON path"):
         InputTemplate('{"a": <aws.pipes.nothing>}')
@@ -225,6 +363,7 @@ def test_pipe_shape_5_a_target_parameter_can_be_read_from_the_event():
     assert resolve("$.dynamodb.Keys.id.S", event) == "u1"
     assert resolve("$.dynamodb.SizeBytes", event) == "8"
     assert resolve("fixed", event) == "fixed"
+    assert resolve("order of $.dynamodb.Keys.id.S", event) == "order of $.dynamodb.Keys.id.S"
 
 
 @conforms("PIPE-EVENT-2", "documented")

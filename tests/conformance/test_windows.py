@@ -15,12 +15,25 @@ from local.delivery.outcomes import Outcome, Succeeded
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
 from local.simulation.report import Identifiers
-from local.simulation.run import Feed, Simulation
-from tests.conformance.simulated import BUCKET, batches, letters, outcomes, run, times
+from local.simulation.run import Feed, Handler, Simulation
+from tests.conformance.simulated import BUCKET, QUEUE, batches, letters, outcomes, run, times
 
 conforms = pytest.mark.conformance
 
+TO_BUCKET = f"DestinationConfig: {{OnFailure: {{Destination: '{BUCKET}'}}}}"
 COUNTS = "handler: [{then: {return: {state: {count: 1}}}}]"
+
+
+#: Members of an event, in AWS's order.
+EVENT = [
+    "Records",
+    "shardId",
+    "eventSourceARN",
+    "window",
+    "state",
+    "isFinalInvokeForWindow",
+    "isWindowTerminatedEarly",
+]
 
 
 class Events:
@@ -40,21 +53,29 @@ def events_of(answers: list[Any], *at: float, length: int = 10) -> list[dict[str
         seen.append(event_of(invoke.records, invoke.window, stream_arn="stream", shard_id="shard"))
         return Succeeded(answers[len(seen) - 1]), 0.0
 
-    records = [
+    play(handler, Feed("shard", written(*at)), length=length)
+    return seen
+
+
+def written(*at: float) -> list[StreamRecord]:
+    """Records that were written, and seen, at these times."""
+    return [
         StreamRecord({"dynamodb": {"SequenceNumber": str(number)}}, arrived=each, visible=each)
         for number, each in enumerate(at, 1)
     ]
-    simulation = Simulation(
+
+
+def play(handler: Handler, *feeds: Feed, length: int = 10) -> None:
+    """Run a mapping with a tumbling window and batches of one record."""
+    Simulation(
         MappingSettings(tumbling_window=length, batch_size=1),
-        [Feed("shard", records)],
+        feeds,
         handler,
         sink=Events(),
         clock=VirtualClock(0),
         until=1000,
         new_request_id=lambda: str(Identifiers().next()),
-    )
-    simulation.run()
-    return seen
+    ).run()
 
 
 def windows(settings: str, *at: float, rest: str = "") -> dict[str, Any]:
@@ -72,15 +93,7 @@ records:
 @conforms("ESM-WINDOW-1", "recorded")
 def test_esm_window_1_each_event_carries_its_window_and_the_state_returned_last():
     first, second, final = events_of([{"count": 1}, {"count": 2}, {"count": 2}], 1, 2)
-    assert list(first) == [
-        "Records",
-        "shardId",
-        "eventSourceARN",
-        "window",
-        "state",
-        "isFinalInvokeForWindow",
-        "isWindowTerminatedEarly",
-    ]
+    assert list(first) == EVENT
     assert first["window"] == {"start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:00:10Z"}
     assert [event["state"] for event in (first, second, final)] == [{}, {"count": 1}, {"count": 2}]
     assert (final["Records"], final["isFinalInvokeForWindow"], final["isWindowTerminatedEarly"]) == ([], True, False)
@@ -110,6 +123,59 @@ def test_esm_window_2_a_state_over_1_mb_ends_the_window_early():
     assert (final["isFinalInvokeForWindow"], final["isWindowTerminatedEarly"]) == (True, True)
     assert (third["state"], third["window"]) == ({}, first["window"])
     assert (last["isFinalInvokeForWindow"], last["isWindowTerminatedEarly"]) == (True, False)
+
+
+@conforms("ESM-WINDOW-2", "recorded")
+@pytest.mark.parametrize(("size", "early"), [(1024 * 1024, False), (1024 * 1024 + 1, True)])
+def test_esm_window_2_a_state_may_have_1_mb(size: int, early: bool):
+    state = {"text": "X" * (size - len('{"text":""}'))}
+    _, second, *_ = events_of([state, {}, {}, {}], 1, 2)
+    assert second["isWindowTerminatedEarly"] is early
+
+
+@conforms("ESM-WINDOW-2", "recorded")
+def test_esm_window_2_a_record_is_in_the_window_of_the_time_it_was_written():
+    first, *_, last = events_of([{}] * 4, 9.9, 10.0)
+    assert first["window"] == {"start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:00:10Z"}
+    assert last["window"] == {"start": "1970-01-01T00:00:10Z", "end": "1970-01-01T00:00:20Z"}
+
+
+@conforms("ESM-WINDOW-2", "documented")
+def test_esm_window_2_each_shard_has_a_state_of_its_own():
+    given: dict[str, list[Any]] = {"left": [], "right": []}
+
+    def handler(invoke: Invoke, now: float) -> tuple[Outcome, float]:
+        assert invoke.window is not None
+        given[invoke.shard_id].append(invoke.window.state)
+        return Succeeded({"of": invoke.shard_id}), 0.0
+
+    play(handler, *(Feed(shard, written(1)) for shard in given))
+    assert given == {shard: [{}, {"of": shard}] for shard in given}
+
+
+@conforms("ESM-WINDOW-3", "documented")
+def test_esm_window_3_a_final_call_that_fails_too_long_is_given_up_by_its_age():
+    report = windows(
+        f"MaximumRecordAgeInSeconds: 60, {TO_BUCKET}", 1, 100, rest="handler: [{when: {batch: []}, then: raise}]"
+    )
+    first, *_ = letters(report)
+    assert first["requestContext"]["condition"] == "RecordAgeExceeded"
+    assert first["timeWindowInfo"]["window"]["end"] == "2026-01-01T00:00:10Z"
+    finals = [at for batch, at in zip(batches(report), times(report), strict=True) if batch == "-"]
+    assert finals[:8] == [10, 10.25, 10.75, 11.75, 13.75, 17.75, 25.75, 41.75]
+    assert finals[8] >= 100
+
+
+@conforms("ESM-WINDOW-3", "documented")
+def test_esm_window_3_a_final_call_that_succeeds_at_last_lets_the_shard_go_on():
+    report = windows("", 1, 11, rest="handler: [{when: {batch: []}, times: 3, then: raise}]")
+    assert list(zip(batches(report), times(report), strict=True))[1:6] == [
+        ("-", 10),
+        ("-", 10.25),
+        ("-", 10.75),
+        ("-", 11.75),
+        ("2", 11.75),
+    ]
 
 
 @conforms("ESM-WINDOW-3", "documented")
@@ -168,7 +234,17 @@ def test_esm_window_4_of_a_final_call_that_was_given_up_the_destination_is_told_
         "isWindowTerminatedEarly": False,
     }
     payload = json.loads(letter["payload"])
+    assert list(payload) == EVENT
     assert (payload["Records"], payload["state"]) == ([], {"count": 2})
+
+
+@conforms("ESM-WINDOW-4", "recorded")
+def test_esm_window_4_a_queue_is_told_the_window_too_and_not_the_state():
+    destination = f"DestinationConfig: {{OnFailure: {{Destination: '{QUEUE}'}}}}"
+    report = windows(f"MaximumRetryAttempts: 0, {destination}", 1, rest="handler: [{when: {batch: []}, then: raise}]")
+    (letter,) = letters(report)
+    assert list(letter)[-2:] == ["DDBStreamBatchInfo", "timeWindowInfo"]
+    assert "payload" not in letter
 
 
 @conforms("ESM-WINDOW-6", "recorded")

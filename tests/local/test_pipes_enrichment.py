@@ -191,6 +191,17 @@ def test_a_standard_workflow_cannot_be_waited_for(pipes):
 
 
 @conforms("PIPE-TARGET-2", "documented")
+def test_pipe_target_2_an_event_bus_takes_no_more_than_1_mb(pipes):
+    queue = pipes.queue()
+    source = {"MaximumRetryAttempts": 0, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT"}
+    # Two of them have less than 1 MB, and three have more.
+    items = dict.fromkeys("abc", "x" * 349_600)
+    template = {"InputTemplate": '{"do": <$.dynamodb.NewImage.do.S>}'}
+    pipes.deliver(pipes.bus(queue), items, source=source, TargetParameters=template)
+    assert pipes.executions() == [("abc", "error"), ("a", "success"), ("bc", "success")]
+
+
+@conforms("PIPE-TARGET-2", "documented")
 def test_pipe_target_2_a_workflow_takes_no_more_than_262144_characters(pipes):
     template = '"' + "x" * 8000 + '"'
     items = [f"{index:02d}" for index in range(33)]

@@ -110,9 +110,14 @@ class ShardReader:
         position = {"ShardIteratorType": "TRIM_HORIZON"}
         if sequence_number is not None:
             position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": sequence_number}
-        return self._streams.get_shard_iterator(StreamArn=self._stream_arn, ShardId=self.shard_id, **position)[
-            "ShardIterator"
-        ]
+        where = {"StreamArn": self._stream_arn, "ShardId": self.shard_id}
+        try:
+            return self._streams.get_shard_iterator(**where, **position)["ShardIterator"]
+        except ClientError as refused:
+            if sequence_number is None or error_code(refused) != "TrimmedDataAccessException":
+                raise
+            # The stream has forgotten that record, and with it all that came before (docs/aws-semantics.md §1.1).
+            return self._iterator_behind(None)
 
 
 def readers_of(

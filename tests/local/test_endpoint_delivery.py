@@ -227,9 +227,10 @@ def test_esm_answer_5_a_handler_that_runs_out_of_time_fails_its_batch(world, del
     assert given_up["document"]["responseContext"]["functionError"] == "Unhandled"
 
 
-def test_a_mapping_goes_on_after_its_shard_iterator_has_expired(world, deliver):
+@pytest.mark.parametrize("quiet", [16 * 60, 25 * 60 * 60])
+def test_a_mapping_goes_on_after_its_shard_iterator_or_its_last_record_has_expired(world, deliver, quiet):
     mapping = deliver({"a": None})
-    world.control.advance_clock(16 * 60)
+    world.control.advance_clock(quiet)
     world.put("b")
     world.settle(mapping)
     assert world.invocations(mapping) == [(["a"], "success"), (["b"], "success")]
@@ -298,6 +299,19 @@ def test_esm_state_2_a_disabled_mapping_keeps_its_position(world):
     world.enable(mapping)
     world.settle(mapping)
     assert world.invocations(mapping) == [(["a"], "success"), (["b"], "success")]
+
+
+@conforms("ESM-STATE-2", "deduced")
+def test_esm_state_2_the_stream_does_not_wait_for_a_disabled_mapping(world, deliver):
+    mapping = deliver({"a": None})
+    world.disable(mapping)
+    world.put("b")
+    world.control.advance_clock(24 * 60 * 60)
+    world.put("c")
+    world.enable(mapping)
+    world.settle(mapping)
+    assert world.invocations(mapping) == [(["a"], "success"), (["c"], "success")]
+    assert world.given_up(mapping) == []
 
 
 def test_a_mapping_disabled_before_its_first_record_starts_where_it_would_have(world):

@@ -126,9 +126,11 @@ class EventSourceMapping:
                 self._look(lane, now)
 
     def wants(self, shard_id: str) -> bool:
-        """Whether more of the shard should be read."""
+        """Whether more of the shard should be read; nothing is while the mapping is not enabled."""
         shard = self._shards[shard_id]
-        return shard.is_read and sum(lane.waiting for lane in shard.lanes) < READ_AHEAD * len(shard.lanes)
+        return (
+            self.enabled and shard.is_read and sum(lane.waiting for lane in shard.lanes) < READ_AHEAD * len(shard.lanes)
+        )
 
     # What to do.
 

@@ -6,18 +6,9 @@ import json
 
 import pytest
 
-from local.delivery.lane import Invoke, Lose
-from local.delivery.mapping import EventSourceMapping
-from local.delivery.outcomes import Succeeded
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
 from tests.conformance.simulated import QUEUE, batches, letters, mapping, outcomes, run, times
 
 conforms = pytest.mark.conformance
-
-
-def record(number: int, *, at: float) -> StreamRecord:
-    return StreamRecord({"dynamodb": {"SequenceNumber": str(number), "SizeBytes": 1}}, arrived=at, visible=at)
 
 
 @conforms(
@@ -32,6 +23,8 @@ def test_esm_batch_1_a_shard_has_one_invocation_at_a_time():
 def test_esm_batch_2_a_full_batch_does_not_wait_for_its_window():
     report = mapping("BatchSize: 2, MaximumBatchingWindowInSeconds: 30", records=3)
     assert list(zip(batches(report), times(report), strict=True)) == [("12", 0), ("3", 30)]
+    exactly = mapping("BatchSize: 2, MaximumBatchingWindowInSeconds: 30", records=2)
+    assert times(exactly) == [0]
 
 
 @conforms("ESM-BATCH-2", "documented")
@@ -226,29 +219,14 @@ def test_esm_order_4_a_child_waits_for_its_parent_and_siblings_do_not_wait():
 
 
 @conforms("ESM-PARAM-14", "documented")
-def test_esm_param_14_a_mapping_that_is_not_enabled_reads_nothing():
-    report = mapping("Enabled: false")
+@conforms("ESM-METRIC-2", "documented")
+@pytest.mark.parametrize("filters", ["", """FilterCriteria: {Filters: [{Pattern: '{"eventName": ["REMOVE"]}'}]}"""])
+def test_esm_param_14_a_mapping_that_is_not_enabled_reads_nothing(filters: str):
+    report = mapping(f"Enabled: false, {filters}")
     assert report["invocations"] == []
     assert report["unfinished"] == ["1", "2", "3", "4"]
-
-
-@conforms("ESM-STATE-2", "documented")
-@conforms("ESM-PARAM-14", "documented")
-def test_esm_state_2_an_enabled_mapping_goes_on_where_it_stood_and_the_stream_has_not_waited():
-    day = 86_400
-    stream = EventSourceMapping(MappingSettings(batch_size=1, retention=day))
-    stream.open("shard", None, 0)
-    stream.add("shard", [record(1, at=0), record(2, at=0), record(3, at=day - 1)], day - 1)
-    (first,) = stream.next(day - 1)
-    assert isinstance(first, Invoke)
-    stream.disable()
-    stream.finished(first, Succeeded(), day - 1)
-    assert stream.wake_at is None
-    assert list(stream.next(day)) == []
-    stream.enable(day)
-    actions = [(type(each), [found.identifier for found in each.records]) for each in stream.next(day)]
-    assert actions == [(Lose, ["2"]), (Invoke, ["3"])]
-    assert stream.checkpoints == {"shard": "2"}
+    assert list(report["checkpoints"].values()) == [None]
+    assert set(report["metrics"].values()) == {0}
 
 
 @conforms("ESM-PARAM-4", "documented")

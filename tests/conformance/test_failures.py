@@ -35,7 +35,7 @@ def test_esm_fail_1_records_too_old_are_cut_off_and_the_younger_ones_delivered()
     report = run(f"""
     eventSourceMapping: {{StartingPosition: TRIM_HORIZON, MaximumRecordAgeInSeconds: 60, {TO_QUEUE}}}
     records:
-      - {{at: 0, visibleAt: 70, dynamodb: {{SequenceNumber: "1"}}}}
+      - {{at: 10, visibleAt: 70, dynamodb: {{SequenceNumber: "1"}}}}
       - {{at: 30, visibleAt: 70, dynamodb: {{SequenceNumber: "2"}}}}
       - {{at: 40, visibleAt: 70, dynamodb: {{SequenceNumber: "3"}}}}
     """)
@@ -82,6 +82,21 @@ def test_esm_fail_1_a_record_can_become_too_old_between_retries():
     report = mapping(f"MaximumRecordAgeInSeconds: 60, {TO_QUEUE}", records=1, rest="handler: [{then: raise}]")
     assert len(report["invocations"]) == 8  # as many as were recorded in 60 seconds
     assert letters(report)[0]["requestContext"]["condition"] == "RecordAgeExceeded"
+
+
+@conforms("ESM-FAIL-1", "deduced")
+def test_esm_fail_1_what_is_younger_goes_on_with_the_attempts_it_has_had():
+    report = run(f"""
+    eventSourceMapping: {{StartingPosition: TRIM_HORIZON, MaximumRecordAgeInSeconds: 60, {TO_QUEUE}}}
+    records:
+      - {{at: 0, visibleAt: 58, dynamodb: {{SequenceNumber: "1"}}}}
+      - {{at: 30, visibleAt: 58, dynamodb: {{SequenceNumber: "2"}}}}
+    handler: [{{times: 4, then: raise}}]
+    """)
+    assert batches(report) == ["12", "12", "12", "12", "2"]
+    assert [each["attempt"] for each in report["invocations"]] == [1, 2, 3, 4, 5]
+    assert same_request(report) == [0] * 5
+    assert [each["DDBStreamBatchInfo"]["batchSize"] for each in letters(report)] == [1]
 
 
 @conforms("ESM-FAIL-2", "documented")

@@ -25,6 +25,19 @@ def test_esm_metric_1_iterator_age_is_the_last_records_age_when_the_batch_is_sen
     assert report["metrics"]["maximumIteratorAgeMs"] == 15_000
 
 
+@conforms("ESM-METRIC-1", "documented")
+def test_esm_metric_1_cloudwatch_gets_that_age_in_milliseconds():
+    told: list[tuple[str, float]] = []
+    stream = EventSourceMapping(MappingSettings(), record=lambda name, value, now: told.append((name, value)))
+    stream.open("shard", None, 0)
+    records = [
+        StreamRecord({"dynamodb": {"SequenceNumber": str(at), "SizeBytes": 1}}, arrived=at, visible=at) for at in (1, 5)
+    ]
+    stream.add("shard", records, 7)
+    assert len(list(stream.next(7))) == 1
+    assert ("IteratorAge", 2000) in told
+
+
 @conforms("ESM-METRIC-1", "deduced")
 @pytest.mark.parametrize("settings", [{"filters": ('{"eventName": ["REMOVE"]}',)}, {}])
 def test_esm_metric_1_a_mapping_that_is_disabled_or_filters_everything_out_has_no_iterator_age(settings: Any):

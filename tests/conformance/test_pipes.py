@@ -13,6 +13,7 @@ from tests.conformance.simulated import batches, letters, outcomes, run, same_re
 conforms = pytest.mark.conformance
 
 FUNCTION = "lambda:us-east-1:111122223333:function:F"
+EVENT = {"eventID": "e1", "dynamodb": {"Keys": {"id": {"S": "u1"}}}, "n": [1, 2], "m": [{"a": 1}, {"a": 2}]}
 EXPRESS = "states:us-east-1:111122223333:stateMachine:Express"
 ENRICHED = "  Enrichment: 'arn:aws:lambda:us-east-1:111122223333:function:E'"
 QUEUE = "sqs:us-east-1:111122223333:orders"
@@ -325,21 +326,21 @@ def test_pipe_target_6_enrichment_and_target_have_five_minutes_together():
 @pytest.mark.parametrize(
     ("template", "result"),
     [
-        ("", {"eventID": "e1", "dynamodb": {"Keys": {"id": {"S": "u1"}}}, "n": [1, 2]}),
+        ("", EVENT),
         ('{"id": <$.dynamodb.Keys.id.S>}', {"id": "u1"}),
         ('"order of <$.dynamodb.Keys.id.S>"', "order of u1"),
         ("<$.dynamodb.Keys>", {"id": {"S": "u1"}}),
         ('{"all": <aws.pipes.event>, "pipe": "<aws.pipes.pipe-name>"}',
-         {"all": {"eventID": "e1", "dynamodb": {"Keys": {"id": {"S": "u1"}}}, "n": [1, 2]}, "pipe": "my-pipe"}),
+         {"all": EVENT, "pipe": "my-pipe"}),
         ('{"at": <aws.pipes.event.ingestion-time>}', {"at": "2026-01-01T00:00:00Z"}),
+        ('{"of each": <$.m[*].a>}', {"of each": [1, 2]}),
         ('{"second": <$.n[1]>, "every": <$.n[*]>}', {"second": 2, "every": [1, 2]}),
         ('{"missing": <$.nothing.here>}', {"missing": ""}),
         ("just text", "just text"),
     ],
 )  # fmt: skip
 def test_pipe_shape_4_a_template_is_applied_to_each_event(template: str, result: object):
-    event = {"eventID": "e1", "dynamodb": {"Keys": {"id": {"S": "u1"}}}, "n": [1, 2]}
-    made = InputTemplate(template).render(event, {"pipe-name": "my-pipe"}, ingested="2026-01-01T00:00:00Z")
+    made = InputTemplate(template).render(EVENT, {"pipe-name": "my-pipe"}, ingested="2026-01-01T00:00:00Z")
     assert made == result
 
 
@@ -364,6 +365,32 @@ def test_pipe_shape_5_a_target_parameter_can_be_read_from_the_event():
     assert resolve("$.dynamodb.SizeBytes", event) == "8"
     assert resolve("fixed", event) == "fixed"
     assert resolve("order of $.dynamodb.Keys.id.S", event) == "order of $.dynamodb.Keys.id.S"
+
+
+@conforms("PIPE-EVENT-1", "deduced")
+@pytest.mark.parametrize(
+    ("pattern", "sent"),
+    [
+        ('{"eventName": ["INSERT"]}', ["ab"]),
+        ('{"eventSource": ["aws:dynamodb"]}', ["ab"]),
+        ('{"eventID": ["a"]}', ["a"]),
+        ('{"eventSourceARN": [{"exists": true}]}', []),
+    ],
+)
+def test_pipe_event_1_a_filter_sees_all_that_the_stream_says_and_not_what_is_added_later(pattern: str, sent: list[str]):
+    filters = f"    FilterCriteria: {{Filters: [{{Pattern: '{pattern}'}}]}}"
+    report = run(f"""
+pipe:
+  Name: my-pipe
+  RoleArn: arn:aws:iam::111122223333:role/pipe
+  Source: "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
+  SourceParameters:
+{filters}
+    DynamoDBStreamParameters: {{StartingPosition: TRIM_HORIZON, BatchSize: 10}}
+  Target: "arn:aws:{FUNCTION}"
+records: [{{eventID: a}}, {{eventID: b}}]
+""")
+    assert batches(report) == sent
 
 
 @conforms("PIPE-EVENT-2", "documented")

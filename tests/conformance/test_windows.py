@@ -281,3 +281,12 @@ def test_esm_window_6_windows_are_aligned_to_the_epoch_and_an_idle_one_ends_on_t
 def test_esm_param_8_a_batch_never_mixes_windows():
     report = windows("BatchSize: 100, MaximumBatchingWindowInSeconds: 30", 1, 2, 11, 12, rest=COUNTS)
     assert batches(report) == ["12", "-", "34", "-"]
+    at_once = run(f"""
+    eventSourceMapping: {{StartingPosition: TRIM_HORIZON, TumblingWindowInSeconds: 10}}
+    records:
+      - {{at: 1, visibleAt: 50, dynamodb: {{SequenceNumber: "1"}}}}
+      - {{at: 2, visibleAt: 50, dynamodb: {{SequenceNumber: "2"}}}}
+      - {{at: 11, visibleAt: 50, dynamodb: {{SequenceNumber: "3"}}}}
+    {COUNTS}
+    """)
+    assert batches(at_once) == ["12", "-", "3", "-"]

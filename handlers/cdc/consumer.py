@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, overload
@@ -48,8 +49,12 @@ class Consumer:
     The arguments are those of `consumer`, and `match`. Several functions get one change at a time.
 
     Raises:
-        TypeError: `when` is not a condition, or a whole batch is to go to several functions.
+        TypeError: `when` is not a condition, a whole batch is to go to several functions, or the function could not do
+            its work when it is called: it is `async`, a generator, or takes other arguments.
     """
+
+    #: How many arguments the function is called with.
+    _arguments = 1
 
     def __init__(
         self,
@@ -65,7 +70,7 @@ class Consumer:
         if function is None and (when is not None or whole_batch):
             raise TypeError("Consumer() takes conditions by .on(condition), and its functions one change at a time")
         self._routes: list[tuple[Condition, Callable[[Change[Any]], object]]] = []
-        self._own_function = function
+        self._own_function = None if function is None else self._checked(function)
         self._match = match
         self._model = None if model is None else reader(model)
         self._whole_batch = whole_batch
@@ -83,18 +88,37 @@ class Consumer:
         """Add a function for the changes that satisfy a condition.
 
         Raises:
-            TypeError: The consumer has a function of its own, or `when` is not a condition.
+            TypeError: The consumer has a function of its own, `when` is not a condition, or the function is one that
+                `consumer` does not take.
         """
         if self._own_function is not None:
             raise TypeError(f"{self!r} has a function already: start with Consumer() to give it several")
         condition = check_condition(when)
 
         def add(function: F) -> F:
-            self._routes.append((condition, function))
+            self._routes.append((condition, self._checked(function)))
             self.condition = condition if self.condition is None else self.condition | condition
             return function
 
         return add
+
+    def _checked(self, function: F) -> F:
+        name = getattr(function, "__name__", repr(function))
+        kinds = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+        if any(is_kind(function) for is_kind in kinds):
+            raise TypeError(
+                f"{name} is async or a generator: calling it would run nothing, and its changes would count as done; "
+                "make it a plain function (with asyncio.run(...) inside, if it has to await)"
+            )
+        try:
+            inspect.signature(function).bind(*range(self._arguments))
+        except TypeError:
+            wanted = "one argument" if self._arguments == 1 else f"{self._arguments} arguments"
+            raise TypeError(
+                f"{name}{inspect.signature(function)} cannot be called: it is given {wanted}, and no Lambda event or "
+                "context (docs/guides/batches.md)"
+            ) from None
+        return function
 
     @property
     def module(self) -> str:  # noqa: D102 - see the class
@@ -104,10 +128,8 @@ class Consumer:
 
     @property
     def entry_point(self) -> str:  # noqa: D102 - see the class
-        if self._own_function is not None:
-            return f"{self.module}.{self._own_function.__name__}"
         names = [name for name, value in vars(sys.modules[self.module]).items() if value is self]
-        return f"{self.module}.{names[0] if names else 'handler'}"
+        return f"{self.module}.{names[0] if names else getattr(self._own_function, '__name__', 'handler')}"
 
     @property
     def name(self) -> str:  # noqa: D102 - see the class

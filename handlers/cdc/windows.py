@@ -59,6 +59,8 @@ class WindowedConsumer(Consumer):
     The arguments are those of `windowed`, the attributes those of `Consumer`.
     """
 
+    _arguments = 3
+
     def __init__(
         self,
         function: Aggregate[Any],

@@ -78,13 +78,9 @@ def deploy(
             cannot be created here or was refused by the endpoint, or the stack is there already. What was created
             before the endpoint refused something stays: start a fresh one.
     """
+    region = region_of(program, stack, config)
     try:
         files = read_stack_files(program, stack, config)
-        region = files.config.get("aws:region")
-        if not region:
-            raise DeployFailed(
-                f"Pulumi.{stack}.yaml: aws:region is missing: run  pulumi config set aws:region us-east-1"
-            )
         if region != connection.region:
             raise DeployFailed(
                 f"Pulumi.{stack}.yaml: aws:region is {region}, and the endpoint plays {connection.region}: "
@@ -98,12 +94,30 @@ def deploy(
         raise DeployFailed(str(error)) from error
     except DeployFailed:
         raise
-    except Exception as error:  # the program is anybody's code, and this is where it ends
+    except (Exception, SystemExit) as error:  # the program is anybody's code, and this is where it ends
         where = _where(error, program)
-        hint = _IMPORT_HINT if where.startswith("handlers/") else ""
-        raise DeployFailed(f"{where}{type(error).__name__}: {error}{hint}") from error
+        hint = _IMPORT_HINT if where.startswith("handlers/") and not isinstance(error, _MISTAKES) else ""
+        raise DeployFailed(f"{where}{type(error).__name__}: {_said(error)}{hint}") from error
     return Deployment(files.project, stack, region, run.outputs, tuple(provider.deployed))
 
+
+def region_of(program: Path, stack: str, config: Mapping[str, str] | None = None) -> str:
+    """The region of a stack, which is the one its endpoint has to play. Arguments are those of `deploy`.
+
+    Raises:
+        DeployFailed: A value of the configuration is wrong, or there is no region.
+    """
+    try:
+        region = read_stack_files(program, stack, config).config.get("aws:region")
+    except StackFilesInvalid as error:
+        raise DeployFailed(str(error)) from error
+    if not region:
+        raise DeployFailed(f"Pulumi.{stack}.yaml: aws:region is missing: run  pulumi config set aws:region us-east-1")
+    return region
+
+
+#: Errors that say all there is to say: the line does not do what it is meant to, at whatever time it runs.
+_MISTAKES = (SyntaxError, NameError, AttributeError, TypeError, ImportError)
 
 #: Only their import runs handler modules here.
 _IMPORT_HINT = (
@@ -111,11 +125,29 @@ _IMPORT_HINT = (
     "and do everything else inside the handler)"
 )
 
+#: What the program is written with, and its author has not written.
+_PROVIDED = ("components", "handlers/cdc")
 
-def _where(error: Exception, program: Path) -> str:
-    """The innermost line of the program itself that an error came through, as `file:line: `."""
-    for step in reversed(traceback.extract_tb(error.__traceback__)):
-        file = Path(step.filename)
-        if file.is_relative_to(program.resolve()) and "site-packages" not in file.parts:
-            return f"{file.relative_to(program.resolve()).as_posix()}:{step.lineno}: "
+
+def _where(error: BaseException, program: Path) -> str:
+    """The innermost line of the program's author that an error came through, as `file:line: `."""
+    if isinstance(error, SyntaxError) and error.filename:
+        lines = [(Path(error.filename), error.lineno)]
+    else:
+        lines = [(Path(step.filename), step.lineno) for step in reversed(traceback.extract_tb(error.__traceback__))]
+    root = program.resolve()
+    of_program = [
+        (file.relative_to(root), line)
+        for file, line in lines
+        if file.is_relative_to(root) and "site-packages" not in file.parts
+    ]
+    own = [(file, line) for file, line in of_program if not any(map(file.is_relative_to, _PROVIDED))]
+    for file, line in own or of_program:
+        return f"{file.as_posix()}:{line}: "
     return ""
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.msg}: {error.text.strip()}" if error.text else error.msg
+    return str(error)

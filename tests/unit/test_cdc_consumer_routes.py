@@ -4,6 +4,7 @@ import pytest
 
 from handlers.cdc import Change, Consumer, ImageNotAvailable, consumer, on
 from handlers.cdc.testing import Invocation, change, record, stream_event
+from handlers.cdc.windows import windowed
 
 SEEN: list[str] = []
 
@@ -47,6 +48,45 @@ def test_a_function_gets_the_changes_that_it_declares(capsys):
     assert SEEN == ["upgraded pro"]
     counts = json.loads(capsys.readouterr().out)
     assert (counts["Records"], counts["Unwanted"]) == (3, 2)
+
+
+async def awaiting(change: Change) -> None:
+    SEEN.append("never")
+
+
+def generating(change: Change):
+    yield SEEN.append("never")
+
+
+async def both(change: Change):
+    yield SEEN.append("never")
+
+
+@pytest.mark.parametrize("function", [awaiting, generating, both])
+def test_a_function_whose_call_would_run_nothing_is_refused(function):
+    with pytest.raises(TypeError, match=f"{function.__name__} is async or a generator"):
+        consumer(function)
+    with pytest.raises(TypeError, match=f"{function.__name__} is async or a generator"):
+        Consumer().on(on.insert)(function)
+
+
+def test_a_function_that_cannot_be_given_one_change_is_refused():
+    with pytest.raises(TypeError, match=r"<lambda>\(event, context\) cannot be called: it is given one argument"):
+        consumer(lambda event, context: None)
+    with pytest.raises(TypeError, match="it is given 3 arguments"):
+        windowed(lambda changes: {})
+    assert consumer(lambda change, dry_run=False: None).function
+
+
+def welcome(change: Change) -> None:
+    """Is made a consumer under another name."""
+
+
+renamed = consumer(welcome)
+
+
+def test_lambda_calls_the_consumer_by_the_name_that_its_module_has_for_it():
+    assert renamed.entry_point == f"{__name__}.renamed"
 
 
 def test_the_function_itself_is_not_guarded_by_its_condition():

@@ -136,3 +136,28 @@ def test_arguments_of_a_function_that_would_be_ignored(tmp_path: Path) -> None:
 def test_an_endpoint_that_does_not_answer_names_the_resource(tmp_path: Path) -> None:
     message = failure(tmp_path, "import pulumi_aws as aws\naws.sns.Topic('t')")
     assert message.startswith('t (aws:sns/topic:Topic): Could not connect to the endpoint URL: "http://127.0.0.1:9')
+
+
+def handler_failure(tmp_path: Path, text: str) -> str:
+    (tmp_path / "handlers").mkdir()
+    (tmp_path / "handlers" / "__init__.py").touch()
+    (tmp_path / "handlers" / "cdc").symlink_to(PROGRAM / "handlers" / "cdc")
+    (tmp_path / "handlers" / "mine.py").write_text(text)
+    return failure(tmp_path, "from handlers import mine")
+
+
+def test_a_handler_that_is_no_python_is_named_with_its_own_line(tmp_path: Path) -> None:
+    assert handler_failure(tmp_path, "\ndef handler(:\n") == (
+        "handlers/mine.py:2: SyntaxError: invalid syntax: def handler(:"
+    )
+
+
+def test_a_wrong_condition_is_named_with_the_handlers_line_and_not_the_runtimes(tmp_path: Path) -> None:
+    assert handler_failure(tmp_path, "from handlers.cdc import on\nWHEN = on.modify and on.insert\n") == (
+        "handlers/mine.py:2: TypeError: a condition has no truth value of its own: combine conditions with & | ~ "
+        "instead of and, or, not, and call it to ask about a change"
+    )
+
+
+def test_a_program_that_exits_says_where(tmp_path: Path) -> None:
+    assert handler_failure(tmp_path, "import sys\nsys.exit(3)\n").startswith("handlers/mine.py:2: SystemExit: 3")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.deploy.deployment import ChangeInputs, Deployment, deploy
+from local.deploy.deployment import ChangeInputs, Deployment, deploy, region_of
 from local.endpoint import Endpoint
 from ops.progress import step
 
@@ -31,9 +31,10 @@ def local_stack(
         EndpointError: The endpoint cannot be started, e.g. because the port is in use.
         DeployFailed: The program cannot be deployed.
     """
+    region = region_of(PROGRAM, STACK)
     with contextlib.ExitStack() as running:
         with step(console, "start the AWS endpoint") as starting:
-            endpoint = running.enter_context(Endpoint(port=port))
+            endpoint = running.enter_context(Endpoint(port=port, region=region))
             starting.tell(endpoint.url)
         with step(console, "deploy the program") as deploying:
             deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs)

@@ -37,6 +37,8 @@ def up(
             environment = {
                 "AWS_ENDPOINT_URL": endpoint.url,
                 "AWS_REGION": endpoint.region,
+                # Which of the two is read depends on the SDK: boto3 and version 1 of the CLI read this one alone.
+                "AWS_DEFAULT_REGION": endpoint.region,
                 "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
             }

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import boto3
+import pytest
 
 WEIR = Path(sys.executable).with_name("weir")
 
@@ -21,7 +22,9 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
-def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(tmp_path: Path) -> None:
+def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
     up = subprocess.Popen(
         [WEIR, "local", "up", "--json", "--port", str(port)],
@@ -35,13 +38,11 @@ def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(tmp_path
         told = json.loads(up.stdout.readline())
         environment, outputs = told["environment"], told["outputs"]
         assert environment["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
-        dynamodb = boto3.client(
-            "dynamodb",
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
-            region_name=environment["AWS_REGION"],
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        )
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        dynamodb = boto3.Session().client("dynamodb")
         table = dynamodb.describe_table(TableName=outputs["usersTable"])["Table"]
         assert table["LatestStreamArn"] == outputs["streamArn"]
         second = subprocess.run(

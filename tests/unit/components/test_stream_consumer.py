@@ -107,7 +107,7 @@ def wanting(condition: Condition | None) -> Consumer:
 def counting(condition: Condition | None = None) -> WindowedConsumer:
     """A consumer in the welcome email's place that keeps a state."""
 
-    def handler(changes: Sequence[Change], state: State, window: Window) -> State:  # noqa: ARG001
+    def handler(changes: Sequence[Change], state: State, window: Window) -> State:
         return state
 
     handler.__module__ = welcome_email.__name__

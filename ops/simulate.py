@@ -50,7 +50,7 @@ def simulate(
         if drawing is not None:
             _draw(drawing, scenario, report, title=file.stem)
         if as_json:
-            sys.stdout.write(json.dumps(report.document, indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(report.document, indent=2) + "\n")
         else:
             _show(console, file, scenario, report)
 

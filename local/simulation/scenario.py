@@ -30,6 +30,10 @@ LONGEST_RUN_SECONDS = 7 * 24 * 60 * 60
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/table/stream/2026-01-01T00:00:00.000"
 
+#: What a scenario can say of time, so that every moment in it is one: years that it starts in, seconds from there.
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+_MOST_SECONDS = 1e9
+
 #: Sequence numbers of records that have none begin here; AWS's have 21 digits and more.
 _FIRST_SEQUENCE_NUMBER = 100_000_000_000_000_000_000
 _IMAGES = {
@@ -99,8 +103,8 @@ class Record(_Strict):
     """A record as GetRecords shows it, and when; what is missing is made up."""
 
     shard: str | None = None
-    at: float = 0
-    visible_at: float | None = None
+    at: float = Field(default=0, ge=-_MOST_SECONDS, le=_MOST_SECONDS)
+    visible_at: float | None = Field(default=None, ge=-_MOST_SECONDS, le=_MOST_SECONDS)
     event_name: Literal["INSERT", "MODIFY", "REMOVE"] | None = None
     event_id: str | None = Field(default=None, alias="eventID", min_length=1)
     event_version: str = "1.1"
@@ -182,7 +186,7 @@ class Scenario(_Strict):
 
     version: Literal[1] = 1
     start: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    until: float | None = Field(default=None, ge=0)
+    until: float | None = Field(default=None, ge=0, le=_MOST_SECONDS)
     event_source_mapping: dict[str, Any] | None = None
     pipe: dict[str, Any] | None = None
     function: Function | None = None
@@ -200,6 +204,9 @@ class Scenario(_Strict):
                 value = datetime.fromisoformat(value)
             except ValueError as error:
                 raise PydanticCustomError("moment", "is no time such as 2026-01-01T00:00:00Z") from error
+        if isinstance(value, datetime) and not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+            years = {"first": _FIRST_YEAR, "last": _LAST_YEAR}
+            raise PydanticCustomError("moment", "is not in the years {first} to {last}", years)
         return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
     @property

@@ -45,6 +45,17 @@ def test_the_report_is_the_same_byte_for_byte(tmp_path: Path):
     ]
 
 
+def test_the_report_can_be_written_whatever_the_terminal_can_show(tmp_path: Path):
+    scenario = written(
+        tmp_path,
+        "{eventSourceMapping: {StartingPosition: LATEST}, records: [{shard: 日, eventID: 本}],"
+        " stream: {shards: [{id: 日}]}}",
+    )
+    ran = cli.invoke(app, ["simulate", scenario, "--json"])
+    assert ran.stdout.isascii()
+    assert json.loads(ran.stdout)["invocations"][0]["shard"] == "日"
+
+
 def test_a_scenario_can_come_from_standard_input_and_be_json():
     document = {"eventSourceMapping": {"StartingPosition": "LATEST"}, "records": [{}]}
     ran = cli.invoke(app, ["simulate", "-", "--json"], input=json.dumps(document))
@@ -222,6 +233,19 @@ def test_values_that_are_no_dynamodb_items_are_refused(tmp_path: Path):
         "records.0.dynamodb.Keys: attribute 'pk' is not a DynamoDB value such as {S: text}",
         "records.1.dynamodb.NewImage: is not a DynamoDB item: a value does not fit its type",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("start: '0001-01-01T00:00:00Z'", "start: is not in the years 1970 to 2999"),
+        ("records: [{at: -1.0e+300}]", "records.0.at: input should be greater than or equal to -1000000000"),
+    ],
+)
+def test_a_moment_that_no_calendar_has_is_refused(tmp_path: Path, text: str, said: str):
+    mapping = "eventSourceMapping: {StartingPosition: TRIM_HORIZON}"
+    ran = cli.invoke(app, ["simulate", written(tmp_path, f"{mapping}\n{text}")])
+    assert (ran.exit_code, ran.stderr.strip()) == (2, said)
 
 
 def test_what_if_shows_that_the_programs_defaults_park_the_poison_and_lose_nothing():

@@ -387,6 +387,13 @@ def test_pipe_shape_5_a_header_of_a_target_is_not_read_from_the_event():
     )
 
 
+@conforms("PIPE-KIN-6", "documented", refused=True)
+def test_pipe_kin_6_a_stream_consumer_is_no_source():
+    consumer = "arn:aws:kinesis:us-east-1:111122223333:stream/orders/consumer/reader:1"
+    source = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
+    assert f"no pipes from '{consumer}' are simulated" in refused(pipe().replace(source, consumer))
+
+
 @conforms("PIPE-CREATE-5", "documented")
 @pytest.mark.parametrize(
     ("name", "says"),

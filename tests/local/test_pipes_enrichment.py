@@ -111,6 +111,7 @@ def test_pipe_shape_2_an_empty_answer_of_an_enrichment_skips_the_target(pipes):
     assert pipes.executions() == [("ab", "success")]
 
 
+@conforms("PIPE-OPS-3", "documented")
 @conforms("PIPE-SHAPE-1", "documented")
 def test_pipe_shape_1_an_enrichment_that_fails_costs_the_batch_a_retry(pipes):
     queue = pipes.queue()

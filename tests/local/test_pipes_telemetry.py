@@ -34,6 +34,10 @@ def to_log(pipes, level, **more):
     return {"LogConfiguration": {"Level": level, "CloudwatchLogsLogDestination": {"LogGroupArn": arn}, **more}}
 
 
+def _of(pipes, metric):
+    return metric["dimensions"] == {"PipeName": pipes.name}
+
+
 @conforms("PIPE-OPS-3", "documented")
 def test_pipe_ops_3_executions_and_their_failures_are_counted(pipes):
     items = {"a": None, "b": "report", "c": "raise"}
@@ -61,10 +65,19 @@ def test_pipe_ops_3_executions_and_their_failures_are_counted(pipes):
     }
     assert pipes.metric("Invocations", AwsAccountId="111122223333", PipeName=pipes.name) == 4
     assert pipes.metric("EventSize") > 0
+    datapoints = {each["name"]: each["count"] for each in pipes.control.metrics() if _of(pipes, each)}
+    assert (datapoints["Duration"], datapoints["TargetStageDuration"]) == (4, 4)
+    assert "EnrichmentStageDuration" not in datapoints
     assert pipes.metric("Concurrency", AwsAccountId="111122223333") > 0
-    assert {
-        each["namespace"] for each in pipes.control.metrics() if each["dimensions"] == {"PipeName": pipes.name}
-    } == {"AWS/EventBridge/Pipes"}
+    assert {each["namespace"] for each in pipes.control.metrics() if _of(pipes, each)} == {"AWS/EventBridge/Pipes"}
+
+
+@conforms("PIPE-OPS-3", "documented")
+def test_pipe_ops_3_the_stages_of_an_enriched_batch_are_measured_apart(pipes):
+    pipes.deliver(pipes.queue(), "a", Enrichment=pipes.function(ECHOES, name="enrichment"))
+    names = {each["name"] for each in pipes.control.metrics() if _of(pipes, each)}
+    assert {"EnrichmentStageDuration", "TargetStageDuration"} <= names
+    assert not {name for name in names if name.endswith("Failed")}
 
 
 @conforms("PIPE-OPS-3", "documented")
@@ -131,6 +144,7 @@ def test_pipe_ops_2_a_level_decides_which_steps_are_logged(pipes, level, steps):
 
 
 @conforms("PIPE-OPS-1", "documented")
+@conforms("PIPE-OPS-2", "documented")
 def test_pipe_ops_1_a_failed_step_says_what_went_wrong(pipes):
     pipes.deliver(
         pipes.function(SCRIPTED), {"a": "raise"}, source={"MaximumRetryAttempts": 0}, **to_log(pipes, "ERROR")
@@ -141,6 +155,8 @@ def test_pipe_ops_1_a_failed_step_says_what_went_wrong(pipes):
         "ERROR",
     )
     assert (record["error"]["awsService"], record["error"]["message"]) == ("lambda", "poison")
+    assert set(record["error"]) == {"httpStatusCode", "message", "details", "awsService", "requestId"}
+    assert isinstance(record["timestamp"], int)
 
 
 @conforms("PIPE-OPS-1", "documented")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from local.pipes.log_records import LEVEL_OF, RECORD_BYTES, is_logged, record
+
+conforms = pytest.mark.conformance
 
 
 def make(**data):
@@ -18,11 +21,13 @@ def size(made):
     return len(json.dumps(made, separators=(",", ":")).encode())
 
 
-def test_a_record_is_dated_in_milliseconds():
+@conforms("PIPE-OPS-2", "documented")
+def test_pipe_ops_2_a_record_is_dated_in_milliseconds():
     assert make()["timestamp"] == 1500
 
 
-def test_execution_data_that_is_too_long_is_cut_the_payload_first():
+@conforms("PIPE-OPS-1", "documented")
+def test_pipe_ops_1_execution_data_that_is_too_long_is_cut_the_payload_first():
     made = make(payload=["x" * RECORD_BYTES], awsRequest={"a": 1}, awsResponse={"b": 2})
     assert made["truncatedFields"] == ["payload"]
     assert made["payload"].startswith('["xxx')
@@ -35,6 +40,7 @@ def test_a_field_is_cut_whole_before_the_next_one_is():
     assert (made["payload"], made["awsResponse"]) == ("", "r" * 10)
 
 
+@conforms("PIPE-OPS-1", "documented")
 @given(
     st.fixed_dictionaries(
         {},
@@ -44,11 +50,12 @@ def test_a_field_is_cut_whole_before_the_next_one_is():
         },
     )
 )
-def test_a_record_never_has_more_than_256_kilobytes(data):
+def test_pipe_ops_1_a_record_never_has_more_than_256_kilobytes(data):
     assert size(make(**data)) <= RECORD_BYTES
 
 
-def test_a_level_holds_the_steps_of_the_levels_before():
+@conforms("PIPE-OPS-2", "documented")
+def test_pipe_ops_2_a_level_holds_the_steps_of_the_levels_before():
     for step in LEVEL_OF:
         shown = [is_logged(step, level) for level in ("OFF", "ERROR", "INFO", "TRACE")]
         assert shown == sorted(shown)

@@ -48,7 +48,7 @@ def main() -> None:
         seen = Path(directory) / "seen"
         with ministack(Path(directory)) as client:
             theirs = records_per_second(client, seen)
-        with Endpoint() as aws:
+        with Endpoint(state=Path(directory) / "state", command="the benchmark") as aws:
             client = functools.cache(aws.client)
             ours = records_per_second(client, seen)
             latency = write_to_handler_seconds(client, seen)

@@ -2,6 +2,7 @@
 
 It is started by path with `-P`, imports nothing of Weir, and takes the endpoint's clone off the import path: code that
 is missing in a function's archive must be missing here too. Standard input carries one JSON line per invocation.
+When it ends the endpoint is gone, and so is the function at once, whatever it was doing.
 Standard output is the function's log; a line that starts with NUL is an answer, so both stay in order.
 """
 
@@ -11,14 +12,18 @@ import importlib
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from decimal import Decimal
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NoReturn
 
 _clone = str(Path(__file__).resolve().parents[1])
+_endpoint = os.getppid()
 
 
 class Context:
@@ -116,8 +121,19 @@ def _refuse(error: BaseException, error_type: str | None) -> NoReturn:
     sys.exit(1)
 
 
+def _receive(invocations: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        invocations.put(line)
+    # With all that the endpoint's functions have started: its session is theirs alone.
+    if os.getpgrp() == _endpoint:
+        os.killpg(_endpoint, signal.SIGKILL)
+    os._exit(1)
+
+
 def main() -> None:
     """Load the handler, then serve invocations until standard input ends."""
+    invocations: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_receive, args=(invocations,), daemon=True).start()
     sys.path[:] = [os.environ["LAMBDA_TASK_ROOT"], *[entry for entry in sys.path if entry != _clone]]
     formatter = LogFormatter()
     log = logging.StreamHandler(sys.stdout)
@@ -125,8 +141,8 @@ def main() -> None:
     logging.getLogger().addHandler(log)
     handler = _load(os.environ["_HANDLER"])
     _answer({"ready": True})
-    for line in sys.stdin:
-        invocation = json.loads(line)
+    while True:
+        invocation = json.loads(invocations.get())
         formatter.request_id = invocation["requestId"]
         try:
             result = handler(invocation["event"], Context(invocation))

@@ -19,6 +19,7 @@ from ministack.services import (
     eventbridge,
     kinesis,
     lambda_svc,
+    s3,
     ses,
     sns,
     sqs,
@@ -33,6 +34,7 @@ _dynamodbstreams: Any = dynamodb_streams
 _eventbridge: Any = eventbridge
 _kinesis: Any = kinesis
 _lambda: Any = lambda_svc
+_s3: Any = s3
 _ses: Any = ses
 _sns: Any = sns
 _sqs: Any = sqs
@@ -110,6 +112,15 @@ def keep_alarm_metrics(name: str, metrics: list[dict[str, Any]]) -> None:
     alarm["Metrics"] = metrics
     for member in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit"):
         alarm.pop(member, None)
+
+
+def held_counts() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Items of each table, messages of each queue and objects of each bucket, by name."""
+    return (
+        {name: table["ItemCount"] for name, table in _dynamodb._tables.items()},
+        {queue["name"]: len(queue["messages"]) for _, queue in _sqs._queues.items()},
+        {name: len(bucket["objects"]) for name, bucket in _s3._buckets.items()},
+    )
 
 
 def sent_mails() -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """The endpoint's process: `python -m local.server`, started by `local.endpoint` and by nobody else.
 
 Its first line of standard input says what to be; its first line of standard output says where it is. When standard
-input ends the parent is gone, and so is the endpoint: its functions, its threads and its directory.
+input ends the parent is gone, and so is the endpoint at once: its functions, its threads and its directory, of which
+the journal alone is left.
 """
 
 from __future__ import annotations
@@ -14,16 +15,12 @@ import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 from local.clients import Connection, LazyClient, expired
 from local.clock import Clock
 from local.metrics import Metrics
-
-#: Seconds it may take to end when the parent is gone.
-STOP_SECONDS = 3.0
 
 
 def main() -> None:
@@ -49,12 +46,10 @@ def main() -> None:
         port = listening.getsockname()[1]
         connection = Connection(f"http://127.0.0.1:{port}", **told["connection"])
         _configure(connection, port, directory)
-        asyncio.run(_serve(listening, connection, parent, directory))
+        asyncio.run(_serve(listening, connection, parent, directory, command=told["command"]))
     except Exception as failure:
         _say(parent, error=f"{type(failure).__name__}: {failure}")
         raise
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _say(parent: Any, **message: Any) -> None:
@@ -77,12 +72,14 @@ def _configure(connection: Connection, port: int, directory: Path) -> None:
     )
 
 
-async def _serve(listening: socket.socket, connection: Connection, parent: Any, directory: Path) -> None:
+async def _serve(
+    listening: socket.socket, connection: Connection, parent: Any, directory: Path, *, command: str | None
+) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app as ministack
 
-    from local import pinned
+    from local import journal, pinned
     from local.alarm_evaluation import AlarmEvaluation
     from local.control_api import ControlApi
     from local.destinations import Destinations
@@ -208,16 +205,36 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
 
+    def held() -> journal.Held:
+        tables, queues, buckets = pinned.held_counts()
+        return journal.Held(
+            tables,
+            queues,
+            buckets,
+            mappings=[
+                journal.Delivery(each.function_name, each.source_arn, each.unfinished, each.idle)
+                for each in mappings.all()
+            ],
+            pipes=[journal.Delivery(each.name, each.source_arn, each.unfinished, each.idle) for each in pipes.all()],
+        )
+
+    keeper = None if command is None else journal.Keeper(directory, command=command, url=connection.url, look=held)
+
     def watch_parent() -> None:
         sys.stdin.read()
-        loop.call_soon_threadsafe(stop.set)
-        # A request that never ends must not keep an endpoint that nobody owns.
-        time.sleep(STOP_SECONDS)
-        functions.close()
-        shutil.rmtree(directory, ignore_errors=True)
-        os._exit(1)
+        try:
+            functions.close()
+            if keeper is not None:
+                keeper.close()
+            for left in directory.iterdir():
+                if left.name != journal.NAME:
+                    shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            if keeper is None:
+                directory.rmdir()
+        finally:
+            # Its session: this process, and whatever its functions have started.
+            os.killpg(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=watch_parent, name="watch-parent", daemon=True).start()
     config = Config()
     config.bind = [f"fd://{listening.fileno()}"]
     config.loglevel = "WARNING"
@@ -232,6 +249,9 @@ async def _serve(listening: socket.socket, connection: Connection, parent: Any, 
 
     alarms.start()
     time_to_live.start()
+    if keeper is not None:
+        keeper.start()
+    threading.Thread(target=watch_parent, name="watch-parent", daemon=True).start()
     _say(parent, url=connection.url)
     await serve(front, config, shutdown_trigger=until_stopped)  # pyright: ignore[reportArgumentType]
 

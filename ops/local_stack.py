@@ -7,18 +7,24 @@ from collections.abc import Generator
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from local.deploy.deployment import ChangeInputs, Deployment, deploy, region_of
-from local.endpoint import Endpoint
+from local.endpoint import Endpoint, EndpointError
+from local.journal import Journal
 from ops.progress import step
 
 PROGRAM = Path(__file__).resolve().parents[1]
 STACK = "local"
+COMMAND = "weir local up"
+
+#: Seconds in which an endpoint that was killed is seen to have ended.
+ENDING_SECONDS = 0.5
 
 
 @contextlib.contextmanager
 def local_stack(
-    console: Console, *, port: int = 0, change_inputs: ChangeInputs | None = None
+    console: Console, *, port: int = 0, change_inputs: ChangeInputs | None = None, state: Path | None = None
 ) -> Generator[tuple[Endpoint, Deployment]]:
     """Run a block with the program deployed; afterwards nothing of it is left.
 
@@ -26,17 +32,44 @@ def local_stack(
         console: Where progress goes.
         port: Of the endpoint; 0 for a free one.
         change_inputs: Changes a resource before it is created.
+        state: As `Endpoint` takes it. What former stacks have lost is told on the console.
 
     Raises:
-        EndpointError: The endpoint cannot be started, e.g. because the port is in use.
+        EndpointError: The endpoint cannot be started, e.g. because the port is in use, or was killed meanwhile.
         DeployFailed: The program cannot be deployed.
     """
-    region = region_of(PROGRAM, STACK)
-    with contextlib.ExitStack() as running:
-        with step(console, "start the AWS endpoint") as starting:
-            endpoint = running.enter_context(Endpoint(port=port, region=region))
-            starting.tell(endpoint.url)
+    endpoint = Endpoint(port=port, region=region_of(PROGRAM, STACK), state=state, command=COMMAND)
+    try:
+        try:
+            with step(console, "start the AWS endpoint") as starting:
+                endpoint.start()
+                starting.tell(endpoint.url)
+        finally:
+            # It is told once, also by a start that fails.
+            if endpoint.lost:
+                _tell(
+                    console,
+                    endpoint.lost,
+                    "The stack is deployed anew and begins empty. Stop it with Ctrl-C or SIGTERM.",
+                )
         with step(console, "deploy the program") as deploying:
             deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs)
             deploying.tell(f"{len(deployment.resources)} resources")
         yield endpoint, deployment
+    except Exception:
+        # Whatever a client made of an endpoint that is not there any more, it is not the reason. Its connections end a
+        # moment before its process does.
+        if (how := endpoint.wait(ENDING_SECONDS)) is None:
+            raise
+        told = len(endpoint.lost)
+        endpoint.stop()
+        if lost := endpoint.lost[told:]:
+            _tell(console, lost, "Start it again with `weir local up`.")
+        raise EndpointError(f"the AWS endpoint {how}") from None
+    finally:
+        endpoint.stop()
+
+
+def _tell(console: Console, lost: list[Journal], advice: str) -> None:
+    for line in [line for each in lost for line in each.lines()] + [advice]:
+        console.print(Text(line, style="yellow"), soft_wrap=True)

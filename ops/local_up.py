@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import platform
-import threading
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,17 +25,18 @@ def up(
     """Keep the program running on this machine until Ctrl-C.
 
     Prints the variables that point any AWS client here, and the stack's outputs. Everything is thrown away in the end.
+    When it was killed before it could, the next start says what was lost.
 
-    Exits 0 when it was stopped, 2 when the endpoint or the program could not be started.
+    Exits 0 when it was stopped, 2 when the endpoint or the program could not be started, or the endpoint was killed.
     """
     # Pulumi's provider types take most of a second to import, which the other commands should not pay for.
     from local.deploy.deployment import DeployFailed
     from local.endpoint import EndpointError
-    from ops.local_stack import local_stack
+    from ops.local_stack import PROGRAM, STACK, local_stack
 
     progress = Console(stderr=True)
     try:
-        with local_stack(progress, port=port) as (endpoint, deployment):
+        with local_stack(progress, port=port, state=_state(PROGRAM, STACK)) as (endpoint, deployment):
             environment = {
                 "AWS_ENDPOINT_URL": endpoint.url,
                 "AWS_REGION": endpoint.region,
@@ -42,18 +45,29 @@ def up(
                 "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
             }
-            _show(environment, dict(deployment.outputs), as_json=as_json)
+            lost = [journal.as_json() for journal in endpoint.lost]
+            _show(environment, dict(deployment.outputs), lost, as_json=as_json)
             python = platform.python_version()
             progress.print(f"Functions run on Python {python}, whatever runtime they ask for. Ctrl-C stops.")
-            threading.Event().wait()
+            raise EndpointError(f"the AWS endpoint {endpoint.wait()}")
     except (EndpointError, DeployFailed) as failed:
         typer.secho(str(failed), fg="red", err=True)
         raise typer.Exit(2) from None
 
 
-def _show(environment: dict[str, str], outputs: dict[str, Any], *, as_json: bool) -> None:
+def _state(program: Path, stack: str) -> Path:
+    """Where the journals of a program's stacks are, below the user's state directory.
+
+    https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    told = Path(os.environ.get("XDG_STATE_HOME", ""))
+    base = told if told.is_absolute() else Path.home() / ".local" / "state"
+    return base / "weir" / hashlib.sha256(os.fsencode(program)).hexdigest()[:16] / stack
+
+
+def _show(environment: dict[str, str], outputs: dict[str, Any], lost: list[Any], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"environment": environment, "outputs": outputs}))
+        typer.echo(json.dumps({"environment": environment, "outputs": outputs, "lost": lost}))
         return
     for name, value in environment.items():
         typer.echo(f"export {name}={value}")

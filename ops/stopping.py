@@ -1,8 +1,9 @@
-"""Ctrl-C as a way to end a command: one word and a status, whatever it was doing, also while it still loads."""
+"""Ctrl-C and SIGTERM as ways to end a command: one word and a status, whatever it was doing, also while it loads."""
 
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable
 from typing import ParamSpec
 
@@ -12,11 +13,12 @@ P = ParamSpec("P")
 
 
 def stopped_by_ctrl_c(status: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """End a command with `status` when it is interrupted."""
+    """End a command with `status` when it is interrupted or terminated, after it has put everything away."""
 
     def decorate(command: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(command)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 command(*args, **kwargs)
             except KeyboardInterrupt:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.local.conftest import wait_until
+
 WEIR = Path(sys.executable).with_name("weir")
 
 #: Which claims break without a mechanism. Others may break with them: what is lost early cannot be hit by a later
@@ -85,14 +87,30 @@ def test_a_wrong_number_of_users_is_a_usage_error(users: str) -> None:
     assert "--users" in errors
 
 
-def test_ctrl_c_stops_everything_and_leaves_nothing(tmp_path: Path) -> None:
-    demo = _demo("--users", "20", env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"})
+def test_an_endpoint_that_is_killed_ends_the_demo_with_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    demo, children = _half_way(tmp_path)
+    os.kill(min(children), signal.SIGKILL)
+    _, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 2
+    assert errors == "the AWS endpoint was killed by SIGKILL\n"
+    wait_until(lambda: [pid for pid in children if _runs(pid)] == [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def _half_way(directory: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A demo that has created its users, and its processes."""
+    demo = _demo("--users", "20", env={**os.environ, "TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"})
     assert demo.stdout is not None
     for line in demo.stdout:
         if "create the users" in line:
             break
     children = _descendants(demo.pid)
     assert children
+    return demo, children
+
+
+def test_ctrl_c_stops_everything_and_leaves_nothing(tmp_path: Path) -> None:
+    demo, children = _half_way(tmp_path)
     demo.send_signal(signal.SIGINT)
     _, errors = demo.communicate(timeout=30)
     assert demo.returncode == 130

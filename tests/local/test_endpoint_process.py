@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from local import journal
 from local.endpoint import Endpoint, EndpointError
 
 #: Starts an endpoint, says where it is and what belongs to it, and waits for the end.
 PARENT = """
 import sys, time
+from pathlib import Path
 from local.endpoint import Endpoint
 
-with Endpoint() as aws:
-    print(aws.url, aws._process.pid, aws._directory, flush=True)
+with Endpoint({arguments}) as aws:
+    print(aws.url, aws._process.pid, aws._directory.path, flush=True)
     {then}
 """
 
@@ -36,17 +40,17 @@ def left_behind(pid: int, directory: str | Path) -> list[str]:
     return left + ([str(directory)] if Path(directory).exists() else [])
 
 
-def start_parent(then: str) -> tuple[subprocess.Popen[str], int, str]:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT.format(then=then)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start_parent(then: str, state: Path | None = None) -> tuple[subprocess.Popen[str], int, str]:
+    arguments = "" if state is None else f"state=Path({str(state)!r}), command='the test'"
+    script = PARENT.format(then=then, arguments=arguments)
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     _, pid, directory = parent.stdout.readline().split()
     return parent, int(pid), directory
 
 
 def test_stop_ends_the_process_its_functions_and_its_directory(world):
     with Endpoint() as aws:
-        pid, directory = aws._process.pid, aws._directory
+        pid, directory = aws._process.pid, aws._directory.path
         other = type(world)(aws, {})
         other.function()
         other.client("lambda").invoke(FunctionName=other.name, Payload='{"Records": []}')
@@ -68,6 +72,140 @@ def test_nothing_is_left_when_the_parent_is_ended(world, how):
     parent.send_signal(how)
     parent.communicate(timeout=20)
     world.wait_until(lambda: left_behind(pid, directory) == [])
+
+
+#: Starts a process of its own and then does not come back.
+NEVER_DONE = """
+import subprocess, time
+
+def handler(event, context):
+    subprocess.Popen(["sleep", "600"])
+    time.sleep(600)
+"""
+
+
+def run_for_ever(world, aws):
+    """Invoke a function that is never done, and wait until it and its own process run."""
+    other = type(world)(aws, {})
+    other.function(NEVER_DONE, timeout=900)
+    other.client("lambda").invoke(FunctionName=other.name, InvocationType="Event")
+    world.wait_until(lambda: len(left_behind(aws._process.pid, "/nowhere")) == 3)
+
+
+def test_functions_and_what_they_started_end_with_an_endpoint_that_is_killed(world):
+    with Endpoint() as aws:
+        run_for_ever(world, aws)
+        pid, directory = aws._process.pid, aws._directory.path
+        os.kill(pid, signal.SIGKILL)
+        world.wait_until(lambda: left_behind(pid, "/nowhere") == [])
+        assert aws.wait() == "was killed by SIGKILL"
+    assert not directory.exists()
+
+
+def test_what_a_killed_endpoint_and_its_parent_left_is_gone_with_the_next_start(world, tmp_path, monkeypatch):
+    # Where no endpoint of another test removes it first.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    parent, pid, directory = start_parent("time.sleep(60)")
+    # As by a kill of everything at once: the endpoint cannot put away what its parent leaves.
+    os.kill(pid, signal.SIGKILL)
+    parent.kill()
+    parent.communicate(timeout=20)
+    world.wait_until(lambda: left_behind(pid, directory) == [directory])
+    with Endpoint():
+        assert left_behind(pid, directory) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_port_of_a_killed_endpoint_can_be_used_at_once(world):
+    with Endpoint() as aws:
+        run_for_ever(world, aws)
+        os.kill(aws._process.pid, signal.SIGKILL)
+        aws.wait()
+        with Endpoint(port=int(aws.url.rpartition(":")[2])) as again:
+            assert again.url == aws.url
+
+
+def held(aws: Endpoint) -> journal.Held | None:
+    written = journal.read(aws._directory.path)
+    return written and written.held
+
+
+def fill(world, aws: Endpoint) -> journal.Held:
+    """Put something into an endpoint and wait until its journal says so."""
+    other = type(world)(aws, {})
+    stream = other.table("users")
+    other.put("a", "b", table="users")
+    queue = other.client("sqs").create_queue(QueueName="letters")["QueueUrl"]
+    other.client("sqs").send_message(QueueUrl=queue, MessageBody="m")
+    other.client("s3").create_bucket(Bucket="failures")
+    other.client("s3").put_object(Bucket="failures", Key="k", Body=b"x")
+    other.function(NEVER_DONE, timeout=900)
+    other.client("lambda").create_event_source_mapping(
+        FunctionName=other.name, EventSourceArn=stream, StartingPosition="TRIM_HORIZON"
+    )
+    expected = journal.Held(
+        tables={"users": 2},
+        queues={"letters": 1},
+        buckets={"failures": 1},
+        mappings=[journal.Delivery(other.name, stream, unfinished=2, idle=False)],
+        pipes=[],
+    )
+    world.wait_until(lambda: held(aws) == expected)
+    return expected
+
+
+def test_the_next_endpoint_tells_once_what_a_killed_one_held(world, tmp_path):
+    with Endpoint(state=tmp_path, command="the test") as aws:
+        expected = fill(world, aws)
+        os.kill(aws._process.pid, signal.SIGKILL)
+        aws.wait()
+        directory = aws._directory
+        # The parent is as good as dead: it neither stops the endpoint nor keeps its lock.
+        aws._directory = None
+        os.close(directory.lock)
+    with Endpoint(state=tmp_path) as following:
+        (lost,) = following.lost
+    assert (lost.held, lost.command, lost.url) == (expected, "the test", aws.url)
+    assert lost.started < lost.written
+    with Endpoint(state=tmp_path) as last:
+        assert last.lost == []
+
+
+def test_a_parent_that_outlives_its_endpoint_is_told_when_it_stops_it(world, tmp_path):
+    with Endpoint(state=tmp_path) as aws:
+        expected = fill(world, aws)
+        os.kill(aws._process.pid, signal.SIGKILL)
+        aws.wait()
+    assert [lost.held for lost in aws.lost] == [expected]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_parent_that_is_killed_the_journal_alone_is_left(world, tmp_path):
+    parent, pid, directory = start_parent("time.sleep(60)", state=tmp_path)
+    parent.kill()
+    parent.communicate(timeout=20)
+    world.wait_until(lambda: left_behind(pid, "/nowhere") == [])
+    assert [path.name for path in Path(directory).iterdir()] == [journal.NAME]
+    with Endpoint(state=tmp_path) as aws:
+        assert [lost.command for lost in aws.lost] == ["the test"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_endpoint_that_was_stopped_leaves_no_journal(tmp_path):
+    with Endpoint(state=tmp_path) as aws:
+        assert held(aws) == journal.Held(mappings=[], pipes=[])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_endpoints_that_share_their_state_do_not_disturb_each_other(world, tmp_path):
+    with Endpoint(state=tmp_path) as one:
+        with Endpoint(state=tmp_path) as two:
+            assert two.lost == []
+            two.client("dynamodb").list_tables()
+        assert held(one) is not None
+        assert one.client("dynamodb").list_tables()["TableNames"] == []
+    assert one.lost == two.lost == []
 
 
 def test_nothing_is_left_when_the_parent_raises(world):

@@ -233,11 +233,12 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "sqs": {
         "ChangeMessageVisibility": _takes("QueueUrl ReceiptHandle VisibilityTimeout"),
+        "ChangeMessageVisibilityBatch": _takes("QueueUrl Entries"),
         "CreateQueue": _takes("QueueName Attributes"),
         "DeleteMessage": _takes("QueueUrl ReceiptHandle"),
         "DeleteMessageBatch": _takes("QueueUrl Entries"),
         "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
-        "GetQueueUrl": _takes("QueueName"),
+        "GetQueueUrl": _takes("QueueName QueueOwnerAWSAccountId"),
         "ReceiveMessage": _takes(
             "QueueUrl MaxNumberOfMessages WaitTimeSeconds VisibilityTimeout AttributeNames "
             "MessageSystemAttributeNames MessageAttributeNames"

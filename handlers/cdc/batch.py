@@ -19,7 +19,7 @@ from handlers.cdc.change import Change
 from handlers.cdc.discard import Discard, park
 from handlers.cdc.invocation import at, identity, remaining_seconds
 from handlers.cdc.metrics import count
-from handlers.cdc.queues import attempts, back_off, is_last_attempt
+from handlers.cdc.queues import attempts, back_off, is_last_attempt, pause, warn_of_redrive
 from handlers.cdc.sources import Batch
 
 logger = logging.getLogger("handlers.cdc")
@@ -32,15 +32,15 @@ class OutOfTime(RuntimeError):
     """Not even the first record of the batch could be started in the time this invocation has."""
 
 
-def check_time() -> None:
-    """See that there is time to start a whole batch.
+def check_time(reserve: float = RESERVE) -> None:
+    """See that there is time to start.
 
     Raises:
-        OutOfTime: Less than `RESERVE` seconds are left.
+        OutOfTime: Less than `reserve` seconds are left.
     """
     left = remaining_seconds()
-    if left is not None and left < RESERVE:
-        raise OutOfTime(f"{left:.1f} s are left and {RESERVE:.1f} s are needed to start: raise the function's timeout")
+    if left is not None and left < reserve:
+        raise OutOfTime(f"{left:.1f} s are left and {reserve:.1f} s are needed to start: raise the function's timeout")
 
 
 def process(batch: Batch, function: Callable[[Change], object], *, reserve: float = RESERVE) -> list[str]:
@@ -53,88 +53,102 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
     Raises:
         OutOfTime: Less than `reserve` seconds were left before the first record.
     """
+    if batch.records:
+        check_time(reserve)
     group_of = batch.source.group
-    limit = attempts() if batch.source.event_source == "aws:sqs" else None
-    failed: list[str] = []
-    stopped: set[str] = set()
-    exhausted: set[str] = set()
+    limit = _attempts(batch)
+    failed: list[int] = []
+    pauses: dict[str, int] = {}  # by group, where one has stopped
+    parked: set[str] = set()
     done = 0
     longest = reserve
     now = time.monotonic()
     for index, record in enumerate(batch.records):
         group = "" if group_of is None else group_of(record)
-        if group in stopped:
-            failed.append(batch.identifiers[index])
+        if group in pauses:
+            failed.append(index)
+            if limit is None:
+                warn_of_redrive()
             continue
         left = remaining_seconds()
-        if left is not None and left < longest:
-            if index == 0:
-                raise OutOfTime(
-                    f"{left:.1f} s are left and {longest:.1f} s are needed before a record is started: "
-                    "raise the function's timeout"
-                )
+        if index and left is not None and left < longest:
             count("TimeBudgetHits")
             logger.warning("time budget spent after %d of %d records", index, len(batch.records))
-            failed += batch.identifiers[index:]
+            failed += range(index, len(batch.records))
             break
         error = _attempt(batch, index, function)
         if error is None:
             done += 1
-        elif (
-            limit is not None
-            and group not in exhausted
-            and is_last_attempt(record, limit)
-            and _parked(
-                batch, index, error, f"failed {limit} times with {type(error).__name__}", "RetryAttemptsExhausted"
-            )
-        ):
-            exhausted.add(group)  # what follows in the group has just got its first attempt
+        elif group not in parked and _given_up(batch, index, error, limit):
+            parked.add(group)  # what follows in the group has just got its first attempt
         else:
-            failed.append(batch.identifiers[index])
-            stopped.add(group)
-            if limit is not None:
-                back_off(record, limit)
+            failed.append(index)
+            pauses[group] = 0 if limit is None else pause(record, limit)
             if group_of is None:
                 break
         started, now = now, time.monotonic()
         longest = max(longest, now - started)
     count("Records", done)
-    return failed[:1] if group_of is None else failed
+    if group_of is None:
+        return [batch.identifiers[index] for index in failed[:1]]
+    if limit is not None:
+        # What was not started for want of time may come back at once.
+        records = [batch.records[index] for index in failed]
+        back_off([(record, pauses.get(group_of(record), 0)) for record in records])
+    return [batch.identifiers[index] for index in failed]
 
 
 def process_together(batch: Batch, function: Callable[[Sequence[Change]], object]) -> list[str]:
     """Give all changes of a batch to one call, and return the identifiers that the failure response must name.
 
     The changes succeed or fail together. A stream's batch that fails is named by its first record, so that Lambda
-    bisects it; a record that holds no change is reported in its place, after the changes before it are done.
+    bisects it; a record that holds no change is reported in its place, after the changes before it are done. Messages
+    of a queue back off and are never parked: nobody knows which of them it was.
 
     Raises:
         OutOfTime: Less than `RESERVE` seconds are left.
     """
     check_time()
     changes: list[Change] = []
-    opened: list[str] = []
-    failed: list[str] = []
+    opened: list[int] = []
+    failed: list[int] = []
     for index, identifier in enumerate(batch.identifiers):
         try:
             changes.append(batch.change(index))
         except Exception:
             count("Failures")
             logger.exception("record %s of %s failed", identifier, batch.source.name)
-            failed.append(identifier)
+            failed.append(index)
             if batch.source.group is None:
                 break
         else:
-            opened.append(identifier)
+            opened.append(index)
     if changes:
         try:
             function(changes)
         except Exception:
             count("Failures")
-            logger.exception("%d records of %s failed, from %s on", len(changes), batch.source.name, opened[0])
-            return opened[:1] if batch.source.group is None else [*opened, *failed]
-    count("Records", len(changes))
-    return failed
+            first = batch.identifiers[opened[0]]
+            logger.exception("%d records of %s failed, from %s on", len(changes), batch.source.name, first)
+            failed = opened[:1] if batch.source.group is None else sorted([*opened, *failed])
+        else:
+            count("Records", len(changes))
+    limit = _attempts(batch)
+    if limit is not None:
+        back_off([(batch.records[index], pause(batch.records[index], limit)) for index in failed])
+    return [batch.identifiers[index] for index in failed]
+
+
+def _attempts(batch: Batch) -> int | None:
+    return attempts() if batch.source.event_source == "aws:sqs" else None
+
+
+def _given_up(batch: Batch, index: int, error: Exception, limit: int | None) -> bool:
+    """Whether a message has just failed at its last attempt, and is parked now."""
+    if limit is None or not is_last_attempt(batch.records[index], limit):
+        return False
+    reason = f"failed {limit} times with {type(error).__name__}"
+    return _parked(batch, index, error, reason, "RetryAttemptsExhausted")
 
 
 def _attempt(batch: Batch, index: int, function: Callable[[Change], object]) -> Exception | None:

@@ -24,6 +24,7 @@ from botocore.model import OperationModel
 import handlers.cdc
 from local.endpoint import Endpoint
 from tests.local.pipe_world import PipeWorld
+from tests.local.queue_world import Queues
 
 #: Does to each record what the item's attribute `do` says.
 SCRIPTED = """
@@ -310,3 +311,8 @@ def pipes(world: World) -> Iterator[PipeWorld]:
     made = PipeWorld(world)
     yield made
     made.close()
+
+
+@pytest.fixture
+def queues(world: World) -> Queues:
+    return Queues(world)

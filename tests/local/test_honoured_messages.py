@@ -13,17 +13,21 @@ honours = pytest.mark.honours
 
 @honours("sqs:CreateQueue", "QueueName")
 @honours("sqs:SetQueueAttributes", "QueueUrl Attributes")
-@honours("sqs:GetQueueUrl", "QueueName")
+@honours("sqs:GetQueueUrl", "QueueName QueueOwnerAWSAccountId")
 @honours("sqs:SendMessage", "QueueUrl MessageBody DelaySeconds")
 @honours("sqs:SendMessageBatch", "QueueUrl Entries")
 @honours("sqs:ReceiveMessage", "QueueUrl MaxNumberOfMessages VisibilityTimeout MessageSystemAttributeNames")
 @honours("sqs:ChangeMessageVisibility", "QueueUrl ReceiptHandle VisibilityTimeout")
+@honours("sqs:ChangeMessageVisibilityBatch", "QueueUrl Entries")
 @honours("sqs:DeleteMessage", "QueueUrl ReceiptHandle")
 def test_messages_are_delayed_hidden_and_limited_as_asked(world):
     sqs = world.client("sqs")
     url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "100"})
     assert sqs.get_queue_url(QueueName=world.name)["QueueUrl"] == url
+    assert sqs.get_queue_url(QueueName=world.name, QueueOwnerAWSAccountId="111122223333")["QueueUrl"] == url
+    with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+        sqs.get_queue_url(QueueName=world.name, QueueOwnerAWSAccountId="999988887777")
 
     def receive(**arguments):
         return sqs.receive_message(QueueUrl=url, **arguments).get("Messages", [])
@@ -35,6 +39,9 @@ def test_messages_are_delayed_hidden_and_limited_as_asked(world):
     assert late["Attributes"] == {"ApproximateReceiveCount": "1"}
     assert receive() == []
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=late["ReceiptHandle"], VisibilityTimeout=0)
+    (late,) = receive(VisibilityTimeout=10)
+    entry = {"Id": "0", "ReceiptHandle": late["ReceiptHandle"], "VisibilityTimeout": 0}
+    sqs.change_message_visibility_batch(QueueUrl=url, Entries=[entry])
     (late,) = receive(VisibilityTimeout=10)
     world.control.advance_clock(11)
     (late,) = receive()

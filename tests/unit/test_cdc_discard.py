@@ -2,12 +2,14 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from handlers.cdc import Change, Discard, consumer
 from handlers.cdc.consumer import Consumer
+from handlers.cdc.queues import warn_of_redrive
 from handlers.cdc.testing import Invocation, pipe_event, queue_event, record, stream_event
 
 SECRET = "ada@example.com"
@@ -19,18 +21,19 @@ class Aws:
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.down: set[str] = set()
+        self.answers: dict[str, Any] = {}
 
     def client(self, service: str, *, attempts: int = 3) -> "Aws":
         return self
 
     def __getattr__(self, name: str) -> Any:
-        def call(**arguments: Any) -> dict[str, str]:
+        def call(**arguments: Any) -> dict[str, Any]:
             if name in self.down:
                 raise ConnectionError(name)
             if name == "get_queue_url":
                 return {"QueueUrl": f"https://queues/{arguments['QueueOwnerAWSAccountId']}/{arguments['QueueName']}"}
             self.calls.append((name, arguments))
-            return {}
+            return self.answers.get(name, {})
 
         return call
 
@@ -38,7 +41,8 @@ class Aws:
         return [json.loads(call.get("Body") or call["MessageBody"]) for name, call in self.calls if "visib" not in name]
 
     def pauses(self) -> list[int]:
-        return [call["VisibilityTimeout"] for name, call in self.calls if name == "change_message_visibility"]
+        calls = [call for name, call in self.calls if name == "change_message_visibility_batch"]
+        return [entry["VisibilityTimeout"] for call in calls for entry in call["Entries"]]
 
 
 @pytest.fixture(autouse=True)
@@ -185,18 +189,71 @@ def test_a_failed_message_waits_longer_each_time(aws: Aws, monkeypatch: pytest.M
         run(handler, queue_event(*records(1), group="g", receive_count=count))
     assert aws.pauses() == [2, 4, 32, 900]
     assert aws.calls[0][1]["QueueUrl"] == "https://queues/111122223333/changes.fifo"
-    assert aws.calls[0][1]["ReceiptHandle"].startswith("receipt-")
+    assert aws.calls[0][1]["Entries"][0]["ReceiptHandle"].startswith("receipt-")
+
+
+def test_what_waits_behind_a_failed_message_waits_no_longer_than_it(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "12")
+    handler, _ = discarding(1, error=RuntimeError("down"))
+    run(handler, queue_event(*records(3), group="g", receive_count=2))
+    assert aws.pauses() == [4, 4]
+
+
+def test_messages_that_were_not_started_for_want_of_time_come_back_at_once(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "12")
+    invocation = Invocation(seconds=5)
+
+    @consumer
+    def handler(change: Change) -> None:
+        monkeypatch.setattr(invocation, "_ends", 0)
+
+    event = queue_event(*records(3), group="g")
+    answer = handler(event, invocation)
+    assert answer["batchItemFailures"] == [{"itemIdentifier": each["messageId"]} for each in event["Records"][1:]]
+    assert aws.pauses() == [0, 0]
+
+
+def test_messages_that_fail_as_a_whole_batch_back_off_and_are_not_parked(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
+
+    @consumer(whole_batch=True)
+    def handler(changes: Sequence[Change]) -> None:
+        raise RuntimeError("down")
+
+    event = queue_event(*records(12), "not json", group=None, receive_count=3)
+    assert run(handler, event) == [each["messageId"] for each in event["Records"]]
+    assert aws.pauses() == [1] * 13
+    assert [len(call["Entries"]) for _, call in aws.calls] == [10, 3]
+
+
+def test_followers_in_a_fifo_queue_whose_attempts_nobody_counts_are_a_warning_once(
+    aws: Aws, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_redrive.cache_clear()
+    handler, _ = discarding(0, error=RuntimeError("down"))
+    run(handler, queue_event(*records(1), group="g"))
+    assert "QUEUE_ATTEMPTS is not set" not in caplog.text
+    for _ in range(2):
+        run(handler, queue_event(*records(3), group="g"))
+    assert caplog.text.count("QUEUE_ATTEMPTS is not set: messages behind a failing one") == 1
 
 
 def test_a_pause_that_cannot_be_set_is_logged_and_the_message_still_fails(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("QUEUE_ATTEMPTS", "12")
-    aws.down.add("change_message_visibility")
     handler, _ = discarding(0, error=RuntimeError("down"))
     event = queue_event(*records(1), group="g")
+    aws.answers["change_message_visibility_batch"] = {"Failed": [{"Id": "0", "Code": "InvalidParameterValue"}]}
     assert run(handler, event) == [event["Records"][0]["messageId"]]
-    assert "the pause of a failed message could not be set" in caplog.text
+    assert "the pause of a failed message could not be set: InvalidParameterValue" in caplog.text
+    aws.down.add("change_message_visibility_batch")
+    assert run(handler, event) == [event["Records"][0]["messageId"]]
+    assert "the pause of failed messages could not be set" in caplog.text
 
 
 def test_a_poison_message_is_parked_at_its_last_attempt_and_its_group_goes_on(

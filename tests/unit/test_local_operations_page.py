@@ -33,5 +33,6 @@ def test_what_is_shown_and_not_listed_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(PASSES, "sts", {})
     assert local_operations.wrong() == [
         "a test shows QueueName of sqs:GetQueueUrl, which is not listed",
+        "a test shows QueueOwnerAWSAccountId of sqs:GetQueueUrl, which is not listed",
         "a test shows sts:GetCallerIdentity, which is not listed",
     ]

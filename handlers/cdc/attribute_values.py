@@ -56,11 +56,6 @@ def decode(value: Wire) -> Any:
     return decoder(content)
 
 
-def decode_item(item: Mapping[str, Wire]) -> dict[str, Any]:
-    """A whole item (an image, a key) as a dict of native values."""
-    return {name: decode(value) for name, value in item.items()}
-
-
 def _base64_text(value: bytes) -> str:
     return base64.b64encode(value).decode()
 

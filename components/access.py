@@ -45,7 +45,9 @@ def trust(service: str) -> str:
     )
 
 
-def merged_environment(accesses: Sequence[Access], own: Mapping[str, pulumi.Input[str]]) -> dict[str, Any]:
+def merged_environment(
+    function: str, accesses: Sequence[Access], own: Mapping[str, pulumi.Input[str]]
+) -> dict[str, pulumi.Input[str]]:
     """The variables of all accesses and the function's own.
 
     Raises:
@@ -56,8 +58,8 @@ def merged_environment(accesses: Sequence[Access], own: Mapping[str, pulumi.Inpu
         for name, value in source.items():
             if name in environment:
                 raise Refused(
-                    f"two of a function's accesses set the environment variable {name}: "
-                    "give the function one of them, or split it in two"
+                    f"{function}: the environment variable {name} is set twice, by two accesses or by an access and "
+                    "environment=, and one of the two would silently win: take one away, or split the function in two"
                 )
             environment[name] = value
     return environment

@@ -56,7 +56,7 @@ class PythonFunction(pulumi.ComponentResource):
         module, _, _ = entry_point.rpartition(".")
         check_function(name, timeout=timeout, memory_size=memory_size, log_retention_in_days=log_retention_in_days)
         check_import(module)
-        variables = merged_environment(access, environment or {})
+        variables = merged_environment(name, access, environment or {})
         super().__init__("weir:index:PythonFunction", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
 

@@ -1,7 +1,6 @@
 """Writes what follows from the rules: a page per rule, the index, and the presets.
 
-python -m tools.policy_docs           # write
-python -m tools.policy_docs --check   # exit 1 when a file is stale
+`python -m tools.policy_docs` writes them; `make docs` does the same.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from textwrap import dedent, fill
 
 from policies.rule import DOCS, AnyRule, StackRule
 from policies.rules import all_rules
+from tools import written_files
 
 ROOT = Path(__file__).resolve().parent.parent
 INDEX_START, INDEX_END = "<!-- rules: written by tools/policy_docs.py -->", "<!-- end of rules -->"
@@ -108,21 +108,8 @@ def _with_index(text: str, rules: list[AnyRule]) -> str:
 
 def stale() -> list[Path]:
     """Files that do not say what the rules say, and pages of rules that are gone."""
-    wanted = files()
-    pages = set((ROOT / DOCS).glob("*.md"))
-    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    return [*changed, *sorted(pages - wanted.keys())]
-
-
-def write() -> None:
-    """Write every file, and remove the pages of rules that are gone."""
-    wanted = files()
-    for path in set((ROOT / DOCS).glob("*.md")) - wanted.keys():
-        path.unlink()
-    for path, text in wanted.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    return written_files.stale(files(), (ROOT / DOCS).glob("*.md"))
 
 
 if __name__ == "__main__":
-    write()
+    written_files.write(files(), (ROOT / DOCS).glob("*.md"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from local.simulation.scenario import parse
 from local.simulation.simulate import simulate
 from ops.picture import picture
+from tools import written_files
 
 SCENARIOS = Path(__file__).parents[1] / "examples" / "scenarios"
 PICTURES = SCENARIOS / "pictures"
@@ -23,20 +24,8 @@ def pictures() -> dict[Path, str]:
 
 def stale() -> list[Path]:
     """Pictures that show another run than their scenario gives, and those of scenarios that are gone."""
-    wanted = pictures()
-    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    return [*changed, *sorted(set(PICTURES.glob("*.svg")) - wanted.keys())]
-
-
-def write() -> None:
-    """Write every picture, and remove those of scenarios that are gone."""
-    wanted = pictures()
-    PICTURES.mkdir(exist_ok=True)
-    for path in set(PICTURES.glob("*.svg")) - wanted.keys():
-        path.unlink()
-    for path, text in wanted.items():
-        path.write_text(text, encoding="utf-8")
+    return written_files.stale(pictures(), PICTURES.glob("*.svg"))
 
 
 if __name__ == "__main__":
-    write()
+    written_files.write(pictures(), PICTURES.glob("*.svg"))

@@ -18,11 +18,16 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    # Plain text is wrapped; the tables of the other modes cut names of options off in a narrow terminal.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo)
 app.command()(simulate)
 app.command()(what_if)
-local = typer.Typer(help="The program and its AWS endpoint on this machine.", no_args_is_help=True)
+local = typer.Typer(
+    help="The program and its AWS endpoint on this machine.", no_args_is_help=True, rich_markup_mode=None
+)
 local.command()(up)
 app.add_typer(local, name="local")
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from local.simulation.report import Happening, Report
@@ -23,12 +24,13 @@ _STYLES = {"success": "green", "partial": "yellow", "error": "red", "timeout": "
 _NAMED = 6
 #: Columns where there is no terminal to ask.
 _PLAIN_WIDTH = 140
+_COLUMNS = ("t", "shard", "lane", "event", "attempt", "records", "age")
 
 
 def simulate(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", allow_dash=True, help="Scenarios (YAML or JSON); - is standard input."),
+        typer.Argument(metavar="FILE", allow_dash=True, help="Scenarios (YAML or JSON); - is standard input."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON (docs/simulate.md).")] = False,
     drawing: Annotated[
@@ -36,7 +38,7 @@ def simulate(
         typer.Option("--picture", metavar="FILE.svg", help="Also draw which records each invocation had, as an SVG."),
     ] = None,
 ) -> None:
-    """What would Lambda, or a pipe, do with these records, settings and failures?
+    """What would Lambda, or a pipe, do with these records and failures?
 
     Exits 2 when a scenario is wrong, with one line per problem.
     """
@@ -45,7 +47,7 @@ def simulate(
         raise typer.Exit(2)
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PLAIN_WIDTH)
     for file in files:
-        scenario = _read(file)
+        scenario = _read(file, told=f"{file}: " if len(files) > 1 else "")
         report = run(scenario)
         if drawing is not None:
             _draw(drawing, scenario, report, title=file.stem)
@@ -55,14 +57,14 @@ def simulate(
             _show(console, file, scenario, report)
 
 
-def _read(file: Path) -> Scenario:
+def _read(file: Path, *, told: str) -> Scenario:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         return parse(text)
     except (OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{file}: {error.strerror if isinstance(error, OSError) else error}\n")
     except InvalidScenario as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.writelines(f"{told}{line}\n" for line in str(error).splitlines())
     raise typer.Exit(2)
 
 
@@ -75,20 +77,25 @@ def _draw(drawing: Path, scenario: Scenario, report: Report, *, title: str) -> N
 
 
 def _show(console: Console, file: Path, scenario: Scenario, report: Report) -> None:
-    timeline = Table(title=str(file), title_justify="left", box=None, pad_edge=False)
-    for heading in ("t", "shard", "lane", "event", "attempt", "records", "age"):
-        timeline.add_column(heading, justify="right" if heading in ("t", "lane", "attempt", "age") else "left")
+    timeline = Table(title=escape(str(file)), title_justify="left", box=None, pad_edge=False)
+    # The name of a stream's only shard says nothing, and is half as wide as a terminal.
+    left_out = () if len(scenario.stream.shards) > 1 else ("shard",)
+    for heading in _COLUMNS:
+        if heading not in left_out:
+            justify = "right" if heading in ("t", "lane", "attempt", "age") else "left"
+            timeline.add_column(heading, justify=justify, overflow="fold")
     for each in shortened(report.timeline):
-        match each:
-            case MoreLikeThese(count, _):
-                timeline.add_row("", "", "", f"[dim]{count} more like these[/]", "", "", "")
-            case Happening(kind, entry):
-                timeline.add_row(*_row(kind, entry))
+        row = _row(each.kind, each.entry) if isinstance(each, Happening) else _more(each)
+        timeline.add_row(*(cell for heading, cell in zip(_COLUMNS, row, strict=True) if heading not in left_out))
     console.print(timeline)
     console.print()
-    for line in _summary(scenario, report.document):
-        console.print(line)
+    for line in _summary(scenario, report):
+        console.print(line, soft_wrap=not console.is_terminal)
     console.print()
+
+
+def _more(these: MoreLikeThese) -> tuple[str, ...]:
+    return "", "", "", "[dim]…[/]", "", f"[dim]{these.count} more like these[/]", ""
 
 
 def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -98,7 +105,15 @@ def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
             outcome = entry["outcome"]
             age = f"{entry['iteratorAgeMs'] / 1000:.1f} s"
             word = f"[{_STYLES[outcome]}]{outcome}[/]"
-            return t, entry["shard"], str(entry["lane"]), word, str(entry["attempt"]), _named(entry["identifiers"]), age
+            return (
+                t,
+                escape(entry["shard"]),
+                str(entry["lane"]),
+                word,
+                str(entry["attempt"]),
+                _named(entry["identifiers"]),
+                age,
+            )
         case "onFailure":
             body = entry["body"]
             condition = body.get("requestContext", body.get("context", {}))["condition"]
@@ -106,7 +121,7 @@ def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
             first, last = info.get("startSequenceNumber"), info.get("endSequenceNumber")
             which = "the window's final call" if first is None else first if first == last else f"{first} to {last}"
             where = "dead letter" if entry["delivered"] else "dead letter not delivered"
-            return t, info["shardId"], "", f"[bold red]{where}[/]", "", f"{which} ({condition})", ""
+            return t, escape(info["shardId"]), "", f"[bold red]{where}[/]", "", f"{which} ({condition})", ""
         case _:
             return t, "", "", "[bold red]dropped[/]", "", f"{_named(entry['identifiers'])} ({entry['reason']})", ""
 
@@ -115,24 +130,28 @@ def _named(identifiers: list[str]) -> str:
     if not identifiers:
         return "none: the window's final call"
     if len(identifiers) <= _NAMED:
-        return ", ".join(identifiers)
-    return f"{identifiers[0]} to {identifiers[-1]}, {len(identifiers)} records"
+        return escape(", ".join(identifiers))
+    return escape(f"{identifiers[0]} to {identifiers[-1]}, {len(identifiers)} records")
 
 
-def _summary(scenario: Scenario, document: Mapping[str, Any]) -> Iterator[str]:
-    metrics = document["metrics"]
+def _summary(scenario: Scenario, report: Report) -> Iterator[str]:
+    document = report.document
     outcomes = [each["outcome"] for each in document["invocations"]]
     counted = ", ".join(f"{outcomes.count(each)} {each}" for each in _STYLES if each in outcomes)
     yield f"{len(outcomes)} invocations" + (f": {counted}" if counted else "")
-    yield "  ".join(f"{name} {value}" for name, value in metrics.items())
+    metrics = {name: value for name, value in document["metrics"].items() if value}
+    width = max((len(str(value)) for value in metrics.values()), default=0)
+    yield from (f"  {value:>{width}}  {name}" for name, value in metrics.items())
     if scenario.event_source_mapping is not None and not _counts_events(scenario.event_source_mapping):
         yield "Without MetricsConfig EventCount, AWS publishes none of the metrics whose names end in EventCount."
     for shard, checkpoint in document["checkpoints"].items():
-        yield f"{shard}: " + (f"done up to {checkpoint}" if checkpoint else "nothing done")
+        yield f"{escape(shard)}: " + (f"done up to {checkpoint}" if checkpoint else "nothing done")
     if document["filteredOut"]:
         yield f"filtered out: {_named(document['filteredOut'])}"
     if document["unfinished"]:
         yield f"unfinished: {_named(document['unfinished'])}"
+    for rule in report.never_applied:
+        yield f"[yellow]{rule} applied to no invocation[/]"
 
 
 def _counts_events(mapping: Mapping[str, Any]) -> bool:

@@ -42,7 +42,10 @@ def what_if(
     alarm_periods: Annotated[int, typer.Option(min=1, max=60, help="Minutes in a row that must breach.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """What one poison record costs: invocations, duplicates, a blocked shard, and when somebody is called.
+    """What one poison record costs, with these settings and this load.
+
+    How often it is invoked, how many healthy records are delivered again, how long its lane is blocked, when the
+    iterator age alarm fires, and when a record is lost.
 
     The defaults are those of the program's consumers. AWS's own are --batching-window 0 --retries -1 --record-age -1
     --no-bisect --no-partial-responses --no-destination.

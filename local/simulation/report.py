@@ -78,6 +78,8 @@ class Report:
         self._filtered_out: list[str] = []
         #: The whole run, in order.
         self.timeline: list[Happening] = []
+        #: Rules of the scenario that met no call: `handler.0`, say.
+        self.never_applied: list[str] = []
         #: The report itself, once `finish` was called.
         self.document: dict[str, Any] = {}
 

@@ -34,7 +34,12 @@ class Rules:
     def __init__(self, rules: Sequence[Rule], *, starts_at: float) -> None:
         self._rules = rules
         self._left = [rule.times for rule in rules]
+        self._applied = [False] * len(rules)
         self._starts_at = starts_at
+
+    def never_applied(self) -> list[int]:
+        """Places of the rules that no call has met, as when they name a record that is not there."""
+        return [index for index, applied in enumerate(self._applied) if not applied]
 
     def call(
         self, identifiers: Sequence[str], now: float, *, limit: float
@@ -58,6 +63,7 @@ class Rules:
     def _rule_for(self, identifiers: Sequence[str], t: float) -> Rule:
         for index, rule in enumerate(self._rules):
             if self._left[index] != 0 and _applies(rule, identifiers, t):
+                self._applied[index] = True
                 left = self._left[index]
                 self._left[index] = None if left is None else left - 1
                 return rule

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import math
 import re
 from collections import Counter
@@ -44,6 +46,9 @@ _IMAGES = {
 }
 _DESCRIPTORS = ("S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL")
 
+#: Of a sequence number, which is compared as an integer: Python does not read longer ones.
+_MOST_DIGITS = 4300
+
 Item = dict[str, dict[str, Any]]
 T = TypeVar("T")
 
@@ -80,7 +85,7 @@ class StreamRecordPart(_Strict):
     Keys: Item | None = None
     NewImage: Item | None = None
     OldImage: Item | None = None
-    SequenceNumber: str | None = Field(default=None, pattern=r"^\d+$")
+    SequenceNumber: str | None = Field(default=None, pattern=f"^[0-9]{{1,{_MOST_DIGITS}}}$")
     SizeBytes: int | None = Field(default=None, ge=0)
     StreamViewType: str | None = None
 
@@ -148,6 +153,10 @@ def _answer(value: Any) -> str | Return | Report:
     if isinstance(value, str) and value in ("raise", "timeout", "throttle", "succeed"):
         return value
     if isinstance(value, dict) and list(value) == ["return"]:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise PydanticCustomError("answer", "returns what is no JSON value") from error
         return Return(value["return"])
     if isinstance(value, dict) and list(value) == ["report"] and isinstance(value["report"], list):
         named: list[Any] = value["report"]
@@ -319,6 +328,9 @@ class Scenario(_Strict):
         return event
 
 
+_MODELS = (Scenario, Stream, Shard, Record, StreamRecordPart, Rule, When, Function, Destination)
+
+
 def parse(text: str) -> Scenario:
     """The scenario that a YAML or JSON text describes.
 
@@ -326,11 +338,18 @@ def parse(text: str) -> Scenario:
         InvalidScenario: It is neither, or something in it is wrong: every problem has a line.
     """
     try:
+        return _parsed(text)
+    except RecursionError as error:
+        raise InvalidScenario("the scenario is nested too deeply, or a YAML alias stands inside its anchor") from error
+
+
+def _parsed(text: str) -> Scenario:
+    try:
         document = read(text)
     except RepeatedKey as error:
         raise InvalidScenario(str(error)) from error
     except (ValueError, yaml.YAMLError) as error:
-        raise InvalidScenario("the scenario is neither YAML nor JSON: " + " ".join(str(error).split())) from error
+        raise InvalidScenario(f"the scenario is neither YAML nor JSON: {_unreadable(error)}") from error
     if not isinstance(document, dict):
         raise InvalidScenario("the scenario is not an object with members such as eventSourceMapping and records")
     for name in ("eventSourceMapping", "pipe"):
@@ -355,10 +374,34 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
+def _unreadable(error: Exception) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+
+
+#: What is wrong, where pydantic would speak of Python.
+_PROBLEMS = {
+    "dict_type": "is not an object with members",
+    "model_type": "is not an object with members",
+    "dataclass_type": "is not an object with members",
+    "list_type": "is not a list",
+    "string_pattern_mismatch": f"is no sequence number, which has 1 to {_MOST_DIGITS} digits",
+    "datetime_type": "is no time such as 2026-01-01T00:00:00Z",
+}
+
+
 def _line(error: ErrorDetails) -> str:
-    place = ".".join(map(str, error["loc"]))
-    message = "unknown key" if error["type"] == "extra_forbidden" else error["msg"]
-    return f"{place}: {message[0].lower()}{message[1:]}"
+    *way, last = error["loc"]
+    problem = _PROBLEMS.get(error["type"], error["msg"])
+    if error["type"] == "extra_forbidden":
+        known = {field.alias or name for model in _MODELS for name, field in model.model_fields.items()}
+        meant = difflib.get_close_matches(str(last), known, n=1, cutoff=0.75)
+        problem = "unknown key" + (f", did you mean {meant[0]}?" if meant else "")
+    elif error["type"] == "string_type" and isinstance(error["input"], int):
+        problem = "is a number, and a text is wanted: put it in quotes"
+    return ".".join(map(str, (*way, last))) + f": {problem[0].lower()}{problem[1:]}"
 
 
 def _refusals(mapping: Any, pipe: Any) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from local.clock import VirtualClock
 from local.delivery import admission
 from local.delivery.settings import MappingSettings
@@ -31,7 +33,11 @@ def simulate(scenario: Scenario) -> Report:
         [{'t': 0.25, 'identifiers': ['100'], 'reason': 'RetryAttemptsExhausted'}]
     """
     identifiers = Identifiers()
-    settings, handler = _of(scenario)
+    rules = {
+        name: Rules(each, starts_at=scenario.starts_at)
+        for name, each in (("handler", scenario.handler), ("enrichment", scenario.enrichment))
+    }
+    settings, handler = _of(scenario, rules)
     if scenario.pipe is not None:
         pipe_arn = scenario.beside_stream("pipes", f"pipe/{scenario.pipe['Name']}")
         document = pipe_documents(pipe_arn=pipe_arn, stream_arn=scenario.stream_arn)
@@ -64,12 +70,13 @@ def simulate(scenario: Scenario) -> Report:
             for record in (*simulation.mapping.unfinished(feed.shard_id), *feed.rest())
         ],
     )
+    report.never_applied = [f"{name}.{index}" for name, each in rules.items() for index in each.never_applied()]
     return report
 
 
-def _of(scenario: Scenario) -> tuple[MappingSettings, Handler]:
+def _of(scenario: Scenario, rules: Mapping[str, Rules]) -> tuple[MappingSettings, Handler]:
     retention = scenario.stream.retention_seconds
-    answers = Rules(scenario.handler, starts_at=scenario.starts_at)
+    answers = rules["handler"]
     timeout = (scenario.function or Function()).Timeout
     if scenario.pipe is None:
         settings = admission.settings_of(scenario.event_source_mapping or {}, retention=retention)
@@ -78,7 +85,7 @@ def _of(scenario: Scenario) -> tuple[MappingSettings, Handler]:
     handler = pipe(
         scenario.pipe,
         target=answers,
-        enrichment=Rules(scenario.enrichment, starts_at=scenario.starts_at),
+        enrichment=rules["enrichment"],
         timeout=timeout if target.kind == "Lambda function" else EXECUTION_SECONDS,
     )
     return pipe_admission.settings_of(scenario.pipe, retention=retention), handler

@@ -65,13 +65,8 @@ def test_a_scenario_can_come_from_standard_input_and_be_json():
 def test_the_timeline_shows_what_happened_in_order(tmp_path: Path):
     ran = cli.invoke(app, ["simulate", written(tmp_path, SCENARIO)])
     words = [line.split() for line in ran.stdout.splitlines()]
-    events = [line[3] if line[1].startswith("shard") else line[1] for line in words if line and "." in line[0][:6]]
-    assert [event for event in events if event in ("error", "dropped", "success")] == [
-        "error",
-        "error",
-        "dropped",
-        "success",
-    ]
+    events = [word for line in words for word in line[1:3] if word in ("error", "dropped", "success")]
+    assert events == ["error", "error", "dropped", "success"]
     assert "3 invocations: 1 success, 2 error" in ran.stdout
 
 
@@ -86,7 +81,7 @@ def test_every_problem_has_a_line_on_standard_error(tmp_path: Path):
     failed = "failed to satisfy constraint: Member must"
     assert ran.stderr.splitlines() == [
         "handler.0.then: is none of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}",
-        "record: unknown key",
+        "record: unknown key, did you mean records?",
         f"{aws} '0' at 'batchSize' {failed} have value greater than or equal to 1",
         f"{aws} null at 'startingPosition' {failed} not be null.",
     ]
@@ -159,6 +154,83 @@ def test_made_up_names_are_in_the_streams_region_and_account(tmp_path: Path):
     assert failure["body"]["requestContext"]["functionArn"] == "arn:aws:lambda:eu-west-1:444455556666:function:mailer:7"
     assert failure["body"]["responseContext"]["executedVersion"] == "7"
     assert json.loads(failure["body"]["payload"])["Records"][0]["awsRegion"] == "eu-west-1"
+
+
+def test_a_mistake_is_told_with_what_was_meant(tmp_path: Path):
+    text = """
+    eventSourceMaping: {StartingPosition: LATEST}
+    Records: [{dynamodb: {SequenceNumber: 1}}]
+    start: 5
+    records: [{dynamodb: {SequenceNumber: 1}}, a, {dynamodb: {SequenceNumber: "\\u0661"}}]
+    handler: [{then: {return: .nan}}, {when: {contain: ["1"]}}]
+    """
+    ran = cli.invoke(app, ["simulate", written(tmp_path, text)])
+    assert ran.exit_code == 2
+    assert sorted(ran.stderr.splitlines()) == [
+        "Records: unknown key, did you mean records?",
+        "eventSourceMaping: unknown key, did you mean eventSourceMapping?",
+        "handler.0.then: returns what is no JSON value",
+        "handler.1.when.contain: unknown key, did you mean contains?",
+        "records.0.dynamodb.SequenceNumber: is a number, and a text is wanted: put it in quotes",
+        "records.1: is not an object with members",
+        "records.2.dynamodb.SequenceNumber: is no sequence number, which has 1 to 4300 digits",
+        "start: is no time such as 2026-01-01T00:00:00Z",
+    ]
+
+
+def test_text_that_cannot_be_read_is_told_with_its_line_or_depth(tmp_path: Path):
+    unreadable = {
+        "a: 1\n b: 2\n": "neither YAML nor JSON: line 2, column 3: mapping values are not allowed",
+        '{"records": ' + "[" * 100_000: "nested too deeply",
+        "eventSourceMapping: &a {StartingPosition: LATEST, X: *a}": "a YAML alias stands inside its anchor",
+    }
+    for text, told in unreadable.items():
+        ran = cli.invoke(app, ["simulate", written(tmp_path, text)])
+        assert ran.exit_code == 2
+        assert told in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_time_in_yaml_needs_no_quotes(tmp_path: Path):
+    text = SCENARIO + "start: 2026-02-03T04:05:06+02:00"
+    quoted = SCENARIO + 'start: "2026-02-03T02:05:06Z"'
+    runs = [cli.invoke(app, ["simulate", "--json", written(tmp_path, each)]) for each in (text, quoted)]
+    assert runs[0].exit_code == 0
+    assert runs[0].stdout == runs[1].stdout
+
+
+def test_with_several_scenarios_a_problem_names_its_file(tmp_path: Path):
+    right, wrong = written(tmp_path, SCENARIO), written(tmp_path, SCENARIO + "until: soon", "wrong.yaml")
+    ran = cli.invoke(app, ["simulate", right, wrong])
+    assert ran.stderr == f"{wrong}: until: input should be a valid number\n"
+
+
+def test_a_rule_that_met_no_invocation_is_told(tmp_path: Path):
+    wrong = SCENARIO.replace('contains: ["101"]', 'contains: ["1O1"]')
+    assert "handler.0 applied to no invocation" in cli.invoke(app, ["simulate", written(tmp_path, wrong)]).stdout
+    assert "applied to no" not in cli.invoke(app, ["simulate", written(tmp_path, SCENARIO)]).stdout
+
+
+def test_a_shard_is_named_where_there_are_several_and_shown_as_it_is_written(tmp_path: Path):
+    assert "lane" in cli.invoke(app, ["simulate", written(tmp_path, SCENARIO)]).stdout
+    assert "  shard  " not in cli.invoke(app, ["simulate", written(tmp_path, SCENARIO)]).stdout
+    text = """
+    eventSourceMapping: {StartingPosition: TRIM_HORIZON}
+    stream: {shards: [{id: "[red]a"}, {id: "[/]"}]}
+    records: [{shard: "[red]a"}, {shard: "[/]"}]
+    """
+    shown = cli.invoke(app, ["simulate", written(tmp_path, text)]).stdout
+    assert "  [red]a     0  success" in shown
+    assert "  [/]        0  success" in shown
+
+
+def test_help_fits_a_narrow_terminal_with_every_option_in_full(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = cli.invoke(app, ["what-if", "-h"]).stdout
+    for name in inspect.signature(what_if).parameters:
+        assert name == "as_json" or f"--{name.replace('_', '-')}" in shown
+    assert "MaximumBatchingWindowInSeconds" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_contradictions_in_a_scenario_are_named(tmp_path: Path):

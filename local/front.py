@@ -22,7 +22,7 @@ from local.clock import Clock
 from local.control_api import CONTROL_PREFIX, ControlApi
 from local.errors import AwsError, render
 from local.faults import Fault, Faults, contains
-from local.managed_policies import check_policy
+from local.managed_policies import check_attachable, check_policy
 from local.metrics import Metrics
 from local.roles import LAMBDA, Caller, Roles
 from local.services.cloudwatch import CloudWatch, check_alarm
@@ -172,7 +172,9 @@ class Front:
         if str(call) == "dynamodb:EnableKinesisStreamingDestination":
             await asyncio.to_thread(check_destination, call, tables=self._tables, kinesis=self._kinesis)
         if "PolicyArn" in call.parameters:
-            await asyncio.to_thread(check_policy, call, iam=self._iam)
+            check_policy(call)
+        if str(call) == "iam:AttachRolePolicy":
+            await asyncio.to_thread(check_attachable, call, iam=self._iam)
         if str(call) == "lambda:CreateFunction":
             await asyncio.to_thread(self._refuse_unassumable_role, call)
         if str(call) == "stepfunctions:StartSyncExecution":
@@ -192,6 +194,7 @@ class Front:
             if str(call) in _CHANGING_ROLES:
                 self._roles.forget()
                 self._mappings.wake_all()
+                self._pipes.wake_all()
         return reply
 
     def _refuse_unassumable_role(self, call: AwsCall) -> None:

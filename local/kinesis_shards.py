@@ -18,7 +18,6 @@ class KinesisShardReader:
             is behind the last record that is there when this is made.
         role_arn: Of the role that reads, which records name.
         clock: Seconds since 1970.
-        admit: Called before the shard is read; raises what the reading then fails with.
     """
 
     ended = False
@@ -32,14 +31,12 @@ class KinesisShardReader:
         start: Mapping[str, Any],
         role_arn: str,
         clock: Callable[[], float],
-        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self.shard_id = shard_id
         self._kinesis = kinesis
         self._stream_arn = stream_arn
         self._role_arn = role_arn
         self._clock = clock
-        self._admit = admit
         self._start = start
         #: Sequence numbers of the last record done with and of the last one read; `None` before the first.
         self._checkpoint: str | None = None
@@ -52,7 +49,6 @@ class KinesisShardReader:
 
     def read(self) -> Iterator[StreamRecord]:
         """What the stream holds that was not read yet."""
-        self._admit()
         while True:
             # ministack's iterators count records from the oldest one on, and so jump when that one expires.
             position = self._start
@@ -106,7 +102,6 @@ def kinesis_readers_of(
     timestamp: float | None,
     role_arn: str,
     clock: Callable[[], float],
-    admit: Callable[[], None] = lambda: None,
 ) -> list[KinesisShardReader]:
     """A reader for each shard of a stream.
 
@@ -125,7 +120,6 @@ def kinesis_readers_of(
             start=start,
             role_arn=role_arn,
             clock=clock,
-            admit=admit,
         )
         for page in pages
         for shard in page["Shards"]

@@ -26,16 +26,14 @@ SIMULATED = (
 )
 
 
-def check_policy(call: AwsCall, *, iam: Any) -> None:
-    """Look at the managed policy that a call of IAM names.
+def check_policy(call: AwsCall) -> None:
+    """Refuse a policy of AWS's whose document is not known here.
 
     Args:
-        call: One with a PolicyArn.
-        iam: A boto3 client of it.
+        call: One of IAM with a PolicyArn.
 
     Raises:
-        NotSimulated: It is a policy of AWS's whose document is not known here.
-        AwsError: One is attached that does not exist, which ministack takes.
+        NotSimulated: Names the policy.
     """
     arn = str(call.parameters["PolicyArn"])
     if arn.startswith(_AWS) and arn.removeprefix(_AWS) not in SIMULATED:
@@ -43,8 +41,19 @@ def check_policy(call: AwsCall, *, iam: Any) -> None:
             f"the local endpoint does not know what AWS's managed policy {arn!r} allows, only {', '.join(SIMULATED)}: "
             "give the role its statements as a policy of its own here, or run this against an AWS account"
         )
-    if call.operation != "AttachRolePolicy":
-        return
+
+
+def check_attachable(call: AwsCall, *, iam: Any) -> None:
+    """Refuse a policy that does not exist, which ministack attaches.
+
+    Args:
+        call: An AttachRolePolicy.
+        iam: A boto3 client of IAM.
+
+    Raises:
+        AwsError: In AWS's words.
+    """
+    arn = str(call.parameters["PolicyArn"])
     try:
         iam.get_policy(PolicyArn=arn)
     except ClientError as missing:

@@ -26,7 +26,7 @@ from local.history import FilteredOut, GivenUp, History, Invocation, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.poller import Poller
-from local.role_actions import sending_failures
+from local.role_actions import reading, sending_failures
 from local.roles import Caller, Roles
 from local.shards import Reader
 
@@ -103,6 +103,7 @@ class MappingRunner:
             invoke=self._deliver,
             give_up=self._give_up,
             lose=self._lose,
+            admit=lambda: surroundings.roles.admit(target.role, reading(target.stream_arn)),
             unreadable=lambda failure: on_result(f"PROBLEM: {failure}"),
         )
 

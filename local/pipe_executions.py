@@ -17,6 +17,8 @@ from local.pipes.requests import Message
 from local.pipes.sources import opened, source_of
 from local.pipes.targets import enrichment_of, service_of, waits_for_answer
 from local.pipes.templates import InputTemplate, InvalidTemplate
+from local.role_actions import calling
+from local.roles import Roles, role_of_pipe
 
 Stage = Literal["Enrichment", "Target"]
 
@@ -38,12 +40,15 @@ class Executions:
     Args:
         pipe: As DescribePipe answers it.
         services: What it calls.
+        roles: What its role allows.
         clock: What its ingestion times go by.
     """
 
-    def __init__(self, pipe: Mapping[str, Any], *, services: Services, clock: Clock) -> None:
+    def __init__(self, pipe: Mapping[str, Any], *, services: Services, roles: Roles, clock: Clock) -> None:
         self._pipe = pipe
         self._services = services
+        self._roles = roles
+        self._role = role_of_pipe(pipe)
         self._clock = clock
         self._source = source_of(pipe["Source"])
         self._target = service_of(pipe["Target"])
@@ -94,6 +99,7 @@ class Executions:
             return read_target(exchange.value, identifiers, self._target, self._source)
 
         def ask(messages: Sequence[Message]) -> Exchange:
+            self._admit("Target", self._pipe["Target"], wait=waits_for_answer(self._target, parameters))
             return self._services.send(
                 self._pipe["Target"],
                 self._target,
@@ -110,12 +116,16 @@ class Executions:
         arn, parameters = self._pipe["Enrichment"], self._pipe.get("EnrichmentParameters", {})
         service = enrichment_of(arn)
 
+        def ask(messages: Sequence[Message]) -> Exchange:
+            self._admit("Enrichment", arn, wait=True)
+            return self._services.enrich(arn, service, messages, parameters)
+
         outcome, exchange = self._stage(
             "Enrichment",
             events,
             parameters,
             trace,
-            lambda messages: self._services.enrich(arn, service, messages, parameters),
+            ask,
             lambda exchange: too_large(exchange.value) or Succeeded(),
             opens=True,
         )
@@ -206,6 +216,19 @@ class Executions:
                 awsResponse=refused.response,
             )
             raise
+
+    def _admit(self, stage: Stage, arn: str, *, wait: bool) -> None:
+        """Do nothing when the pipe's role allows the call of a stage.
+
+        Raises:
+            Refused: It does not, which is the customer's error (PIPE-FAIL-1).
+        """
+        refused = self._roles.refusal(self._role, calling(arn, wait=wait))
+        if refused is not None:
+            service = arn.split(":")[2]
+            said = f"{stage} invocation failed with error from {service.capitalize()}. Not allowed to invoke {arn}."
+            message = said if refused.simulated else refused.message
+            raise Refused(message, service=service, status=400, request=None)
 
     def _tell_failure(self, step: str, exchange: Exchange, trace: Trace) -> None:
         trace.step(step, awsRequest=exchange.request, awsResponse=exchange.response)

@@ -22,6 +22,8 @@ from local.pipes.sources import as_event
 from local.poller import Poller
 from local.queue_batches import QueueBatches
 from local.queue_poller import QueuePoller
+from local.role_actions import reading, sending_failures
+from local.roles import Roles, role_of_pipe
 from local.shards import Reader
 
 
@@ -34,6 +36,7 @@ class Surroundings:
         queues: One of SQS.
         services: What pipes send to.
         destinations: Where dead letters go.
+        roles: What the pipes' roles allow.
         concurrency: Counts the executions of all pipes.
     """
 
@@ -41,6 +44,7 @@ class Surroundings:
     queues: Any
     services: Services
     destinations: Destinations
+    roles: Roles
     clock: Clock
     metrics: Metrics
     concurrency: Concurrency
@@ -53,16 +57,25 @@ class PipeRunner:
         pipe: As DescribePipe answers it.
         account_id: Of its metrics.
         history: What it did goes there.
+        on_problem: Told why its stream cannot be read, and nothing when it can again.
     """
 
     def __init__(
-        self, pipe: Mapping[str, Any], *, surroundings: Surroundings, account_id: str, history: History
+        self,
+        pipe: Mapping[str, Any],
+        *,
+        surroundings: Surroundings,
+        account_id: str,
+        history: History,
+        on_problem: Callable[[str], None],
     ) -> None:
         self._pipe = pipe
+        self._role = role_of_pipe(pipe)
         self._with = surroundings
         self._history = history
+        self._on_problem = on_problem
         clock = surroundings.clock
-        self._executions = Executions(pipe, services=surroundings.services, clock=clock)
+        self._executions = Executions(pipe, services=surroundings.services, roles=surroundings.roles, clock=clock)
         self._log = PipeLog(pipe.get("LogConfiguration", {}), pipe_arn=pipe["Arn"], logs=surroundings.logs, clock=clock)
         self._metrics = PipeMetrics(surroundings.metrics, clock, pipe_name=pipe["Name"], account_id=account_id)
 
@@ -83,6 +96,8 @@ class PipeRunner:
             invoke=execute,
             give_up=lambda given_up: self._give_up(given_up, settings.destination),
             identify=as_event,
+            admit=self._admit,
+            unreadable=lambda failure: self._on_problem(f"PROBLEM: {failure}"),
         )
 
     def of_queue(self, queue_url: str) -> QueuePoller:
@@ -101,7 +116,14 @@ class PipeRunner:
             name=self._name,
             clock=self._with.clock,
             deliver=deliver,
+            may=lambda operation: (
+                not self._with.roles.refusal(self._role, [(f"sqs:{operation}", self._pipe["Source"])])
+            ),
         )
+
+    def _admit(self) -> None:
+        self._with.roles.admit(self._role, reading(self._pipe["Source"]))
+        self._on_problem("")
 
     @property
     def _name(self) -> str:
@@ -140,7 +162,8 @@ class PipeRunner:
                 stream_arn=self._pipe["Source"],
                 shard_id=given_up.shard_id,
             )
-            location = self._with.destinations.send(document, dead_letters)
+            refused = self._with.roles.refusal(self._role, sending_failures(dead_letters))
+            location = None if refused else self._with.destinations.send(document, dead_letters)
         self._history.add(
             GivenUp(
                 at=now,

@@ -37,6 +37,7 @@ class Poller:
         give_up: Sends records that were given up, and answers whether they were delivered; `None` without a
             destination.
         identify: Makes the record that the machine sees of one that was read.
+        admit: Called before a shard is read; raises what the reading then fails with.
         lose: Is told what the stream forgot; nobody else is.
         unreadable: Is told why a shard could not be read; it is tried again.
     """
@@ -51,6 +52,7 @@ class Poller:
         invoke: Callable[[Invoke], Outcome],
         give_up: Callable[[GiveUp], bool | None],
         identify: Callable[[StreamRecord], StreamRecord] = lambda record: record,
+        admit: Callable[[], None] = lambda: None,
         lose: Callable[[Lose], None] | None = None,
         unreadable: Callable[[Exception], None] | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class Poller:
         self._invoke = invoke
         self._give_up = give_up
         self._identify = identify
+        self._admit = admit
         self._lose = lose or _ignore
         self._unreadable = unreadable or _ignore
         self._outcomes: SimpleQueue[tuple[Invoke, Outcome]] = SimpleQueue()
@@ -126,6 +129,7 @@ class Poller:
             if not self._machine.wants(reader.shard_id):
                 continue
             try:
+                self._admit()
                 records = [self._identify(record) for record in reader.read()]
             except (ClientError, BotoCoreError) as failure:
                 self._unreadable(failure)

@@ -49,6 +49,11 @@ def role_of(function: Mapping[str, Any]) -> Caller:
     return Caller(function["Role"], LAMBDA, function["FunctionArn"])
 
 
+def role_of_pipe(pipe: Mapping[str, Any]) -> Caller:
+    """EventBridge with the role of a pipe, as DescribePipe answers it."""
+    return Caller(pipe["RoleArn"], PIPES, pipe["Arn"])
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why a role may not do something.

@@ -144,12 +144,12 @@ async def _serve(
     )
     pipes = Pipes(
         sources=PipeSources(streams=aws["dynamodbstreams"], kinesis=aws["kinesis"], queues=aws["sqs"], clock=clock),
-        roles=aws["iam"],
         surroundings=PipeSurroundings(
             logs=aws["logs"],
             queues=aws["sqs"],
             services=Services(connection, api_request=pinned.api_destination_request),
             destinations=destinations,
+            roles=roles,
             clock=clock,
             metrics=metrics,
             concurrency=Concurrency(),

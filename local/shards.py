@@ -41,7 +41,6 @@ class ShardReader:
         streams: A boto3 client of DynamoDB Streams.
         starting_position: `TRIM_HORIZON`, or `LATEST`: behind the last record that is there when this is made.
         clock: Seconds since 1970.
-        admit: Called before the shard is read; raises what the reading then fails with.
     """
 
     def __init__(
@@ -52,13 +51,11 @@ class ShardReader:
         shard_id: str,
         starting_position: str,
         clock: Callable[[], float],
-        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self.shard_id = shard_id
         self._streams = streams
         self._stream_arn = stream_arn
         self._clock = clock
-        self._admit = admit
         #: Sequence numbers of the last record done with and of the last one read; `None` before the first.
         self._checkpoint: str | None = None
         self._last_read: str | None = None
@@ -76,7 +73,6 @@ class ShardReader:
 
     def read(self) -> Iterator[StreamRecord]:
         """What the stream shows that was not read yet; nothing once the shard is closed and drained."""
-        self._admit()
         while not self._drained:
             if self._iterator is None:
                 self._iterator = self._iterator_behind(self._last_read)

@@ -16,7 +16,6 @@ from local.delivery.admission import problems, settings_of
 from local.errors import AwsError, invalid_parameter
 from local.kinesis_shards import kinesis_readers_of
 from local.mappings import MappingRunner, Surroundings, Target
-from local.role_actions import reading
 from local.roles import role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 from local.services.stream_source import StreamSource, check_role
@@ -63,7 +62,7 @@ class KinesisSource:
     def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
         """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
-        role, needs = role_of(function), reading(arn)
+        role = role_of(function)
         check_role(self._with.roles, role, parameters, operations="DescribeStream, ListShards, and ListStreams")
         try:
             readers = kinesis_readers_of(
@@ -73,7 +72,6 @@ class KinesisSource:
                 timestamp=parameters.get("StartingPositionTimestamp"),
                 role_arn=role.role_arn,
                 clock=self._with.clock.now,
-                admit=lambda: self._with.roles.admit(role, needs),
             )
         except ClientError as missing:
             raise invalid_parameter(f"Stream not found: {arn}") from missing

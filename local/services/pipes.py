@@ -9,20 +9,20 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from local.errors import AwsError, NotSimulated
 from local.history import History
 from local.pipe_runner import PipeRunner, Surroundings
 from local.pipes.admission import problems, violations
 from local.pipes.configuration import completed, not_simulated, updated
+from local.pipes.sources import source_of
 from local.services.event_source_mappings import Runner
+from local.services.pipe_roles import check_role, source_problem
 from local.services.pipe_sources import Connect, PipeSources
 
 Parameters = Mapping[str, Any]
 
-#: Who must be able to assume a pipe's role.
-_PRINCIPAL = "pipes.amazonaws.com"
+#: What AWS says of a pipe that runs and has nothing to say (PIPE-CREATE-6).
+_RUNS_STREAM, _RUNS_QUEUE = "No records processed", "USER_INITIATED"
 
 
 class Pipe:
@@ -38,6 +38,7 @@ class Pipe:
         self.configuration = configuration
         self.history = History()
         self.state = "CREATING"
+        self._problem = ""
         self._connect = connect
         self._account_id = account_id
         self._with = surroundings
@@ -55,21 +56,38 @@ class Pipe:
 
     @property
     def idle(self) -> bool:
-        """Whether it has nothing to do: everything that was written is done with, or it is stopped."""
-        return self.state == "STOPPED" or (self.state == "RUNNING" and self._runner is not None and self._runner.idle)
+        """Whether it has nothing to do: everything that was written is done with, or it does not run."""
+        runner = self._runner
+        return runner.idle if runner is not None else self.state == "STOPPED" or self.state.endswith("_FAILED")
 
     @property
     def unfinished(self) -> int:
         """How many records or messages it has read and is not done with."""
         return 0 if self._runner is None else self._runner.unfinished
 
+    @property
+    def state_reason(self) -> str:
+        """Why it is in its state; empty when there is nothing to say."""
+        if self._problem or self.state != "RUNNING":
+            return self._problem
+        return _RUNS_STREAM if source_of(self.source_arn).is_stream else _RUNS_QUEUE
+
     def start(self) -> None:
         """Begin to deliver, from where it was."""
-        self._runner = self._connect(
-            PipeRunner(self.configuration, surroundings=self._with, account_id=self._account_id, history=self.history)
+        runner = PipeRunner(
+            self.configuration,
+            surroundings=self._with,
+            account_id=self._account_id,
+            history=self.history,
+            on_problem=self._note,
         )
+        self._runner = self._connect(runner)
         self._runner.start()
-        self.state = "RUNNING"
+        self.state, self._problem = "RUNNING", ""
+
+    def rest(self, state: str, reason: str = "") -> None:
+        """Be in a state in which nothing is delivered."""
+        self.state, self._problem = state, reason
 
     def stop(self, then: Callable[[], None]) -> None:
         """Deliver no more, and call `then` once the executions that run now have ended."""
@@ -85,6 +103,10 @@ class Pipe:
 
         threading.Thread(target=finish, name=f"pipe-{self.name}-stop", daemon=True).start()
 
+    def _note(self, problem: str) -> None:
+        if self.state == "RUNNING":
+            self._problem = problem
+
     def wake(self) -> None:
         """There may be something to deliver, or time has passed."""
         if self._runner is not None:
@@ -96,17 +118,13 @@ class Pipes:
 
     Args:
         sources: Where they read.
-        roles: A boto3 client of IAM.
         surroundings: What pipes work with.
         region: Of their ARNs.
         account_id: Likewise.
     """
 
-    def __init__(
-        self, *, sources: PipeSources, roles: Any, surroundings: Surroundings, region: str, account_id: str
-    ) -> None:
+    def __init__(self, *, sources: PipeSources, surroundings: Surroundings, region: str, account_id: str) -> None:
         self._sources = sources
-        self._roles = roles
         self._with = surroundings
         self._arn = f"arn:aws:pipes:{region}:{account_id}:pipe/"
         self._account_id = account_id
@@ -158,30 +176,25 @@ class Pipes:
     def create_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """CreatePipe."""
         _check(parameters)
-        configuration = completed(parameters)
-        self._check_role(configuration["RoleArn"])
+        now = self._with.clock.now()
+        arn = self._arn + parameters["Name"]
+        configuration = {**completed(parameters), "Arn": arn, "CreationTime": now, "LastModifiedTime": now}
+        check_role(self._with.roles, configuration)
         # Made before the lock is taken: it calls the endpoint, which may be waiting for the lock.
         connect = self._sources.connect(configuration)
-        now = self._with.clock.now()
         with self._lock:
             if parameters["Name"] in self._pipes:
                 raise AwsError("ConflictException", f"Pipe {parameters['Name']} already exists.", status=409)
-            arn = self._arn + parameters["Name"]
-            pipe = Pipe(
-                {**configuration, "Arn": arn, "CreationTime": now, "LastModifiedTime": now},
-                connect=connect,
-                account_id=self._account_id,
-                surroundings=self._with,
-            )
+            pipe = Pipe(configuration, connect=connect, account_id=self._account_id, surroundings=self._with)
             self._pipes[pipe.name] = pipe
         answer = _summary(pipe)
-        self._reach(pipe)
+        self._reach(pipe, failed="CREATE_FAILED")
         return 200, answer
 
     def describe_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """DescribePipe."""
         pipe = self.get(parameters["Name"])
-        return 200, {**pipe.configuration, "CurrentState": pipe.state}
+        return 200, {**pipe.configuration, "CurrentState": pipe.state, **_reason(pipe)}
 
     def update_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """UpdatePipe: takes effect after the executions that run now, from the same position."""
@@ -190,13 +203,15 @@ class Pipes:
         pipe = self.get(parameters["Name"])
         configuration = updated(pipe.configuration, parameters)
         _check({name: value for name, value in configuration.items() if name not in _ANSWERED})
-        self._check_role(configuration["RoleArn"])
-        return 200, self._change(pipe, "UPDATING", configuration)
+        check_role(self._with.roles, configuration)
+        return 200, self._change(pipe, "UPDATING", configuration, failed="UPDATE_FAILED")
 
     def start_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """StartPipe."""
         pipe = self.get(parameters["Name"])
-        return 200, self._change(pipe, "STARTING", pipe.configuration | {"DesiredState": "RUNNING"})
+        check_role(self._with.roles, pipe.configuration)
+        running = pipe.configuration | {"DesiredState": "RUNNING"}
+        return 200, self._change(pipe, "STARTING", running, failed="START_FAILED")
 
     def stop_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """StopPipe: the position is kept."""
@@ -221,7 +236,7 @@ class Pipes:
     def list_pipes(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """ListPipes, all of them on one page."""
         summaries = [
-            {**_summary(pipe), **{name: pipe.configuration[name] for name in ("Source", "Target")}}
+            {**_summary(pipe), **_reason(pipe), **{name: pipe.configuration[name] for name in ("Source", "Target")}}
             | ({"Enrichment": pipe.configuration["Enrichment"]} if "Enrichment" in pipe.configuration else {})
             for pipe in sorted(self.all(), key=lambda pipe: pipe.name)
         ]
@@ -233,36 +248,31 @@ class Pipes:
                 summaries = [each for each in summaries if each[name].startswith(prefix)]
         return 200, {"Pipes": summaries}
 
-    def _change(self, pipe: Pipe, state: str, configuration: dict[str, Any]) -> dict[str, Any]:
+    def _change(
+        self, pipe: Pipe, state: str, configuration: dict[str, Any], *, failed: str | None = None
+    ) -> dict[str, Any]:
         with self._lock:
-            if pipe.state not in ("RUNNING", "STOPPED"):
+            if pipe.state not in ("RUNNING", "STOPPED", "UPDATE_FAILED", "START_FAILED"):
                 raise AwsError("ConflictException", f"Pipe {pipe.name} is in the state {pipe.state}.", status=409)
             pipe.configuration = configuration | {"LastModifiedTime": self._with.clock.now()}
             pipe.state = state
         answer = _summary(pipe)
-        pipe.stop(lambda: self._reach(pipe))
+        pipe.stop(lambda: self._reach(pipe, failed=failed))
         return answer
 
-    def _reach(self, pipe: Pipe) -> None:
-        """Bring a pipe that does not run into its desired state."""
+    def _reach(self, pipe: Pipe, *, failed: str | None) -> None:
+        """Bring a pipe that does not run into its desired state, or into `failed` when its role is refused."""
+        # Found out before the lock is taken: it calls the endpoint, which may be waiting for the lock.
+        problem = None if failed is None else source_problem(self._with.roles, pipe.configuration)
         with self._lock:
-            if pipe.configuration["DesiredState"] == "RUNNING":
+            if pipe.state == "DELETING":
+                return
+            if failed is not None and problem is not None:
+                pipe.rest(failed, problem)
+            elif pipe.configuration["DesiredState"] == "RUNNING":
                 pipe.start()
             else:
-                pipe.state = "STOPPED"
-
-    def _check_role(self, role_arn: str) -> None:
-        """Refuse a role that EventBridge Pipes could not assume. What it allows is not looked at."""
-        refused = AwsError(
-            "ValidationException", f"Provided role '{role_arn}' cannot be assumed by principal '{_PRINCIPAL}'."
-        )
-        try:
-            role = self._roles.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
-        except ClientError as missing:
-            raise refused from missing
-        statements = role["AssumeRolePolicyDocument"].get("Statement", [])
-        if not any(_lets_assume(each) for each in statements if isinstance(each, Mapping)):
-            raise refused
+                pipe.rest("STOPPED")
 
 
 #: Members that DescribePipe adds to what was asked for.
@@ -284,7 +294,5 @@ def _summary(pipe: Pipe) -> dict[str, Any]:
     }
 
 
-def _lets_assume(statement: Mapping[str, Any]) -> bool:
-    principal = statement.get("Principal", {})
-    services = principal.get("Service", []) if isinstance(principal, Mapping) else []
-    return statement.get("Effect") == "Allow" and _PRINCIPAL in ([services] if isinstance(services, str) else services)
+def _reason(pipe: Pipe) -> dict[str, str]:
+    return {"StateReason": pipe.state_reason} if pipe.state_reason else {}

@@ -59,7 +59,7 @@ class StreamSource:
     def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
         """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
-        role, needs = role_of(function), reading(arn)
+        role = role_of(function)
         check_role(self._with.roles, role, parameters, operations="DescribeStream, and ListStreams")
         try:
             described = self._with.streams.describe_stream(StreamArn=arn)["StreamDescription"]
@@ -72,7 +72,6 @@ class StreamSource:
                 shard_id=shard["ShardId"],
                 starting_position=parameters["StartingPosition"],
                 clock=self._with.clock.now,
-                admit=lambda: self._with.roles.admit(role, needs),
             )
             for shard in described["Shards"]
         ]

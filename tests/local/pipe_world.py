@@ -6,10 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-PIPES_MAY_ASSUME = {
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "pipes.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ]
+#: What these pipes do with their roles.
+PIPES_MAY = {
+    "Effect": "Allow",
+    "Action": [
+        *("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+        *("kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator"),
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        *("events:PutEvents", "events:InvokeApiDestination", "lambda:InvokeFunction", "sns:Publish", "sqs:SendMessage"),
+        *("states:StartExecution", "states:StartSyncExecution"),
+    ],
+    "Resource": "*",
 }
 
 
@@ -30,15 +37,20 @@ class PipeWorld:
 
     @property
     def role(self) -> str:
-        """The ARN of a role that pipes may assume."""
+        """The ARN of a role that pipes may assume, and that may do what they do."""
         if self._role is None:
-            self._role = self.make_role(f"{self.name}-pipe", PIPES_MAY_ASSUME)
+            self._role = self.world.make_role(self.role_name, PIPES_MAY, service="pipes")
         return self._role
 
-    def make_role(self, name: str, trust: Mapping[str, Any]) -> str:
-        """Make a role; its ARN."""
-        made = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
-        return made["Role"]["Arn"]
+    @property
+    def role_name(self) -> str:
+        """The name of that role."""
+        return f"{self.name}-pipe"
+
+    def allow(self, *statements: Mapping[str, Any]) -> None:
+        """Make these statements the whole policy of that role."""
+        assert self.role
+        self.world.allow(self.role_name, *statements)
 
     def queue(self, name: str = "queue", **attributes: str) -> str:
         """Make a queue; its ARN."""

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from local.deploy import Deployment, deploy
+from local.deploy import DeployFailed, deploy
 from local.endpoint import Endpoint
 
 PROJECT = """
 name: piped
 runtime: python
+config:
+  unattached: {type: boolean, default: false}
 """
 PROGRAM = """
 import json
@@ -44,6 +46,24 @@ role = aws.iam.Role(
         ],
     }),
 )
+policy = aws.iam.Policy(
+    "pipe",
+    policy=pulumi.Output.json_dumps({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+                "Resource": orders.stream_arn,
+            },
+            {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead.arn},
+            {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus.arn},
+        ],
+    }),
+)
+attached = []
+if not pulumi.Config().get_bool("unattached"):
+    attached += [aws.iam.RolePolicyAttachment("pipe", role=role.name, policy_arn=policy.arn)]
 pipe = aws.pipes.Pipe(
     "orders",
     role_arn=role.arn,
@@ -62,6 +82,7 @@ pipe = aws.pipes.Pipe(
         "eventbridge_event_bus_parameters": {"detail_type": "order", "source": "orders"},
         "input_template": '{"order": <$.dynamodb.Keys.id.S>}',
     },
+    opts=pulumi.ResourceOptions(depends_on=attached),
 )
 pulumi.export("table", orders.name)
 pulumi.export("queue", queue.url)
@@ -70,17 +91,17 @@ pulumi.export("pipe", pipe.name)
 
 
 @pytest.fixture
-def deployment(tmp_path: Path, aws: Endpoint) -> Deployment:
+def project(tmp_path: Path) -> Path:
     (tmp_path / "Pulumi.yaml").write_text(PROJECT)
     (tmp_path / "Pulumi.local.yaml").write_text("config:\n  aws:region: us-east-1\n")
     (tmp_path / "__main__.py").write_text(PROGRAM)
-    return deploy(tmp_path, "local", aws.connection)
+    return tmp_path
 
 
 def test_a_deployed_pipe_brings_inserts_to_the_bus_and_its_rule_on_to_a_queue(
-    deployment: Deployment, aws: Endpoint, world
+    project: Path, aws: Endpoint, world
 ) -> None:
-    of = deployment.outputs
+    of = deploy(project, "local", aws.connection).outputs
     for status in ("new", "paid"):
         item = {"id": {"S": "o1"}, "status": {"S": status}}
         aws.client("dynamodb").put_item(TableName=of["table"], Item=item)
@@ -90,3 +111,10 @@ def test_a_deployed_pipe_brings_inserts_to_the_bus_and_its_rule_on_to_a_queue(
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"], event["detail"]) == ("orders", "order", {"order": "o1"})
     aws.client("pipes").delete_pipe(Name=of["pipe"])
+
+
+def test_a_pipe_whose_role_may_not_read_ends_the_deployment_with_awss_reason(project: Path) -> None:
+    with Endpoint() as aws, pytest.raises(DeployFailed) as failed:
+        deploy(project, "local", aws.connection, config={"piped:unattached": "true"})
+    assert str(failed.value).startswith("orders (aws:pipes/pipe:Pipe): the pipe is CREATE_FAILED: Input parameter is")
+    assert "Cannot access stream arn:aws:dynamodb:" in str(failed.value)

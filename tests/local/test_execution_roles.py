@@ -143,6 +143,7 @@ def test_a_role_that_loses_the_kinesis_stream_leaves_the_mapping_enabled_and_not
     role = world.make_role(world.name, allow(kinesis, *READ_KINESIS))
     world.function("def handler(event, context):\n    pass\n", role=role)
     mapping = world.mapping(kinesis)
+    world.settle(mapping)
     world.allow(world.name, allow(kinesis, "kinesis:DescribeStream"))
     world.client("kinesis").put_record(StreamName=world.name, Data=b"a", PartitionKey="a")
     world.wait_until(lambda: "not authorized to perform: kinesis:GetRecords" in result(world, mapping))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.pipe_world import PIPES_MAY_ASSUME
+from tests.local.pipe_world import PIPES_MAY
 
 conforms = pytest.mark.conformance
 honours = pytest.mark.honours
@@ -132,7 +132,7 @@ def test_an_update_changes_whatever_it_names(pipes):
     former, queue = pipes.queue("former"), pipes.queue()
     pipes.deliver(former, "a")
     given = {
-        "RoleArn": pipes.make_role(f"{pipes.name}-other", PIPES_MAY_ASSUME),
+        "RoleArn": pipes.world.make_role(f"{pipes.name}-other", PIPES_MAY, service="pipes"),
         "Enrichment": pipes.function("def handler(events, context):\n    return [each['id'] * 2 for each in events]\n"),
         "EnrichmentParameters": {"InputTemplate": '{"id": <$.dynamodb.Keys.id.S>}'},
         "Target": queue,
@@ -192,9 +192,8 @@ def test_pipe_create_1_a_pipes_source_and_starting_position_cannot_be_updated(pi
 
 @honours("pipes:CreatePipe", "RoleArn")
 def test_a_role_that_pipes_cannot_assume_is_refused(pipes):
-    trusted = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     for role in (
-        pipes.make_role(f"{pipes.name}-function", {"Statement": [trusted]}),
+        pipes.world.make_role(f"{pipes.name}-function", service="lambda"),
         "arn:aws:iam::111122223333:role/nobody",
     ):
         code, message = refused(lambda role=role: pipes.create(pipes.queue(), RoleArn=role))

@@ -32,6 +32,14 @@ class Services:
         return Exchange({}, {})
 
 
+class Allowing:
+    """Roles that may do everything."""
+
+    def refusal(self, role, needs):
+        assert role.role_arn == "arn:aws:iam::111122223333:role/orders"
+        assert needs
+
+
 @pytest.fixture
 def execute():
     """Execute one event; the outcome, its word, and the sums of the pipe's metrics."""
@@ -42,6 +50,7 @@ def execute():
         pipe = {
             "Arn": ARN,
             "Name": "orders",
+            "RoleArn": "arn:aws:iam::111122223333:role/orders",
             "Source": "arn:aws:dynamodb:us-east-1:111122223333:table/orders/stream/2026-01-01T00:00:00.000",
             "Target": "arn:aws:lambda:us-east-1:111122223333:function:orders",
             **settings,
@@ -52,7 +61,7 @@ def execute():
             PipeLog({}, pipe_arn=ARN, logs=None, clock=clock),
             PipeMetrics(metrics, clock, pipe_name="orders", account_id="111122223333"),
         )
-        outcome, ended = executions(pipe, services=services, clock=clock).run(call, trace)
+        outcome, ended = executions(pipe, services=services, roles=Allowing(), clock=clock).run(call, trace)
         return outcome, ended, {each["name"]: each["sum"] for each in metrics.summary()}, services.sent
 
     return run

@@ -87,6 +87,8 @@ def pipe(inputs: Inputs, aws: Aws) -> Created:
     made = pipes.create_pipe(Name=name, **request)
     deadline = time.monotonic() + _SETTLED_WITHIN_SECONDS
     while made["CurrentState"] != made["DesiredState"]:
+        if made["CurrentState"].endswith("_FAILED"):
+            raise ValueError(f"the pipe is {made['CurrentState']}: {made['StateReason']}")
         if time.monotonic() > deadline:
             raise TimeoutError(f"the pipe is still {made['CurrentState']} after {_SETTLED_WITHIN_SECONDS:.0f} s")
         time.sleep(0.05)

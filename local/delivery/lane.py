@@ -52,6 +52,8 @@ class OpenWindow:
     length: int
     state: Mapping[str, Any]
     state_too_large: bool = False
+    #: Whether the function has run with records of it.
+    begun: bool = False
 
     @property
     def end(self) -> int:

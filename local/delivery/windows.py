@@ -7,12 +7,10 @@ up to the window's end, or at once when the state has grown over 1 MB.
 
 from __future__ import annotations
 
-import json
-
 from aws_limits import TUMBLING_STATE_BYTES
 from local.delivery.lane import Batch, GiveUp, Lane, Lose, OpenWindow
-from local.delivery.outcomes import Outcome, Partial, Succeeded
-from local.delivery.records import StreamRecord
+from local.delivery.outcomes import Outcome, Partial, Succeeded, Throttled
+from local.delivery.records import StreamRecord, json_bytes
 
 _AT_ONCE = 0.0
 
@@ -41,11 +39,15 @@ class TumblingLane(Lane):
         """As `Lane.finished`; the state returned is given to the next call."""
         if self._window is not None and isinstance(outcome, Succeeded | Partial):
             state = self._window.state = {} if outcome.state is None else outcome.state
-            size = len(json.dumps(state, separators=(",", ":"), ensure_ascii=False).encode())
-            self._window.state_too_large = size > TUMBLING_STATE_BYTES
+            self._window.state_too_large = json_bytes(state) > TUMBLING_STATE_BYTES
+        if self._window is not None and not isinstance(outcome, Throttled):
+            self._window.begun = True
         super().finished(outcome, now)
 
     def _ready_at(self) -> float | None:
+        if self._window is not None and not self._window.begun:
+            # Its records were given up before the function saw any: there is nothing to finish.
+            self._window = None
         if self._window is not None:
             closes_at = self._closes_at(self._window)
             if closes_at is not None or not self._waiting:

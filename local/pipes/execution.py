@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_limits import INVOCATION_PAYLOAD_BYTES
 from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer, read_each
+from local.delivery.records import json_bytes
 from local.pipes.sources import Source
 from local.pipes.targets import Service
 
@@ -30,7 +30,7 @@ def enriched(answer: Any) -> list[Any]:
 
 def too_large(answer: Any) -> Failed | None:
     """The failure that an enrichment makes by an answer of more than 6 MB."""
-    if len(json.dumps(answer, separators=(",", ":")).encode()) > INVOCATION_PAYLOAD_BYTES:
+    if json_bytes(answer) > INVOCATION_PAYLOAD_BYTES:
         return Failed(function_error=None)
     return None
 

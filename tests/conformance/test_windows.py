@@ -186,6 +186,22 @@ def test_esm_window_3_a_failed_final_call_blocks_the_shard_until_its_retries_are
     assert report["dropped"] == []  # no record was given up
 
 
+@conforms("ESM-WINDOW-2", "deduced")
+def test_esm_window_2_a_window_of_which_the_function_saw_no_record_has_no_final_call():
+    report = run(f"""
+    start: "1970-01-01T00:00:00Z"
+    eventSourceMapping:
+      {{StartingPosition: TRIM_HORIZON, TumblingWindowInSeconds: 10, MaximumRecordAgeInSeconds: 60}}
+    records:
+      - {{at: 1, visibleAt: 85, dynamodb: {{SequenceNumber: "1"}}}}
+      - {{at: 12, visibleAt: 85, dynamodb: {{SequenceNumber: "2"}}}}
+      - {{at: 81, visibleAt: 85, dynamodb: {{SequenceNumber: "3"}}}}
+    {COUNTS}
+    """)
+    assert [each["identifiers"] for each in report["dropped"]] == [["1"], ["2"]]
+    assert list(zip(batches(report), times(report), strict=True)) == [("3", 85), ("-", 90)]
+
+
 @conforms("ESM-WINDOW-3", "documented")
 def test_esm_window_3_a_shards_end_closes_its_window_and_its_children_start_fresh():
     report = run(f"""

@@ -56,6 +56,14 @@ def test_the_report_can_be_written_whatever_the_terminal_can_show(tmp_path: Path
     assert json.loads(ran.stdout)["invocations"][0]["shard"] == "日"
 
 
+def test_half_a_character_in_a_state_is_taken_as_it_is():
+    state = {"then": {"return": {"state": {"half": "\ud800"}}}}
+    mapping = {"StartingPosition": "TRIM_HORIZON", "TumblingWindowInSeconds": 5}
+    document = {"eventSourceMapping": mapping, "records": [{}], "handler": [state]}
+    ran = cli.invoke(app, ["simulate", "-", "--json"], input=json.dumps(document))
+    assert [each["outcome"] for each in json.loads(ran.stdout)["invocations"]] == ["success", "success"]
+
+
 def test_a_scenario_can_come_from_standard_input_and_be_json():
     document = {"eventSourceMapping": {"StartingPosition": "LATEST"}, "records": [{}]}
     ran = cli.invoke(app, ["simulate", "-", "--json"], input=json.dumps(document))

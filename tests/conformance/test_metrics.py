@@ -95,6 +95,14 @@ def test_esm_metric_2_records_given_up_without_a_destination_are_dropped():
     assert metrics["OnFailureDestinationDeliveredEventCount"] == 0
 
 
+@conforms("ESM-METRIC-2", "documented")
+def test_esm_metric_2_what_a_destination_got_is_counted_in_events_and_not_in_messages():
+    to_queue = f'DestinationConfig: {{OnFailure: {{Destination: "{QUEUE}"}}}}'
+    report = mapping(f"MaximumRetryAttempts: 0, {to_queue}", rest="handler: [{then: raise}]")
+    assert len(report["onFailure"]) == 1
+    assert report["metrics"]["OnFailureDestinationDeliveredEventCount"] == 4
+
+
 @conforms("ESM-METRIC-3", "deduced")
 def test_esm_metric_3_errors_and_timeouts_are_errors_and_reported_failures_are_not():
     partial = "FunctionResponseTypes: [ReportBatchItemFailures], MaximumRetryAttempts: 2"

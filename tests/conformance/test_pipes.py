@@ -363,6 +363,7 @@ def test_pipe_shape_5_a_target_parameter_can_be_read_from_the_event():
     event = {"dynamodb": {"Keys": {"id": {"S": "u1"}}, "SizeBytes": 8}}
     assert resolve("$.dynamodb.Keys.id.S", event) == "u1"
     assert resolve("$.dynamodb.SizeBytes", event) == "8"
+    assert resolve("$.dynamodb.Keys", event) == '{"id": {"S": "u1"}}'
     assert resolve("fixed", event) == "fixed"
     assert resolve("order of $.dynamodb.Keys.id.S", event) == "order of $.dynamodb.Keys.id.S"
 

@@ -454,6 +454,18 @@ def test_esm_metric_2_event_counts_and_iterator_age_are_recorded(world, deliver)
     assert world.control.metric_sum("Errors", FunctionName=world.name) == 0
 
 
+@conforms("ESM-METRIC-1", "documented")
+def test_esm_metric_1_the_iterator_age_is_that_of_the_record_when_it_is_sent_in_milliseconds(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream, Enabled=False)
+    world.put("a")
+    world.control.advance_clock(10_000)
+    world.enable(mapping)
+    world.settle(mapping)
+    assert world.control.metric_sum("IteratorAge", FunctionName=world.name) // 1_000_000 == 10
+
+
 @conforms("ESM-PARAM-13", "documented")
 def test_esm_param_13_event_counts_are_not_recorded_unless_asked_for(world, deliver):
     mapping = deliver({"a": None})

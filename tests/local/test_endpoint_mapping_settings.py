@@ -74,6 +74,7 @@ def test_esm_dest_16_a_queue_or_a_topic_gets_the_range_of_a_failed_batch_and_not
     (message,) = world.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
     body = json.loads(message["Body"])
     document = json.loads(body["Message"]) if service == "sns" else body
+    assert body.get("Type") == ("Notification" if service == "sns" else None)
     assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert document["DDBStreamBatchInfo"]["batchSize"] == 1
     assert "payload" not in document

@@ -216,19 +216,6 @@ def test_a_stream_that_does_not_exist_is_refused(pipes):
         ({"Target": f"arn:aws:kinesis:{ACCOUNT}:stream/orders"}, "a Kinesis stream"),
         ({"Source": f"arn:aws:kafka:{ACCOUNT}:cluster/orders/1"}, "no pipes from 'arn:aws:kafka"),
         ({"Enrichment": "arn:aws:execute-api:us-east-1:111122223333:api/prod/GET/x"}, "as a pipe's enrichment"),
-        (
-            {"TargetParameters": {"EventBridgeEventBusParameters": {"Time": "$.time"}}},
-            "TargetParameters.EventBridgeEventBusParameters.Time",
-        ),
-        (
-            {
-                "LogConfiguration": {
-                    "Level": "ERROR",
-                    "S3LogDestination": {"BucketName": "logs", "BucketOwner": "1" * 12},
-                }
-            },
-            "LogConfiguration.S3LogDestination",
-        ),
     ],
 )
 def test_what_is_not_simulated_is_refused_by_name(pipes, settings, named):
@@ -236,6 +223,32 @@ def test_what_is_not_simulated_is_refused_by_name(pipes, settings, named):
     code, message = refused(lambda: pipes.create(target, **{n: v for n, v in settings.items() if n != "Target"}))
     assert code == "NotSimulated"
     assert named in message
+
+
+def not_simulated(pipes, **settings):
+    code, message = refused(lambda: pipes.create(f"arn:aws:events:{ACCOUNT}:event-bus/default", **settings))
+    assert code == "NotSimulated"
+    return message
+
+
+@conforms("PIPE-TARGET-3", "documented", refused=True)
+@pytest.mark.parametrize(("member", "value"), [("Time", "$.time"), ("EndpointId", "abcde.veo")])
+def test_pipe_target_3_a_bus_has_no_time_and_no_endpoint(pipes, member, value):
+    message = not_simulated(pipes, TargetParameters={"EventBridgeEventBusParameters": {member: value}})
+    assert f"TargetParameters.EventBridgeEventBusParameters.{member}" in message
+
+
+@conforms("PIPE-OPS-1", "documented", refused=True)
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("S3LogDestination", {"BucketName": "logs", "BucketOwner": "1" * 12}),
+        ("FirehoseLogDestination", {"DeliveryStreamArn": f"arn:aws:firehose:{ACCOUNT}:deliverystream/logs"}),
+    ],
+)
+def test_pipe_ops_1_records_go_to_log_groups_only(pipes, member, value):
+    message = not_simulated(pipes, LogConfiguration={"Level": "ERROR", member: value})
+    assert f"LogConfiguration.{member}" in message
 
 
 @conforms("PIPE-PARAM-2", "documented")

@@ -48,10 +48,12 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
 
     A record is not done when `function` raised for it, when a record of its group before it failed, or when it was
     not started: no record is started with less time left than the longest one of this invocation took (at least
-    `reserve` seconds), so that a slow batch makes progress instead of timing out as a whole.
+    `reserve` seconds), so that a slow batch makes progress instead of timing out as a whole. Messages of a queue back
+    off, and are parked at their last attempt, where `QUEUE_ATTEMPTS` is set.
 
     Raises:
         OutOfTime: Less than `reserve` seconds were left before the first record.
+        ValueError: `QUEUE_ATTEMPTS` is not a number of attempts.
     """
     if batch.records:
         check_time(reserve)
@@ -107,6 +109,7 @@ def process_together(batch: Batch, function: Callable[[Sequence[Change]], object
 
     Raises:
         OutOfTime: Less than `RESERVE` seconds are left.
+        ValueError: `QUEUE_ATTEMPTS` is not a number of attempts.
     """
     check_time()
     changes: list[Change] = []

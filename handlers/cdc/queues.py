@@ -35,7 +35,11 @@ def queue_url(arn: str) -> str:
 
 
 def attempts() -> int | None:
-    """How often a message is tried; `None` where the queue's own redrive policy decides."""
+    """How often a message is tried; `None` where the queue's own redrive policy decides.
+
+    Raises:
+        ValueError: `QUEUE_ATTEMPTS` is not a whole number of at least 1.
+    """
     text = os.environ.get(ATTEMPTS_VARIABLE)
     if text is None:
         return None

@@ -11,6 +11,7 @@ import pytest
 
 from handlers.cdc import Change, EffectLedger, consumer
 from handlers.cdc.counters import Counters
+from handlers.cdc.invocation import correlation_id, remaining_seconds
 from handlers.cdc.testing import InMemoryLedger, Invocation, change, record, stream_event
 
 ADA = {"userId": "u1", "email": "ada@example.com", "lastRequestId": "request-1"}
@@ -49,6 +50,7 @@ def test_every_line_logged_for_a_record_says_which_one_and_none_after_it(caplog:
     assert during.__dict__["sequenceNumber"] == given["dynamodb"]["SequenceNumber"]
     assert (during.__dict__["table"], during.__dict__["eventName"]) == ("users", "INSERT")
     assert "correlationId" not in after.__dict__
+    assert (remaining_seconds(), correlation_id()) == (None, None)
     assert ADA["email"] not in repr(during.__dict__)
 
 

@@ -132,6 +132,20 @@ def test_a_record_too_large_for_a_message_fails_and_says_what_to_do(
     assert aws.calls == []
 
 
+@pytest.mark.parametrize(("more", "parked"), [(0, True), (1, False)])
+def test_a_message_holds_one_mebibyte_and_not_a_byte_more(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, more: int, parked: bool
+) -> None:
+    monkeypatch.setenv("FAILURE_DESTINATION", "arn:aws:sqs:us-east-1:111122223333:parked")
+    handler, _ = discarding(0)
+    given = record(new={"id": 0, "text": ""})
+    run(handler, stream_event(given))
+    room = 1024 * 1024 - len(aws.calls.pop()[1]["MessageBody"])
+    given["dynamodb"]["NewImage"]["text"]["S"] = "x" * (room + more)
+    assert (run(handler, stream_event(given)) == []) == parked
+    assert len(aws.calls) == parked
+
+
 @pytest.mark.parametrize("destination", ["", "arn:aws:sns:us-east-1:111122223333:topic"])
 def test_without_a_place_to_park_the_record_fails(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, destination: str

@@ -14,15 +14,16 @@ from typing import Final
 from handlers.cdc.pattern_operators import Field, plain_number
 from handlers.cdc.pattern_syntax import Clause, Or, Source, expand, parse
 
-_IMAGES_OF: Final = {
-    "KEYS_ONLY": frozenset[str](),
-    "NEW_IMAGE": frozenset({"NewImage"}),
-    "OLD_IMAGE": frozenset({"OldImage"}),
-    "NEW_AND_OLD_IMAGES": frozenset({"NewImage", "OldImage"}),
+#: The images that records of a stream carry, by its view type; and the kind of change that lacks each.
+IMAGES_OF: Final[dict[str, tuple[str, ...]]] = {
+    "KEYS_ONLY": (),
+    "NEW_IMAGE": ("NewImage",),
+    "OLD_IMAGE": ("OldImage",),
+    "NEW_AND_OLD_IMAGES": ("NewImage", "OldImage"),
 }
+LACKED_BY: Final = {"NewImage": "REMOVE", "OldImage": "INSERT"}
 
 _EVENT_NAMES: Final = ("INSERT", "MODIFY", "REMOVE")
-_WITHOUT_IMAGE: Final = {"NewImage": "REMOVE", "OldImage": "INSERT"}
 
 #: Leaves of a record outside the images: the JSON type of the value, and its values where they are fixed.
 _LEAVES: Final[dict[tuple[str, ...], tuple[str, tuple[str, ...]]]] = {
@@ -36,7 +37,7 @@ _LEAVES: Final[dict[tuple[str, ...], tuple[str, tuple[str, ...]]]] = {
     ("dynamodb", "ApproximateCreationDateTime"): ("number", ()),
     ("dynamodb", "SequenceNumber"): ("string", ()),
     ("dynamodb", "SizeBytes"): ("number", ()),
-    ("dynamodb", "StreamViewType"): ("string", tuple(_IMAGES_OF)),
+    ("dynamodb", "StreamViewType"): ("string", tuple(IMAGES_OF)),
 }
 _NAMES: Final = sorted({name for path in _LEAVES for name in path} | {"Keys", "NewImage", "OldImage"})
 
@@ -96,8 +97,8 @@ def lint(pattern: Source, view_type: str | None = None) -> list[Finding]:
         dynamodb.NewImage.age.N[0] can never match: a number of DynamoDB is a string in a record; \
 write the digits as strings, like {"N": ["101"]}, or compare in the function
     """
-    if view_type is not None and view_type not in _IMAGES_OF:
-        raise ValueError(f"there is no view type {view_type!r}: {', '.join(_IMAGES_OF)}")
+    if view_type is not None and view_type not in IMAGES_OF:
+        raise ValueError(f"there is no view type {view_type!r}: {', '.join(IMAGES_OF)}")
     clauses = parse(pattern)
     findings = [finding for clause in _leaves(clauses) for finding in _field(clause, view_type)]
     for way in expand(clauses):
@@ -155,7 +156,7 @@ def _field(clause: Clause, view_type: str | None) -> Iterator[Finding]:
     elif path[0] != "dynamodb":
         yield _no_such_name(clause, path[:1] if path[0] != "userIdentity" else path)
     elif len(path) > 1 and path[1] in ("Keys", "NewImage", "OldImage"):
-        if path[1] != "Keys" and view_type is not None and path[1] not in _IMAGES_OF[view_type]:
+        if path[1] != "Keys" and view_type is not None and path[1] not in IMAGES_OF[view_type]:
             yield _dead(
                 clause,
                 f"a stream with view type {view_type} carries no {path[1]}",
@@ -266,7 +267,7 @@ def _impossible_images(way: Sequence[Clause | Or]) -> Iterator[Finding]:
             names = {name for name in _EVENT_NAMES if clause.field.accepts(name)}
     for clause in _leaves(way):
         image = clause.path[1] if clause.path[0] == "dynamodb" and len(clause.path) > 1 else ""
-        if names == {_WITHOUT_IMAGE.get(image)} and not clause.field.absent:
+        if names == {LACKED_BY.get(image)} and not clause.field.absent:
             (name,) = names
             other = "OldImage" if image == "NewImage" else "NewImage"
             yield _dead(clause, f"{name} records have no {image}", f"ask for the {other}, or for other event names")

@@ -14,11 +14,12 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from handlers.cdc.attribute_values import Wire, decode
 from handlers.cdc.change import EventName, ImageNotAvailable
 from handlers.cdc.conditions import And, Changed, Compare, Condition, EventIs, Not, Or, TtlDelete
+from handlers.cdc.pattern_lint import IMAGES_OF, LACKED_BY
 from handlers.cdc.pattern_operators import digits_of, other_spellings_of_address, plain_number
 from handlers.cdc.pattern_syntax import RESERVED_INSIDE_OR
 from handlers.cdc.pushdown_ways import (
@@ -42,13 +43,7 @@ from handlers.cdc.pushdown_ways import (
 Dialect = Literal["stream", "pipe", "queue", "kinesis"]
 
 _ROOT: Final[dict[Dialect, tuple[str, ...]]] = {"stream": (), "pipe": (), "queue": ("body",), "kinesis": ("data",)}
-_EVENT_NAMES: Final[tuple[EventName, ...]] = ("INSERT", "MODIFY", "REMOVE")
-_IMAGES: Final = {
-    "KEYS_ONLY": (),
-    "NEW_IMAGE": ("NewImage",),
-    "OLD_IMAGE": ("OldImage",),
-    "NEW_AND_OLD_IMAGES": ("NewImage", "OldImage"),
-}
+_EVENT_NAMES: Final[tuple[EventName, ...]] = get_args(EventName)
 
 #: The body of a message that is not the change itself.
 _SEALED: Final = {"eventName": [ABSENT]}
@@ -103,8 +98,8 @@ def push_down(
         >>> pushed.residue
         on.changed('plan')
     """
-    if view_type not in _IMAGES:
-        raise ValueError(f"there is no view type {view_type!r}: {', '.join(_IMAGES)}")
+    if view_type not in IMAGES_OF:
+        raise ValueError(f"there is no view type {view_type!r}: {', '.join(IMAGES_OF)}")
     compiler = _Compiler(dialect, view_type, key_schema)
     ways, residue = [Way({})], list[Condition]()
     for part in _conjuncts(condition):
@@ -186,13 +181,12 @@ class _Compiler:
         if not self._keys:
             return [ANYTHING]
         name, descriptor = next(iter(self._keys.items()))
-        images = _IMAGES[self._view_type]
+        images = IMAGES_OF[self._view_type]
         ways: list[Way] = []
         for kind in names:
             fields: dict[FieldPath, Alternatives] = {}
             for image in images:
-                lacks = (kind, image) in (("INSERT", "OldImage"), ("REMOVE", "NewImage"))
-                fields["dynamodb", image, name, descriptor] = (ABSENT if lacks else PRESENT,)
+                fields["dynamodb", image, name, descriptor] = (ABSENT if LACKED_BY[image] == kind else PRESENT,)
             # With one image, two kinds look alike.
             alike = [other for other in _EVENT_NAMES if _looks_alike(kind, other, images)]
             ways.append(Way(fields, exact=set(alike) <= set(names)))
@@ -247,7 +241,7 @@ class _Compiler:
         return None if taken.intersection(place) else place
 
     def _check_image(self, image: str, condition: Condition) -> None:
-        if image not in _IMAGES[self._view_type]:
+        if image not in IMAGES_OF[self._view_type]:
             raise ImageNotAvailable(
                 f"{condition!r} reads the {image}, and the stream's view type is {self._view_type}, which carries "
                 "none: choose a view type for the table that does (NEW_AND_OLD_IMAGES carries both)"
@@ -255,8 +249,7 @@ class _Compiler:
 
 
 def _looks_alike(kind: EventName, other: EventName, images: Sequence[str]) -> bool:
-    lacking = {"INSERT": "OldImage", "REMOVE": "NewImage", "MODIFY": ""}
-    return (lacking[kind] in images and lacking[kind]) == (lacking[other] in images and lacking[other])
+    return all((LACKED_BY[image] == kind) == (LACKED_BY[image] == other) for image in images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
-from handlers.cdc.change import Change
+from handlers.cdc.change import Change, EventName
 from handlers.cdc.image import Image
 
 #: Fetches what a claim check stands for: the record itself, or its JSON text.
 ClaimCheck = Callable[[Any], Any]
 
-_EVENT_NAMES: Final = frozenset(("INSERT", "MODIFY", "REMOVE"))
+_EVENT_NAMES: Final = frozenset(get_args(EventName))
 
 
 class UnknownEventShape(ValueError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from local.alarm_notifications import reason
 from local.metric_math import NotEvaluated, Series, Value, WrongExpression, as_series
 from local.metric_math import evaluate as evaluate_math
 from local.metrics import Datapoint, Metric, metric_of
@@ -63,8 +64,9 @@ def evaluate(alarm: Mapping[str, Any], read: Read, *, now: float) -> tuple[State
         missing=_treatment(alarm),
         before=alarm.get("StateValue", "INSUFFICIENT_DATA"),
     )
-    seen = ", ".join(f"{series[start]:g}" if start in series else "none" for start in starts)
-    return state, f"datapoints [{seen}], of which the last {count} are evaluated, against the threshold {threshold:g}"
+    known = [(start, series[start]) for start in starts if start in series][-count:]
+    breaching_ones = sum(breaches(value, threshold) for _, value in known)
+    return state, reason(alarm, state, known, breaching=breaching_ones)
 
 
 def judge(breaching: Sequence[bool | None], *, count: int, needed: int, missing: str, before: State) -> State:

@@ -284,6 +284,10 @@ def _each_has_only(entries: Any, members: str) -> bool:
     return all(set(each) <= set(members.split()) for each in entries)
 
 
+def _are_topics(actions: Any) -> bool:
+    return all(str(each).startswith("arn:aws:sns:") for each in actions)
+
+
 #: Members of which only some values are honoured: what is asked, and what is true of those values.
 VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateApi", "ProtocolType"): (lambda value: value == "HTTP", "HTTP"),
@@ -292,6 +296,11 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
     ("apigatewayv2:CreateStage", "AutoDeploy"): (lambda value: value is True, "True"),
     ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
+    **{
+        (f"cloudwatch:{operation}", member): (_are_topics, "topics")
+        for operation in ("PutCompositeAlarm", "PutMetricAlarm")
+        for member in ("AlarmActions", "InsufficientDataActions", "OKActions")
+    },
     ("dynamodb:EnableKinesisStreamingDestination", "EnableKinesisStreamingConfiguration"): (
         lambda value: value in ({}, {"ApproximateCreationDateTimePrecision": "MILLISECOND"}),
         "times in milliseconds",

@@ -6,6 +6,7 @@ tests/local/test_pinned.py fails when one of these means something else.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +105,18 @@ def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed
 def leave_alarms_alone() -> None:
     """Stop ministack from evaluating metric alarms by itself; composite ones it evaluates as AWS does."""
     _cloudwatch._evaluate_alarm = _nothing
+
+
+def tell_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]]) -> None:
+    """Publish what `make` answers of an alarm and its former state, subject and message: ministack's lacks fields."""
+
+    def tell(alarm: Mapping[str, Any], before: str, state: str, _: str) -> None:
+        actions = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[state]
+        for topic in alarm[actions] if alarm["ActionsEnabled"] else ():
+            subject, message = make(alarm, before)
+            _sns._fanout(topic, str(uuid.uuid4()), message, subject)
+
+    _cloudwatch._dispatch_alarm_actions = tell
 
 
 def keep_alarm_metrics(name: str, metrics: list[dict[str, Any]]) -> None:

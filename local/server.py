@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ async def _serve(
     from hypercorn.config import Config
     from ministack.app import app as ministack
 
-    from local import journal, pinned
+    from local import alarm_notifications, journal, pinned
     from local.alarm_evaluation import AlarmEvaluation
     from local.control_api import ControlApi
     from local.destinations import Destinations
@@ -106,6 +107,14 @@ async def _serve(
     functions.install()
     pinned.keep_time_by(clock.now)
     pinned.leave_alarms_alone()
+
+    def told_of_alarm(alarm: Mapping[str, Any], before: str) -> tuple[str, str]:
+        document = alarm_notifications.message(
+            alarm, before=before, at=clock.now(), account_id=connection.account_id, region=connection.region
+        )
+        return alarm_notifications.subject(alarm, connection.region), json.dumps(document)
+
+    pinned.tell_of_alarms_by(told_of_alarm)
     aws = {
         name: LazyClient(connection, name)
         for name in (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.alarms import evaluate, judge
 from local.metrics import Datapoint
@@ -379,6 +381,195 @@ def test_a_composite_alarm_follows_its_alarms_and_tells_its_topic(world, alarm):
     assert states[f"{world.name}-few"] == "ALARM"
     messages = [message for message in subjects(world, alarm) if message["AlarmName"] == f"{world.name}-few"]
     assert [message["NewStateValue"] for message in messages] == ["ALARM"]
+
+
+def test_the_topic_gets_the_message_that_cloudwatch_sends(world, alarm):
+    world.function()
+    start_of_a_period(world)
+    began = world.control.advance_clock(0) // 60 * 60
+    world.client("lambda").invoke(FunctionName=world.name, Payload='{"no": "records"}')
+    world.control.evaluate_alarms(world.control.advance_clock(60))
+    (received,) = world.client("sqs").receive_message(QueueUrl=alarm)["Messages"]
+    notification = json.loads(received["Body"])
+    topic = notification["TopicArn"]
+    assert notification["Subject"] == f'ALARM: "{world.name}" in US East (N. Virginia)'
+    message = json.loads(notification["Message"])
+    for changing in ("AlarmConfigurationUpdatedTimestamp", "StateChangeTime"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000", message.pop(changing))
+    period = datetime.fromtimestamp(began, UTC).strftime("%d/%m/%y %H:%M:%S")
+    assert message == {
+        "AlarmName": world.name,
+        "AlarmDescription": None,
+        "AWSAccountId": "111122223333",
+        "NewStateValue": "ALARM",
+        "NewStateReason": (
+            f"Threshold Crossed: 1 datapoint [1.0 ({period})] was greater than or equal to the threshold (1.0)."
+        ),
+        "Region": "US East (N. Virginia)",
+        "AlarmArn": f"arn:aws:cloudwatch:us-east-1:111122223333:alarm:{world.name}",
+        "OldStateValue": "INSUFFICIENT_DATA",
+        "OKActions": [topic],
+        "AlarmActions": [topic],
+        "InsufficientDataActions": [],
+        "Trigger": {
+            "MetricName": "Errors",
+            "Namespace": "AWS/Lambda",
+            "StatisticType": "Statistic",
+            "Statistic": "SUM",
+            "Unit": None,
+            "Dimensions": [{"value": world.name, "name": "FunctionName"}],
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "Threshold": 1.0,
+            "TreatMissingData": "notBreaching",
+            "EvaluateLowSampleCountPercentile": "",
+        },
+    }
+
+
+def test_the_topic_of_a_composite_alarm_is_told_which_alarm_triggered_it(world, alarm):
+    cloudwatch = world.client("cloudwatch")
+    topic = cloudwatch.describe_alarms(AlarmNames=[world.name])["MetricAlarms"][0]["OKActions"]
+    above, rule = f"{world.name}-above", f'ALARM("{world.name}")'
+    cloudwatch.put_composite_alarm(AlarmName=above, AlarmRule=rule, AlarmActions=topic)
+    cloudwatch.set_alarm_state(AlarmName=world.name, StateValue="ALARM", StateReason="set by the test")
+    (message,) = [each for each in subjects(world, alarm) if each["AlarmName"] == above]
+    below = f"arn:aws:cloudwatch:us-east-1:111122223333:alarm:{world.name}"
+    assert "Trigger" not in message
+    assert (message["AlarmRule"], message["OldStateValue"]) == (rule, "OK")
+    assert message["NewStateReason"].startswith(f"{below} transitioned to ALARM at ")
+    (child,) = message["TriggeringChildren"]
+    assert (child["Arn"], child["State"]["Value"]) == (below, "ALARM")
+
+
+def parts(world) -> list[str]:
+    """Three alarms without data, and the states in which they are put: `A` in ALARM, `O` OK, `I` INSUFFICIENT_DATA."""
+    names = [f"{world.name}-{letter}" for letter in "abc"]
+    for each in names:
+        world.client("cloudwatch").put_metric_alarm(
+            AlarmName=each,
+            Namespace="AWS/Lambda",
+            MetricName="Errors",
+            Statistic="Sum",
+            Period=3600,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="ignore",
+        )
+    return names
+
+
+STATES = {"A": "ALARM", "O": "OK", "I": "INSUFFICIENT_DATA"}
+
+#: A rule over three alarms a, b and c, and what it comes to for their states.
+RULES = {
+    "ALARM(a) OR ALARM(b)": {"AOO": True, "OAO": True, "OOA": False, "III": False},
+    "ALARM(a) AND ALARM(b) OR ALARM(c)": {"AAO": True, "AOO": False, "OOA": True, "AOA": True},
+    "ALARM(a) AND (ALARM(b) OR ALARM(c))": {"AOO": False, "OOA": False, "AOA": True, "AAO": True},
+    "NOT ALARM(a)": {"AOO": False, "OOO": True, "IOO": True},
+    "NOT (OK(a) AND OK(b))": {"OOA": False, "OIO": True, "AAO": True},
+    "NOT NOT OK(a)": {"OAA": True, "IOO": False},
+    "OK(a)": {"OAA": True, "AOO": False, "IOO": False},
+    "INSUFFICIENT_DATA(a) OR INSUFFICIENT_DATA(b)": {"IOO": True, "OIO": True, "OOI": False},
+    "ALARM(a) AND NOT OK(b) AND INSUFFICIENT_DATA(c)": {"AAI": True, "AOI": False, "AAO": False},
+    "(((ALARM(a))))": {"AOO": True, "OOO": False},
+    "TRUE AND ALARM(a)": {"AOO": True, "OOO": False},
+    "FALSE OR ALARM(a)": {"AOO": True, "OOO": False},
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_composite_alarm_is_in_alarm_when_its_rule_holds(world, rule):
+    cloudwatch, names = world.client("cloudwatch"), parts(world)
+    above = f"{world.name}-above"
+    of = dict(zip("abc", names, strict=True))
+    spelled = re.sub(r"\((\w)\)", lambda found: f'("{of[found[1]]}")' if found[1] in of else found[0], rule)
+    cloudwatch.put_composite_alarm(AlarmName=above, AlarmRule=spelled)
+    for states, holds in RULES[rule].items():
+        for each, letter in zip(names, states, strict=True):
+            cloudwatch.set_alarm_state(AlarmName=each, StateValue=STATES[letter], StateReason="set by the test")
+        (described,) = cloudwatch.describe_alarms(AlarmNames=[above], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+        assert described["StateValue"] == ("ALARM" if holds else "OK"), states
+    cloudwatch.delete_alarms(AlarmNames=[above])
+    cloudwatch.delete_alarms(AlarmNames=names)
+
+
+def test_composite_alarms_stand_on_each_other_and_name_alarms_by_arn(world):
+    cloudwatch, (one, two, _) = world.client("cloudwatch"), parts(world)
+    middle, top = f"{world.name}-middle", f"{world.name}-top"
+    arn = f"arn:aws:cloudwatch:us-east-1:111122223333:alarm:{one}"
+    cloudwatch.put_composite_alarm(AlarmName=middle, AlarmRule=f"ALARM({arn}) OR ALARM({two})")
+    cloudwatch.put_composite_alarm(AlarmName=top, AlarmRule=f"NOT OK({middle})")
+
+    def states():
+        found = cloudwatch.describe_alarms(AlarmNames=[middle, top], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+        return {each["AlarmName"]: each["StateValue"] for each in found}
+
+    assert states() == {middle: "OK", top: "OK"}
+    cloudwatch.set_alarm_state(AlarmName=one, StateValue="ALARM", StateReason="set by the test")
+    assert states() == {middle: "ALARM", top: "ALARM"}
+    cloudwatch.set_alarm_state(AlarmName=one, StateValue="OK", StateReason="set by the test")
+    assert states() == {middle: "OK", top: "OK"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("ALARM(", "Error in AlarmRule [Unsupported token '<EOF>' at char 6]"),
+        ("ALARM(a) ALARM(a)", "Error in AlarmRule [Unsupported token 'ALARM' at char 9, must be: <EOF>, 'AND', 'OR']"),
+        (
+            "AND ALARM(a)",
+            (
+                "Error in AlarmRule [Unsupported token 'AND' at char 0, must be: '(', 'NOT', AT_LEAST, TRUE or FALSE, "
+                "ALARM, OK, or INSUFFICIENT_DATA]"
+            ),
+        ),
+        ("(ALARM(a)", "Error in AlarmRule [Unsupported token '<EOF>' at char 9]"),
+        (
+            "BROKEN(a)",
+            (
+                "Error in AlarmRule [Unsupported token 'BROKEN' at char 0, must be: '(', 'NOT', AT_LEAST, TRUE or "
+                "FALSE, "
+                "ALARM, OK, or INSUFFICIENT_DATA]"
+            ),
+        ),
+    ],
+)
+def test_a_rule_that_is_none_is_refused_with_what_is_wrong_where(world, rule, message):
+    with pytest.raises(ClientError) as refused:
+        world.client("cloudwatch").put_composite_alarm(AlarmName=world.name, AlarmRule=rule)
+    assert (refused.value.response["Error"]["Code"], refused.value.response["Error"]["Message"]) == (
+        "ValidationError",
+        message,
+    )
+
+
+def test_an_action_that_is_no_topic_is_refused_by_name(world):
+    function = "arn:aws:lambda:us-east-1:111122223333:function:f"
+    with pytest.raises(ClientError, match=re.escape(f"does not simulate AlarmActions=['{function}']")):
+        world.client("cloudwatch").put_composite_alarm(AlarmName=world.name, AlarmRule="TRUE", AlarmActions=[function])
+
+
+def test_percentiles_are_refused_by_name(world):
+    cloudwatch = world.client("cloudwatch")
+    duration = function_metric(world, "Duration", "m1")
+    duration["MetricStat"]["Stat"] = "p90"
+    judged = {"EvaluationPeriods": 15, "Threshold": 1000, "ComparisonOperator": "GreaterThanThreshold"}
+    with pytest.raises(ClientError, match="the statistic p90"):
+        cloudwatch.put_metric_alarm(AlarmName=world.name, Metrics=[duration], **judged)
+    with pytest.raises(ClientError, match="the statistic p90"):
+        cloudwatch.get_metric_data(MetricDataQueries=[duration], StartTime=0, EndTime=60)
+    with pytest.raises(ClientError, match="does not honour ExtendedStatistic of cloudwatch:PutMetricAlarm"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=world.name,
+            Namespace="AWS/Lambda",
+            MetricName="Duration",
+            ExtendedStatistic="p90",
+            Period=60,
+            **judged,
+        )
 
 
 def test_a_composite_alarm_on_an_alarm_that_does_not_exist_is_refused(world):

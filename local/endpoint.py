@@ -26,8 +26,8 @@ INHERITED = ("COVERAGE_PROCESS_CONFIG", "LANG", "LC_ALL", "PATH", "TZ")
 #: Seconds the endpoint gets to end by itself when it is told to.
 STOP_SECONDS = 5.0
 
-#: How the names of endpoints' directories begin.
-PREFIX = "weir-endpoint-"
+#: How the names of endpoints' directories begin. Nobody sweeps those named "weir-endpoint-", which were not locked.
+PREFIX = "weir-aws-"
 
 
 class EndpointError(Exception):

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from local.delivery.records import StreamRecord
+from local.delivery.records import StreamRecord, from_kinesis
 
 
 class KinesisShardReader:
@@ -72,26 +72,17 @@ class KinesisShardReader:
         self._last_read = self._checkpoint
 
     def _record(self, record: Mapping[str, Any], now: float) -> StreamRecord:
-        """The record as Lambda gives it: https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html."""
-        number = record["SequenceNumber"]
         arrived = round(record["ApproximateArrivalTimestamp"].timestamp(), 3)
-        event = {
-            "kinesis": {
-                "kinesisSchemaVersion": "1.0",
-                "partitionKey": record["PartitionKey"],
-                "sequenceNumber": number,
-                "data": base64.b64encode(record["Data"]).decode(),
-                "approximateArrivalTimestamp": arrived,
-            },
-            "eventSource": "aws:kinesis",
-            "eventVersion": "1.0",
-            "eventID": f"{self.shard_id}:{number}",
-            "eventName": "aws:kinesis:record",
-            "invokeIdentityArn": self._role_arn,
-            "awsRegion": self._stream_arn.split(":")[3],
-            "eventSourceARN": self._stream_arn,
-        }
-        return StreamRecord(event, arrived=arrived, visible=now, sequence=number)
+        event = from_kinesis(
+            partition_key=record["PartitionKey"],
+            sequence_number=record["SequenceNumber"],
+            data=base64.b64encode(record["Data"]).decode(),
+            arrived=arrived,
+            shard_id=self.shard_id,
+            stream_arn=self._stream_arn,
+            role_arn=self._role_arn,
+        )
+        return StreamRecord(event, arrived=arrived, visible=now, sequence=record["SequenceNumber"])
 
 
 def kinesis_readers_of(

@@ -7,18 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from local.clock import Clock
 from local.delivery.lane import Invoke
 from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
-from local.pipe_services import Exchange, Refused, Services
-from local.pipe_telemetry import Trace
-from local.pipes.execution import EXECUTION_SECONDS, enriched, read_target, too_large, too_many
+from local.pipes.execution import (
+    EXECUTION_SECONDS,
+    Exchange,
+    Refused,
+    Services,
+    Trace,
+    enriched,
+    read_target,
+    too_large,
+    too_many,
+)
 from local.pipes.requests import Message
 from local.pipes.sources import opened, source_of
 from local.pipes.targets import enrichment_of, service_of, waits_for_answer
 from local.pipes.templates import InputTemplate, InvalidTemplate
-from local.role_actions import calling
-from local.roles import Roles, role_of_pipe
+from local.role_actions import Need, calling
+from local.roles import Refusal
 
 Stage = Literal["Enrichment", "Target"]
 
@@ -40,16 +47,25 @@ class Executions:
     Args:
         pipe: As DescribePipe answers it.
         services: What it calls.
-        roles: What its role allows.
-        clock: What its ingestion times go by.
+        refusal: Why its role may not do something of what is needed; `None` when it may.
+        now: What its ingestion times go by, in seconds since 1970.
+        timer: What executions are measured by, in seconds.
     """
 
-    def __init__(self, pipe: Mapping[str, Any], *, services: Services, roles: Roles, clock: Clock) -> None:
+    def __init__(
+        self,
+        pipe: Mapping[str, Any],
+        *,
+        services: Services,
+        refusal: Callable[[Sequence[Need]], Refusal | None],
+        now: Callable[[], float],
+        timer: Callable[[], float] = lambda: time.monotonic(),
+    ) -> None:
         self._pipe = pipe
         self._services = services
-        self._roles = roles
-        self._role = role_of_pipe(pipe)
-        self._clock = clock
+        self._refusal = refusal
+        self._now = now
+        self._timer = timer
         self._source = source_of(pipe["Source"])
         self._target = service_of(pipe["Target"])
         self._constants = {
@@ -67,14 +83,14 @@ class Executions:
         trace.count("EventCount", len(events))
         trace.count("EventSize", sum(each.payload_bytes for each in call.records))
         trace.step("EXECUTION_STARTED", payload=events)
-        started = time.monotonic()
+        started = self._timer()
         error: Mapping[str, Any] | None = None
         try:
             outcome, ended = _named(self._stages(call, trace))
         except Refused as refused:
             outcome, ended, error = *_of_refusal(refused), _error(refused)
-        seconds = time.monotonic() - started
-        if seconds > EXECUTION_SECONDS:
+        seconds = self._timer() - started
+        if seconds >= EXECUTION_SECONDS:
             outcome, ended = Failed(function_error=None, timed_out=True), "timeout"
         trace.count("Duration", seconds * 1000)
         step, metric = _ENDS[ended]
@@ -153,7 +169,7 @@ class Executions:
     ) -> tuple[Outcome, Exchange]:
         """One stage; `opens` when its events are the source's own, whose content paths can lead into."""
         name = stage.upper()
-        started = time.monotonic()
+        started = self._timer()
         trace.step(f"{name}_STAGE_ENTERED")
         try:
             seen = [opened(event) for event in events] if opens else events
@@ -164,7 +180,7 @@ class Executions:
             trace.step(f"{name}_STAGE_FAILED", error=_error(refused))
             raise
         finally:
-            trace.count(f"{stage}StageDuration", (time.monotonic() - started) * 1000)
+            trace.count(f"{stage}StageDuration", (self._timer() - started) * 1000)
         outcome = read(exchange)
         match outcome:
             case Succeeded():
@@ -189,7 +205,7 @@ class Executions:
             return [Message(*each) for each in zip(seen, events, strict=True)]
         trace.step(f"{name}_TRANSFORMATION_STARTED")
         template = InputTemplate(text)
-        ingested = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+        ingested = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
         try:
             messages = [
                 Message(each, template.render(each, self._constants, ingested=ingested, raw=event))
@@ -223,7 +239,7 @@ class Executions:
         Raises:
             Refused: It does not, which is the customer's error (PIPE-FAIL-1).
         """
-        refused = self._roles.refusal(self._role, calling(arn, wait=wait))
+        refused = self._refusal(calling(arn, wait=wait))
         if refused is not None:
             service = arn.split(":")[2]
             said = f"{stage} invocation failed with error from {service.capitalize()}. Not allowed to invoke {arn}."
@@ -247,7 +263,7 @@ def _named(outcome: Outcome) -> tuple[Outcome, Ended]:
 def _of_refusal(refused: Refused) -> tuple[Outcome, Ended]:
     if refused.internal:
         return Throttled(), "throttled" if refused.throttled else "service error"
-    return Failed(function_error=None), "error"
+    return refused.failed or Failed(function_error=None), "error"
 
 
 def _error(refused: Refused) -> dict[str, Any]:

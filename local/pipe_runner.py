@@ -16,7 +16,7 @@ from local.history import GivenUp, History, Invocation, keys_of
 from local.metrics import Metrics
 from local.pipe_executions import Executions
 from local.pipe_services import Services
-from local.pipe_telemetry import Concurrency, PipeLog, PipeMetrics, Trace
+from local.pipe_telemetry import Concurrency, ExecutionTrace, PipeLog, PipeMetrics
 from local.pipes.admission import queue_settings_of, settings_of
 from local.pipes.sources import as_event
 from local.poller import Poller
@@ -75,7 +75,12 @@ class PipeRunner:
         self._history = history
         self._on_problem = on_problem
         clock = surroundings.clock
-        self._executions = Executions(pipe, services=surroundings.services, roles=surroundings.roles, clock=clock)
+        self._executions = Executions(
+            pipe,
+            services=surroundings.services,
+            refusal=lambda needs: surroundings.roles.refusal(self._role, needs),
+            now=clock.now,
+        )
         self._log = PipeLog(pipe.get("LogConfiguration", {}), pipe_arn=pipe["Arn"], logs=surroundings.logs, clock=clock)
         self._metrics = PipeMetrics(surroundings.metrics, clock, pipe_name=pipe["Name"], account_id=account_id)
 
@@ -135,7 +140,7 @@ class PipeRunner:
         age = max(0, round((now - call.records[age_of].arrived) * 1000))
         with self._with.concurrency.one_more() as running:
             self._metrics.record("Concurrency", running)
-            outcome, ended = self._executions.run(call, Trace(self._log, self._metrics))
+            outcome, ended = self._executions.run(call, ExecutionTrace(self._log, self._metrics))
         return outcome, Invocation(
             at=now,
             shard_id=call.shard_id,

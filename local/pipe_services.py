@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES, PUT_EVENTS_BYTES
 from local.clients import Connection, LazyClient, error_code
+from local.pipes.execution import Exchange, Refused
 from local.pipes.requests import (
     Entry,
     Message,
@@ -39,55 +40,6 @@ _THROTTLED_CODES = (
     "ThrottlingException",
     "TooManyRequestsException",
 )
-
-
-class Refused(Exception):
-    """A service did not do what a pipe asked for.
-
-    Attributes:
-        service: boto3's name of it.
-        status: HTTP status; 0 when there was no answer.
-        request_id: As the service gave it, if it did.
-        request: What it was asked.
-        response: What it answered.
-        throttled: Whether it was asked too often.
-        internal: Whether the service or the network failed, so that nobody's retry budget is touched (§3.5).
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        service: str,
-        status: int,
-        request: Any,
-        request_id: str = "",
-        response: Any = None,
-        throttled: bool = False,
-        internal: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.service = service
-        self.status = status
-        self.request = request
-        self.request_id = request_id
-        self.response = response
-        self.throttled = throttled
-        self.internal = internal
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What a service was asked, what it answered, and what that means to the pipe.
-
-    Attributes:
-        value: What an enrichment or the code of a target returned; of a queue, topic or bus the events that it did not
-            take, as `batchItemFailures`.
-    """
-
-    request: Any
-    response: Any
-    value: Any = None
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,8 @@ class PipeLog:
             return
 
 
-class Trace:
-    """What one execution tells."""
+class ExecutionTrace:
+    """`Trace` of one execution, into the pipe's log and metrics."""
 
     def __init__(self, log: PipeLog, metrics: PipeMetrics) -> None:
         self._log = log

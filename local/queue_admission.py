@@ -10,6 +10,7 @@ from typing import Any
 
 from aws_limits import FUNCTION_RESPONSE_TYPES, QUEUE_MAPPING_CONCURRENCY, QUEUE_MAPPING_RANGES, STREAM_MAPPING_METRICS
 from local.delivery.admission import filter_problems, filters_of, violation
+from local.delivery.models import violations
 from local.queue_batches import CONCURRENCY, QueueSettings
 
 Parameters = Mapping[str, Any]
@@ -22,6 +23,20 @@ _OF_STREAMS = (
     "MaximumRecordAgeInSeconds",
     "TumblingWindowInSeconds",
     "DestinationConfig",
+)
+
+#: What has a say in how a queue is read, and what names the mapping.
+_KNOWN = (
+    "EventSourceArn",
+    "FunctionName",
+    "Enabled",
+    "Tags",
+    "BatchSize",
+    "MaximumBatchingWindowInSeconds",
+    "FunctionResponseTypes",
+    "FilterCriteria",
+    "MetricsConfig",
+    "ScalingConfig",
 )
 
 #: Above this batch size AWS wants a batching window, and FIFO queues end here.
@@ -78,6 +93,18 @@ def mapping_problems(parameters: Parameters, *, fifo: bool) -> Iterator[str]:
     if any(each not in STREAM_MAPPING_METRICS for each in (parameters.get("MetricsConfig") or {}).get("Metrics", [])):
         yield "Unsupported metrics for this event source"
     yield from filter_problems(parameters.get("FilterCriteria") or {})
+
+
+def scenario_problems(mapping: Parameters) -> Iterator[str]:
+    """What is refused of a queue's mapping that stands in a scenario, where nobody has looked at it before."""
+    given = {"FunctionName": "function", **mapping}
+    found = [*violations("lambda", "CreateEventSourceMapping", given)]
+    yield from found
+    for name in given:
+        if name not in (*_KNOWN, *_OF_STREAMS) and not name.startswith("StartingPosition"):
+            yield f"{name} is not simulated for a queue: leave it out"
+    if not found:
+        yield from mapping_problems({**MAPPING_DEFAULTS, **given}, fifo=given["EventSourceArn"].endswith(".fifo"))
 
 
 def visibility_problem(visibility: int, timeout: int) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from local.simulation.report import Happening, Report
-from ops.timeline import MoreLikeThese, shortened
+from ops.timeline import MoreLikeThese, shortened, why_given_up
 
 #: Records and columns that are drawn at most: more would be read by nobody.
 MAXIMUM_RECORDS = 1000
@@ -271,6 +271,5 @@ def _told(happening: Happening) -> str:
         return f"{at}, lane {entry['lane']}, attempt {entry['attempt']}: {entry['outcome']}"
     if happening.kind == "dropped":
         return f"{at}: dropped, {entry['reason']}"
-    body: Mapping[str, Any] = entry["body"]
-    condition = body.get("requestContext", body.get("context", {}))["condition"]
-    return f"{at}: {condition}, " + ("delivered" if entry["delivered"] else "the destination did not take it")
+    ended = "delivered" if entry["delivered"] else "the destination did not take it"
+    return f"{at}: {why_given_up(entry['body'])}, {ended}"

@@ -17,7 +17,7 @@ from local.simulation.report import Happening, Report
 from local.simulation.scenario import InvalidScenario, Scenario, parse
 from local.simulation.simulate import simulate as run
 from ops.picture import TooManyRecords, picture
-from ops.timeline import MoreLikeThese, shortened
+from ops.timeline import MoreLikeThese, shortened, why_given_up
 
 _STYLES = {"success": "green", "partial": "yellow", "error": "red", "timeout": "red", "throttled": "magenta"}
 #: Identifiers of a batch that are written out; more are cut to the first and the last.
@@ -85,13 +85,21 @@ def _show(console: Console, file: Path, scenario: Scenario, report: Report) -> N
             justify = "right" if heading in ("t", "lane", "attempt", "age") else "left"
             timeline.add_column(heading, justify=justify, overflow="fold")
     for each in shortened(report.timeline):
-        row = _row(each.kind, each.entry) if isinstance(each, Happening) else _more(each)
-        timeline.add_row(*(cell for heading, cell in zip(_COLUMNS, row, strict=True) if heading not in left_out))
+        for row in _rows(each, scenario.starts_at):
+            timeline.add_row(*(cell for heading, cell in zip(_COLUMNS, row, strict=True) if heading not in left_out))
     console.print(timeline)
     console.print()
     for line in _summary(scenario, report):
         console.print(line, soft_wrap=not console.is_terminal)
     console.print()
+
+
+def _rows(each: Happening | MoreLikeThese, starts_at: float) -> Iterator[tuple[str, ...]]:
+    if isinstance(each, MoreLikeThese):
+        yield _more(each)
+        return
+    yield _row(each.kind, each.entry)
+    yield from (_logged(record, starts_at) for record in each.log)
 
 
 def _more(these: MoreLikeThese) -> tuple[str, ...]:
@@ -114,16 +122,29 @@ def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
                 _named(entry["identifiers"]),
                 age,
             )
+        case "onFailure" if "messageId" in entry["body"]:
+            letter = entry["body"]
+            told = f"{letter['messageId']} ({why_given_up(letter)})"
+            return t, "", "", "[bold red]dead letter[/]", "", escape(told), ""
         case "onFailure":
             body = entry["body"]
-            condition = body.get("requestContext", body.get("context", {}))["condition"]
             info: Mapping[str, Any] = next(body[name] for name in body if name.endswith("BatchInfo"))
             first, last = info.get("startSequenceNumber"), info.get("endSequenceNumber")
             which = "the window's final call" if first is None else first if first == last else f"{first} to {last}"
             where = "dead letter" if entry["delivered"] else "dead letter not delivered"
-            return t, escape(info["shardId"]), "", f"[bold red]{where}[/]", "", f"{which} ({condition})", ""
+            return t, escape(info["shardId"]), "", f"[bold red]{where}[/]", "", f"{which} ({why_given_up(body)})", ""
         case _:
             return t, "", "", "[bold red]dropped[/]", "", f"{_named(entry['identifiers'])} ({entry['reason']})", ""
+
+
+def _logged(record: Mapping[str, Any], starts_at: float) -> tuple[str, ...]:
+    """A record of a pipe's log, below the execution that it tells of."""
+    told = [record["messageType"]]
+    if "error" in record:
+        told.append(record["error"]["message"])
+    told += [f"{name}={record[name]}" for name in ("payload", "awsRequest", "awsResponse") if name in record]
+    t = f"{record['timestamp'] / 1000 - starts_at:.3f}"
+    return f"[dim]{t}[/]", "", "", f"[dim]log {record['logLevel']}[/]", "", f"[dim]{escape(': '.join(told))}[/]", ""
 
 
 def _named(identifiers: list[str]) -> str:

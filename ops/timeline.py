@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -36,6 +36,13 @@ def shortened(timeline: Sequence[Happening]) -> Iterator[Happening | MoreLikeThe
             yield from alike[: _ALIKE - 2]
             yield MoreLikeThese(len(alike) - _ALIKE + 1, alike[-2])
             yield alike[-1]
+
+
+def why_given_up(body: Mapping[str, Any]) -> str:
+    """The reason that a dead letter gives; of a message, how often it was received."""
+    if "messageId" in body:
+        return f"received {body['attributes']['ApproximateReceiveCount']} times"
+    return body.get("requestContext", body.get("context", {}))["condition"]
 
 
 def _without_time(happening: Happening) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""What CreateEventSourceMapping refuses for a DynamoDB stream, in AWS's words (docs/aws-semantics.md §2.1)."""
+"""What CreateEventSourceMapping refuses for a stream, in AWS's words (docs/aws-semantics.md §2.1)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ _FOR_OTHER_SOURCES = (
     "SourceAccessConfigurations",
     "Topics",
 )
+#: What is said of a stream that shall be read from a time that has not come; the words are ours.
+IN_THE_FUTURE = "StartingPositionTimestamp must not be in the future"
+
 _TYPES: Mapping[str, type] = {
     **dict.fromkeys(STREAM_MAPPING_RANGES, int),
     "BisectBatchOnFunctionError": bool,
@@ -58,6 +61,8 @@ def problems(parameters: Parameters) -> Iterator[str]:
         elif name == "StartingPositionTimestamp":
             if parameters.get("StartingPosition") != "AT_TIMESTAMP":
                 yield "Timestamp only valid with StartingPosition AT_TIMESTAMP"
+            elif isinstance(value, bool) or not isinstance(value, int | float):
+                yield f"StartingPositionTimestamp={value!r} is not a time, in seconds since 1970"
         elif name == "KMSKeyArn":
             yield "KMSKeyArn is not simulated: nothing is encrypted here, the filter criteria neither: leave it out"
         elif name not in _TYPES:
@@ -160,6 +165,9 @@ def _starting_position(parameters: Parameters) -> Iterator[str]:
     position = parameters.get("StartingPosition")
     if position is None:
         yield violation("Value null at 'startingPosition'", "Member must not be null.")
+    elif position == "AT_TIMESTAMP" and ":kinesis:" in parameters.get("EventSourceArn", ""):
+        if "StartingPositionTimestamp" not in parameters:
+            yield "StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp"
     elif position == "AT_TIMESTAMP":
         yield f"Unsupported starting position for arn type: {parameters.get('EventSourceArn', '')}"
     elif position not in STREAM_STARTING_POSITIONS:

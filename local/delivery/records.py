@@ -111,6 +111,45 @@ def from_get_records(record: Mapping[str, Any], *, stream_arn: str, visible: flo
     return StreamRecord(event, arrived=dynamodb["ApproximateCreationDateTime"], visible=visible)
 
 
+def from_kinesis(
+    *,
+    partition_key: str,
+    sequence_number: str,
+    data: str,
+    arrived: float,
+    shard_id: str,
+    stream_arn: str,
+    role_arn: str,
+) -> dict[str, Any]:
+    """The event that Lambda makes of a Kinesis record (https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html).
+
+    Args:
+        partition_key: Of the record.
+        sequence_number: Likewise.
+        data: In base64.
+        arrived: When, in seconds since 1970.
+        shard_id: Where it was read.
+        stream_arn: Likewise.
+        role_arn: Of the role that reads.
+    """
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": partition_key,
+            "sequenceNumber": sequence_number,
+            "data": data,
+            "approximateArrivalTimestamp": arrived,
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"{shard_id}:{sequence_number}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": role_arn,
+        "awsRegion": stream_arn.split(":")[3],
+        "eventSourceARN": stream_arn,
+    }
+
+
 def item_size(item: Mapping[str, Mapping[str, Any]]) -> int:
     """DynamoDB's size of an item or a key, in bytes: names and values (docs/aws-semantics.md §1.3)."""
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())

@@ -3,16 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from aws_limits import INVOCATION_PAYLOAD_BYTES
 from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer, read_each
 from local.delivery.records import json_bytes
+from local.pipes.requests import Message
 from local.pipes.sources import Source
 from local.pipes.targets import Service
 
 #: Seconds that enrichment and target may take together.
 EXECUTION_SECONDS = 300
+
+
+class Refused(Exception):
+    """A service did not do what a pipe asked for.
+
+    Attributes:
+        service: boto3's name of it.
+        status: HTTP status; 0 when there was no answer.
+        request_id: As the service gave it, if it did.
+        request: What it was asked.
+        response: What it answered.
+        throttled: Whether it was asked too often.
+        internal: Whether the service or the network failed, so that nobody's retry budget is touched (§3.5).
+        failed: How the code ended that was asked, where that is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str,
+        status: int,
+        request: Any,
+        request_id: str = "",
+        response: Any = None,
+        throttled: bool = False,
+        internal: bool = False,
+        failed: Failed | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.service = service
+        self.status = status
+        self.request = request
+        self.request_id = request_id
+        self.response = response
+        self.throttled = throttled
+        self.internal = internal
+        self.failed = failed
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What a service was asked, what it answered, and what that means to the pipe.
+
+    Attributes:
+        value: What an enrichment or the code of a target returned; of a queue, topic or bus the events that it did not
+            take, as `batchItemFailures`.
+    """
+
+    request: Any
+    response: Any
+    value: Any = None
+
+
+class Services(Protocol):
+    """Calls enrichments and targets."""
+
+    def enrich(
+        self, arn: str, service: Service, messages: Sequence[Message], parameters: Mapping[str, Any]
+    ) -> Exchange:
+        """Ask an enrichment, and wait for its answer.
+
+        Raises:
+            Refused: It failed.
+        """
+        ...
+
+    def send(
+        self,
+        arn: str,
+        service: Service,
+        messages: Sequence[Message],
+        parameters: Mapping[str, Any],
+        *,
+        pipe_name: str,
+        source: Source,
+    ) -> Exchange:
+        """Send a batch to a target.
+
+        Raises:
+            Refused: It took nothing of it.
+        """
+        ...
+
+
+class Trace(Protocol):
+    """Is told what one execution does."""
+
+    def step(self, name: str, *, error: Mapping[str, Any] | None = None, **data: Any) -> None:
+        """A step was made; `data` are any of `payload`, `awsRequest` and `awsResponse`."""
+        ...
+
+    def count(self, name: str, value: float = 1) -> None:
+        """A metric has another datapoint."""
+        ...
 
 
 def enriched(answer: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What a pipe can read (docs/aws-semantics.md §3.1, §3.7, §3.8)."""
+"""What a pipe can read, and a mapping as well (docs/aws-semantics.md §3.1, §3.7, §3.8)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Source:
 
 
 _SOURCES: Mapping[str, Source] = {
-    r"arn:aws:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+": Source(
+    r"arn:[^:]+:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+": Source(
         "DynamoDB stream",
         "DynamoDBStreamParameters",
         {"BatchSize": 100},
@@ -55,7 +55,7 @@ _SOURCES: Mapping[str, Source] = {
         "aws:dynamodb",
         "eventID",
     ),
-    r"arn:aws:kinesis:[^:]+:\d{12}:stream/[^/]+": Source(
+    r"arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[^/]+": Source(
         "Kinesis stream",
         "KinesisStreamParameters",
         {"BatchSize": 100},
@@ -63,7 +63,7 @@ _SOURCES: Mapping[str, Source] = {
         "aws:kinesis",
         "eventID",
     ),
-    r"arn:aws:sqs:[^:]+:\d{12}:[^:]+": Source(
+    r"arn:[^:]+:sqs:[^:]+:\d{12}:[^:]+": Source(
         "SQS queue",
         "SqsQueueParameters",
         {"BatchSize": 10, "MaximumBatchingWindowInSeconds": 0},
@@ -75,7 +75,7 @@ _SOURCES: Mapping[str, Source] = {
 
 
 class UnsupportedSource(ValueError):
-    """A pipe from this is not simulated."""
+    """Reading this is not simulated."""
 
 
 def source_of(arn: str) -> Source:
@@ -91,8 +91,8 @@ def source_of(arn: str) -> Source:
         if re.fullmatch(pattern, arn):
             return source
     raise UnsupportedSource(
-        f"no pipes from {arn!r} are simulated: give the ARN of a table's stream (LatestStreamArn), of a Kinesis stream "
-        "or of a queue, or test this pipe on an AWS account"
+        f"{arn!r} is no source that is simulated: give the ARN of a table's stream (LatestStreamArn), of a Kinesis "
+        "stream or of a queue, or test this on an AWS account"
     )
 
 

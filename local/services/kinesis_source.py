@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from aws_limits import STREAM_RETENTION_SECONDS
-from local.delivery.admission import problems, settings_of
+from local.delivery.admission import IN_THE_FUTURE, problems, settings_of
 from local.errors import AwsError, invalid_parameter
 from local.kinesis_shards import kinesis_readers_of
 from local.mappings import MappingRunner, Surroundings, Target
@@ -42,15 +42,16 @@ class KinesisSource:
         """Whether it is the ARN of a Kinesis stream, and not of a consumer with enhanced fan-out."""
         return re.fullmatch(r"arn:aws:kinesis:[^:]+:\d{12}:stream/[^/]+", arn) is not None
 
-    def check(self, arn: str, parameters: Parameters) -> None:  # noqa: ARG002 - `Source`
+    def check(self, arn: str, parameters: Parameters) -> None:
         """Refuse what AWS refuses, in its words where they were recorded."""
+        timestamp = parameters.get("StartingPositionTimestamp")
+        if timestamp is not None and (isinstance(timestamp, bool) or not isinstance(timestamp, int | float)):
+            raise AwsError("SerializationException", f"StartingPositionTimestamp must be a time, not {timestamp!r}")
         known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
-        if known.get("StartingPosition") == "AT_TIMESTAMP":
-            self._check_timestamp(known.pop("StartingPositionTimestamp", None))
-            # All else is as from any other position.
-            known["StartingPosition"] = "TRIM_HORIZON"
-        for problem in problems(known):
+        for problem in problems({**known, "EventSourceArn": arn}):
             raise invalid_parameter(problem)
+        if timestamp is not None and timestamp > self._with.clock.now():
+            raise invalid_parameter(IN_THE_FUTURE)
 
     def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
         """What AWS says when function and stream have a mapping already."""
@@ -87,11 +88,3 @@ class KinesisSource:
             ).poller
 
         return runner
-
-    def _check_timestamp(self, timestamp: Any) -> None:
-        if timestamp is None:
-            raise invalid_parameter("StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp")
-        if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
-            raise AwsError("SerializationException", f"StartingPositionTimestamp must be a time, not {timestamp!r}")
-        if timestamp > self._with.clock.now():
-            raise invalid_parameter("StartingPositionTimestamp must not be in the future")

@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.clock import Clock
+from local.delivery.admission import IN_THE_FUTURE
 from local.errors import AwsError
 from local.kinesis_shards import kinesis_readers_of
 from local.pipe_runner import PipeRunner
@@ -64,7 +65,7 @@ class PipeSources:
         given = source.given(pipe)
         timestamp = given.get("StartingPositionTimestamp")
         if timestamp is not None and timestamp > self._clock.now():
-            raise AwsError("ValidationException", "StartingPositionTimestamp must not be in the future")
+            raise AwsError("ValidationException", IN_THE_FUTURE)
         readers = kinesis_readers_of(
             self._kinesis,
             stream_arn=pipe["Source"],

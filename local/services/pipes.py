@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from local.delivery.models import violations
 from local.errors import AwsError, NotSimulated
 from local.history import History
 from local.pipe_runner import PipeRunner, Surroundings
-from local.pipes.admission import problems, violations
+from local.pipes.admission import problems
 from local.pipes.configuration import completed, not_simulated, updated
 from local.pipes.sources import source_of
 from local.services.event_source_mappings import Runner
@@ -198,7 +199,7 @@ class Pipes:
 
     def update_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """UpdatePipe: takes effect after the executions that run now, from the same position."""
-        for problem in violations("UpdatePipe", parameters):
+        for problem in violations("pipes", "UpdatePipe", parameters):
             raise AwsError("ValidationException", problem)
         pipe = self.get(parameters["Name"])
         configuration = updated(pipe.configuration, parameters)

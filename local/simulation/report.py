@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from local.delivery.documents import failure_document, object_key, pipe_failure_document
-from local.delivery.lane import GiveUp, Invoke, Lose, Records
+from local.delivery.lane import GiveUp, Invoke, Lose
 from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.delivery.records import StreamRecord
 
@@ -37,6 +37,7 @@ class Happening:
         shard: Whose records it is about.
         identifiers: Of these records; none in a window's final call.
         done: Those of them that an invocation finished.
+        log: Records that an execution of a pipe wrote into its log.
     """
 
     kind: Literal["invocations", "onFailure", "dropped"]
@@ -44,6 +45,7 @@ class Happening:
     shard: str
     identifiers: Sequence[str]
     done: Sequence[str] = ()
+    log: Sequence[Mapping[str, Any]] = ()
 
 
 class Identifiers:
@@ -62,11 +64,12 @@ class Report:
 
     Args:
         starts_at: When it starts, in seconds since 1970: the report's times count from there.
-        document: Makes the document that the destination gets of records that were given up, and its key in S3.
+        document: Makes the document that the destination gets of records that were given up, and its key in S3; of a
+            queue nothing is given up.
     """
 
     def __init__(
-        self, *, starts_at: float, document: Callable[[GiveUp, float], tuple[dict[str, Any], str | None]]
+        self, *, starts_at: float, document: Callable[[GiveUp, float], tuple[dict[str, Any], str | None]] | None = None
     ) -> None:
         self._starts_at = starts_at
         self._document = document
@@ -76,6 +79,7 @@ class Report:
         self._on_failure: list[dict[str, Any]] = []
         self._dropped: list[dict[str, Any]] = []
         self._filtered_out: list[str] = []
+        self._log: list[Mapping[str, Any]] = []
         #: The whole run, in order.
         self.timeline: list[Happening] = []
         #: Rules of the scenario that met no call: `handler.0`, say.
@@ -88,9 +92,15 @@ class Report:
         if name in self._sums:
             self._sums[name] += int(value)
 
-    def invoked(self, invoke: Invoke, outcome: Outcome, now: float) -> None:
-        """As `Sink.invoked`."""
-        age = _milliseconds(now - invoke.records[-1].arrived) if invoke.records else 0
+    def log(self, record: Mapping[str, Any]) -> None:
+        """A pipe writes a record into its log, before `invoked` is told of the execution."""
+        self._log.append(record)
+
+    def invoked(self, invoke: Invoke, outcome: Outcome, now: float, *, since: float | None = None) -> None:
+        """As `Sink.invoked`; the age counts from `since`, or from the last record's arrival."""
+        if since is None:
+            since = invoke.records[-1].arrived if invoke.records else now
+        age = _milliseconds(now - since)
         self._maximum_age = max(self._maximum_age, age)
         identifiers = _identifiers(invoke.records)
         entry = {
@@ -104,11 +114,13 @@ class Report:
             "iteratorAgeMs": age,
         }
         self._invocations.append(entry)
-        self.timeline.append(Happening("invocations", entry, invoke.shard_id, identifiers, _done(identifiers, outcome)))
+        log, self._log = self._log, []
+        done = _done(identifiers, outcome)
+        self.timeline.append(Happening("invocations", entry, invoke.shard_id, identifiers, done, log))
 
     def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
         """As `Sink.gave_up`."""
-        if delivered is not None:
+        if delivered is not None and self._document is not None:
             body, key = self._document(given_up, now)
             entry: dict[str, Any] = {"t": self._t(now), "body": body}
             if key is not None:
@@ -117,17 +129,27 @@ class Report:
             self._on_failure.append(entry)
             self.timeline.append(Happening("onFailure", entry, given_up.shard_id, _identifiers(given_up.records)))
         if not delivered:
-            self._drop(given_up.shard_id, given_up.records, given_up.condition, now)
+            self._drop(given_up.shard_id, _identifiers(given_up.records), given_up.condition, now)
 
     def lost(self, lose: Lose, now: float) -> None:
         """As `Sink.lost`."""
-        self._drop(lose.shard_id, lose.records, "retention", now)
+        self._drop(lose.shard_id, _identifiers(lose.records), "retention", now)
+
+    def expired(self, queue: str, identifiers: Sequence[str], now: float) -> None:
+        """A queue deleted messages that nobody was done with in time."""
+        self._drop(queue, identifiers, "retention", now)
+
+    def redriven(self, queue: str, identifier: str, body: dict[str, Any], now: float) -> None:
+        """A queue moved a message to its dead-letter queue, where it has this body."""
+        entry = {"t": self._t(now), "body": body, "delivered": True}
+        self._on_failure.append(entry)
+        self.timeline.append(Happening("onFailure", entry, queue, [identifier]))
 
     def filtered_out(self, records: Iterable[StreamRecord]) -> None:
         """As `Sink.filtered_out`."""
         self._filtered_out += _identifiers(records)
 
-    def finish(self, *, checkpoints: dict[str, str | None], unfinished: Iterable[StreamRecord]) -> None:
+    def finish(self, *, checkpoints: dict[str, str | None], unfinished: Iterable[str]) -> None:
         """Nothing more will happen: make the report."""
         self.document = {
             "version": 1,
@@ -137,13 +159,12 @@ class Report:
             "filteredOut": self._filtered_out,
             "metrics": {**self._sums, "maximumIteratorAgeMs": self._maximum_age},
             "checkpoints": checkpoints,
-            "unfinished": _identifiers(unfinished),
+            "unfinished": list(unfinished),
         }
 
-    def _drop(self, shard: str, records: Records, reason: str, now: float) -> None:
-        if records:
-            identifiers = _identifiers(records)
-            entry = {"t": self._t(now), "identifiers": identifiers, "reason": reason}
+    def _drop(self, shard: str, identifiers: Sequence[str], reason: str, now: float) -> None:
+        if identifiers:
+            entry = {"t": self._t(now), "identifiers": list(identifiers), "reason": reason}
             self._dropped.append(entry)
             self.timeline.append(Happening("dropped", entry, shard, identifiers))
 

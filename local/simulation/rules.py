@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.delivery.lane import Invoke
-from local.delivery.outcomes import Failed, Outcome, Throttled, read_response
+from local.delivery.outcomes import Failed, Outcome, Succeeded, Throttled, read_each, read_response
 from local.delivery.settings import MappingSettings
+from local.queue_batches import QueueSettings
+from local.simulation.run import Handler
 from local.simulation.scenario import Report, Return, Rule
+
+#: What an answer to an invocation comes to.
+ReadAnswer = Callable[[Any, Invoke], Outcome]
 
 #: What no rule says: the function succeeds and takes no time.
 _NO_RULE = Rule()
@@ -70,23 +75,47 @@ class Rules:
         return _NO_RULE
 
 
-def function(
-    rules: Rules, settings: MappingSettings, *, timeout: float
-) -> Callable[[Invoke, float], tuple[Outcome, float]]:
-    """A mapping's function that behaves as the rules say."""
+def function(rules: Rules, read: ReadAnswer, *, timeout: float) -> Handler:
+    """A mapping's function that behaves as the rules say.
+
+    Args:
+        rules: What it does.
+        read: What its answer means.
+        timeout: Seconds that it may take.
+    """
 
     def call(invoke: Invoke, now: float) -> tuple[Outcome, float]:
-        identifiers = [record.identifier for record in invoke.records]
-        result, takes = rules.call(identifiers, now, limit=timeout)
+        result, takes = rules.call([record.identifier for record in invoke.records], now, limit=timeout)
         if not isinstance(result, Answer):
             return result, takes
         value = result.value
         if result.echoes and invoke.window is not None:
             value = {"state": invoke.window.state}
-        reports = settings.report_batch_item_failures
-        return read_response(value, identifiers, reports=reports, windowed=invoke.window is not None), takes
+        return read(value, invoke), takes
 
     return call
+
+
+def of_stream(settings: MappingSettings) -> ReadAnswer:
+    """What an answer means to a stream's mapping."""
+
+    def read(value: Any, invoke: Invoke) -> Outcome:
+        identifiers = [record.identifier for record in invoke.records]
+        reports, windowed = settings.report_batch_item_failures, invoke.window is not None
+        return read_response(value, identifiers, reports=reports, windowed=windowed)
+
+    return read
+
+
+def of_queue(settings: QueueSettings) -> ReadAnswer:
+    """What an answer means to a queue's mapping."""
+
+    def read(value: Any, invoke: Invoke) -> Outcome:
+        if not settings.report_batch_item_failures:
+            return Succeeded()
+        return read_each(value, [record.identifier for record in invoke.records])
+
+    return read
 
 
 def _applies(rule: Rule, identifiers: Sequence[str], t: float) -> bool:

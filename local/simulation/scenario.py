@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,43 +13,45 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field, PlainValidator, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from aws_limits import FUNCTION_TIMEOUT, STREAM_RETENTION_SECONDS
+from local import queue_admission
 from local.delivery import admission
-from local.delivery.records import StreamRecord, item_size
+from local.delivery.records import StreamRecord
 from local.pipes import admission as pipe_admission
 from local.pipes.configuration import not_simulated
+from local.pipes.sources import Kind, Source, UnsupportedSource, as_event, source_of
+from local.simulation.queue import Kept
+from local.simulation.records import (
+    MOST_DIGITS,
+    MOST_SECONDS,
+    Attributes,
+    KinesisPart,
+    MessageAttribute,
+    Record,
+    StreamRecordPart,
+    Strict,
+)
 from local.simulation.run import Feed
 from local.simulation.text import RepeatedKey, read
 
-#: What a scenario that names no shard has.
-DEFAULT_SHARD = "shardId-00000000000000000001-00000000"
+#: The shard of a stream whose shards are not named.
+_DEFAULT_SHARDS = {
+    "DynamoDB stream": "shardId-00000000000000000001-00000000",
+    "Kinesis stream": "shardId-000000000000",
+}
 #: Virtual seconds that a scenario without `until` may take.
 LONGEST_RUN_SECONDS = 7 * 24 * 60 * 60
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/table/stream/2026-01-01T00:00:00.000"
 
-#: What a scenario can say of time, so that every moment in it is one: years that it starts in, seconds from there.
+#: Years that a scenario can start in, so that every moment in it is one.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
-_MOST_SECONDS = 1e9
 
-#: Sequence numbers of records that have none begin here; AWS's have 21 digits and more.
-_FIRST_SEQUENCE_NUMBER = 100_000_000_000_000_000_000
-_IMAGES = {
-    "KEYS_ONLY": (),
-    "NEW_IMAGE": ("NewImage",),
-    "OLD_IMAGE": ("OldImage",),
-    "NEW_AND_OLD_IMAGES": ("NewImage", "OldImage"),
-}
-_DESCRIPTORS = ("S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL")
-
-#: Of a sequence number, which is compared as an integer: Python does not read longer ones.
-_MOST_DIGITS = 4300
-
-Item = dict[str, dict[str, Any]]
+#: Sequence numbers of records that have none begin here; those of DynamoDB have 21 digits and more.
+_FIRST_SEQUENCE_NUMBERS = {"DynamoDB stream": 10**20, "Kinesis stream": 496 * 10**53}
 T = TypeVar("T")
 
 
@@ -57,70 +59,30 @@ class InvalidScenario(ValueError):
     """A scenario that cannot be run. One line per problem."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel, allow_inf_nan=False)
-
-
-class Shard(_Strict):
+class Shard(Strict):
     """A shard; with a parent, it is not read before that is drained."""
 
     id: str = Field(min_length=1)
     parent: str | None = None
 
 
-class Stream(_Strict):
+class Stream(Strict):
     """The stream that the records are in."""
 
     view_type: Literal["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"] = "NEW_AND_OLD_IMAGES"
     retention_seconds: int = Field(default=STREAM_RETENTION_SECONDS, ge=1)
-    shards: list[Shard] = Field(default=[Shard(id=DEFAULT_SHARD)], min_length=1)
+    shards: list[Shard] = Field(default=[], min_length=1)
 
 
-class StreamRecordPart(_Strict):
-    """The member `dynamodb` of a record."""
+class Queue(Strict):
+    """The queue that the messages are sent to."""
 
-    model_config = ConfigDict(alias_generator=None)
-
-    ApproximateCreationDateTime: Any = None
-    Keys: Item | None = None
-    NewImage: Item | None = None
-    OldImage: Item | None = None
-    SequenceNumber: str | None = Field(default=None, pattern=f"^[0-9]{{1,{_MOST_DIGITS}}}$")
-    SizeBytes: int | None = Field(default=None, ge=0)
-    StreamViewType: str | None = None
-
-    @field_validator("Keys", "NewImage", "OldImage")
-    @classmethod
-    def _is_an_item(cls, item: Item | None) -> Item | None:
-        for name, value in (item or {}).items():
-            if len(value) != 1 or next(iter(value)) not in _DESCRIPTORS:
-                raise PydanticCustomError(
-                    "item", "attribute {name} is not a DynamoDB value such as {S: text}", {"name": repr(name)}
-                )
-        try:
-            item_size(item or {})
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-            raise PydanticCustomError("item", "is not a DynamoDB item: a value does not fit its type") from error
-        return item
+    visibility_timeout: int = Field(default=30, ge=1, le=43_200)
+    max_receive_count: int | None = Field(default=None, ge=1, le=1_000)
+    retention_seconds: int = Field(default=345_600, ge=60, le=1_209_600)
 
 
-class Record(_Strict):
-    """A record as GetRecords shows it, and when; what is missing is made up."""
-
-    shard: str | None = None
-    at: float = Field(default=0, ge=-_MOST_SECONDS, le=_MOST_SECONDS)
-    visible_at: float | None = Field(default=None, ge=-_MOST_SECONDS, le=_MOST_SECONDS)
-    event_name: Literal["INSERT", "MODIFY", "REMOVE"] | None = None
-    event_id: str | None = Field(default=None, alias="eventID", min_length=1)
-    event_version: str = "1.1"
-    event_source: str = "aws:dynamodb"
-    aws_region: str | None = None
-    event_source_arn: str | None = Field(default=None, alias="eventSourceARN")
-    user_identity: dict[str, str] | None = None
-    dynamodb: StreamRecordPart = StreamRecordPart()
-
-
-class When(_Strict):
+class When(Strict):
     """Which invocations a rule applies to; all that is said must hold."""
 
     contains: list[str] | None = None
@@ -167,7 +129,7 @@ def _answer(value: Any) -> str | Return | Report:
     )
 
 
-class Rule(_Strict):
+class Rule(Strict):
     """What the function does in some of its invocations."""
 
     when: When = When()
@@ -176,7 +138,7 @@ class Rule(_Strict):
     takes: float = Field(default=0, ge=0)
 
 
-class Function(_Strict):
+class Function(Strict):
     """The function's configuration."""
 
     model_config = ConfigDict(alias_generator=None)
@@ -184,25 +146,26 @@ class Function(_Strict):
     Timeout: int = Field(default=3, ge=FUNCTION_TIMEOUT.minimum, le=FUNCTION_TIMEOUT.maximum)
 
 
-class Destination(_Strict):
+class Destination(Strict):
     """The on-failure destination."""
 
     fails: bool = False
 
 
-class Scenario(_Strict):
+class Scenario(Strict):
     """A scenario, checked."""
 
     version: Literal[1] = 1
     start: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    until: float | None = Field(default=None, ge=0, le=_MOST_SECONDS)
+    until: float | None = Field(default=None, ge=0, le=MOST_SECONDS)
     event_source_mapping: dict[str, Any] | None = None
     pipe: dict[str, Any] | None = None
     function: Function | None = None
     stream: Stream = Stream()
-    records: list[Record] = []
-    handler: list[Rule] = []
-    enrichment: list[Rule] = []
+    queue: Queue = Queue()
+    records: list[Record] = Field(default=[])
+    handler: list[Rule] = Field(default=[])
+    enrichment: list[Rule] = Field(default=[])
     destination: Destination = Destination()
 
     @field_validator("start", mode="before")
@@ -230,9 +193,24 @@ class Scenario(_Strict):
 
     @property
     def stream_arn(self) -> str:
-        """Of the stream that is read."""
+        """Of the stream or queue that is read."""
         given = (self.pipe or {}).get("Source") or (self.event_source_mapping or {}).get("EventSourceArn")
         return given or STREAM_ARN
+
+    @property
+    def source(self) -> Source:
+        """What it is."""
+        return source_of(str(self.stream_arn))
+
+    @property
+    def given_to_source(self) -> Mapping[str, Any]:
+        """What is said of how it is read, by AWS's names."""
+        return (self.event_source_mapping or {}) if self.pipe is None else self.source.given(self.pipe)
+
+    @property
+    def shards(self) -> list[Shard]:
+        """Of the stream."""
+        return self.stream.shards or [Shard(id=_DEFAULT_SHARDS[self.source.kind])]
 
     @property
     def function_arn(self) -> str:
@@ -250,85 +228,83 @@ class Scenario(_Strict):
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     @property
-    def starting_position(self) -> str:
-        """Of the mapping or the pipe."""
-        if self.pipe is not None:
-            return self.pipe["SourceParameters"]["DynamoDBStreamParameters"]["StartingPosition"]
-        return (self.event_source_mapping or {})["StartingPosition"]
+    def starts_reading_at(self) -> float:
+        """What was written before this is not read, in seconds since 1970."""
+        match self.given_to_source["StartingPosition"]:
+            case "LATEST":
+                return self.starts_at
+            case "AT_TIMESTAMP":
+                return self.given_to_source["StartingPositionTimestamp"]
+            case _:
+                return -math.inf
 
     def feeds(self) -> list[Feed]:
         """The stream: its shards, each with the records that are read of it."""
-        parents = {shard.parent for shard in self.stream.shards}
-        of: dict[str, list[tuple[Record, str, int]]] = {shard.id: [] for shard in self.stream.shards}
+        shards = self.shards
+        parents = {shard.parent for shard in shards}
+        of: dict[str, list[tuple[Record, str, int]]] = {shard.id: [] for shard in shards}
         for record, number, index in self.numbered():
-            of[record.shard or self.stream.shards[0].id].append((record, number, index))
+            of[record.shard or shards[0].id].append((record, number, index))
         return [
-            Feed(shard.id, self._in_order(of[shard.id]), parent=shard.parent, ends=shard.id in parents)
-            for shard in self.stream.shards
+            Feed(shard.id, self._in_order(of[shard.id], shard.id), parent=shard.parent, ends=shard.id in parents)
+            for shard in shards
         ]
 
+    def messages(self) -> list[Kept]:
+        """What is sent to the queue."""
+        fifo = self.stream_arn.endswith(".fifo")
+        return [record.message(index, starts_at=self.starts_at, fifo=fifo) for index, record in enumerate(self.records)]
+
     def identifiers(self) -> dict[str, list[str]]:
-        """Identifiers of the records that are read of each shard, in stream order."""
+        """Identifiers of the records that are read of each shard, in stream order; of a queue's messages as sent."""
+        if not self.source.is_stream:
+            sent = sorted(self.messages(), key=lambda message: message.sent_at)
+            return {self.stream_arn.rpartition(":")[2]: [message.message_id for message in sent]}
         return {feed.shard_id: [record.identifier for record in feed.rest()] for feed in self.feeds()}
 
     def numbered(self) -> Iterator[tuple[Record, str, int]]:
         """Each record with its sequence number and its place in the scenario."""
         latest: dict[str, int] = {}
+        kind, first_shard = self.source.kind, self.shards[0].id
         for index, record in enumerate(self.records):
-            shard = record.shard or self.stream.shards[0].id
-            given = record.dynamodb.SequenceNumber
+            shard = record.shard or first_shard
+            given = record.sequence_number(kind)
             if given is None:
-                number = latest[shard] + 1 if shard in latest else _FIRST_SEQUENCE_NUMBER + index
+                number = latest[shard] + 1 if shard in latest else _FIRST_SEQUENCE_NUMBERS[kind] + index
             else:
                 number = int(given)
             latest[shard] = number
             yield record, given or str(number), index
 
-    def _in_order(self, numbered: Sequence[tuple[Record, str, int]]) -> Iterator[StreamRecord]:
+    def _in_order(self, numbered: Sequence[tuple[Record, str, int]], shard_id: str) -> Iterator[StreamRecord]:
+        kind, stream_arn, begins = self.source.kind, self.stream_arn, self.starts_reading_at
+        role_arn = (self.pipe or {}).get("RoleArn") or self.beside_stream("iam", "role/function")
         visible = -math.inf
         for record, number, index in sorted(numbered, key=lambda each: int(each[1])):
-            if record.at < 0 and self.starting_position == "LATEST":
+            written = round(self.starts_at + record.at, 6)
+            if written < begins:
                 continue
             shown = self.starts_at + (record.at if record.visible_at is None else record.visible_at)
             # A shard shows its records in order.
             visible = max(visible, round(shown, 6), self.starts_at)
-            arrived = math.floor(round(self.starts_at + record.at, 6))
-            event = self._event(record, number, index, float(arrived))
-            identifier = event["eventID"] if self.pipe is not None else None
-            yield StreamRecord(event, arrived=float(arrived), visible=visible, identifier=identifier)
-
-    def _event(self, record: Record, number: str, index: int, arrived: float) -> dict[str, Any]:
-        part = record.dynamodb
-        keys: Item = part.Keys if part.Keys is not None else {"pk": {"S": f"item-{index + 1}"}}
-        images = {
-            name: image
-            for name, image in (("NewImage", part.NewImage), ("OldImage", part.OldImage))
-            if image is not None and name in _IMAGES[self.stream.view_type]
-        }
-        size = sum(map(item_size, (keys, *images.values()))) if part.SizeBytes is None else part.SizeBytes
-        inferred = "INSERT" if part.OldImage is None else "REMOVE" if part.NewImage is None else "MODIFY"
-        event: dict[str, Any] = {
-            "eventID": record.event_id or f"{index + 1:032x}",
-            "eventName": record.event_name or inferred,
-            "eventVersion": record.event_version,
-            "eventSource": record.event_source,
-            "awsRegion": record.aws_region or self.stream_arn.split(":")[3],
-            "dynamodb": {
-                "ApproximateCreationDateTime": arrived,
-                "Keys": keys,
-                **images,
-                "SequenceNumber": number,
-                "SizeBytes": size,
-                "StreamViewType": self.stream.view_type,
-            },
-            "eventSourceARN": self.stream_arn,
-        }
-        if record.user_identity is not None:
-            event["userIdentity"] = {name[0].lower() + name[1:]: value for name, value in record.user_identity.items()}
-        return event
+            if kind == "Kinesis stream":
+                arrived = math.floor(written * 1000) / 1000
+                event = record.kinesis_event(
+                    number, index, arrived=arrived, stream_arn=stream_arn, shard_id=shard_id, role_arn=role_arn
+                )
+            else:
+                arrived = float(math.floor(written))
+                event = record.dynamodb_event(
+                    number, index, arrived=arrived, stream_arn=stream_arn, view_type=self.stream.view_type
+                )
+            made = StreamRecord(event, arrived=arrived, visible=visible, sequence=number)
+            yield made if self.pipe is None else as_event(made)
 
 
-_MODELS = (Scenario, Stream, Shard, Record, StreamRecordPart, Rule, When, Function, Destination)
+_MODELS = (
+    *(Scenario, Stream, Shard, Queue, Rule, When, Function, Destination),
+    *(Record, StreamRecordPart, KinesisPart, MessageAttribute, Attributes),
+)
 
 
 def parse(text: str) -> Scenario:
@@ -354,7 +330,7 @@ def _parsed(text: str) -> Scenario:
         raise InvalidScenario("the scenario is not an object with members such as eventSourceMapping and records")
     for name in ("eventSourceMapping", "pipe"):
         if name in document:
-            document[name] = _without_nulls(document[name])
+            document[name] = _as_aws_takes(document[name])
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
@@ -367,11 +343,17 @@ def _parsed(text: str) -> Scenario:
     return scenario
 
 
-def _without_nulls(value: Any) -> Any:
-    """Parameters as AWS takes them: a member that is null is as good as missing."""
+def _as_aws_takes(value: Any) -> Any:
+    """Parameters as AWS takes them: a member that is null is as good as missing, and times are seconds since 1970."""
     if isinstance(value, dict):
-        return {name: _without_nulls(content) for name, content in value.items() if content is not None}
-    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+        taken = {name: _as_aws_takes(content) for name, content in value.items() if content is not None}
+        moment = taken.get("StartingPositionTimestamp")
+        if isinstance(moment, str):
+            with contextlib.suppress(ValueError):
+                at = datetime.fromisoformat(moment)
+                taken["StartingPositionTimestamp"] = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        return taken
+    return [_as_aws_takes(each) for each in value] if isinstance(value, list) else value
 
 
 def _unreadable(error: Exception) -> str:
@@ -387,7 +369,7 @@ _PROBLEMS = {
     "model_type": "is not an object with members",
     "dataclass_type": "is not an object with members",
     "list_type": "is not a list",
-    "string_pattern_mismatch": f"is no sequence number, which has 1 to {_MOST_DIGITS} digits",
+    "string_pattern_mismatch": f"is no sequence number, which has 1 to {MOST_DIGITS} digits",
     "datetime_type": "is no time such as 2026-01-01T00:00:00Z",
 }
 
@@ -406,19 +388,20 @@ def _line(error: ErrorDetails) -> str:
 
 def _refusals(mapping: Any, pipe: Any) -> Iterator[str]:
     if isinstance(mapping, Mapping):
-        of_made_up_stream = {"EventSourceArn": STREAM_ARN, **mapping}
-        yield from (f"eventSourceMapping: {problem}" for problem in admission.problems(of_made_up_stream))
-        yield from _arn_problems(mapping)
+        yield from (f"eventSourceMapping: {problem}" for problem in _mapping_problems(mapping))
     if isinstance(pipe, Mapping):
         yield from (f"pipe: {problem}" for problem in (*not_simulated(pipe), *pipe_admission.problems(pipe)))
-        if ":dynamodb:" not in str(pipe.get("Source", ":dynamodb:")):
-            yield f"pipe: Source={pipe['Source']!r} is no DynamoDB stream, and no other source is simulated"
 
 
-def _arn_problems(mapping: Mapping[str, Any]) -> Iterator[str]:
-    arn = mapping.get("EventSourceArn", STREAM_ARN)
-    if isinstance(arn, str) and not re.fullmatch(r"arn:[^:]+:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", arn):
-        yield f"eventSourceMapping: EventSourceArn={arn!r} is no DynamoDB stream, and no other source is simulated"
+def _mapping_problems(mapping: Mapping[str, Any]) -> Iterator[str]:
+    named = {"EventSourceArn": STREAM_ARN, **mapping}
+    try:
+        source = source_of(str(named["EventSourceArn"]))
+    except UnsupportedSource as unsupported:
+        yield from admission.problems(named)
+        yield f"EventSourceArn: {unsupported}"
+        return
+    yield from admission.problems(named) if source.is_stream else queue_admission.scenario_problems(named)
 
 
 def _contradictions(scenario: Scenario) -> Iterator[str]:
@@ -428,12 +411,53 @@ def _contradictions(scenario: Scenario) -> Iterator[str]:
         yield "enrichment: only a pipe has one"
     if scenario.pipe is not None and scenario.enrichment and "Enrichment" not in scenario.pipe:
         yield "enrichment: the pipe has no Enrichment"
-    shards = [shard.id for shard in scenario.stream.shards]
+    # Of a source that is not known nothing can be said.
+    with contextlib.suppress(UnsupportedSource):
+        yield from _of_source(scenario, scenario.source.kind)
+
+
+def _of_source(scenario: Scenario, kind: Kind) -> Iterator[str]:
+    for index, record in enumerate(scenario.records):
+        yield from (f"records.{index}.{problem}" for problem in record.problems(kind))
+    yield from _of_queue(scenario) if kind == "SQS queue" else _of_stream(scenario, kind)
+
+
+def _of_queue(scenario: Scenario) -> Iterator[str]:
+    for section in ("stream", "destination"):
+        if section in scenario.model_fields_set:
+            yield f"{section}: a queue has none"
+    if scenario.pipe is None:
+        timeout = (scenario.function or Function()).Timeout
+        problem = queue_admission.visibility_problem(scenario.queue.visibility_timeout, timeout)
+        if problem is not None:
+            yield f"queue.visibilityTimeout: {problem}"
+    fifo = scenario.stream_arn.endswith(".fifo")
+    for index, record in enumerate(scenario.records):
+        of = record.attributes
+        if fifo and of.MessageGroupId is None:
+            yield f"records.{index}.attributes: a message of a FIFO queue has a MessageGroupId"
+        if not fifo and (of.MessageGroupId or of.MessageDeduplicationId):
+            yield f"records.{index}.attributes: groups and deduplication are those of FIFO queues"
+    messages = scenario.messages()
+    yield from (f"records: messageId {each} is there twice" for each in _twice([one.message_id for one in messages]))
+    for each in _twice([one.deduplication_id for one in messages if one.deduplication_id is not None]):
+        yield f"records: MessageDeduplicationId {each} is there twice, and SQS would drop the second message"
+
+
+def _of_stream(scenario: Scenario, kind: Kind) -> Iterator[str]:
+    if "queue" in scenario.model_fields_set:
+        yield f"queue: a {kind} has none"
+    if kind == "Kinesis stream" and "view_type" in scenario.stream.model_fields_set:
+        yield "stream.viewType: a Kinesis stream has none"
+    timestamp = scenario.given_to_source.get("StartingPositionTimestamp")
+    if isinstance(timestamp, int | float) and timestamp > scenario.starts_at:
+        yield f"{'eventSourceMapping' if scenario.pipe is None else 'pipe'}: {admission.IN_THE_FUTURE}"
+    shards = [shard.id for shard in scenario.shards]
     yield from (f"stream.shards: {shard} is there twice" for shard in _twice(shards))
-    for shard in scenario.stream.shards:
+    for shard in scenario.shards:
         if shard.parent is not None and shard.parent not in shards:
             yield f"stream.shards: {shard.id} has the parent {shard.parent}, which is no shard"
-    yield from _cycles(scenario.stream.shards)
+    yield from _cycles(scenario.shards)
     for index, record in enumerate(scenario.records):
         if record.shard is None and len(shards) > 1:
             yield f"records.{index}.shard: the stream has several shards, and the record names none"
@@ -441,7 +465,10 @@ def _contradictions(scenario: Scenario) -> Iterator[str]:
             yield f"records.{index}.shard: {record.shard} is no shard of the stream"
     numbers = [(record.shard, int(number)) for record, number, _ in scenario.numbered()]
     yield from (f"records: sequence number {number} is there twice in a shard" for _, number in _twice(numbers))
-    ids = [record.event_id or f"{index + 1:032x}" for index, record in enumerate(scenario.records)]
+    ids = [
+        record.event_id or (f"{index + 1:032x}" if kind == "DynamoDB stream" else f"{record.shard}:{number}")
+        for record, number, index in scenario.numbered()
+    ]
     yield from (f"records: eventID {event_id} is there twice" for event_id in _twice(ids))
 
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 from local.clock import VirtualClock
 from local.delivery import admission
-from local.delivery.settings import MappingSettings
 from local.pipes import admission as pipe_admission
 from local.pipes.execution import EXECUTION_SECONDS
 from local.pipes.targets import service_of
+from local.queue_admission import MAPPING_DEFAULTS, mapping_settings_of
 from local.simulation.pipes import pipe
+from local.simulation.queue import VirtualQueue
+from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report, mapping_documents, pipe_documents
-from local.simulation.rules import Rules, function
+from local.simulation.rules import ReadAnswer, Rules, function, of_queue, of_stream
 from local.simulation.run import Handler, Simulation
 from local.simulation.scenario import Function, Scenario
 
@@ -32,16 +34,24 @@ def simulate(scenario: Scenario) -> Report:
         >>> report["dropped"]
         [{'t': 0.25, 'identifiers': ['100'], 'reason': 'RetryAttemptsExhausted'}]
     """
-    identifiers = Identifiers()
     rules = {
         name: Rules(each, starts_at=scenario.starts_at)
         for name, each in (("handler", scenario.handler), ("enrichment", scenario.enrichment))
     }
-    settings, handler = _of(scenario, rules)
+    report = _of_stream(scenario, rules) if scenario.source.is_stream else _of_queue(scenario, rules)
+    report.never_applied = [f"{name}.{index}" for name, each in rules.items() for index in each.never_applied()]
+    return report
+
+
+def _of_stream(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
+    identifiers = Identifiers()
+    retention = scenario.stream.retention_seconds
     if scenario.pipe is not None:
+        settings = pipe_admission.settings_of(scenario.pipe, retention=retention)
         pipe_arn = scenario.beside_stream("pipes", f"pipe/{scenario.pipe['Name']}")
         document = pipe_documents(pipe_arn=pipe_arn, stream_arn=scenario.stream_arn)
     else:
+        settings = admission.settings_of(scenario.event_source_mapping or {}, retention=retention)
         document = mapping_documents(
             function_arn=scenario.function_arn,
             stream_arn=scenario.stream_arn,
@@ -52,7 +62,7 @@ def simulate(scenario: Scenario) -> Report:
     simulation = Simulation(
         settings,
         scenario.feeds(),
-        handler,
+        _handler(scenario, of_stream(settings), rules, report),
         sink=report,
         clock=VirtualClock(scenario.starts_at),
         until=scenario.ends_at,
@@ -65,30 +75,56 @@ def simulate(scenario: Scenario) -> Report:
     report.finish(
         checkpoints=simulation.mapping.checkpoints,
         unfinished=[
-            record
+            record.identifier
             for feed in simulation.feeds
             for record in (*simulation.mapping.unfinished(feed.shard_id), *feed.rest())
         ],
     )
-    report.never_applied = [f"{name}.{index}" for name, each in rules.items() for index in each.never_applied()]
     return report
 
 
-def _of(scenario: Scenario, rules: Mapping[str, Rules]) -> tuple[MappingSettings, Handler]:
-    retention = scenario.stream.retention_seconds
-    answers = rules["handler"]
+def _of_queue(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
+    identifiers = Identifiers()
+    if scenario.pipe is not None:
+        settings = pipe_admission.queue_settings_of(scenario.pipe)
+    else:
+        settings = mapping_settings_of({**MAPPING_DEFAULTS, **(scenario.event_source_mapping or {})})
+    queue = VirtualQueue(
+        scenario.messages(),
+        fifo=scenario.stream_arn.endswith(".fifo"),
+        visibility_timeout=scenario.queue.visibility_timeout,
+        max_receive_count=scenario.queue.max_receive_count,
+        retention=scenario.queue.retention_seconds,
+    )
+    report = Report(starts_at=scenario.starts_at)
+    simulation = QueueSimulation(
+        settings,
+        queue,
+        _handler(scenario, of_queue(settings), rules, report),
+        queue_arn=scenario.stream_arn,
+        report=report,
+        clock=VirtualClock(scenario.starts_at),
+        until=scenario.ends_at,
+        new_request_id=lambda: str(identifiers.next()),
+        record=lambda name, value, _: report.count(name, value),
+    )
+    simulation.run(enabled=_is_enabled(scenario))
+    report.finish(checkpoints={}, unfinished=[message.message_id for message in queue.left])
+    return report
+
+
+def _handler(scenario: Scenario, read: ReadAnswer, rules: Mapping[str, Rules], report: Report) -> Handler:
     timeout = (scenario.function or Function()).Timeout
     if scenario.pipe is None:
-        settings = admission.settings_of(scenario.event_source_mapping or {}, retention=retention)
-        return settings, function(answers, settings, timeout=timeout)
+        return function(rules["handler"], read, timeout=timeout)
     target = service_of(scenario.pipe["Target"])
-    handler = pipe(
-        scenario.pipe,
-        target=answers,
+    return pipe(
+        {**scenario.pipe, "Arn": scenario.beside_stream("pipes", f"pipe/{scenario.pipe['Name']}")},
+        target=rules["handler"],
         enrichment=rules["enrichment"],
         timeout=timeout if target.kind == "Lambda function" else EXECUTION_SECONDS,
+        log=report.log,
     )
-    return pipe_admission.settings_of(scenario.pipe, retention=retention), handler
 
 
 def _is_enabled(scenario: Scenario) -> bool:

@@ -409,3 +409,14 @@ records: [{{eventID: a}}, {{eventID: b}}, {{eventID: c}}]
 """)
     assert batches(report) == ["b"]
     assert report["filteredOut"] == ["a", "c"]
+
+
+@conforms("PIPE-SHAPE-4", "documented")
+def test_pipe_shape_4_a_template_that_makes_no_json_of_an_event_fails_the_batch_before_the_target_is_called():
+    report = pipe(
+        "BatchSize: 4, MaximumRetryAttempts: 0",
+        more="""  TargetParameters: {InputTemplate: '{"key": <$.dynamodb.Keys.pk.S>, }'}""",
+        rest="handler: [{takes: 1}]",
+    )
+    assert outcomes(report) == ["error"]
+    assert report["dropped"][0]["t"] == 0

@@ -391,7 +391,7 @@ def test_pipe_shape_5_a_header_of_a_target_is_not_read_from_the_event():
 def test_pipe_kin_6_a_stream_consumer_is_no_source():
     consumer = "arn:aws:kinesis:us-east-1:111122223333:stream/orders/consumer/reader:1"
     source = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
-    assert f"no pipes from '{consumer}' are simulated" in refused(pipe().replace(source, consumer))
+    assert f"Source: '{consumer}' is no source that is simulated" in refused(pipe().replace(source, consumer))
 
 
 @conforms("PIPE-CREATE-5", "documented")

@@ -214,7 +214,7 @@ def test_a_stream_that_does_not_exist_is_refused(pipes):
     [
         ({"Target": f"arn:aws:firehose:{ACCOUNT}:deliverystream/archive"}, "a Firehose stream"),
         ({"Target": f"arn:aws:kinesis:{ACCOUNT}:stream/orders"}, "a Kinesis stream"),
-        ({"Source": f"arn:aws:kafka:{ACCOUNT}:cluster/orders/1"}, "no pipes from 'arn:aws:kafka"),
+        ({"Source": f"arn:aws:kafka:{ACCOUNT}:cluster/orders/1"}, "Source: 'arn:aws:kafka"),
         ({"Enrichment": "arn:aws:execute-api:us-east-1:111122223333:api/prod/GET/x"}, "as a pipe's enrichment"),
     ],
 )

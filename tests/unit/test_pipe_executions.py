@@ -12,8 +12,8 @@ from local.delivery.outcomes import Failed
 from local.delivery.records import StreamRecord
 from local.metrics import Metrics
 from local.pipe_executions import Executions
-from local.pipe_services import Exchange
-from local.pipe_telemetry import PipeLog, PipeMetrics, Trace
+from local.pipe_telemetry import ExecutionTrace, PipeLog, PipeMetrics
+from local.pipes.execution import Exchange
 
 conforms = pytest.mark.conformance
 
@@ -33,10 +33,9 @@ class Services:
 
 
 class Allowing:
-    """Roles that may do everything."""
+    """A role that may do everything."""
 
-    def refusal(self, role, needs):
-        assert role.role_arn == "arn:aws:iam::111122223333:role/orders"
+    def refusal(self, needs):
         assert needs
 
 
@@ -57,11 +56,13 @@ def execute():
         }
         executions: Any = Executions
         call = Invoke((StreamRecord(EVENT, arrived=0.0, visible=0.0, identifier="e1"),), "request", 1)
-        trace = Trace(
+        trace = ExecutionTrace(
             PipeLog({}, pipe_arn=ARN, logs=None, clock=clock),
             PipeMetrics(metrics, clock, pipe_name="orders", account_id="111122223333"),
         )
-        outcome, ended = executions(pipe, services=services, roles=Allowing(), clock=clock).run(call, trace)
+        allowing = Allowing()
+        made = executions(pipe, services=services, refusal=allowing.refusal, now=clock.now)
+        outcome, ended = made.run(call, trace)
         return outcome, ended, {each["name"]: each["sum"] for each in metrics.summary()}, services.sent
 
     return run

@@ -18,6 +18,13 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "bisect": {"success": 3, "error": 5, "dead letters": ["106"]},
     "destination-fails": {"error": 2, "dropped": ["101", "102"], "DestinationDeliveryFailures": 1},
     "filters": {"success": 1, "filtered out": ["101"]},
+    "kinesis-pipe": {
+        "error": 2,
+        "success": 2,
+        "filtered out": ["shardId-000000000000:102"],
+        "dead letters": ["103"],
+        "last": (0.5, ["shardId-000000000000:104"]),
+    },
     "latest-loses-records": {"success": 1, "last": (5.0, ["102"]), "PolledEventCount": 1},
     "malformed-answer": {"error": 2, "success": 1, "dropped": ["101", "102"], "Errors": 0},
     "parallelization": {"error": 7, "success": 2, "unfinished": ["101", "103"]},
@@ -25,6 +32,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "pipe-enrichment": {"success": 2, "error": 1},
     "pipe-partial-failure": {"partial": 1, "error": 3, "dead letters": ["102"]},
     "poison-under-the-defaults": {"error": 1447, "success": 1, "dropped": ["101"], "last": (86403.75, ["102"])},
+    "queue-fifo": {"error": 2, "success": 4, "dead letters": ["a2"], "last": (60.0, ["a3"])},
+    "queue-partial-response": {"partial": 1, "error": 1, "success": 1, "unfinished": [], "dead letters": ["103"]},
     "record-age": {"success": 1, "dead letters": ["101"]},
     "retries-and-back-off": {"error": 6, "dead letters": ["101"], "last": (7.75, ["101"])},
     "slow-function": {"timeout": 2, "success": 2, "last": (20.75, ["102", "103"])},
@@ -47,12 +56,18 @@ def test_every_scenario_is_executed_and_listed():
 def test_a_scenario_shows_what_it_says(name: str):
     report = simulate(parse((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))).document
     outcomes = [each["outcome"] for each in report["invocations"]]
-    letters = [each["body"]["DDBStreamBatchInfo"] for each in report["onFailure"] if each["delivered"]]
+    bodies = [each["body"] for each in report["onFailure"] if each["delivered"]]
+    letters = [
+        body["messageId"] if "messageId" in body else info.get("startSequenceNumber")
+        for body in bodies
+        for name, info in body.items()
+        if name.endswith("BatchInfo") or name == "messageId"
+    ]
     last = report["invocations"][-1]
     seen: dict[str, Any] = {
         **{outcome: outcomes.count(outcome) for outcome in set(outcomes)},
         **report["metrics"],
-        "dead letters": [each.get("startSequenceNumber") for each in letters],
+        "dead letters": letters,
         "dropped": [each for entry in report["dropped"] for each in entry["identifiers"]],
         "filtered out": report["filteredOut"],
         "unfinished": report["unfinished"],

@@ -21,6 +21,7 @@ handler: [{when: {contains: ["101"]}, then: raise}]
 """
 
 cli = CliRunner()
+conforms = pytest.mark.conformance
 
 
 def written(folder: Path, text: str, name: str = "scenario.yaml") -> str:
@@ -76,6 +77,63 @@ def test_the_timeline_shows_what_happened_in_order(tmp_path: Path):
     events = [word for line in words for word in line[1:3] if word in ("error", "dropped", "success")]
     assert events == ["error", "error", "dropped", "success"]
     assert "3 invocations: 1 success, 2 error" in ran.stdout
+
+
+def test_the_timeline_of_a_queue_shows_what_its_redrive_policy_moved(tmp_path: Path):
+    queue = """
+eventSourceMapping: {EventSourceArn: "arn:aws:sqs:us-east-1:111122223333:orders"}
+queue: {maxReceiveCount: 2}
+records: [{messageId: a}]
+handler: [{then: raise}]
+"""
+    ran = cli.invoke(app, ["simulate", written(tmp_path, queue)])
+    lines = [" ".join(line.split()) for line in ran.stdout.splitlines()]
+    assert "30.000 0 error 2 a 30.0 s" in lines
+    assert "60.000 dead letter a (received 2 times)" in lines
+
+
+PIPE = """
+pipe:
+  Name: orders
+  RoleArn: arn:aws:iam::111122223333:role/pipe
+  Source: arn:aws:sqs:us-east-1:111122223333:orders
+  Target: arn:aws:lambda:us-east-1:111122223333:function:orders
+  LogConfiguration:
+    Level: "LEVEL"
+    IncludeExecutionData: [ALL]
+    CloudwatchLogsLogDestination: {LogGroupArn: "arn:aws:logs:us-east-1:111122223333:log-group:pipes"}
+records: [{messageId: a, body: hello}]
+handler: [{times: 1, takes: 2, then: raise}]
+"""
+
+
+def logged(folder: Path, level: str) -> list[str]:
+    ran = cli.invoke(app, ["simulate", written(folder, PIPE.replace("LEVEL", level))])
+    lines = [" ".join(line.split()) for line in ran.stdout.splitlines()]
+    return [line for line in lines if " log " in line]
+
+
+@conforms("PIPE-OPS-1", "documented")
+@conforms("PIPE-OPS-2", "documented")
+def test_pipe_ops_2_the_timeline_of_a_pipe_has_the_log_records_of_its_level(tmp_path: Path):
+    assert logged(tmp_path, "OFF") == []
+    assert logged(tmp_path, "ERROR") == [
+        "2.000 log ERROR TARGET_INVOCATION_FAILED: Lambda function failed",
+        "2.000 log ERROR TARGET_STAGE_FAILED: Lambda function failed",
+        "2.000 log ERROR EXECUTION_FAILED: Lambda function failed",
+    ]
+    of_info = [line.split(":")[0] for line in logged(tmp_path, "INFO")]
+    assert of_info[:2] == ["0.000 log INFO EXECUTION_STARTED", "0.000 log INFO TARGET_STAGE_ENTERED"]
+    assert of_info[-1] == "30.000 log INFO EXECUTION_SUCCEEDED"
+    assert "30.000 log TRACE TARGET_INVOCATION_SUCCEEDED" in logged(tmp_path, "TRACE")
+
+
+def test_the_report_does_not_depend_on_what_a_pipe_logs(tmp_path: Path):
+    reports = [
+        cli.invoke(app, ["simulate", written(tmp_path, PIPE.replace("LEVEL", level)), "--json"]).stdout
+        for level in ("OFF", "TRACE")
+    ]
+    assert reports[0] == reports[1] != ""
 
 
 def test_every_problem_has_a_line_on_standard_error(tmp_path: Path):
@@ -249,12 +307,12 @@ def test_contradictions_in_a_scenario_are_named(tmp_path: Path):
             written(
                 tmp_path,
                 """
-    eventSourceMapping: {StartingPosition: LATEST, EventSourceArn: "arn:aws:kinesis:us-east-1:111122223333:stream/s"}
+    eventSourceMapping: {StartingPosition: LATEST, EventSourceArn: "arn:aws:kafka:us-east-1:111122223333:cluster/c/1"}
     """,
             ),
         ],
     )
-    assert "is no DynamoDB stream" in ran.stderr
+    assert "'arn:aws:kafka:us-east-1:111122223333:cluster/c/1' is no source that is simulated" in ran.stderr
     ran = cli.invoke(
         app,
         [

@@ -1,0 +1,263 @@
+"""The records of a scenario: what is said of each, and what a reader would make of it (docs/simulate.md)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from local.delivery.records import from_kinesis, item_size
+from local.pipes.sources import Kind
+from local.simulation.queue import Kept
+
+_DESCRIPTORS = ("S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL")
+_IMAGES = {
+    "KEYS_ONLY": (),
+    "NEW_IMAGE": ("NewImage",),
+    "OLD_IMAGE": ("OldImage",),
+    "NEW_AND_OLD_IMAGES": ("NewImage", "OldImage"),
+}
+#: Members of a record that only some sources have.
+_MEMBERS_OF: Mapping[str, tuple[Kind, ...]] = {
+    **dict.fromkeys(("shard", "eventName", "eventID", "eventVersion"), ("DynamoDB stream", "Kinesis stream")),
+    **dict.fromkeys(
+        ("body", "messageId", "messageAttributes", "attributes", "receiptHandle", "md5OfBody"), ("SQS queue",)
+    ),
+    "dynamodb": ("DynamoDB stream",),
+    "kinesis": ("Kinesis stream",),
+    "userIdentity": ("DynamoDB stream",),
+    "invokeIdentityArn": ("Kinesis stream",),
+}
+_EVENT_NAMES: Mapping[Kind, tuple[str, ...]] = {
+    "DynamoDB stream": ("INSERT", "MODIFY", "REMOVE"),
+    "Kinesis stream": ("aws:kinesis:record",),
+}
+
+#: Of a sequence number, which is compared as an integer: Python does not read longer ones.
+MOST_DIGITS = 4300
+_NUMBER = f"^[0-9]{{1,{MOST_DIGITS}}}$"
+
+#: Seconds from a scenario's start that can be said, so that every moment is one.
+MOST_SECONDS = 1e9
+
+Item = dict[str, dict[str, Any]]
+
+
+class Strict(BaseModel):
+    """What every part of a scenario is: an object in which an unknown key is an error."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel, allow_inf_nan=False)
+
+
+def check_base64(text: str) -> str:
+    """The text, which must be base64."""
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise PydanticCustomError("base64", "is not base64") from error
+    return text
+
+
+class StreamRecordPart(Strict):
+    """The member `dynamodb` of a record."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    ApproximateCreationDateTime: Any = None
+    Keys: Item | None = None
+    NewImage: Item | None = None
+    OldImage: Item | None = None
+    SequenceNumber: str | None = Field(default=None, pattern=_NUMBER)
+    SizeBytes: int | None = Field(default=None, ge=0)
+    StreamViewType: str | None = None
+
+    @field_validator("Keys", "NewImage", "OldImage")
+    @classmethod
+    def _is_an_item(cls, item: Item | None) -> Item | None:
+        for name, value in (item or {}).items():
+            if len(value) != 1 or next(iter(value)) not in _DESCRIPTORS:
+                raise PydanticCustomError(
+                    "item", "attribute {name} is not a DynamoDB value such as {S: text}", {"name": repr(name)}
+                )
+        try:
+            item_size(item or {})
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+            raise PydanticCustomError("item", "is not a DynamoDB item: a value does not fit its type") from error
+        return item
+
+
+class KinesisPart(Strict):
+    """The member `kinesis` of a record; `content` is what `data` holds, for those who do not write base64."""
+
+    approximate_arrival_timestamp: Any = None
+    kinesis_schema_version: Literal["1.0"] = "1.0"
+    partition_key: str | None = Field(default=None, min_length=1, max_length=256)
+    sequence_number: str | None = Field(default=None, pattern=_NUMBER)
+    data: str | None = None
+    content: Any = Field(default=None, alias="json")
+
+    @field_validator("data")
+    @classmethod
+    def _is_base64(cls, data: str | None) -> str | None:
+        return None if data is None else check_base64(data)
+
+    @property
+    def content_is_given_twice(self) -> bool:
+        """Whether both `data` and `json` are there."""
+        return {"data", "content"} <= self.model_fields_set
+
+    def encoded(self) -> str:
+        """The data, in base64."""
+        if "content" in self.model_fields_set:
+            return base64.b64encode(json.dumps(self.content, ensure_ascii=False).encode()).decode()
+        return self.data or ""
+
+
+class MessageAttribute(Strict):
+    """A message attribute, as Lambda shows it; what it has for lists is always empty."""
+
+    data_type: str = "String"
+    string_value: str | None = None
+    binary_value: str | None = None
+    string_list_values: list[str] = Field(default=[], max_length=0)
+    binary_list_values: list[str] = Field(default=[], max_length=0)
+
+    def sent(self) -> dict[str, Any]:
+        """As ReceiveMessage answers it."""
+        answer: dict[str, Any] = {"DataType": self.data_type}
+        if self.string_value is not None:
+            answer["StringValue"] = self.string_value
+        if self.binary_value is not None:
+            answer["BinaryValue"] = base64.b64decode(self.binary_value)
+        return answer
+
+    @field_validator("binary_value")
+    @classmethod
+    def _is_base64(cls, value: str | None) -> str | None:
+        return None if value is None else check_base64(value)
+
+
+class Attributes(Strict):
+    """A message's attributes; those that SQS makes are replaced."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    MessageGroupId: str | None = Field(default=None, min_length=1, max_length=128)
+    MessageDeduplicationId: str | None = Field(default=None, min_length=1, max_length=128)
+    ApproximateReceiveCount: Any = None
+    ApproximateFirstReceiveTimestamp: Any = None
+    SenderId: Any = None
+    SentTimestamp: Any = None
+    SequenceNumber: Any = None
+
+
+class Record(Strict):
+    """A record or a message as Lambda shows it, and when it was written; what is missing is made up."""
+
+    shard: str | None = None
+    at: float = Field(default=0, ge=-MOST_SECONDS, le=MOST_SECONDS)
+    visible_at: float | None = Field(default=None, ge=-MOST_SECONDS, le=MOST_SECONDS)
+    event_name: Literal["INSERT", "MODIFY", "REMOVE", "aws:kinesis:record"] | None = None
+    event_id: str | None = Field(default=None, alias="eventID", min_length=1)
+    event_version: str | None = None
+    event_source: str | None = None
+    aws_region: str | None = None
+    event_source_arn: str | None = Field(default=None, alias="eventSourceARN")
+    user_identity: dict[str, str] | None = None
+    invoke_identity_arn: str | None = None
+    dynamodb: StreamRecordPart = StreamRecordPart()
+    kinesis: KinesisPart = KinesisPart()
+    message_id: str | None = Field(default=None, min_length=1)
+    body: Any = ""
+    attributes: Attributes = Attributes()
+    message_attributes: dict[str, MessageAttribute] = Field(default={})
+    receipt_handle: Any = None
+    md5_of_body: Any = Field(default=None, alias="md5OfBody")
+
+    def problems(self, kind: Kind) -> Iterator[str]:
+        """What does not fit the source, each with the member's name before it."""
+        given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
+        for member, kinds in _MEMBERS_OF.items():
+            if member in given and kind not in kinds:
+                yield f"{member}: {'an' if kind == 'SQS queue' else 'a'} {kind} has none"
+        if self.event_name is not None and self.event_name not in _EVENT_NAMES.get(kind, (self.event_name,)):
+            yield f"eventName: is none of a {kind}, which has {', '.join(_EVENT_NAMES[kind])}"
+        if self.kinesis.content_is_given_twice:
+            yield "kinesis: either data or json, which is the same in another form"
+
+    def sequence_number(self, kind: Kind) -> str | None:
+        """As it was given."""
+        return self.kinesis.sequence_number if kind == "Kinesis stream" else self.dynamodb.SequenceNumber
+
+    def dynamodb_event(
+        self, number: str, index: int, *, arrived: float, stream_arn: str, view_type: str
+    ) -> dict[str, Any]:
+        """The record as Lambda shows it, with this number and this place in the scenario."""
+        part = self.dynamodb
+        keys: Item = part.Keys if part.Keys is not None else {"pk": {"S": f"item-{index + 1}"}}
+        images = {
+            name: image
+            for name, image in (("NewImage", part.NewImage), ("OldImage", part.OldImage))
+            if image is not None and name in _IMAGES[view_type]
+        }
+        size = sum(map(item_size, (keys, *images.values()))) if part.SizeBytes is None else part.SizeBytes
+        inferred = "INSERT" if part.OldImage is None else "REMOVE" if part.NewImage is None else "MODIFY"
+        event: dict[str, Any] = {
+            "eventID": self.event_id or f"{index + 1:032x}",
+            "eventName": self.event_name or inferred,
+            "eventVersion": self.event_version or "1.1",
+            "eventSource": self.event_source or "aws:dynamodb",
+            "awsRegion": self.aws_region or stream_arn.split(":")[3],
+            "dynamodb": {
+                "ApproximateCreationDateTime": arrived,
+                "Keys": keys,
+                **images,
+                "SequenceNumber": number,
+                "SizeBytes": size,
+                "StreamViewType": view_type,
+            },
+            "eventSourceARN": stream_arn,
+        }
+        if self.user_identity is not None:
+            event["userIdentity"] = {name[0].lower() + name[1:]: value for name, value in self.user_identity.items()}
+        return event
+
+    def kinesis_event(
+        self, number: str, index: int, *, arrived: float, stream_arn: str, shard_id: str, role_arn: str
+    ) -> dict[str, Any]:
+        """The record as Lambda shows it, with this number and this place in the scenario."""
+        event = from_kinesis(
+            partition_key=self.kinesis.partition_key or f"key-{index + 1}",
+            sequence_number=number,
+            data=self.kinesis.encoded(),
+            arrived=arrived,
+            shard_id=shard_id,
+            stream_arn=stream_arn,
+            role_arn=self.invoke_identity_arn or role_arn,
+        )
+        given = {
+            "eventID": self.event_id,
+            "eventVersion": self.event_version,
+            "eventSource": self.event_source,
+            "awsRegion": self.aws_region,
+        }
+        return {**event, **{name: value for name, value in given.items() if value is not None}}
+
+    def message(self, index: int, *, starts_at: float, fifo: bool) -> Kept:
+        """The message that is sent, with this place in the scenario."""
+        message_id = self.message_id or f"00000000-0000-4000-8000-{index + 1:012x}"
+        sent_at = round(starts_at + self.at, 6)
+        return Kept(
+            message_id=message_id,
+            body=self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False),
+            attributes={name: attribute.sent() for name, attribute in self.message_attributes.items()},
+            group=self.attributes.MessageGroupId,
+            deduplication_id=(self.attributes.MessageDeduplicationId or message_id) if fifo else None,
+            sent_at=sent_at,
+            visible_at=sent_at if self.visible_at is None else round(starts_at + self.visible_at, 6),
+        )

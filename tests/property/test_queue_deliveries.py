@@ -1,0 +1,92 @@
+"""What holds of every queue, standard or FIFO, whatever fails: no message is lost, and groups keep their order."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.clock import VirtualClock
+from local.delivery.lane import Invoke
+from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
+from local.queue_batches import QueueBatches, QueueSettings
+from local.simulation.queue import Kept, VirtualQueue
+from local.simulation.queue_run import QueueSimulation
+from local.simulation.report import Identifiers, Report
+
+SENT = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 40)), min_size=1, max_size=25)
+
+
+def ignore(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+@given(SENT, st.booleans(), st.integers(1, 10), st.integers(0, 5), st.none() | st.integers(1, 3), st.data())
+def test_every_message_ends_in_one_way_and_a_group_never_overtakes_itself(sent, fifo, size, window, receives, data):
+    kept = [
+        Kept(
+            message_id=str(index),
+            body="",
+            attributes={},
+            group=group if fifo else None,
+            deduplication_id=str(index) if fifo else None,
+            sent_at=float(at),
+            visible_at=float(at),
+        )
+        for index, (group, at) in enumerate(sent)
+    ]
+    groups = {message.message_id: message.group for message in kept}
+    queue = VirtualQueue(kept, fifo=fifo, visibility_timeout=30, max_receive_count=receives, retention=100_000)
+    order = [message.message_id for message in queue.left]
+    done: list[str] = []
+
+    def handler(call: Invoke, now: float) -> tuple[Outcome, float]:
+        identifiers = [record.identifier for record in call.records]
+        assert not fifo or len({groups[each] for each in identifiers}) == 1
+        # In the end all goes well, so that every run ends.
+        kind = "success" if now > 2000 else data.draw(st.sampled_from(["success", "failed", "throttled", "some"]))
+        outcome: Outcome
+        match kind:
+            case "failed":
+                outcome = Failed(None)
+            case "throttled":
+                outcome = Throttled()
+            # Of a FIFO queue a function must name everything behind the first failure.
+            case "some" if len(identifiers) > 1:
+                first = data.draw(st.integers(1, len(identifiers) - 1))
+                outcome = Rejected(tuple(range(first, len(identifiers))))
+                done.extend(identifiers[:first])
+            case _:
+                outcome = Succeeded()
+                done.extend(identifiers)
+        return outcome, float(data.draw(st.integers(0, 20)))
+
+    report = Report(starts_at=0.0)
+    settings = QueueSettings(batch_size=size, batching_window=0 if fifo else window)
+    made = Identifiers()
+    QueueSimulation(
+        settings,
+        queue,
+        handler,
+        queue_arn="arn:aws:sqs:us-east-1:111122223333:orders",
+        report=report,
+        clock=VirtualClock(0.0),
+        until=90_000.0,
+        new_request_id=lambda: str(made.next()),
+        record=ignore,
+    ).run(enabled=True)
+    report.finish(checkpoints={}, unfinished=[message.message_id for message in queue.left])
+    moved = [each["body"]["messageId"] for each in report.document["onFailure"]]
+    assert Counter([*done, *moved]) == Counter(order)
+    assert report.document["unfinished"] == []
+    if fifo:
+        for group in "xyz":
+            wanted = [each for each in order if groups[each] == group and each not in moved]
+            assert [each for each in done if groups[each] == group] == wanted
+
+
+@given(st.integers(1, 5))
+def test_a_machine_that_was_given_nothing_asks_for_a_batch_and_waits_for_no_time(size):
+    machine = QueueBatches(QueueSettings(batch_size=size))
+    assert (machine.wants, machine.wake_at, list(machine.next(0.0))) == (size, None, [])

@@ -1,10 +1,11 @@
-"""The examples in the components' docstrings run as they stand."""
+"""The examples in the components' docstrings and in their guide run as they stand."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -25,6 +26,9 @@ def example_of(name: str) -> str:
     found = re.search(r"Example:\n((?:    .*\n|\n)+)", f"{inspect.getdoc(getattr(components, name))}\n")
     assert found, f"{name} shows no example"
     return textwrap.dedent(found.group(1))
+
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "guides" / "components.md").read_text(encoding="utf-8")
 
 
 def surroundings() -> dict[str, Any]:
@@ -55,3 +59,14 @@ def test_the_example_of_a_component_deploys(run, name: str) -> None:
 def test_the_example_of_a_stream_source_deploys(run) -> None:
     done = run(lambda: exec(example_of("StreamSource"), surroundings()))
     assert done.one("Stream", "orders")
+
+
+@pytest.mark.parametrize("example", re.findall(r"```\n(.*?)```", GUIDE, re.DOTALL))
+def test_an_example_of_the_guide_deploys(run, example: str) -> None:
+    done = run(lambda: exec(example, surroundings()))
+    assert len(done.registrations) > len(run(surroundings).registrations)
+
+
+@pytest.mark.parametrize("name", components.__all__)
+def test_the_guide_names_everything_that_is_public(name: str) -> None:
+    assert re.search(rf"\b{name}\b", GUIDE)

@@ -159,6 +159,34 @@ failures: {type: aws:sqs:Queue, properties: {kmsMasterKeyId: "${name.name}"}}
         )
         + mapping(destinationConfig=DESTINATION),
     ),
+    "a bucket beside another one that has a key": (
+        "on-failure-destination-permission",
+        """
+failures: {type: aws:s3:Bucket}
+archive: {type: aws:s3:Bucket}
+key: {type: aws:kms:Key}
+encrypted:
+  type: aws:s3:BucketServerSideEncryptionConfiguration
+  properties:
+    bucket: ${archive.bucket}
+    rules: [{applyServerSideEncryptionByDefault: {sseAlgorithm: "aws:kms", kmsMasterKeyId: "${key.arn}"}}]
+"""
+        + role(
+            "RolePolicy",
+            '{role: "${role.name}", policy: {"fn::toJSON": {Statement: ['
+            '{Effect: Allow, Action: "s3:PutObject", Resource: "${failures.arn}/*"}, '
+            '{Effect: Allow, Action: "s3:ListBucket", Resource: "${failures.arn}"}]}}}',
+        )
+        + mapping(destinationConfig=DESTINATION),
+    ),
+    "a filter of a queue's mapping, which is no reader of a stream": (
+        "filter-can-match",
+        FUNCTION
+        + mapping(
+            source="arn:aws:sqs:us-east-1:111122223333:orders",
+            filterCriteria='{filters: [{pattern: \'{"body": "no list"}\'}]}',
+        ),
+    ),
 }
 
 #: What is wrong, although something that looks right is near.

@@ -345,6 +345,12 @@ def test_pipe_shape_4_a_template_is_applied_to_each_event(template: str, result:
 
 
 @conforms("PIPE-SHAPE-4", "documented")
+def test_pipe_shape_4_a_text_with_quotes_stays_one_text_inside_a_string():
+    made = InputTemplate('{"said": "<$.text>", "again": <$.text>}').render({"text": 'a "b"\n'}, {}, ingested="")
+    assert made == {"said": 'a "b"\n', "again": 'a "b"\n'}
+
+
+@conforms("PIPE-SHAPE-4", "documented")
 def test_pipe_shape_4_reserved_variables_are_known_by_name():
     constants = {f"{name}-arn": f"arn:{name}" for name in ("pipe", "source", "enrichment", "target")}
     template = ", ".join(f'"{name}": <aws.pipes.{name}>' for name in (*constants, "event.json"))

@@ -67,6 +67,9 @@ STREAM_RETENTION_SECONDS = 24 * 60 * 60
 STREAM_READERS = 2
 STREAM_READERS_OF_GLOBAL_TABLE = 1
 
+#: Seconds between two reads of a shard at the base rate of a stream's mapping (§2.3).
+STREAM_POLL_SECONDS = 0.25
+
 #: A function's timeout in seconds and memory in MB.
 FUNCTION_TIMEOUT = Range(1, 900)
 FUNCTION_MEMORY = Range(128, 10_240)

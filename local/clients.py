@@ -20,6 +20,12 @@ REQUEST_ID_HEADER = "x-weir-request-id"
 #: The request id of the Invoke calls made in this context.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
+#: Header of a call of DynamoDB Streams that names one of the endpoint's own readers, of which a shard serves two.
+READER_HEADER = "x-weir-reader"
+
+#: The reader of streams in this context.
+reader: ContextVar[str | None] = ContextVar("reader", default=None)
+
 #: Header of a DeleteItem that DynamoDB itself makes because the item has expired.
 EXPIRED_HEADER = "x-weir-expired"
 
@@ -68,6 +74,7 @@ class Connection:
         )
         client.meta.events.register("before-call.lambda.Invoke", _name_request)
         client.meta.events.register("before-call.dynamodb.DeleteItem", _mark_expired)
+        client.meta.events.register("before-call.dynamodb-streams", _name_reader)
         return client
 
 
@@ -101,6 +108,31 @@ def _name_request(params: dict[str, Any], **_: Any) -> None:
     named = request_id.get()
     if named is not None:
         params["headers"][REQUEST_ID_HEADER] = named
+
+
+def is_throttling(error: ClientError) -> bool:
+    """Whether a stream was read too often: the words of DynamoDB, of Kinesis, and of an injected fault."""
+    return error_code(error) in (
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+    )
+
+
+@contextmanager
+def reading_as(name: str) -> Generator[None]:
+    """Streams are read by this reader within."""
+    before = reader.set(name)
+    try:
+        yield
+    finally:
+        reader.reset(before)
+
+
+def _name_reader(params: dict[str, Any], **_: Any) -> None:
+    name = reader.get()
+    if name is not None:
+        params["headers"][READER_HEADER] = name
 
 
 @contextmanager

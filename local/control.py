@@ -26,6 +26,7 @@ class MappingStatus:
         retries: Attempts at a batch after its first.
         bisections: Batches that were split.
         givenUp: Batches that were given up.
+        throttledReads: Reads that were refused because a shard had more readers than it serves.
     """
 
     uuid: str
@@ -38,6 +39,7 @@ class MappingStatus:
     retries: int
     bisections: int
     givenUp: int  # noqa: N815
+    throttledReads: int  # noqa: N815
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class PipeStatus:
     retries: int
     bisections: int
     givenUp: int  # noqa: N815
+    throttledReads: int  # noqa: N815
 
 
 class Control:
@@ -110,6 +113,10 @@ class Control:
         """The sum of a metric's values; 0 when nothing was recorded."""
         found = [each["sum"] for each in self.metrics() if (each["name"], each["dimensions"]) == (name, dimensions)]
         return sum(found)
+
+    def throttling(self) -> list[dict[str, Any]]:
+        """The shards of tables' streams that refused a read: streamArn, shardId, throttledReads, and advice."""
+        return self._call("GET", "throttling")
 
     def mails(self) -> list[dict[str, Any]]:
         """The mails that SES took, oldest first: `To`, `Source`, `Subject`, `BodyText`."""

@@ -11,7 +11,7 @@ from local.calls import Request
 from local.clock import Clock
 from local.errors import AwsError
 from local.faults import Faults
-from local.history import GivenUp, History, Invocation
+from local.history import GivenUp, History, Invocation, ThrottledRead
 from local.metrics import Metrics
 from local.services.event_source_mappings import EventSourceMapping, EventSourceMappings
 from local.services.pipes import Pipe, Pipes
@@ -24,6 +24,7 @@ class ControlApi:
     """Answers control requests.
 
     Args:
+        throttling: Answers the shards that refused reads, as `local.reader_limit` does.
         mails: Answers the mails that SES took, oldest first.
         evaluate_alarms: Evaluates every alarm at a time in seconds since 1970 and answers their states by name.
     """
@@ -37,6 +38,7 @@ class ControlApi:
         time_to_live: TimeToLive,
         metrics: Metrics,
         faults: Faults,
+        throttling: Callable[[], list[dict[str, Any]]],
         mails: Callable[[], list[dict[str, Any]]],
         evaluate_alarms: Callable[[float], dict[str, str]],
     ) -> None:
@@ -46,6 +48,7 @@ class ControlApi:
         self._time_to_live = time_to_live
         self._metrics = metrics
         self._faults = faults
+        self._throttling = throttling
         self._mails = mails
         self._evaluate_alarms = evaluate_alarms
 
@@ -68,6 +71,8 @@ class ControlApi:
                     return 200, self._pipes.get(name).history.as_json()
                 case "GET", "metrics":
                     return 200, self._metrics.summary()
+                case "GET", "throttling":
+                    return 200, self._throttling()
                 case "GET", "mails":
                     return 200, self._mails()
                 case "GET", "faults":
@@ -123,4 +128,5 @@ def _counts(history: History) -> dict[str, int]:
         "retries": history.count(lambda entry: isinstance(entry, Invocation) and entry.attempt > 1),
         "bisections": history.count(lambda entry: isinstance(entry, Invocation) and entry.bisected),
         "givenUp": history.count(lambda entry: isinstance(entry, GivenUp)),
+        "throttledReads": history.count(lambda entry: isinstance(entry, ThrottledRead)),
     }

@@ -17,7 +17,7 @@ from typing import Any
 from local import functions, passes
 from local.authorization import is_signed
 from local.calls import AwsCall, Request, identify, protocol_of
-from local.clients import EXPIRED_HEADER, REQUEST_ID_HEADER, Connection, deleting_expired
+from local.clients import EXPIRED_HEADER, READER_HEADER, REQUEST_ID_HEADER, Connection, deleting_expired
 from local.clock import Clock
 from local.control_api import CONTROL_PREFIX, ControlApi
 from local.errors import AwsError, render
@@ -29,6 +29,7 @@ from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
 from local.services.streaming_destinations import check_destination
+from local.services.streams import Streams
 from local.services.time_to_live import TimeToLive
 from local.writes import written_stream, written_tables
 
@@ -87,6 +88,7 @@ class Front:
         ministack: Asgi,
         *,
         connection: Connection,
+        streams: Streams,
         time_to_live: TimeToLive,
         machines: Any,
         tables: Any,
@@ -105,6 +107,7 @@ class Front:
         self._ministack = ministack
         self._connection = connection
         self._host = connection.url.removeprefix("http://")
+        self._streams = streams
         self._time_to_live = time_to_live
         self._machines = machines
         self._tables = tables
@@ -166,6 +169,9 @@ class Front:
             return await self._put_metric_alarm(scope, request, call)
         if str(call) in ("dynamodb:DescribeTimeToLive", "dynamodb:UpdateTimeToLive"):
             return _json(*await asyncio.to_thread(getattr(self._time_to_live, own), call.parameters))
+        if call.service == "dynamodbstreams":
+            # Whoever is not of the endpoint's own is told apart by the connection: a process keeps one.
+            self._streams.check(call, request.headers.get(READER_HEADER) or str(scope["client"]))
         if EXPIRED_HEADER in request.headers:
             with deleting_expired():
                 return await self._write(scope, request, call)

@@ -1,4 +1,4 @@
-"""What the mappings did: every invocation, every batch that was given up, and what was filtered out."""
+"""What the mappings did: invocations, batches that were given up, what was filtered out, and throttled reads."""
 
 from __future__ import annotations
 
@@ -77,7 +77,16 @@ class FilteredOut:
     keys: list[dict[str, Any]]
 
 
-Entry = Invocation | GivenUp | FilteredOut
+@dataclass(frozen=True, kw_only=True)
+class ThrottledRead:
+    """A read of a shard that was refused because the shard had more readers than it serves."""
+
+    kind: Literal["throttled read"] = "throttled read"
+    at: float
+    shard_id: str
+
+
+Entry = Invocation | GivenUp | FilteredOut | ThrottledRead
 
 
 @dataclass

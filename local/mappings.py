@@ -22,7 +22,7 @@ from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttl
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
 from local.destinations import Destinations, takes_payload
-from local.history import FilteredOut, GivenUp, History, Invocation, keys_of
+from local.history import FilteredOut, GivenUp, History, Invocation, ThrottledRead, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.poller import Poller
@@ -104,6 +104,7 @@ class MappingRunner:
             give_up=self._give_up,
             lose=self._lose,
             admit=lambda: surroundings.roles.admit(target.role, reading(target.stream_arn)),
+            throttled=lambda shard_id: history.add(ThrottledRead(at=surroundings.clock.now(), shard_id=shard_id)),
             unreadable=lambda failure: on_result(f"PROBLEM: {failure}"),
         )
 

@@ -78,6 +78,15 @@ def stream_changes_as(
     _dynamodb._fan_out_to_kinesis = fan_out
 
 
+def read_iterator(iterator: str) -> tuple[str, str] | None:
+    """Stream ARN and shard of an iterator of a table's stream; `None` when it is none."""
+    match _dynamodbstreams._decode_iterator(iterator):
+        case {"arn": str(stream_arn), "s": str(shard_id)}:
+            return stream_arn, shard_id
+        case _:
+            return None
+
+
 def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
     """Let the record of a deletion say that DynamoDB made it, when `by_time_to_live` says so."""
     build = _dynamodb._build_change_record

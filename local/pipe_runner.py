@@ -12,7 +12,7 @@ from local.delivery.lane import GiveUp, Invoke
 from local.delivery.mapping import EventSourceMapping
 from local.delivery.outcomes import Failed, Outcome, accepted
 from local.destinations import Destinations
-from local.history import GivenUp, History, Invocation, keys_of
+from local.history import GivenUp, History, Invocation, ThrottledRead, keys_of
 from local.metrics import Metrics
 from local.pipe_executions import Executions
 from local.pipe_services import Services
@@ -103,6 +103,7 @@ class PipeRunner:
             identify=as_event,
             admit=self._admit,
             unreadable=lambda failure: self._on_problem(f"PROBLEM: {failure}"),
+            throttled=lambda shard_id: self._history.add(ThrottledRead(at=self._with.clock.now(), shard_id=shard_id)),
         )
 
     def of_queue(self, queue_url: str) -> QueuePoller:

@@ -12,6 +12,8 @@ from queue import Empty, SimpleQueue
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws_limits import STREAM_POLL_SECONDS
+from local.clients import is_throttling
 from local.clock import Clock
 from local.delivery.lane import GiveUp, Invoke, Lose
 from local.delivery.mapping import EventSourceMapping
@@ -39,7 +41,8 @@ class Poller:
         identify: Makes the record that the machine sees of one that was read.
         admit: Called before a shard is read; raises what the reading then fails with.
         lose: Is told what the stream forgot; nobody else is.
-        unreadable: Is told why a shard could not be read; it is tried again.
+        throttled: Is told of a shard that was read too often; it is read again after one period of the base rate.
+        unreadable: Is told why else a shard could not be read; it is tried again.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Poller:
         identify: Callable[[StreamRecord], StreamRecord] = lambda record: record,
         admit: Callable[[], None] = lambda: None,
         lose: Callable[[Lose], None] | None = None,
+        throttled: Callable[[str], None] | None = None,
         unreadable: Callable[[Exception], None] | None = None,
     ) -> None:
         self._machine = machine
@@ -65,7 +69,10 @@ class Poller:
         self._identify = identify
         self._admit = admit
         self._lose = lose or _ignore
+        self._throttled = throttled or _ignore
         self._unreadable = unreadable or _ignore
+        #: When shards that were read too often are read again; not earlier, whatever is written meanwhile.
+        self._throttled_until: dict[str, float] = {}
         self._outcomes: SimpleQueue[tuple[Invoke, Outcome]] = SimpleQueue()
         self._running = 0
         self._ended: set[str] = set()
@@ -107,39 +114,46 @@ class Poller:
         while not self._stopping:
             self._idle = False
             self._wake.clear()
-            readable = self._read()
+            read_again_at = self._read()
             self._finish()
             for action in self._machine.next(self._clock.now()):
                 self._do(action)
-            wake_at = self._machine.wake_at
-            self._idle = readable and not self._running and wake_at is None
-            waits = [] if wake_at is None else [max(0.0, wake_at - self._clock.now())]
-            if not readable:
-                waits.append(READ_AGAIN_SECONDS)
-            self._wake.wait(min(waits, default=None))
+            at = min((each for each in (self._machine.wake_at, read_again_at) if each is not None), default=None)
+            self._idle = not self._running and at is None
+            self._wake.wait(None if at is None else max(0.0, at - self._clock.now()))
         while self._running:
             self._take(*self._outcomes.get())
         for reader in self._readers:
             reader.rewind(self._machine.checkpoints[reader.shard_id])
 
-    def _read(self) -> bool:
-        """Read what there is; whether all shards could be read."""
-        readable = True
-        for reader in self._readers:
-            if not self._machine.wants(reader.shard_id):
-                continue
-            try:
-                self._admit()
-                records = [self._identify(record) for record in reader.read()]
-            except (ClientError, BotoCoreError) as failure:
+    def _read(self) -> float | None:
+        """Read what there is; when to read again what could not be read, `None` when everything could."""
+        again = [self._read_shard(reader) for reader in self._readers if self._machine.wants(reader.shard_id)]
+        return min((at for at in again if at is not None), default=None)
+
+    def _read_shard(self, reader: Reader) -> float | None:
+        """The same of one shard."""
+        shard_id, now = reader.shard_id, self._clock.now()
+        if now < self._throttled_until.get(shard_id, now):
+            return self._throttled_until[shard_id]
+        records: list[StreamRecord] = []
+        again: float | None = None
+        try:
+            self._admit()
+            for record in reader.read():
+                records.append(self._identify(record))  # noqa: PERF401 - those before a failure count
+        except (ClientError, BotoCoreError) as failure:
+            if isinstance(failure, ClientError) and is_throttling(failure):
+                self._throttled(shard_id)
+                again = self._throttled_until[shard_id] = now + STREAM_POLL_SECONDS
+            else:
                 self._unreadable(failure)
-                readable = False
-                continue
-            self._machine.add(reader.shard_id, records, self._clock.now())
-            if reader.ended and reader.shard_id not in self._ended:
-                self._ended.add(reader.shard_id)
-                self._machine.end(reader.shard_id, self._clock.now())
-        return readable
+                again = now + READ_AGAIN_SECONDS
+        self._machine.add(shard_id, records, self._clock.now())
+        if reader.ended and shard_id not in self._ended:
+            self._ended.add(shard_id)
+            self._machine.end(shard_id, self._clock.now())
+        return again
 
     def _finish(self) -> None:
         while True:

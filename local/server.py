@@ -92,6 +92,7 @@ async def _serve(
     from local.pipe_services import Services
     from local.pipe_telemetry import Concurrency
     from local.queue_mappings import QueueSurroundings
+    from local.reader_limit import ReaderLimit
     from local.roles import Roles
     from local.services.event_source_mappings import EventSourceMappings
     from local.services.kinesis_source import KinesisSource
@@ -100,6 +101,7 @@ async def _serve(
     from local.services.queue_source import QueueSource
     from local.services.stream_source import StreamSource
     from local.services.streaming_destinations import streamed_change
+    from local.services.streams import Streams
     from local.services.time_to_live import TimeToLive
 
     clock, metrics, faults = Clock(), Metrics(), Faults()
@@ -181,11 +183,13 @@ async def _serve(
         lambda table, record: streamed_change(record, table=table, now=clock.now()), wake_readers_of_kinesis
     )
     pinned.record_who_deletes(expired.get)
+    limit = ReaderLimit()
     alarms = AlarmEvaluation(aws["cloudwatch"], aws["sqs"], metrics, clock)
 
     front = Front(
         ministack,
         connection=connection,
+        streams=Streams(limit, clock=clock, metrics=metrics, iterator=pinned.read_iterator),
         time_to_live=time_to_live,
         machines=aws["stepfunctions"],
         tables=aws["dynamodb"],
@@ -204,6 +208,7 @@ async def _serve(
             time_to_live=time_to_live,
             metrics=metrics,
             faults=faults,
+            throttling=limit.throttled,
             mails=pinned.sent_mails,
             evaluate_alarms=alarms.evaluate,
         ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from local.clients import error_code
+from aws_limits import STREAM_POLL_SECONDS
+from local.clients import error_code, is_throttling, reading_as
 from local.delivery.records import StreamRecord, from_get_records
 
 
@@ -35,7 +38,7 @@ class Reader(Protocol):
 
 
 class ShardReader:
-    """Reads a shard once, in order.
+    """Reads a shard once, in order, as one of the two readers that the shard serves.
 
     Args:
         streams: A boto3 client of DynamoDB Streams.
@@ -56,6 +59,7 @@ class ShardReader:
         self._streams = streams
         self._stream_arn = stream_arn
         self._clock = clock
+        self._name = uuid.uuid4().hex
         #: Sequence numbers of the last record done with and of the last one read; `None` before the first.
         self._checkpoint: str | None = None
         self._last_read: str | None = None
@@ -63,8 +67,8 @@ class ShardReader:
         self._drained = False
         if starting_position == "LATEST":
             # An iterator says nothing of where it is and dies in 15 minutes, a sequence number lasts.
-            for record in self.read():
-                self._checkpoint = record.identifier
+            self._read_to_the_end()
+            self._checkpoint = self._last_read
 
     @property
     def ended(self) -> bool:
@@ -77,7 +81,8 @@ class ShardReader:
             if self._iterator is None:
                 self._iterator = self._iterator_behind(self._last_read)
             try:
-                page = self._streams.get_records(ShardIterator=self._iterator)
+                with reading_as(self._name):
+                    page = self._streams.get_records(ShardIterator=self._iterator)
             except ClientError as refused:
                 if error_code(refused) != "ExpiredIteratorException":
                     raise
@@ -101,6 +106,18 @@ class ShardReader:
             self._last_read = self._checkpoint
             self._iterator = None
             self._drained = False
+
+    def _read_to_the_end(self) -> None:
+        while True:
+            try:
+                for _ in self.read():
+                    pass
+            except ClientError as refused:
+                if not is_throttling(refused):
+                    raise
+                time.sleep(STREAM_POLL_SECONDS)
+            else:
+                return
 
     def _iterator_behind(self, sequence_number: str | None) -> str:
         position = {"ShardIteratorType": "TRIM_HORIZON"}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from ops.stopping import stopped_by_ctrl_c
+from ops.throttling import tell_of_throttling
 
 
 @stopped_by_ctrl_c(0)
@@ -24,7 +26,8 @@ def up(
 ) -> None:
     """Keep the program running on this machine until Ctrl-C.
 
-    Prints the variables that point any AWS client here, and the stack's outputs. Everything is thrown away in the end.
+    Prints the variables that point any AWS client here, and the stack's outputs; later on, when a stream has more
+    readers than AWS serves. Everything is thrown away in the end.
     When it was killed before it could, the next start says what was lost.
 
     Exits 0 when it was stopped, 2 when the endpoint or the program could not be started, or the endpoint was killed.
@@ -49,6 +52,7 @@ def up(
             _show(environment, dict(deployment.outputs), lost, as_json=as_json)
             python = platform.python_version()
             progress.print(f"Functions run on Python {python}, whatever runtime they ask for. Ctrl-C stops.")
+            threading.Thread(target=tell_of_throttling, args=(endpoint.control, progress), daemon=True).start()
             raise EndpointError(f"the AWS endpoint {endpoint.wait()}")
     except (EndpointError, DeployFailed) as failed:
         typer.secho(str(failed), fg="red", err=True)

@@ -81,6 +81,13 @@ def test_queues_read_the_clock_from_their_module_and_tell_of_messages_through_on
     assert "esm_wake.set()" in inspect.getsource(sqs._act_send_message)
 
 
+def test_an_iterator_of_a_stream_says_of_which_stream_and_shard():
+    made = dynamodb_streams._encode_iterator("users", "shard", 3, account_id="1", region="r", stream_arn="arn")
+    read = dynamodb_streams._decode_iterator(made)
+    assert (read["arn"], read["s"]) == ("arn", "shard")
+    assert dynamodb_streams._decode_iterator("nonsense") is None
+
+
 def test_metric_alarms_are_evaluated_in_one_place_and_kept_by_name():
     assert parameters(cloudwatch._evaluate_alarm) == ["alarm"]
     assert "_alarms[name] = alarm" in inspect.getsource(cloudwatch._put_metric_alarm)

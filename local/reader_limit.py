@@ -1,0 +1,79 @@
+"""How many readers a shard of a table's stream serves at the same time (docs/aws-semantics.md §1.1, DDB-LIMIT-6).
+
+AWS says that two processes may read a shard at the same time, and not what the same time is. Here it is one period of
+Lambda's base rate, a quarter of a second (ESM-BATCH-1). So two readers are always served, however often they read, and
+of three that poll at that rate, one is refused in each period.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aws_limits import STREAM_POLL_SECONDS, STREAM_READERS
+
+#: Seconds after which a refused reader that does not ask again has lost its turn.
+PATIENCE_SECONDS = 4 * STREAM_POLL_SECONDS
+
+ADVICE = (
+    f"more than {STREAM_READERS} readers read a shard of this stream, and AWS throttles them all: every event source "
+    "mapping, pipe and client of GetRecords counts; let one of them forward the changes (to SNS FIFO, EventBridge or "
+    "Kinesis) and attach the others there"
+)
+
+
+class SharedShard:
+    """The seats of one shard. Whoever has one in a period reads as often as it likes; who was refused goes first.
+
+    Args:
+        seats: How many readers are served in a period.
+    """
+
+    def __init__(self, seats: int = STREAM_READERS) -> None:
+        self._seats = seats
+        self._period = 0
+        self._served: set[str] = set()
+        #: When each refused reader asked last, in the order of their turns.
+        self._waiting: dict[str, float] = {}
+
+    def admits(self, reader: str, now: float) -> bool:
+        """Whether a reader may read, at a time in seconds that never goes back."""
+        period = int(now / STREAM_POLL_SECONDS)
+        if period != self._period:
+            self._period, self._served = period, set()
+            self._waiting = {each: at for each, at in self._waiting.items() if now - at < PATIENCE_SECONDS}
+        if reader in self._served:
+            return True
+        self._waiting[reader] = now
+        if list(self._waiting).index(reader) >= self._seats - len(self._served):
+            return False
+        del self._waiting[reader]
+        self._served.add(reader)
+        return True
+
+
+@dataclass
+class _Shard:
+    seats: SharedShard = field(default_factory=SharedShard)
+    throttled: int = 0
+
+
+class ReaderLimit:
+    """The seats of every shard, and how often each had none."""
+
+    def __init__(self) -> None:
+        self._shards: dict[tuple[str, str], _Shard] = {}
+
+    def admits(self, reader: str, *, stream_arn: str, shard_id: str, now: float) -> bool:
+        """Whether a reader may read a shard; a refusal is counted."""
+        shard = self._shards.setdefault((stream_arn, shard_id), _Shard())
+        admitted = shard.seats.admits(reader, now)
+        shard.throttled += not admitted
+        return admitted
+
+    def throttled(self) -> list[dict[str, str | int]]:
+        """The shards that refused a read: which, how often, and what to do."""
+        return [
+            {"streamArn": stream_arn, "shardId": shard_id, "throttledReads": shard.throttled, "advice": ADVICE}
+            for (stream_arn, shard_id), shard in self._shards.items()
+            if shard.throttled
+        ]

@@ -28,10 +28,11 @@ from local.roles import LAMBDA, Caller, Roles
 from local.services.cloudwatch import CloudWatch, check_alarm
 from local.services.event_source_mappings import EventSourceMappings
 from local.services.pipes import Pipes
+from local.services.stream_specifications import check_specification
 from local.services.streaming_destinations import check_destination
 from local.services.streams import Streams
 from local.services.time_to_live import TimeToLive
-from local.writes import written_stream, written_tables
+from local.writes import changed_tables, written_stream
 
 logger = logging.getLogger(__name__)
 
@@ -170,28 +171,40 @@ class Front:
         if str(call) in ("dynamodb:DescribeTimeToLive", "dynamodb:UpdateTimeToLive"):
             return _json(*await asyncio.to_thread(getattr(self._time_to_live, own), call.parameters))
         if call.service == "dynamodbstreams":
-            # Whoever is not of the endpoint's own is told apart by the connection: a process keeps one.
-            self._streams.check(call, request.headers.get(READER_HEADER) or str(scope["client"]))
+            return await self._stream(scope, request, call)
         if EXPIRED_HEADER in request.headers:
             with deleting_expired():
                 return await self._write(scope, request, call)
-        if str(call) == "dynamodb:EnableKinesisStreamingDestination":
+        if call.operation.endswith("KinesisStreamingDestination") and not call.operation.startswith("Describe"):
             await asyncio.to_thread(check_destination, call, tables=self._tables, kinesis=self._kinesis)
         if "PolicyArn" in call.parameters:
             check_policy(call)
         if str(call) == "iam:AttachRolePolicy":
             await asyncio.to_thread(check_attachable, call, iam=self._iam)
+        if str(call) in ("dynamodb:CreateTable", "dynamodb:UpdateTable"):
+            await asyncio.to_thread(check_specification, call, tables=self._tables)
         if str(call) == "lambda:CreateFunction":
             await asyncio.to_thread(self._refuse_unassumable_role, call)
         if str(call) == "stepfunctions:StartSyncExecution":
             await asyncio.to_thread(self._refuse_standard_machine, call)
         return await self._write(scope, request, call)
 
+    async def _stream(self, scope: Message, request: Request, call: AwsCall) -> Reply:
+        # Whoever is not of the endpoint's own is told apart by the connection: a process keeps one.
+        self._streams.check(call, own=request.headers.get(READER_HEADER), connection=str(scope["client"]))
+        if call.operation == "ListStreams":
+            return _json(*self._streams.list_streams(call.parameters))
+        asked = self._streams.asked(call)
+        reply = await self._pass(scope, _with_body(request, json.dumps(asked).encode()))
+        if reply.status == 200 and call.operation == "DescribeStream":
+            return _json(200, self._streams.described(json.loads(reply.body)))
+        return reply
+
     async def _write(self, scope: Message, request: Request, call: AwsCall) -> Reply:
         """What ministack answers, and then whoever reads what was written is told."""
         reply = await self._pass(scope, request)
         if reply.status == 200:
-            written = written_tables(call)
+            written = changed_tables(call)
             self._mappings.wake_readers_of(written)
             self._pipes.wake_readers_of(written)
             stream = written_stream(call)

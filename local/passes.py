@@ -88,11 +88,13 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "TransactWriteItems": _takes("TransactItems ClientRequestToken"),
         # Restoring is refused, so that nothing depends on the backups.
         "UpdateContinuousBackups": _takes("TableName", kept="PointInTimeRecoverySpecification"),
+        "UpdateKinesisStreamingDestination": _takes("TableName StreamArn UpdateKinesisStreamingConfiguration"),
+        "UpdateTable": _takes("TableName StreamSpecification"),
         "UpdateItem": _takes(f"TableName Key UpdateExpression {_ITEM_CONDITIONS} {_RETURNS}"),
         "UpdateTimeToLive": _takes("TableName TimeToLiveSpecification"),
     },
     "dynamodbstreams": {
-        "DescribeStream": _takes("StreamArn Limit ExclusiveStartShardId"),
+        "DescribeStream": _takes("StreamArn Limit ExclusiveStartShardId ShardFilter"),
         "GetRecords": _takes("ShardIterator Limit"),
         "GetShardIterator": _takes("StreamArn ShardId ShardIteratorType SequenceNumber"),
         "ListStreams": _takes("TableName Limit ExclusiveStartStreamArn"),
@@ -301,9 +303,9 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         for operation in ("PutCompositeAlarm", "PutMetricAlarm")
         for member in ("AlarmActions", "InsufficientDataActions", "OKActions")
     },
-    ("dynamodb:EnableKinesisStreamingDestination", "EnableKinesisStreamingConfiguration"): (
-        lambda value: value in ({}, {"ApproximateCreationDateTimePrecision": "MILLISECOND"}),
-        "times in milliseconds",
+    ("dynamodbstreams:GetShardIterator", "ShardIteratorType"): (
+        lambda value: value != "AT_TIMESTAMP",
+        "positions by sequence number, TRIM_HORIZON and LATEST",
     ),
     ("dynamodb:UpdateContinuousBackups", "PointInTimeRecoverySpecification"): (
         lambda value: set(value) <= {"PointInTimeRecoveryEnabled"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ from ministack.services import (
 )
 
 from local.pipe_services import HttpRequest
+from local.services.streams import Stream
 
 _app: Any = app
 _cloudwatch: Any = cloudwatch
@@ -54,24 +56,25 @@ def keep_time_by(clock: Callable[[], float]) -> None:
     """Let tables, streams of both kinds and queues go by a clock, so that records are as old as mappings think."""
     shifted = SimpleNamespace(**{**vars(time), "time": clock})
     _dynamodb.time = _dynamodbstreams.time = _kinesis.time = _sqs.time = shifted
+    _dynamodb._stream_label = lambda: datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds")[:-6]
 
 
 def stream_changes_as(
-    make: Callable[[str, Mapping[str, Any]], tuple[str, bytes] | None], wake: Callable[[str], None]
+    make: Callable[[str, Mapping[str, Any], str], tuple[str, bytes] | None], wake: Callable[[str], None]
 ) -> None:
     """Let Kinesis get of a table's changes what AWS puts there: ministack's records have another shape.
 
     Args:
-        make: Table and change record to the partition key and the data; `None` for nothing.
+        make: Table, change record and precision of its time to the partition key and the data; `None` for nothing.
         wake: Told the name of each stream that got a record.
     """
 
     def fan_out(table: str, record: Mapping[str, Any]) -> None:
-        made = make(table, record)
-        if made is None:
-            return
         for destination in _dynamodb._kinesis_destinations.get(table, []):
-            if destination["DestinationStatus"] == "ACTIVE":
+            if destination["DestinationStatus"] != "ACTIVE":
+                continue
+            made = make(table, record, destination["ApproximateCreationDateTimePrecision"])
+            if made is not None:
                 _kinesis.put_record_internal(destination["StreamArn"], *made)
                 wake(destination["StreamArn"].rpartition("/")[2])
 
@@ -85,6 +88,56 @@ def read_iterator(iterator: str) -> tuple[str, str] | None:
             return stream_arn, shard_id
         case _:
             return None
+
+
+def list_streams() -> list[Stream]:
+    """Every stream that can be read: ministack lists none that was closed."""
+    _dynamodb._sweep_closed_streams()
+    open_ones = [_dynamodbstreams._enabled_stream_info(name) for name in list(_dynamodb._tables.keys())]
+    found = [Stream(each["StreamArn"], each["TableName"], each["StreamLabel"]) for each in open_ones if each]
+    for (_, _, arn), closed in _dynamodb._closed_streams.all_items():
+        found.append(Stream(arn, closed["TableName"], closed["StreamLabel"]))
+    return found
+
+
+def describe_tables_without_stream() -> None:
+    """Let the description of a table whose stream is off say nothing of its settings, and name the last one it had."""
+    describe = _dynamodb._table_description
+
+    def described(name: str) -> dict[str, Any]:
+        table = describe(name)
+        if not (table.get("StreamSpecification") or {"StreamEnabled": True})["StreamEnabled"]:
+            del table["StreamSpecification"]
+            if _dynamodb.closed_stream(table["LatestStreamArn"]) is None:
+                del table["LatestStreamArn"], table["LatestStreamLabel"]
+        return table
+
+    _dynamodb._table_description = described
+
+
+def leave_sets_in_no_order() -> None:
+    """Let a write that gives a set in another order change nothing, as it does not."""
+    emit = _dynamodb._emit_stream_event
+
+    def unless_equal(table: str, event_name: str, old: Any, new: Any, *more: Any, **named: Any) -> None:
+        emit(table, event_name, old, old if event_name == "MODIFY" and _same(old, new) else new, *more, **named)
+
+    _dynamodb._emit_stream_event = unless_equal
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two attribute values, or two items, are equal."""
+    match one, other:
+        case {}, {}:
+            sets = one.keys() & other.keys() & {"SS", "NS", "BS"}
+            if len(one) == 1 and sets and all(isinstance(each[name], list) for each in (one, other) for name in sets):
+                (name,) = sets
+                return sorted(one[name]) == sorted(other[name])
+            return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+        case [*_], [*_]:
+            return len(one) == len(other) and all(map(_same, one, other))
+        case _:
+            return one == other
 
 
 def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:

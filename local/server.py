@@ -180,8 +180,11 @@ async def _serve(
     pinned.when_messages_come(wake_readers_of_queues)
     time_to_live = TimeToLive(aws["dynamodb"], clock)
     pinned.stream_changes_as(
-        lambda table, record: streamed_change(record, table=table, now=clock.now()), wake_readers_of_kinesis
+        lambda table, record, precision: streamed_change(record, table=table, now=clock.now(), precision=precision),
+        wake_readers_of_kinesis,
     )
+    pinned.describe_tables_without_stream()
+    pinned.leave_sets_in_no_order()
     pinned.record_who_deletes(expired.get)
     limit = ReaderLimit()
     alarms = AlarmEvaluation(aws["cloudwatch"], aws["sqs"], metrics, clock)
@@ -189,7 +192,9 @@ async def _serve(
     front = Front(
         ministack,
         connection=connection,
-        streams=Streams(limit, clock=clock, metrics=metrics, iterator=pinned.read_iterator),
+        streams=Streams(
+            limit, clock=clock, metrics=metrics, iterator=pinned.read_iterator, streams=pinned.list_streams
+        ),
         time_to_live=time_to_live,
         machines=aws["stepfunctions"],
         tables=aws["dynamodb"],

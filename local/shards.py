@@ -133,6 +133,22 @@ class ShardReader:
             return self._iterator_behind(None)
 
 
+def shard_ids(streams: Any, stream_arn: str) -> list[str]:
+    """The shards of a stream: there is one here.
+
+    Args:
+        streams: A boto3 client of DynamoDB Streams.
+        stream_arn: Of the stream.
+
+    Raises:
+        ClientError: There is no such stream.
+    """
+    # How often the account may ask is not for what AWS does itself.
+    with reading_as("shard discovery"):
+        description = streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]
+    return [shard["ShardId"] for shard in description["Shards"]]
+
+
 def readers_of(
     streams: Any, *, stream_arn: str, starting_position: str, clock: Callable[[], float]
 ) -> list[ShardReader]:
@@ -141,14 +157,13 @@ def readers_of(
     Raises:
         ClientError: There is no such stream.
     """
-    shards = streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]
     return [
         ShardReader(
             streams,
             stream_arn=stream_arn,
-            shard_id=shard["ShardId"],
+            shard_id=shard_id,
             starting_position=starting_position,
             clock=clock,
         )
-        for shard in shards
+        for shard_id in shard_ids(streams, stream_arn)
     ]

@@ -30,6 +30,17 @@ def written_tables(call: AwsCall) -> frozenset[str]:
     return frozenset(name.rpartition("/")[2] for name in named)
 
 
+def changed_tables(call: AwsCall) -> frozenset[str]:
+    """The names of the tables whose streams have something new after a call: records, or an end.
+
+    >>> changed_tables(AwsCall("dynamodb", "UpdateTable", "json", {"TableName": "users"}))
+    frozenset({'users'})
+    """
+    if str(call) == "dynamodb:UpdateTable":
+        return frozenset((call.parameters.get("TableName", "").rpartition("/")[2],))
+    return written_tables(call)
+
+
 def written_stream(call: AwsCall) -> str | None:
     """The name of the Kinesis stream that a call puts records into, if it does.
 

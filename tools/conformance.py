@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "conformance.md"
 
 #: Groups of rows, and single ones, that leave an engine nothing to do, and what they tell.
 NOT_APPLICABLE = {
+    "DDB-LIMIT-8": "what is not billed",
     "ALARM": "what to alarm on",
     "IAM": "what a role must allow",
     "ONCE": "what a handler has to do",
@@ -29,7 +30,7 @@ _ROW_IN_NAME = re.compile(r"^test_[a-z]+(_[a-z]+)*?_\d+_")
 _IN_A_BLOCK = re.compile(r"\(((?:[A-Z]+-)+\d+)\)\s*$")
 _STATUSES = ("done", "partly", "refused", "not applicable", "not simulated")
 _SOURCE = re.compile(
-    r"\b(?:BC-[A-Z]+|LS-[A-Z]+|STK(?:-doc)?|DOC(?::[\w-]+)?|ARC-[A-Z]|PT)\b|UNCONFIRMED|\[D\]|\[ADVICE\]"
+    r"\b(?:BC-[A-Z]+|LS-[A-Z]+|STK(?:-doc)?|DOC(?::[\w-]+)?|ARC-[A-Z]|PT|ACK)\b|UNCONFIRMED|\[D\]|\[ADVICE\]"
 )
 _INTRODUCTION = """\
 # Conformance

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local.clients import reading_as
 from local.clock import Clock
 from local.delivery.admission import IN_THE_FUTURE
 from local.errors import AwsError
@@ -51,6 +52,25 @@ class PipeSources:
                     return self._queue(pipe)
         except ClientError as missing:
             raise AwsError("ValidationException", f"Source {pipe['Source']} not found.") from missing
+
+    def check_usable(self, pipe: Mapping[str, Any]) -> None:
+        """Refuse to change a pipe whose table's stream was turned off, which it does not outlive (PIPE-CREATE-1).
+
+        AWS says that such a pipe cannot be started, stopped or updated; the words are the endpoint's own.
+        """
+        if source_of(pipe["Source"]).kind != "DynamoDB stream":
+            return
+        try:
+            with reading_as("pipe source"):
+                status = self._streams.describe_stream(StreamArn=pipe["Source"])["StreamDescription"]["StreamStatus"]
+        except ClientError:
+            status = "DELETED"
+        if status != "ENABLED":
+            raise AwsError(
+                "ValidationException",
+                f"The stream {pipe['Source']} is {status}, and {pipe['Name']} cannot be started, stopped or updated "
+                "any more: delete it, and create a pipe of the table's new stream.",
+            )
 
     def _stream(self, pipe: Mapping[str, Any], source: Source) -> Connect:
         readers = readers_of(

@@ -252,6 +252,7 @@ class Pipes:
     def _change(
         self, pipe: Pipe, state: str, configuration: dict[str, Any], *, failed: str | None = None
     ) -> dict[str, Any]:
+        self._sources.check_usable(pipe.configuration)
         with self._lock:
             if pipe.state not in ("RUNNING", "STOPPED", "UPDATE_FAILED", "START_FAILED"):
                 raise AwsError("ConflictException", f"Pipe {pipe.name} is in the state {pipe.state}.", status=409)

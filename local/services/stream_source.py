@@ -15,7 +15,7 @@ from local.mappings import MappingRunner, Surroundings, Target
 from local.role_actions import reading, sending_failures
 from local.roles import Caller, Roles, role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
-from local.shards import ShardReader
+from local.shards import ShardReader, shard_ids
 
 
 class StreamSource:
@@ -62,18 +62,18 @@ class StreamSource:
         role = role_of(function)
         check_role(self._with.roles, role, parameters, operations="DescribeStream, and ListStreams")
         try:
-            described = self._with.streams.describe_stream(StreamArn=arn)["StreamDescription"]
+            shards = shard_ids(self._with.streams, arn)
         except ClientError as missing:
             raise invalid_parameter(f"Stream not found: {arn}") from missing
         readers = [
             ShardReader(
                 self._with.streams,
                 stream_arn=arn,
-                shard_id=shard["ShardId"],
+                shard_id=shard_id,
                 starting_position=parameters["StartingPosition"],
                 clock=self._with.clock.now,
             )
-            for shard in described["Shards"]
+            for shard_id in shards
         ]
 
         def runner(mapping: EventSourceMapping) -> Runner:

@@ -20,7 +20,9 @@ _RECORD_BYTES = 1024 * 1024
 _IMAGES = ("Keys", "NewImage", "OldImage")
 
 
-def streamed_change(record: Mapping[str, Any], *, table: str, now: float) -> tuple[str, bytes] | None:
+def streamed_change(
+    record: Mapping[str, Any], *, table: str, now: float, precision: str = "MILLISECOND"
+) -> tuple[str, bytes] | None:
     """Partition key and data of the record that Kinesis gets of a change; `None` when a record cannot be that large.
 
     The partition key is the same for all changes of an item; how AWS chooses its 32 hexadecimal digits is not known.
@@ -29,6 +31,7 @@ def streamed_change(record: Mapping[str, Any], *, table: str, now: float) -> tup
         record: As DynamoDB's stream has it, with both images.
         table: The table's name.
         now: When the change was made, in seconds since 1970.
+        precision: Of the time in the record: `MILLISECOND` or `MICROSECOND` (KDS-4).
     """
     images = {name: record["dynamodb"][name] for name in _IMAGES if name in record["dynamodb"]}
     identity = record.get("userIdentity")
@@ -40,7 +43,7 @@ def streamed_change(record: Mapping[str, Any], *, table: str, now: float) -> tup
         "recordFormat": "application/json",
         "tableName": table,
         "dynamodb": {
-            "ApproximateCreationDateTime": int(now * 1000),
+            "ApproximateCreationDateTime": int(now * (1_000_000 if precision == "MICROSECOND" else 1_000)),
             **{name: _binaries_twice(image) for name, image in images.items()},
             "SizeBytes": sum(map(item_size, images.values())),
         },
@@ -54,22 +57,58 @@ def streamed_change(record: Mapping[str, Any], *, table: str, now: float) -> tup
 
 
 def check_destination(call: AwsCall, *, tables: Any, kinesis: Any) -> None:
-    """Refuse a stream that does not exist, and a second one for a table (KDS-1): ministack takes both.
+    """Refuse what cannot be done to a table's destination: ministack takes a missing stream and a second one (KDS-1).
+
+    A stream that does not exist is refused at once, where AWS takes it and says later that enabling failed.
 
     Args:
-        call: An EnableKinesisStreamingDestination.
+        call: An Enable-, Disable- or UpdateKinesisStreamingDestination.
         tables: A boto3 client of DynamoDB.
         kinesis: One of Kinesis.
     """
-    arn, table = call.parameters.get("StreamArn", ""), call.parameters.get("TableName", "")
+    arn, name = call.parameters.get("StreamArn", ""), call.parameters.get("TableName", "")
     try:
-        kinesis.describe_stream_summary(StreamARN=arn)
-        described = tables.describe_kinesis_streaming_destination(TableName=table)
+        table = tables.describe_table(TableName=name)["Table"]
+        found = tables.describe_kinesis_streaming_destination(TableName=name)["KinesisDataStreamDestinations"]
+        if call.operation == "EnableKinesisStreamingDestination":
+            kinesis.describe_stream_summary(StreamARN=arn)
     except ClientError as missing:
         raise AwsError("ResourceNotFoundException", missing.response.get("Error", {}).get("Message", "")) from missing
-    for destination in described["KinesisDataStreamDestinations"]:
-        if destination["DestinationStatus"] == "ACTIVE":
-            raise AwsError("ResourceInUseException", f"{table} streams to {destination['StreamArn']} already")
+    precisions = {
+        each["StreamArn"]: each["ApproximateCreationDateTimePrecision"]
+        for each in found
+        if each["DestinationStatus"] == "ACTIVE"
+    }
+    match call.operation:
+        case "EnableKinesisStreamingDestination":
+            if arn.split(":")[3:5] != table["TableArn"].split(":")[3:5]:
+                raise AwsError("ResourceNotFoundException", f"{arn} is not of the account and region of {name}")
+            if precisions:
+                raise _invalid(
+                    "EnableKinesisStreamingDestination must be DISABLED or ENABLE_FAILED to perform ENABLE operation."
+                )
+        case "DisableKinesisStreamingDestination":
+            if arn not in precisions:
+                raise _invalid("KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.")
+        case _:
+            if arn not in precisions:
+                raise _invalid(
+                    "Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. TableName: "
+                    f"{table['TableName']}"
+                )
+            asked = call.parameters.get("UpdateKinesisStreamingConfiguration") or {}
+            if asked.get("ApproximateCreationDateTimePrecision") == precisions[arn]:
+                raise AwsError(
+                    "ValidationException",
+                    f"Invalid Request: Precision is already set to the desired value of {precisions[arn]} for tableId: "
+                    f"{table['TableId']}, kdsArn: {arn}",
+                )
+
+
+def _invalid(why: str) -> AwsError:
+    return AwsError(
+        "ValidationException", f"Table is not in a valid state to enable Kinesis Streaming Destination: {why}"
+    )
 
 
 def _binaries_twice(value: Any) -> Any:

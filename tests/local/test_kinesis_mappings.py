@@ -175,8 +175,6 @@ def test_a_record_goes_to_the_shard_of_its_hash_key(world):
     [
         ("create_stream", {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}, "StreamModeDetails="),
         ("create_stream", {"Tags": {"a": "b"}}, "Tags"),
-        ("split_shard", {"ShardToSplit": "shardId-000000000000", "NewStartingHashKey": "1"}, "kinesis:SplitShard"),
-        ("increase_stream_retention_period", {"RetentionPeriodHours": 48}, "IncreaseStreamRetentionPeriod"),
         ("delete_stream", {"EnforceConsumerDeletion": True}, "EnforceConsumerDeletion"),
         ("list_shards", {"ShardFilter": {"Type": "AT_LATEST"}}, "ShardFilter"),
         ("put_record", {"PartitionKey": "k", "Data": b"", "SequenceNumberForOrdering": "1"}, "SequenceNumberForOrder"),
@@ -486,11 +484,6 @@ def test_kds_5_a_change_larger_than_a_kinesis_record_is_skipped(world, streamed)
     [
         ({"StreamArn": "arn:aws:kinesis:us-east-1:111122223333:stream/missing"}, "ResourceNotFoundException"),
         ({"TableName": "missing"}, "ResourceNotFoundException"),
-        ({}, "ResourceInUseException"),
-        (
-            {"EnableKinesisStreamingConfiguration": {"ApproximateCreationDateTimePrecision": "MICROSECOND"}},
-            "NotSimulated",
-        ),
     ],
 )
 def test_a_streaming_destination_that_cannot_be_is_refused(world, streamed, arguments, code):

@@ -81,6 +81,22 @@ def test_queues_read_the_clock_from_their_module_and_tell_of_messages_through_on
     assert "esm_wake.set()" in inspect.getsource(sqs._act_send_message)
 
 
+def test_a_tables_stream_is_described_listed_and_labelled_by_these():
+    assert parameters(dynamodb._table_description) == ["name"]
+    assert "_table_description(name)" in inspect.getsource(dynamodb._describe_table)
+    assert "_stream_label()" in inspect.getsource(dynamodb._update_table)
+    assert "_closed_streams[arn] = {" in inspect.getsource(dynamodb.drop_stream_records)
+    assert list(dynamodb._closed_streams.all_items()) == []
+    assert parameters(dynamodb_streams._enabled_stream_info)[0] == "table_name"
+
+
+def test_every_change_of_an_item_is_told_in_one_place():
+    assert parameters(dynamodb._emit_stream_event)[:4] == ["table_name", "event_name", "old_item", "new_item"]
+    assert 'event_name == "MODIFY" and old_item == new_item' in inspect.getsource(dynamodb._emit_stream_event)
+    enable = inspect.getsource(dynamodb._enable_kinesis_streaming_destination)
+    assert '"ApproximateCreationDateTimePrecision": precision' in enable
+
+
 def test_an_iterator_of_a_stream_says_of_which_stream_and_shard():
     made = dynamodb_streams._encode_iterator("users", "shard", 3, account_id="1", region="r", stream_arn="arn")
     read = dynamodb_streams._decode_iterator(made)

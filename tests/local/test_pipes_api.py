@@ -176,6 +176,24 @@ def test_an_update_is_checked_as_a_new_pipe_is(pipes):
 
 
 @conforms("PIPE-CREATE-1", "documented")
+def test_pipe_create_1_a_pipe_does_not_outlive_the_stream_that_it_reads(world, pipes):
+    pipes.create(pipes.queue())
+    pipes.reach("RUNNING")
+    world.client("dynamodb").update_table(TableName=world.name, StreamSpecification={"StreamEnabled": False})
+    client = world.client("pipes")
+    for change in (
+        lambda: client.stop_pipe(Name=world.name),
+        lambda: client.start_pipe(Name=world.name),
+        lambda: client.update_pipe(Name=world.name, RoleArn=pipes.role, Description="new"),
+    ):
+        with pytest.raises(ClientError, match="is DISABLED, and test-") as error:
+            change()
+        assert error.value.response["Error"]["Code"] == "ValidationException"
+    client.delete_pipe(Name=world.name)
+    world.wait_until(lambda: client.list_pipes(NamePrefix=world.name)["Pipes"] == [])
+
+
+@conforms("PIPE-CREATE-1", "documented")
 def test_pipe_create_1_a_pipes_source_and_starting_position_cannot_be_updated(pipes):
     pipes.create(pipes.queue(), DesiredState="STOPPED")
     path = f"/v1/pipes/{pipes.name}"

@@ -37,7 +37,7 @@ def put_until(world, true):
     return ids
 
 
-@conforms("DDB-LIMIT-6", "deduced")
+@conforms("DDB-LIMIT-6", "deduced", partly="one reader of a global table, which is refused itself")
 def test_ddb_limit_6_the_third_reader_of_a_stream_is_throttled_and_loses_nothing(world):
     stream = world.table()
     three = mappings(world, stream, 3)

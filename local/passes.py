@@ -151,7 +151,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             "StartingPositionTimestamp ScalingConfig"
         ),
         "CreateFunction": _takes(
-            "FunctionName Role Handler Code Timeout Environment LoggingConfig",
+            "FunctionName Role Handler Code Timeout Environment LoggingConfig Publish",
             # Handlers run on the endpoint's own Python, whatever is declared.
             kept="Runtime MemorySize Architectures",
         ),

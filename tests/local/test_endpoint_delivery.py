@@ -177,6 +177,7 @@ def test_esm_dest_13_a_batch_whose_retries_are_spent_goes_to_s3_with_its_whole_c
 
 
 @conforms("ESM-DEST-7", "recorded")
+@honours("lambda:CreateFunction", "Publish")
 def test_esm_dest_7_the_document_names_the_version_that_ran(world):
     stream = world.table()
     world.function(Publish=True)

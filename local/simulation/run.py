@@ -127,7 +127,7 @@ class Simulation:
 
     def run(self) -> None:
         """Let time pass until nothing is left to do, or `until`."""
-        for feed in self.feeds:
+        for feed in _parents_first(self.feeds):
             self.mapping.open(feed.shard_id, feed.parent, self._clock())
         for feed in self.feeds:
             self._schedule(feed)
@@ -200,3 +200,17 @@ class Simulation:
         if (wake_at := self.mapping.wake_at) is not None:
             times.append(wake_at)
         return min(times, default=None)
+
+
+def _parents_first(feeds: Sequence[Feed]) -> Iterator[Feed]:
+    """All feeds, each after its parent's: a mapping takes a parent that it does not know for one that is gone."""
+    of: dict[str | None, Feed] = {feed.shard_id: feed for feed in feeds}
+    shown: set[str] = set()
+    for feed in feeds:
+        line: list[Feed] = []
+        ancestor: Feed | None = feed
+        while ancestor is not None and ancestor.shard_id not in shown:
+            shown.add(ancestor.shard_id)
+            line.append(ancestor)
+            ancestor = of.get(ancestor.parent)
+        yield from reversed(line)

@@ -201,6 +201,20 @@ def test_esm_order_2_a_poison_item_holds_up_its_own_lane_only():
 
 @conforms("DDB-SHARD-2", "documented", partly="no shard of the endpoint splits")
 @conforms("ESM-ORDER-4", "documented")
+def test_esm_order_4_a_child_waits_for_its_parent_in_whatever_order_the_shards_are_named():
+    report = run("""
+    eventSourceMapping: {StartingPosition: TRIM_HORIZON}
+    stream: {shards: [{id: grandchild, parent: child}, {id: child, parent: parent}, {id: parent}]}
+    records:
+      - {shard: grandchild, dynamodb: {SequenceNumber: "3"}}
+      - {shard: child, dynamodb: {SequenceNumber: "2"}}
+      - {shard: parent, dynamodb: {SequenceNumber: "1"}}
+    handler: [{takes: 1}]
+    """)
+    assert list(zip(batches(report), times(report), strict=True)) == [("1", 0), ("2", 1), ("3", 2)]
+
+
+@conforms("ESM-ORDER-4", "documented")
 def test_esm_order_4_a_child_waits_for_its_parent_and_siblings_do_not_wait():
     report = run("""
     eventSourceMapping: {StartingPosition: TRIM_HORIZON, BatchSize: 1, MaximumRetryAttempts: 2}

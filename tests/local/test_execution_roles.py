@@ -121,6 +121,7 @@ def test_a_mapping_is_refused_by_name_when_a_condition_that_is_not_evaluated_dec
 
 
 @conforms("ESM-STATE-4", "recorded")
+@conforms("IAM-4", "deduced")
 def test_esm_state_4_a_role_that_loses_the_stream_leaves_the_mapping_enabled_and_nothing_is_lost(world):
     stream = world.table()
     world.function(role=world.make_role(world.name, allow(stream, *READ_STREAM)))

@@ -6,6 +6,7 @@ else is granted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import pulumi
 
 from components.refusal import Refused
+
+#: Of IAM's policy language.
+_VERSION = "2012-10-17"
 
 #: One statement of an IAM policy, in IAM's own member names.
 Statement = Mapping[str, Any]
@@ -32,17 +36,20 @@ def allow(actions: Sequence[str], resource: pulumi.Input[str], **condition: Any)
     return {**statement, "Condition": condition} if condition else statement
 
 
+def decrypt(kms_key_arn: pulumi.Input[str] | None) -> list[Statement]:
+    """Leave to use what a customer managed key encrypts; an AWS managed key, which is `None` here, needs none."""
+    return [] if kms_key_arn is None else [allow(["kms:Decrypt"], kms_key_arn)]
+
+
 def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     """An IAM policy as the JSON text that the provider takes."""
-    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return pulumi.Output.json_dumps({"Version": _VERSION, "Statement": list(statements)})
 
 
 def trust(service: str) -> str:
     """The trust policy of a role that one AWS service assumes, e.g. `lambda.amazonaws.com`."""
-    return (
-        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
-        f'"Principal":{{"Service":"{service}"}}}}]}}'
-    )
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+    return json.dumps({"Version": _VERSION, "Statement": [statement]}, separators=(",", ":"))
 
 
 def merged_environment(

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from aws_limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE, STREAM_VIEW_TYPES
-from components.access import Access, allow
+from components.access import Access, allow, decrypt
 from components.refusal import Refused
 from components.stream_source import StreamSource
 
@@ -93,9 +93,7 @@ class ChangeTable(pulumi.ComponentResource):
             stream_view_type=stream_view_type,
             ttl=None if ttl_attribute is None else {"attribute_name": ttl_attribute, "enabled": True},
             point_in_time_recovery={"enabled": point_in_time_recovery},
-            server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn}
-            if kms_key_arn is not None
-            else {"enabled": True},
+            server_side_encryption=aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=kms_key_arn),
             deletion_protection_enabled=deletion_protection,
             replicas=[
                 # A replica inherits neither from the table.
@@ -125,7 +123,5 @@ class ChangeTable(pulumi.ComponentResource):
         Args:
             variable: Environment variable that tells the function the table's name, e.g. `USERS_TABLE`.
         """
-        statements = [allow(["dynamodb:UpdateItem"], self.table.arn)]
-        if self.kms_key_arn is not None:
-            statements.append(allow(["kms:Decrypt"], self.kms_key_arn))
+        statements = [allow(["dynamodb:UpdateItem"], self.table.arn), *decrypt(self.kms_key_arn)]
         return Access(statements, {variable: self.table.name})

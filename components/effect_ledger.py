@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from components.access import Access, allow
+from components.access import Access, allow, decrypt
 
 
 class EffectLedgerTable(pulumi.ComponentResource):
@@ -45,9 +45,7 @@ class EffectLedgerTable(pulumi.ComponentResource):
             ttl={"attribute_name": "expiresAt", "enabled": True},
             # A restored ledger is the difference between a replay and a second mail to everybody.
             point_in_time_recovery={"enabled": True},
-            server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn}
-            if kms_key_arn is not None
-            else {"enabled": True},
+            server_side_encryption=aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=kms_key_arn),
             deletion_protection_enabled=deletion_protection,
             tags={"weir:role": "effect-ledger"},
             opts=pulumi.ResourceOptions(parent=self),
@@ -56,7 +54,5 @@ class EffectLedgerTable(pulumi.ComponentResource):
 
     def access(self) -> Access:
         """Leave to claim, complete and release effects; not to read or scan them."""
-        statements = [allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], self.table.arn)]
-        if self.kms_key_arn is not None:
-            statements.append(allow(["kms:Decrypt"], self.kms_key_arn))
-        return Access(statements, {"EFFECT_LEDGER_TABLE": self.table.name})
+        writes = allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], self.table.arn)
+        return Access([writes, *decrypt(self.kms_key_arn)], {"EFFECT_LEDGER_TABLE": self.table.name})

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pulumi
 
 from aws_limits import STREAM_READERS
-from components.access import Statement, allow
+from components.access import Statement, allow, decrypt
 from components.refusal import Refused
 
 
@@ -65,11 +64,9 @@ class StreamSource:
 
     def read_statements(self) -> list[Statement]:
         """What a reader's role must be allowed (docs/aws-semantics.md §6.2)."""
-        statements: list[Any] = [
+        return [
             allow(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], self.arn),
             # AWS documents ListStreams for stream readers, and it names no resource: it lists them all.
             allow(["dynamodb:ListStreams"], "*"),
+            *decrypt(self.kms_key_arn),
         ]
-        if self.kms_key_arn is not None:
-            statements.append(allow(["kms:Decrypt"], self.kms_key_arn))
-        return statements

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import ParamSpec
 
 import typer
@@ -18,7 +19,10 @@ def stopped_by_ctrl_c(status: int) -> Callable[[Callable[P, None]], Callable[P, 
     def decorate(command: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(command)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, _stop_once)
+            # A shell's background jobs ignore it.
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, _stop_once)
             try:
                 command(*args, **kwargs)
             except KeyboardInterrupt:
@@ -28,3 +32,10 @@ def stopped_by_ctrl_c(status: int) -> Callable[[Callable[P, None]], Callable[P, 
         return run
 
     return decorate
+
+
+def _stop_once(_number: int, _frame: FrameType | None) -> None:
+    """Stop, and let nobody who is impatient disturb what is put away then, which takes seconds."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

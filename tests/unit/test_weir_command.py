@@ -39,3 +39,29 @@ def test_ctrl_c_while_a_command_loads_its_parts_says_stopped(tmp_path: Path) -> 
         [sys.executable, "-c", late, "demo"], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert (stopped.returncode, stopped.stderr, stopped.stdout) == (130, "stopped\n", "")
+
+
+def test_a_second_ctrl_c_does_not_disturb_what_the_first_one_has_put_away() -> None:
+    impatient = """
+import os, signal, sys, time
+import typer
+from ops.stopping import stopped_by_ctrl_c
+
+@stopped_by_ctrl_c(3)
+def command():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("put away")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    command()
+except typer.Exit as ended:
+    sys.exit(ended.exit_code)
+"""
+    stopped = subprocess.run([sys.executable, "-c", impatient], capture_output=True, text=True, check=False)
+    assert (stopped.returncode, stopped.stdout, stopped.stderr) == (3, "put away\n", "stopped\n")

@@ -46,9 +46,11 @@ def simulate(
         sys.stderr.write("--picture draws one scenario: give one file\n")
         raise typer.Exit(2)
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PLAIN_WIDTH)
+    progress = Console(stderr=True)
     for file in files:
-        scenario = _read(file, told=f"{file}: " if len(files) > 1 else "")
-        report = run(scenario)
+        with progress.status(f"simulate {escape(str(file))}"):
+            scenario = _read(file, told=f"{file}: " if len(files) > 1 else "")
+            report = run(scenario)
         if drawing is not None:
             _draw(drawing, scenario, report, title=file.stem)
         if as_json:

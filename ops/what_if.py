@@ -67,7 +67,8 @@ def what_if(
         raise typer.Exit(2)
     settings = settings_of(parameters)
     load = Load(rate=rate, duration=duration, alarm_age=alarm_age, alarm_periods=alarm_periods)
-    found = {failure: poison(settings, load, failure) for failure in _FAILURES}
+    with Console(stderr=True).status("simulate one poison record"):
+        found = {failure: poison(settings, load, failure) for failure in _FAILURES}
     able, behind = capacity(settings, load), behind_after(settings, load)
     if as_json:
         document = {
@@ -94,11 +95,12 @@ def what_if(
     console.print(table)
     console.print()
     console.print(f"retries wait {_duration(retry_horizon(settings))} in all")
+    most = "any number of" if able == float("inf") else f"{able:g}"
     if behind is None:
-        console.print(f"one shard's capacity is {able:g} records a second, and {rate:g} are written: it keeps up")
+        console.print(f"one shard's capacity is {most} records a second, and {rate:g} are written: it keeps up")
     else:
         console.print(
-            f"one shard's capacity is {able:g} records a second, and {rate:g} are written: "
+            f"one shard's capacity is {most} records a second, and {rate:g} are written: "
             f"without any failure, records are lost after {_duration(behind)}"
         )
 

@@ -412,6 +412,11 @@ def test_what_if_prints_a_table_and_says_when_a_shard_cannot_keep_up():
     assert "records are lost after" in ran.stdout
 
 
+def test_what_if_says_in_words_that_a_function_takes_no_time():
+    ran = cli.invoke(app, ["what-if", "--duration", "0"])
+    assert "capacity is any number of records a second" in ran.stdout
+
+
 def test_what_if_refuses_what_aws_refuses():
     ran = cli.invoke(app, ["what-if", "--record-age", "30"])
     assert ran.exit_code == 2

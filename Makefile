@@ -7,9 +7,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test check format property benchmark docs policy-pack test-policy-pack lock clean
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-demo: $(VENV)/local.installed ## Run the whole program on this machine: upgrades become mails, poison becomes dead letters
+demo: $(VENV)/local.installed ## Run the whole program here: upgrades, mails, dead letters
 	$(BIN)/weir demo
 
 test: $(VENV)/dev.installed ## Run every test that needs no AWS account, with coverage
@@ -25,7 +25,7 @@ format: $(VENV)/dev.installed ## Rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-property: $(VENV)/dev.installed ## Look long for counterexamples (PROPERTY_EXAMPLES=10000, PROPERTY_SEED=…)
+property: $(VENV)/dev.installed ## Search long (PROPERTY_EXAMPLES=10000, PROPERTY_SEED=…)
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n auto tests/property
 
 benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative in one run
@@ -37,10 +37,10 @@ docs: $(VENV)/dev.installed ## Write the pages that are made from the code and i
 	$(BIN)/python -m tools.policy_docs
 	$(BIN)/python -m tools.scenario_pictures
 
-policy-pack: $(VENV)/dev.installed ## Gather the policy pack into dist/policies, to run or publish it elsewhere
+policy-pack: $(VENV)/dev.installed ## Gather the policy pack into dist/policies, to run it elsewhere
 	$(BIN)/python -m tools.policy_pack
 
-test-policy-pack: policy-pack ## Run dist/policies from an empty folder, in a virtual environment of its own
+test-policy-pack: policy-pack ## Run dist/policies from elsewhere, in an environment of its own
 	rm -rf build/policy-venv && $(PYTHON) -m venv build/policy-venv
 	build/policy-venv/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r dist/policies/requirements.txt
 	WEIR_POLICY_PYTHON=$(CURDIR)/build/policy-venv/bin/python $(BIN)/python -m pytest tests/policy/test_started_pack.py

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.local.conftest import wait_until
 
@@ -72,6 +77,32 @@ def endpoint_of(pid: int) -> int:
     return int(child)
 
 
+def throttle(stream_arn: str) -> None:
+    """Read a stream by three clients until one of them is refused."""
+    once = Config(retries={"total_max_attempts": 1})
+    clients: list[Any] = [boto3.Session().client("dynamodbstreams", config=once) for _ in range(3)]
+    (shard,) = clients[0].describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]
+    position = {"StreamArn": stream_arn, "ShardId": shard["ShardId"], "ShardIteratorType": "LATEST"}
+    iterator = clients[0].get_shard_iterator(**position)["ShardIterator"]
+    with contextlib.suppress(ClientError):
+        for client in itertools.cycle(clients):
+            client.get_records(ShardIterator=iterator)
+
+
+def said_until(up: subprocess.Popen[str], text: str) -> str:
+    """What it says, up to a line that has a text in it; a minute later it is killed."""
+    assert up.stderr is not None
+    said = ""
+    hung = threading.Timer(60, up.kill)
+    hung.start()
+    for line in up.stderr:
+        said += line
+        if text in line:
+            break
+    hung.cancel()
+    return said
+
+
 def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +118,8 @@ def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(
         dynamodb = boto3.Session().client("dynamodb")
         table = dynamodb.describe_table(TableName=outputs["usersTable"])["Table"]
         assert table["LatestStreamArn"] == outputs["streamArn"]
+        throttle(outputs["streamArn"])
+        said = said_until(up, f"Reads of {outputs['streamArn']} are throttled: more than 2 readers")
         second = subprocess.run(
             [WEIR, "local", "up", "--port", port],
             capture_output=True,
@@ -102,7 +135,7 @@ def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(
         _, errors = up.communicate(timeout=60)
     assert up.returncode == 0
     assert errors.strip().endswith("stopped")
-    assert f"start the AWS endpoint: {told['environment']['AWS_ENDPOINT_URL']}" in errors
+    assert f"start the AWS endpoint: {told['environment']['AWS_ENDPOINT_URL']}" in said
     assert told["lost"] == []
     assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -178,9 +179,11 @@ def test_ddb_limit_5_streams_are_described_ten_times_and_listed_five_times_a_sec
     for call, rate in ((client.describe, 10), (client.streams.list_streams, 5)):
         client.world.control.advance_clock(1)
         codes: list[str] = []
-        client.world.wait_until(lambda: codes.append(code_of(call)) or codes[-1])  # noqa: B023 - called here
-        assert codes[-1] == "ThrottlingException"
-        assert len(codes) > rate
+        # At once, so that they are within a second on a busy machine, too.
+        with ThreadPoolExecutor(20) as pool:
+            client.world.wait_until(lambda: codes.extend(pool.map(code_of, [call] * 20)) or any(codes))  # noqa: B023
+        assert set(codes) == {"", "ThrottlingException"}
+        assert codes.count("") >= rate
         client.world.control.advance_clock(1)
         call()
 

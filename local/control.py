@@ -89,7 +89,7 @@ class Control:
         return PipeStatus(**self._call("GET", f"pipes/{name}"))
 
     def pipe_history(self, name: str) -> list[dict[str, Any]]:
-        """What a pipe did, oldest first; see `history`. Identifiers are event IDs."""
+        """What a pipe did, oldest first; see `history`. Identifiers are event IDs, of a queue message ids."""
         return self._call("GET", f"pipes/{name}/history")
 
     def wait_until_idle(self, uuids: Iterable[str], *, timeout: float = 60.0) -> None:

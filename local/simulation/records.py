@@ -54,6 +54,15 @@ class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel, allow_inf_nan=False)
 
 
+def check_json(value: Any, otherwise: str = "is no JSON value") -> Any:
+    """The value, which must be one of JSON; `otherwise` is said of one that is not."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PydanticCustomError("json", "{otherwise}", {"otherwise": otherwise}) from error
+    return value
+
+
 def check_base64(text: str) -> str:
     """The text, which must be base64."""
     try:
@@ -105,6 +114,11 @@ class KinesisPart(Strict):
     @classmethod
     def _is_base64(cls, data: str | None) -> str | None:
         return None if data is None else check_base64(data)
+
+    @field_validator("content")
+    @classmethod
+    def _is_json(cls, content: Any) -> Any:
+        return check_json(content)
 
     @property
     def content_is_given_twice(self) -> bool:
@@ -178,6 +192,11 @@ class Record(Strict):
     message_attributes: dict[str, MessageAttribute] = Field(default={})
     receipt_handle: Any = None
     md5_of_body: Any = Field(default=None, alias="md5OfBody")
+
+    @field_validator("body")
+    @classmethod
+    def _is_json(cls, body: Any) -> Any:
+        return check_json(body)
 
     def problems(self, kind: Kind) -> Iterator[str]:
         """What does not fit the source, each with the member's name before it."""

@@ -11,7 +11,7 @@ from local.delivery.outcomes import Failed, Outcome, Succeeded, Throttled, read_
 from local.delivery.settings import MappingSettings
 from local.queue_batches import QueueSettings
 from local.simulation.run import Handler
-from local.simulation.scenario import Report, Return, Rule
+from local.simulation.sections import Report, Return, Rule
 
 #: What an answer to an invocation comes to.
 ReadAnswer = Callable[[Any, Invoke], Outcome]

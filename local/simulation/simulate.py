@@ -16,7 +16,8 @@ from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report, mapping_documents, pipe_documents
 from local.simulation.rules import ReadAnswer, Rules, function, of_queue, of_stream
 from local.simulation.run import Handler, Simulation
-from local.simulation.scenario import Function, Scenario
+from local.simulation.scenario import Scenario
+from local.simulation.sections import Function
 
 
 def simulate(scenario: Scenario) -> Report:

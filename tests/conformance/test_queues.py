@@ -283,3 +283,8 @@ def test_a_message_of_a_fifo_queue_has_a_group_and_is_sent_once():
 
 def test_a_stream_has_no_queue():
     assert refused("eventSourceMapping: {StartingPosition: LATEST}\nqueue: {}") == "queue: a DynamoDB stream has none"
+
+
+@pytest.mark.parametrize("record", ["body: {n: .nan}", "kinesis: {json: [.inf]}"])
+def test_content_that_is_no_json_is_refused(record: str):
+    assert "is no JSON value" in refused(f"eventSourceMapping: {{EventSourceArn: '{QUEUE}'}}\nrecords: [{{{record}}}]")

@@ -1,0 +1,101 @@
+"""The sections of a scenario beside its records: what is read, and what is called (docs/simulate.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, PlainValidator, field_validator
+from pydantic_core import PydanticCustomError
+
+from aws_limits import FUNCTION_TIMEOUT, STREAM_RETENTION_SECONDS
+from local.simulation.records import Strict, check_json
+
+
+class Shard(Strict):
+    """A shard; with a parent, it is not read before that is drained."""
+
+    id: str = Field(min_length=1)
+    parent: str | None = None
+
+
+class Stream(Strict):
+    """The stream that the records are in."""
+
+    view_type: Literal["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"] = "NEW_AND_OLD_IMAGES"
+    retention_seconds: int = Field(default=STREAM_RETENTION_SECONDS, ge=1)
+    shards: list[Shard] = Field(default=[], min_length=1)
+
+
+class Queue(Strict):
+    """The queue that the messages are sent to."""
+
+    visibility_timeout: int = Field(default=30, ge=1, le=43_200)
+    max_receive_count: int | None = Field(default=None, ge=1, le=1_000)
+    retention_seconds: int = Field(default=345_600, ge=60, le=1_209_600)
+
+
+class When(Strict):
+    """Which invocations a rule applies to; all that is said must hold."""
+
+    contains: list[str] | None = None
+    batch: list[str] | None = None
+    between: list[float] | None = Field(default=None, min_length=2, max_length=2)
+
+    @field_validator("between")
+    @classmethod
+    def _is_a_span(cls, between: list[float] | None) -> list[float] | None:
+        if between is not None and between[0] > between[1]:
+            raise PydanticCustomError("span", "ends before it begins, so that the rule would never apply")
+        return between
+
+
+@dataclass(frozen=True)
+class Return:
+    """The function returns this."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Report:
+    """The function reports these records as failed."""
+
+    identifiers: tuple[str, ...]
+
+
+def _answer(value: Any) -> str | Return | Report:
+    if isinstance(value, str) and value in ("raise", "timeout", "throttle", "succeed"):
+        return value
+    if isinstance(value, dict) and list(value) == ["return"]:
+        return Return(check_json(value["return"], "returns what is no JSON value"))
+    if isinstance(value, dict) and list(value) == ["report"] and isinstance(value["report"], list):
+        named: list[Any] = value["report"]
+        if all(isinstance(each, str) for each in named):
+            return Report(tuple(named))
+    raise PydanticCustomError(
+        "answer", "is none of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}"
+    )
+
+
+class Rule(Strict):
+    """What the function does in some of its invocations."""
+
+    when: When = When()
+    times: int | None = Field(default=None, ge=1)
+    then: Annotated[str | Return | Report, PlainValidator(_answer)] = "succeed"
+    takes: float = Field(default=0, ge=0)
+
+
+class Function(Strict):
+    """The function's configuration."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    Timeout: int = Field(default=3, ge=FUNCTION_TIMEOUT.minimum, le=FUNCTION_TIMEOUT.maximum)
+
+
+class Destination(Strict):
+    """The on-failure destination."""
+
+    fails: bool = False

@@ -170,7 +170,7 @@ def play(history: History) -> tuple[Recorder, Simulation]:
     recorder.finish(
         checkpoints=simulation.mapping.checkpoints,
         unfinished=[
-            record
+            record.identifier
             for feed in simulation.feeds
             for record in (*simulation.mapping.unfinished(feed.shard_id), *feed.rest())
         ],

@@ -277,20 +277,6 @@ class Lane:
             case Failed():
                 self._whole_failure(batch, outcome, now)
 
-    def rewind(self, now: float) -> None:
-        """Go back to the position: what is not done with is read again, with nothing remembered of earlier attempts.
-
-        Raises:
-            RuntimeError: An invocation is running.
-        """
-        if self._running:
-            raise RuntimeError("an invocation is running: the position is not known before it ends")
-        formed = [record for batch in reversed(self._batches) for record in batch.records]
-        self._batches.clear()
-        self._waiting.extendleft(reversed(formed))
-        self._waiting_bytes += sum(map(self._bytes, formed))
-        self._opened, self._idle_since = now, None
-
     # What a tumbling window does differently.
 
     def _ready_at(self) -> float | None:

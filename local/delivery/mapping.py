@@ -1,6 +1,7 @@
 """An event source mapping as a whole: its shards, their lanes, filters, order and metrics, without I/O.
 
-It is driven like a lane: give it what the stream has shown, ask it what to do now, tell it how that ended.
+It is driven like a lane: give it what the stream has shown, ask it what to do now, tell it how that ended. A mapping
+that is enabled again is a new one, which is given what comes behind the checkpoints of the old one.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class EventSourceMapping:
         filtered_out: Is told the shard and its records that no filter matched.
 
     Attributes:
-        enabled: Whether new invocations are made. The position is kept while they are not.
+        enabled: Whether it reads and makes invocations.
     """
 
     def __init__(
@@ -91,7 +92,6 @@ class EventSourceMapping:
         self._agenda: list[tuple[float, int, Lane]] = []
         self._next_look: dict[Lane, tuple[float, int]] = {}
         self._looks = 0
-        self._rewinding: set[Lane] = set()
 
     # What the stream shows.
 
@@ -170,9 +170,6 @@ class EventSourceMapping:
             case _:
                 pass
         lane.finished(outcome, now)
-        if lane in self._rewinding:
-            self._rewinding.discard(lane)
-            lane.rewind(now)
         self._look(lane, now)
         self._read_children(shard, now)
 
@@ -185,23 +182,6 @@ class EventSourceMapping:
         self._record("DroppedEventCount", count, now)
         if delivered is not None:
             self._record("DestinationDeliveryFailures", 1, now)
-
-    # The switch.
-
-    def disable(self) -> None:
-        """Make no more invocations; one that is running ends as it does."""
-        self.enabled = False
-
-    def enable(self, now: float) -> None:
-        """Go on where the mapping stood: what is not done with is read again, and earlier attempts are forgotten."""
-        self.enabled = True
-        for shard in self._shards.values():
-            for lane in shard.lanes:
-                if lane.running:
-                    self._rewinding.add(lane)
-                else:
-                    lane.rewind(now)
-                    self._look(lane, now)
 
     # Where it stands.
 

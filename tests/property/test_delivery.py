@@ -368,6 +368,7 @@ class OneMapping(RuleBasedStateMachine):
         self.now = 0.0
         self.number = 0
         self.running: list[Invoke] = []
+        self.written: list[StreamRecord] = []
         self.ended: dict[str, str] = {}
 
     @initialize(
@@ -375,16 +376,15 @@ class OneMapping(RuleBasedStateMachine):
     )
     def create(self, factor: int, bisect: bool, retries: int, size: int) -> None:
         self.factor = factor
-        self.mapping = EventSourceMapping(
-            MappingSettings(
-                batch_size=size,
-                parallelization_factor=factor,
-                bisect=bisect,
-                maximum_retry_attempts=retries,
-                maximum_record_age=600,
-                report_batch_item_failures=True,
-            )
+        self.settings = MappingSettings(
+            batch_size=size,
+            parallelization_factor=factor,
+            bisect=bisect,
+            maximum_retry_attempts=retries,
+            maximum_record_age=600,
+            report_batch_item_failures=True,
         )
+        self.mapping = EventSourceMapping(self.settings)
         self.mapping.open("s0", None, self.now)
 
     @rule(items=st.lists(st.integers(0, 3), min_size=1, max_size=6))
@@ -393,6 +393,7 @@ class OneMapping(RuleBasedStateMachine):
         for item in items:
             records.append(_record(self.number, Written(0, item, int(self.now), 0, True), self.now))
             self.number += 1
+        self.written += records
         self.mapping.add("s0", records, self.now)
         self._act()
 
@@ -418,13 +419,16 @@ class OneMapping(RuleBasedStateMachine):
         self.mapping.finished(invoke, outcome, self.now)
         self._act()
 
+    @precondition(lambda self: not self.running)
     @rule()
-    def disable(self) -> None:
-        self.mapping.disable()
-
-    @rule()
-    def enable(self) -> None:
-        self.mapping.enable(self.now)
+    def switch_off_and_on(self) -> None:
+        checkpoint = self.mapping.checkpoints["s0"]
+        behind = [each for each in self.written if checkpoint is None or each.sequence_number > int(checkpoint)]
+        # What other lanes have done there comes again.
+        self.ended = {each: how for each, how in self.ended.items() if each not in {one.identifier for one in behind}}
+        self.mapping = EventSourceMapping(self.settings)
+        self.mapping.open("s0", None, self.now)
+        self.mapping.add("s0", behind, self.now)
         self._act()
 
     @invariant()

@@ -58,21 +58,6 @@ def test_a_lane_refuses_to_be_asked_out_of_turn():
     lane.next(0.0)
     with pytest.raises(RuntimeError, match="one invocation at a time"):
         lane.next(0.0)
-    with pytest.raises(RuntimeError, match="an invocation is running"):
-        lane.rewind(0.0)
-
-
-def test_a_lane_that_is_rewound_forgets_its_attempts_and_delivers_the_rest_in_order():
-    lane = Lane(MappingSettings(batch_size=4, bisect=True, maximum_retry_attempts=3))
-    lane.add(records(1, 2, 3, 4))
-    first = lane.next(0.0)
-    lane.finished(Failed("Unhandled"), 0.0)
-    lane.rewind(5.0)
-    again = lane.next(5.0)
-    assert isinstance(first, Invoke)
-    assert isinstance(again, Invoke)
-    assert numbers(again) == ["1", "2", "3", "4"]
-    assert (again.attempt, again.request_id != first.request_id) == (1, True)
 
 
 def test_a_back_off_never_overflows():

@@ -189,8 +189,9 @@ class Functions:
             answer = {"body": self._run(configuration, function["code_zip"], event, request_id, log)}
         except Failure as failure:
             answer = {"body": dict(failure.document), "error": True, "function_error": "Unhandled"}
-            self._metrics.record("Errors", 1, at=self._clock.now(), FunctionName=name)
         text, milliseconds = "\n".join(log), (time.time() - started) * 1000
+        # A success is a point too: what has no failure is not without data, and the average is the error rate.
+        self._metrics.record("Errors", 1 if "error" in answer else 0, at=self._clock.now(), FunctionName=name)
         self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
         self._metrics.record_embedded(text, at=self._clock.now())
         pinned.write_log(function, request_id, text, failed="error" in answer, milliseconds=round(milliseconds))

@@ -613,6 +613,24 @@ def test_recorded_metrics_are_read_through_cloudwatch(world):
     assert errors == {"Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": dimensions}
 
 
+def test_a_success_is_a_point_of_errors_too(world):
+    world.function()
+    start_of_a_period(world)
+    start = world.control.advance_clock(0) // 60 * 60
+    for event in ('{"no": "records"}', '{"Records": []}', '{"Records": []}', '{"Records": []}'):
+        world.client("lambda").invoke(FunctionName=world.name, Payload=event)
+    (point,) = world.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Dimensions=[{"Name": "FunctionName", "Value": world.name}],
+        Period=60,
+        Statistics=["Sum", "Average"],
+        StartTime=start,
+        EndTime=start + 60,
+    )["Datapoints"]
+    assert (point["Sum"], point["Average"]) == (1, 0.25)
+
+
 def test_an_alarm_on_the_depth_of_a_queue_fires_while_messages_wait(world):
     url = world.client("sqs").create_queue(QueueName=world.name)["QueueUrl"]
     world.client("cloudwatch").put_metric_alarm(

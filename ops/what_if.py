@@ -114,6 +114,11 @@ def _loss(of: Consequences) -> str:
 
 
 def _duration(seconds: float) -> str:
+    """Seconds as people say them, from a minute on to the minute.
+
+    >>> [_duration(seconds) for seconds in (7.75, 59, 300, 5_400, 86_400)]
+    ['7.75 s', '59 s', '5 min', '1 h 30 min', '24 h 00 min']
+    """
     if seconds < 60:
         return f"{seconds:g} s"
     minutes = round(seconds / 60)

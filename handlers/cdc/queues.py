@@ -73,7 +73,7 @@ def back_off(pauses: Sequence[tuple[Mapping[str, Any], int]]) -> None:
 
     A FIFO queue hands out nothing of a group while one message of it is hidden, so what was received behind a failing
     message must not stay hidden for longer than it
-    (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html).
+    (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/interleaving-multiple-ordered-message-groups.html).
     """
     for start in range(0, len(pauses), _MESSAGES_PER_CALL):
         chunk = pauses[start : start + _MESSAGES_PER_CALL]

@@ -29,10 +29,10 @@ def test_stopped_while_it_still_loads_the_command_says_so_without_a_traceback(
 
 def test_ctrl_c_while_a_command_loads_its_parts_says_stopped(tmp_path: Path) -> None:
     # The demo's parts take a second to import: interrupted there, it has printed nothing yet.
-    late = "import builtins, os, signal; load = builtins.__import__\n"
+    late = "import builtins, signal; load = builtins.__import__\n"
     late += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs inherit that it is ignored
     late += "def stop(name, *rest):\n"
-    late += "    if name == 'local.deploy.deployment': os.kill(os.getpid(), signal.SIGINT)\n"
+    late += "    if name == 'local.deploy.deployment': signal.raise_signal(signal.SIGINT)\n"
     late += "    return load(name, *rest)\n"
     late += "builtins.__import__ = stop\nfrom ops.__main__ import main\nmain()\n"
     stopped = subprocess.run(

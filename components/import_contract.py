@@ -73,7 +73,10 @@ report = sys.stdout
 sys.stdout = io.StringIO()
 
 CLIENTS = "make AWS clients with handlers.cdc.client(...), and do everything else inside the handler"
-IMPORTS = "import it with handlers.cdc.lazy_import(...), or inside the handler"
+IMPORTS = (
+    "import it with handlers.cdc.lazy_import(...), or inside the handler; "
+    "Lambda has the standard library and boto3 only"
+)
 READS = "read it inside the handler: at deploy time it is not set"
 OWN_FILES = "move it into handlers/cdc or into the module: its archive holds nothing else"
 INSIDE = "do it inside the handler"

@@ -92,7 +92,7 @@ class AwsProvider:
             inputs = Inputs(registration.inputs, lambda: self._physical_name(registration))
             created = RESOURCES[registration.type](inputs, self._aws)
         except (ClientError, BotoCoreError, NotUsed, TimeoutError, ValueError) as error:
-            raise DeployFailed(f"{_named(registration)}: {error}") from error
+            raise DeployFailed(f"{_named(registration)}: {_said(error)}") from error
         with self._lock:
             self.deployed.append(DeployedResource(registration, created.id, created.outputs))
         return created
@@ -113,7 +113,7 @@ class AwsProvider:
         try:
             return answer(self._aws)
         except (ClientError, BotoCoreError) as error:
-            raise DeployFailed(f"{token}: {error}") from error
+            raise DeployFailed(f"{token}: {_said(error)}") from error
 
     def _mark(self) -> None:
         """Leave one log group named after the stack: there is no state file that could say it is deployed."""
@@ -137,6 +137,11 @@ class AwsProvider:
         else:
             digits = hashlib.sha256(f"{self._name_seed} {registration.urn}".encode()).hexdigest()
         return f"{registration.name}-{digits[:7]}"
+
+
+def _said(error: Exception) -> str:
+    """Without what botocore adds to the service's words: that it did not try again is told to nobody."""
+    return str(error).replace(" (reached max retries: 0)", "")
 
 
 def _named(registration: Registration) -> str:

@@ -94,10 +94,33 @@ class StreamRecordPart(Strict):
                     "item", "attribute {name} is not a DynamoDB value such as {S: text}", {"name": repr(name)}
                 )
         try:
-            item_size(item or {})
+            of_texts = None if item is None else {name: _with_numbers_as_text(value) for name, value in item.items()}
+            item_size(of_texts or {})
         except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
             raise PydanticCustomError("item", "is not a DynamoDB item: a value does not fit its type") from error
-        return item
+        return of_texts
+
+
+def _with_numbers_as_text(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A value as the stream shows it: YAML's `N: 5` is `N: "5"`, which a filter on "5" matches."""
+    ((descriptor, content),) = value.items()
+    match descriptor:
+        case "N":
+            return {"N": _text(content)}
+        case "NS":
+            return {"NS": [_text(member) for member in content]}
+        case "M":
+            return {"M": {name: _with_numbers_as_text(member) for name, member in content.items()}}
+        case "L":
+            return {"L": [_with_numbers_as_text(member) for member in content]}
+        case _:
+            return {descriptor: content}
+
+
+def _text(number: Any) -> str:
+    if isinstance(number, bool) or not isinstance(number, str | int | float):
+        raise TypeError(f"{number!r} is no number")
+    return str(number)
 
 
 class KinesisPart(Strict):

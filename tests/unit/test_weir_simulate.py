@@ -444,3 +444,27 @@ def test_records_that_name_the_first_shard_and_records_that_name_none_are_number
     ran = cli.invoke(app, ["simulate", "--json", written(tmp_path, scenario)])
     [invocation] = json.loads(ran.stdout)["invocations"]
     assert len(set(invocation["identifiers"])) == 3
+
+
+def test_a_number_without_quotes_is_the_text_that_the_stream_would_show(tmp_path: Path):
+    scenario = """
+    eventSourceMapping:
+      StartingPosition: TRIM_HORIZON
+      MaximumRetryAttempts: 0
+      FilterCriteria: {Filters: [{Pattern: '{"dynamodb":{"NewImage":{"age":{"N":["5"]}}}}'}]}
+      DestinationConfig: {OnFailure: {Destination: "arn:aws:s3:::failures"}}
+    records: [{dynamodb: {NewImage: {age: {N: 5}, of: {M: {all: {L: [{NS: [1.5, "2"]}]}}}}}}]
+    handler: [{then: raise}]
+    """
+    ran = cli.invoke(app, ["simulate", "--json", written(tmp_path, scenario)])
+    [letter] = json.loads(ran.stdout)["onFailure"]
+    [record] = json.loads(letter["body"]["payload"])["Records"]
+    assert record["dynamodb"]["NewImage"] == {"age": {"N": "5"}, "of": {"M": {"all": {"L": [{"NS": ["1.5", "2"]}]}}}}
+
+
+@pytest.mark.parametrize("value", ["{N: true}", "{N: [5]}", "{NS: 5}", "{N: five}", "{L: [5]}", "{M: {a: 5}}"])
+def test_what_is_no_number_is_not_made_one(value: str, tmp_path: Path):
+    scenario = f"eventSourceMapping: {{StartingPosition: LATEST}}\nrecords: [{{dynamodb: {{Keys: {{a: {value}}}}}}}]"
+    ran = cli.invoke(app, ["simulate", written(tmp_path, scenario)])
+    assert (ran.exit_code, ran.stderr.count("\n")) == (2, 1)
+    assert "is not a DynamoDB item: a value does not fit its type" in ran.stderr

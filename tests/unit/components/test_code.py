@@ -130,7 +130,10 @@ def test_a_handler_may_use_the_standard_library_and_the_runtime(handler) -> None
     [
         (
             "import boto3",
-            "1: imports boto3 at import: import it with handlers.cdc.lazy_import(...), or inside the handler",
+            (
+                "1: imports boto3 at import: import it with handlers.cdc.lazy_import(...), or inside the handler; "
+                "Lambda has the standard library and boto3 only"
+            ),
         ),
         (
             "\nimport requests",

@@ -91,7 +91,8 @@ def test_a_handler_that_opens_a_client_at_import_is_one_line(tmp_path: Path) -> 
     )
     assert failure(tmp_path, main) == (
         "handlers/eager.py:1: imports boto3 at import: "
-        "import it with handlers.cdc.lazy_import(...), or inside the handler"
+        "import it with handlers.cdc.lazy_import(...), or inside the handler; "
+        "Lambda has the standard library and boto3 only"
     )
 
 

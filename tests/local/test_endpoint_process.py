@@ -35,7 +35,9 @@ def left_behind(pid: int, directory: str | Path) -> list[str]:
             fields = entry.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if (int(entry.parent.name) == pid or int(fields[3]) == pid) and fields[0] != "Z":
+        # A zombie keeps its files, and their locks, until the last of its threads has ended.
+        ended = fields[0] == "Z" and int(fields[17]) <= 1
+        if (int(entry.parent.name) == pid or int(fields[3]) == pid) and not ended:
             left.append(f"process {entry.parent.name}")
     return left + ([str(directory)] if Path(directory).exists() else [])
 

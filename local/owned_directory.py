@@ -29,11 +29,14 @@ class OwnedDirectory:
         base.mkdir(parents=True, exist_ok=True)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
-            self.lock = os.open(self.path, os.O_RDONLY)
+            # Until it is locked, it looks abandoned, and somebody may sweep it.
+            try:
+                self.lock = os.open(self.path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
             fcntl.flock(self.lock, fcntl.LOCK_EX)
             if self.path.exists():
                 return
-            # Somebody swept it in the moment before it was locked.
             os.close(self.lock)
 
     def remove(self) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from local.owned_directory import OwnedDirectory, abandoned
 
@@ -70,3 +72,19 @@ def test_a_directory_that_was_swept_before_it_was_locked_is_made_again(tmp_path:
     assert owned.path.exists()
     assert owned.path != swept[0]
     owned.remove()
+
+
+def test_a_directory_that_was_swept_before_it_could_be_opened_is_made_again(tmp_path: Path, monkeypatch):
+    make, swept = tempfile.mkdtemp, []
+
+    def late(**of: Any) -> str:
+        made = make(**of)
+        if not swept:
+            swept.append(made)
+            Path(made).rmdir()
+        return made
+
+    monkeypatch.setattr(tempfile, "mkdtemp", late)
+    owned = OwnedDirectory(tmp_path, PREFIX)
+    assert owned.path.exists()
+    assert str(owned.path) not in swept

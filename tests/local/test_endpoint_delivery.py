@@ -358,7 +358,8 @@ def test_a_mapping_deleted_while_it_is_updated_stays_deleted(world):
     other = world.mapping(stream, StartingPosition="TRIM_HORIZON")
     world.settle(other)
     processed = [line for line in world.log() if line.startswith("START")]
-    assert len(processed) == 1 + len(world.invocations(other))
+    # The deleted one may have been stopped before its invocation began; another one after it would be one too many.
+    assert len(processed) - len(world.invocations(other)) in (0, 1)
 
 
 def test_changed_settings_apply_from_the_same_position(world, deliver):

@@ -6,22 +6,19 @@ another.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from local.clients import error_code, request_id
 from local.clock import Clock
 from local.delivery.documents import event_of, failure_document, object_key
 from local.delivery.lane import GiveUp, Invoke, Lose
 from local.delivery.mapping import EventSourceMapping
-from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled, accepted, read_response
+from local.delivery.outcomes import Failed, Outcome, Throttled, accepted, read_response
 from local.delivery.records import StreamRecord
 from local.delivery.settings import MappingSettings
 from local.destinations import Destinations, takes_payload
+from local.function_calls import call_function
 from local.history import FilteredOut, GivenUp, History, Invocation, ThrottledRead, keys_of
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
@@ -132,32 +129,18 @@ class MappingRunner:
         return outcome
 
     def _invoke(self, call: Invoke) -> tuple[Outcome, OutcomeName, str | None]:
-        event = event_of(call.records, call.window, stream_arn=self._target.stream_arn, shard_id=call.shard_id)
-        named = request_id.set(call.request_id)
-        try:
-            answer = self._with.functions.invoke(FunctionName=self._target.function_arn, Payload=json.dumps(event))
-            content = json.loads(answer["Payload"].read() or b"null")
-        except ClientError as refused:
-            # The function did not run, or nobody knows: not its failure, so the retry budget is untouched (§2.5).
-            if error_code(refused) == "TooManyRequestsException":
-                return Throttled(), "throttled", None
-            return Throttled(), "service error", None
-        except BotoCoreError:
-            return Throttled(), "service error", None
-        finally:
-            request_id.reset(named)
-        if "FunctionError" in answer:
-            error_type = content.get("errorType") if isinstance(content, dict) else None
-            timed_out = error_type == "Sandbox.Timedout"
-            return Failed(answer["FunctionError"], timed_out), "timeout" if timed_out else "error", error_type
-        outcome = read_response(
-            content,
-            [record.identifier for record in call.records],
-            reports=self._settings.report_batch_item_failures,
-            windowed=call.window is not None,
+        return call_function(
+            self._with.functions,
+            self._target.function_arn,
+            event_of(call.records, call.window, stream_arn=self._target.stream_arn, shard_id=call.shard_id),
+            named=call.request_id,
+            read=lambda content: read_response(
+                content,
+                [record.identifier for record in call.records],
+                reports=self._settings.report_batch_item_failures,
+                windowed=call.window is not None,
+            ),
         )
-        names: dict[type[Outcome], OutcomeName] = {Succeeded: "success", Partial: "partial", Failed: "error"}
-        return outcome, names[type(outcome)], None
 
     def _give_up(self, given_up: GiveUp) -> bool | None:
         arn = self._settings.destination

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from local.clients import error_code, request_id
 from local.clock import Clock
 from local.delivery.lane import Invoke
-from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled, accepted, read_each
+from local.delivery.outcomes import Outcome, Succeeded, accepted, read_each
+from local.function_calls import call_function
 from local.history import History, Invocation
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
@@ -90,28 +87,16 @@ class QueueRunner:
         )
 
     def _invoke(self, call: Invoke) -> tuple[Outcome, OutcomeName, str | None]:
-        """What came of an invocation, the history's word for it, and the function's error."""
-        payload = json.dumps({"Records": [record.event for record in call.records]})
-        named = request_id.set(call.request_id)
-        try:
-            answer = self._with.functions.invoke(FunctionName=self._target.function_arn, Payload=payload)
-            content = json.loads(answer["Payload"].read() or b"null")
-        except ClientError as refused:
-            throttled = error_code(refused) == "TooManyRequestsException"
-            return Throttled(), "throttled" if throttled else "service error", None
-        except BotoCoreError:
-            return Throttled(), "service error", None
-        finally:
-            request_id.reset(named)
-        if "FunctionError" in answer:
-            error_type = content.get("errorType") if isinstance(content, dict) else None
-            timed_out = error_type == "Sandbox.Timedout"
-            return Failed(answer["FunctionError"], timed_out), "timeout" if timed_out else "error", error_type
-        if not self._settings.report_batch_item_failures:
-            return Succeeded(), "success", None
-        outcome = read_each(content, [record.identifier for record in call.records])
-        names: dict[type[Outcome], OutcomeName] = {Succeeded: "success", Rejected: "partial", Failed: "error"}
-        return outcome, names[type(outcome)], None
+        return call_function(
+            self._with.functions,
+            self._target.function_arn,
+            {"Records": [record.event for record in call.records]},
+            named=call.request_id,
+            read=lambda content: self._read(content, [record.identifier for record in call.records]),
+        )
+
+    def _read(self, content: Any, identifiers: list[str]) -> Outcome:
+        return read_each(content, identifiers) if self._settings.report_batch_item_failures else Succeeded()
 
     def _may(self, operation: str) -> bool:
         """Whether the function's role allows an operation on the queue."""

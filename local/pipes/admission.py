@@ -71,7 +71,6 @@ def settings_of(parameters: Parameters, *, retention: int | None = None) -> Mapp
         maximum_retry_attempts=stream.get("MaximumRetryAttempts", -1),
         maximum_record_age=stream.get("MaximumRecordAgeInSeconds", -1),
         bisect=stream.get("OnPartialBatchItemFailure") == "AUTOMATIC_BISECT",
-        report_batch_item_failures=True,
         filters=filters_of(parameters["SourceParameters"].get("FilterCriteria", {})),
         destination=stream.get("DeadLetterConfig", {}).get("Arn"),
         retention=retention,
@@ -86,7 +85,6 @@ def queue_settings_of(parameters: Parameters) -> QueueSettings:
         batch_size=given["BatchSize"],
         batching_window=given["MaximumBatchingWindowInSeconds"],
         filters=filters_of(parameters.get("SourceParameters", {}).get("FilterCriteria", {})),
-        report_batch_item_failures=True,
     )
 
 

@@ -15,11 +15,17 @@ from local.mappings import MappingRunner, Surroundings, Target
 from local.role_actions import reading, sending_failures
 from local.roles import Caller, Roles, role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
-from local.shards import ShardReader, shard_ids
+from local.shards import Reader, ShardReader, shard_ids
 
 
 class StreamSource:
-    """`Source` of DynamoDB streams."""
+    """`Source` of DynamoDB streams.
+
+    Attributes:
+        operations: Those that AWS's message names at the end when the role may not read.
+    """
+
+    operations = "DescribeStream, and ListStreams"
 
     defaults: Mapping[str, Any] = {
         "BatchSize": 100,
@@ -60,21 +66,11 @@ class StreamSource:
         """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
         role = role_of(function)
-        check_role(self._with.roles, role, parameters, operations="DescribeStream, and ListStreams")
+        _check_role(self._with.roles, role, parameters, operations=self.operations)
         try:
-            shards = shard_ids(self._with.streams, arn)
+            readers = self._readers(parameters, role)
         except ClientError as missing:
             raise invalid_parameter(f"Stream not found: {arn}") from missing
-        readers = [
-            ShardReader(
-                self._with.streams,
-                stream_arn=arn,
-                shard_id=shard_id,
-                starting_position=parameters["StartingPosition"],
-                clock=self._with.clock.now,
-            )
-            for shard_id in shards
-        ]
 
         def runner(mapping: EventSourceMapping) -> Runner:
             return MappingRunner(
@@ -88,8 +84,21 @@ class StreamSource:
 
         return runner
 
+    def _readers(self, parameters: Parameters, role: Caller) -> Sequence[Reader]:  # noqa: ARG002 - Kinesis shows it
+        arn = parameters["EventSourceArn"]
+        return [
+            ShardReader(
+                self._with.streams,
+                stream_arn=arn,
+                shard_id=shard_id,
+                starting_position=parameters["StartingPosition"],
+                clock=self._with.clock.now,
+            )
+            for shard_id in shard_ids(self._with.streams, arn)
+        ]
 
-def check_role(roles: Roles, role: Caller, parameters: Parameters, *, operations: str) -> None:
+
+def _check_role(roles: Roles, role: Caller, parameters: Parameters, *, operations: str) -> None:
     """Refuse a mapping whose function's role may not read the stream (ESM-CREATE-7).
 
     Args:

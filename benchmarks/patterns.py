@@ -16,7 +16,7 @@ from pathlib import Path
 # The directory of this script holds a handlers.py, which is not the package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from handlers.cdc.patterns import Pattern, matches
+from aws_semantics.event_patterns import Pattern, matches
 from handlers.cdc.testing import record
 
 ROUNDS, CALLS = 7, 20_000

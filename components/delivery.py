@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from aws_limits import (
+from aws_semantics.event_patterns import InvalidPattern, validate
+from aws_semantics.limits import (
     BACK_OFF_CAP_SECONDS,
     BACK_OFF_FIRST_SECONDS,
     FILTER_PATTERN_CHARACTERS,
@@ -21,7 +22,6 @@ from aws_limits import (
     Range,
 )
 from components.refusal import Refused
-from handlers.cdc.patterns import InvalidPattern, validate
 
 
 class InvalidDelivery(Refused):

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from aws_limits import HTTP_API_TIMEOUT_SECONDS
+from aws_semantics.limits import HTTP_API_TIMEOUT_SECONDS
 from components.access import Access
 from components.python_function import PythonFunction
 from components.refusal import Refused

@@ -13,10 +13,8 @@ import pulumi
 
 from components.refusal import Refused
 
-#: Modules of the runtime that no function needs: for tests, and for what a deployment does with a condition.
-NOT_DEPLOYED = frozenset(
-    {"testing", "pushdown", "pushdown_ways", "patterns", "pattern_syntax", "pattern_operators", "pattern_lint"}
-)
+#: Modules of the runtime that no function needs.
+NOT_DEPLOYED = frozenset({"testing"})
 
 
 def project_root(module: str) -> Path:
@@ -36,9 +34,14 @@ def project_root(module: str) -> Path:
     return Path(file).resolve().parents[1]
 
 
+def runtime_files(root: Path) -> list[Path]:
+    """The files of `handlers.cdc` that are deployed with every function of the project at `root`."""
+    package = root / "handlers" / "cdc"
+    return sorted(path for path in package.glob("*.py") if path.stem not in NOT_DEPLOYED)
+
+
 def handler_package(module: str) -> pulumi.AssetArchive:
     """The archive of `module`, e.g. `handlers.welcome_email`, with `handlers/cdc`."""
     root = project_root(module)
-    runtime = sorted(path for path in (root / "handlers" / "cdc").glob("*.py") if path.stem not in NOT_DEPLOYED)
-    files = [root / "handlers" / "__init__.py", *runtime, root / f"{module.replace('.', '/')}.py"]
+    files = [root / "handlers" / "__init__.py", *runtime_files(root), root / f"{module.replace('.', '/')}.py"]
     return pulumi.AssetArchive({path.relative_to(root).as_posix(): pulumi.FileAsset(str(path)) for path in files})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
-from aws_limits import FUNCTION_MEMORY, FUNCTION_TIMEOUT, LOG_RETENTION_DAYS
+from aws_semantics.limits import FUNCTION_MEMORY, FUNCTION_TIMEOUT, LOG_RETENTION_DAYS
 from components.access import Access, Statement, allow, merged_environment, policy_document, trust
 from components.import_contract import check_import
 from components.package import handler_package

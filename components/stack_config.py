@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from aws_limits import FUNCTION_TIMEOUT, LOG_RETENTION_DAYS, STREAM_MAPPING_RANGES, Range
+from aws_semantics.limits import FUNCTION_TIMEOUT, LOG_RETENTION_DAYS, STREAM_MAPPING_RANGES, Range
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from aws_limits import STREAM_READERS
+from aws_semantics.limits import STREAM_READERS
 from components.access import Statement, allow, decrypt
 from components.refusal import Refused
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from aws_semantics.metric_math import NotEvaluated, Series, Value, WrongExpression, as_series
+from aws_semantics.metric_math import evaluate as evaluate_math
 from local.alarm_notifications import reason
-from local.metric_math import NotEvaluated, Series, Value, WrongExpression, as_series
-from local.metric_math import evaluate as evaluate_math
 from local.metrics import Datapoint, Metric, metric_of
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]

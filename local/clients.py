@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aws_limits import FUNCTION_TIMEOUT
+from aws_semantics.limits import FUNCTION_TIMEOUT
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

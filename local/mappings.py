@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aws_semantics.permissions import reading, sending_failures
 from local.clock import Clock
 from local.delivery.documents import event_of, failure_document, object_key
 from local.delivery.lane import GiveUp, Invoke, Lose
@@ -23,7 +24,6 @@ from local.history import FilteredOut, GivenUp, History, Invocation, ThrottledRe
 from local.history import Outcome as OutcomeName
 from local.metrics import Metrics
 from local.poller import Poller
-from local.role_actions import reading, sending_failures
 from local.roles import Caller, Roles
 from local.shards import Reader
 

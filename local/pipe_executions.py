@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from aws_semantics.permissions import Need, calling
 from local.delivery.lane import Invoke
 from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.pipes.execution import (
@@ -24,7 +25,6 @@ from local.pipes.requests import Message
 from local.pipes.sources import opened, source_of
 from local.pipes.targets import enrichment_of, service_of, waits_for_answer
 from local.pipes.templates import InputTemplate, InvalidTemplate
-from local.role_actions import Need, calling
 from local.roles import Refusal
 
 Stage = Literal["Enrichment", "Target"]

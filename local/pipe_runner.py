@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aws_semantics.permissions import reading, sending_failures
 from local.clock import Clock
 from local.delivery.documents import pipe_failure_document
 from local.delivery.lane import GiveUp, Invoke
@@ -22,7 +23,6 @@ from local.pipes.sources import as_event
 from local.poller import Poller
 from local.queue_batches import QueueBatches
 from local.queue_poller import QueuePoller
-from local.role_actions import reading, sending_failures
 from local.roles import Roles, role_of_pipe
 from local.shards import Reader
 

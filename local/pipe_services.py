@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws_limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES, PUT_EVENTS_BYTES
+from aws_semantics.limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES, PUT_EVENTS_BYTES
 from local.clients import Connection, LazyClient, error_code
 from local.pipes.execution import Exchange, Refused
 from local.pipes.requests import (

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws_limits import STREAM_POLL_SECONDS
+from aws_semantics.limits import STREAM_POLL_SECONDS
 from local.clients import is_throttling
 from local.clock import Clock
 from local.delivery.lane import GiveUp, Invoke, Lose

@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aws_limits import FUNCTION_RESPONSE_TYPES, QUEUE_MAPPING_CONCURRENCY, QUEUE_MAPPING_RANGES, STREAM_MAPPING_METRICS
+from aws_semantics.limits import (
+    FUNCTION_RESPONSE_TYPES,
+    QUEUE_MAPPING_CONCURRENCY,
+    QUEUE_MAPPING_RANGES,
+    STREAM_MAPPING_METRICS,
+)
 from local.delivery.admission import filter_problems, filters_of, violation
 from local.delivery.models import violations
 from local.queue_batches import CONCURRENCY, QueueSettings

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_limits import INVOCATION_PAYLOAD_BYTES
-from handlers.cdc.patterns import matches
+from aws_semantics.event_patterns import matches
+from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
 from local.delivery.lane import Invoke
 from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
 from local.delivery.records import StreamRecord

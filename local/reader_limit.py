@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aws_limits import STREAM_POLL_SECONDS, STREAM_READERS
+from aws_semantics.limits import STREAM_POLL_SECONDS, STREAM_READERS
 
 #: Seconds after which a refused reader that does not ask again has lost its turn.
 PATIENCE_SECONDS = 4 * STREAM_POLL_SECONDS

@@ -13,10 +13,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws_semantics.permissions import Need
 from local.clients import error_code
 from local.errors import AwsError, NotSimulated
 from local.policies import Context, Decision, assumable, decide
-from local.role_actions import Need
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from aws_limits import STREAM_POLL_SECONDS
+from aws_semantics.limits import STREAM_POLL_SECONDS
 from local.clients import error_code, is_throttling, reading_as
 from local.delivery.records import StreamRecord, from_get_records
 

@@ -7,7 +7,7 @@ from pulumi_policy import PolicyPack
 
 # The pack stands beside what it imports: in the clone one folder up, in the gathered pack in its own folder.
 here = Path(__file__).resolve().parent
-sys.path.insert(0, str(here if (here / "aws_limits.py").exists() else here.parent))
+sys.path.insert(0, str(here if (here / "aws_semantics").exists() else here.parent))
 
 from policies.pack import DESCRIPTION, NAME, policies  # noqa: E402 - found only now
 from policies.rules import all_rules  # noqa: E402 - found only now

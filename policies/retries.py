@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aws_limits import STREAM_MAPPING_RANGES, STREAM_RETENTION_SECONDS
+from aws_semantics.limits import STREAM_MAPPING_RANGES, STREAM_RETENTION_SECONDS
 from policies.aws_types import KINESIS_STREAM
 from policies.graph import Stack
 from policies.outcomes import Awaited, Violation

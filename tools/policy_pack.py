@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACK = ROOT / "policies"
 
-#: What the pack imports of this project.
-BORROWED = ("aws_limits", "handlers.cdc.patterns")
+#: The packages of this project that the pack imports.
+BORROWED = ("aws_semantics",)
 
 
 def gather(target: Path) -> None:
@@ -30,41 +28,8 @@ def gather(target: Path) -> None:
     shutil.copy(ROOT / "requirements" / "policy.txt", target / "requirements.txt")
     project = (PACK / "PulumiPolicy.yaml").read_text()
     (target / "PulumiPolicy.yaml").write_text(project.replace("virtualenv: ../.venv", "virtualenv: venv"))
-    for module in _with_imports(BORROWED):
-        copy = target / module.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(module, copy)
-    for package in ("handlers", "handlers/cdc"):
-        # The packages' own modules are the runtime for Lambda, which the pack does not need.
-        (target / package / "__init__.py").write_text("")
-
-
-def _with_imports(names: tuple[str, ...]) -> set[Path]:
-    """The files of modules, and of the modules of this project that they import."""
-    found: set[Path] = set()
-    waiting = [_file(name) for name in names]
-    while waiting:
-        module = waiting.pop()
-        if module not in found:
-            found.add(module)
-            waiting += [file for name in _imports(module) if (file := _file(name)).exists()]
-    return found
-
-
-def _file(module: str) -> Path:
-    return ROOT / f"{module.replace('.', '/')}.py"
-
-
-def _imports(module: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(module.read_text())):
-        match node:
-            case ast.Import(names=names):
-                yield from (name.name for name in names)
-            case ast.ImportFrom(module=str(name), names=names):
-                yield name
-                yield from (f"{name}.{each.name}" for each in names)
-            case _:
-                pass
+    for package in BORROWED:
+        shutil.copytree(ROOT / package, target / package, ignore=left_out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
     True
 
 A condition is a plain predicate on a `Change`. Combined with `&`, `|` and `~` (not `and`, `or`, `not`) it stays
-something that can be looked into, so that `handlers.cdc.pushdown` can turn it into event patterns.
+something that can be looked into, so that `components.push_down.compiler` can turn it into event patterns.
 
 There are two truth values, and `~` always gives the other one:
 

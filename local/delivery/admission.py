@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aws_limits import (
+from aws_semantics.event_patterns import InvalidPattern, validate
+from aws_semantics.limits import (
     FILTER_PATTERN_CHARACTERS,
     FILTERS_PER_MAPPING,
     FUNCTION_RESPONSE_TYPES,
@@ -14,7 +15,6 @@ from aws_limits import (
     STREAM_STARTING_POSITIONS,
     Range,
 )
-from handlers.cdc.patterns import InvalidPattern, validate
 from local.delivery.settings import MappingSettings
 
 Parameters = Mapping[str, Any]

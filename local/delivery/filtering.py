@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from handlers.cdc.patterns import matches
+from aws_semantics.event_patterns import matches
 from local.delivery.records import StreamRecord
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aws_limits import BACK_OFF_CAP_SECONDS, BACK_OFF_FIRST_SECONDS, INVOCATION_PAYLOAD_BYTES
+from aws_semantics.limits import BACK_OFF_CAP_SECONDS, BACK_OFF_FIRST_SECONDS, INVOCATION_PAYLOAD_BYTES
 from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.delivery.progress import Progress
 from local.delivery.records import StreamRecord

@@ -7,7 +7,7 @@ up to the window's end, or at once when the state has grown over 1 MB.
 
 from __future__ import annotations
 
-from aws_limits import TUMBLING_STATE_BYTES
+from aws_semantics.limits import TUMBLING_STATE_BYTES
 from local.delivery.lane import Batch, GiveUp, Lane, Lose, OpenWindow
 from local.delivery.outcomes import Outcome, Partial, Succeeded, Throttled
 from local.delivery.records import StreamRecord, json_bytes

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aws_limits import STREAM_MAPPING_RANGES
+from aws_semantics.limits import STREAM_MAPPING_RANGES
 from local.delivery.admission import filter_problems, filters_of, out_of_range
 from local.delivery.models import violations
 from local.delivery.settings import MappingSettings

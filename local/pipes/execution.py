@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aws_limits import INVOCATION_PAYLOAD_BYTES
+from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
 from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer, read_each
 from local.delivery.records import json_bytes
 from local.pipes.requests import Message

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aws_semantics.metric_math import NotEvaluated, Value, WrongExpression, as_series
 from local.alarms import STATISTICS, aggregate, query
 from local.calls import AwsCall
 from local.errors import AwsError, NotSimulated
-from local.metric_math import NotEvaluated, Value, WrongExpression, as_series
 from local.metrics import Metrics, metric_of
 
 Parameters = Mapping[str, Any]
@@ -148,7 +148,7 @@ def _query(
     except NotEvaluated as missing:
         raise NotSimulated(
             f"the local endpoint does not evaluate {missing} in metric math, and an alarm on it would never be right: "
-            "write the expression with what local/metric_math.py lists, or test it on an AWS account"
+            "write the expression with what aws_semantics/metric_math.py lists, or test it on an AWS account"
         ) from missing
     return values
 

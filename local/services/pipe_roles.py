@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aws_semantics.permissions import Need, calling, reading, sending_failures
 from local.pipes.sources import source_of
 from local.pipes.targets import service_of, waits_for_answer
-from local.role_actions import Need, calling, reading, sending_failures
 from local.roles import Roles, role_of_pipe
 
 Pipe = Mapping[str, Any]

@@ -10,10 +10,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from aws_semantics.permissions import reading
 from local.errors import invalid_parameter
 from local.queue_admission import MAPPING_DEFAULTS, mapping_problems, mapping_settings_of, visibility_problem
 from local.queue_mappings import QueueRunner, QueueSurroundings, QueueTarget
-from local.role_actions import reading
 from local.roles import role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws_limits import STREAM_RETENTION_SECONDS
+from aws_semantics.limits import STREAM_RETENTION_SECONDS
+from aws_semantics.permissions import reading, sending_failures
 from local.delivery.admission import problems, settings_of
 from local.errors import invalid_parameter
 from local.mappings import MappingRunner, Surroundings, Target
-from local.role_actions import reading, sending_failures
 from local.roles import Caller, Roles, role_of
 from local.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 from local.shards import Reader, ShardReader, shard_ids

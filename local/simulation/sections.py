@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
-from aws_limits import FUNCTION_TIMEOUT, STREAM_RETENTION_SECONDS
+from aws_semantics.limits import FUNCTION_TIMEOUT, STREAM_RETENTION_SECONDS
 from local.simulation.records import Strict, check_json
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aws_limits import STREAM_RETENTION_SECONDS
+from aws_semantics.limits import STREAM_RETENTION_SECONDS
 from local.alarms import EXTRA_PERIODS, evaluate
 from local.clock import VirtualClock
 from local.delivery.lane import GiveUp, Invoke, Lose, Records, back_off

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from aws_limits import STREAM_VIEW_TYPES
-from handlers.cdc.patterns import Finding, InvalidPattern, impossible, validate
+from aws_semantics.event_patterns import Finding, InvalidPattern, impossible, validate
+from aws_semantics.limits import STREAM_VIEW_TYPES
 from policies.aws_types import MAPPING, PIPE, TABLE
 from policies.graph import Stack
 from policies.outcomes import Awaited, NotApplicable, Violation

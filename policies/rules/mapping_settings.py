@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from aws_limits import (
+from aws_semantics.limits import (
     FILTER_PATTERN_CHARACTERS,
     FILTERS_PER_MAPPING,
     FUNCTION_RESPONSE_TYPES,

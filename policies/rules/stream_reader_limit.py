@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aws_limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE
+from aws_semantics.limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE
 from policies.aws_types import GLOBAL_TABLE, MAPPING, PIPE, TABLE, TABLE_REPLICA
 from policies.graph import Stack, name_of
 from policies.outcomes import Awaited, NotApplicable, Violation

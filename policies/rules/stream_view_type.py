@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aws_limits import STREAM_VIEW_TYPES
+from aws_semantics.limits import STREAM_VIEW_TYPES
 from policies.aws_types import TABLE
 from policies.outcomes import NotApplicable, Violation
 from policies.resources import Resource

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from handlers.cdc.patterns import InvalidPattern, Pattern, matches, validate
+from aws_semantics.event_patterns import InvalidPattern, Pattern, matches, validate
 
 
 def leaf(*alternatives):

@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.model import OperationModel
 
-import handlers.cdc
+from components.package import runtime_files
 from local.endpoint import Endpoint
 from tests.local.pipe_world import PipeWorld
 from tests.local.queue_world import Queues
@@ -60,7 +60,8 @@ MAPPINGS_MAY = {
     "Resource": "*",
 }
 
-RUNTIME = Path(handlers.cdc.__file__).parent
+#: The files of the runtime that AWS gets.
+RUNTIME = runtime_files(Path(__file__).resolve().parents[2])
 
 
 def wait_until(true: Callable[[], Any], *, timeout: float = 60.0) -> None:
@@ -116,7 +117,7 @@ class World:
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as code:
             code.writestr("function.py", source)
-            for file in RUNTIME.glob("*.py") if runtime else ():
+            for file in RUNTIME if runtime else ():
                 code.write(file, f"handlers/cdc/{file.name}")
         self.client("lambda").create_function(
             FunctionName=name or self.name,

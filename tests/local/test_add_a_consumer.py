@@ -50,9 +50,9 @@ changes.subscribe(lost_users.handler, access=[mail.send_access()])
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with a consumer more, and a stack of its own beside the others that the endpoint may have."""
     clone = tmp_path_factory.mktemp("clone")
-    for name in ("components", "handlers", "local", "ops"):
+    for name in ("aws_semantics", "components", "handlers", "local", "ops"):
         shutil.copytree(PROGRAM / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("aws_limits.py", "pyproject.toml", "Pulumi.yaml"):
+    for name in ("pyproject.toml", "Pulumi.yaml"):
         shutil.copy(PROGRAM / name, clone)
     shutil.copy(PROGRAM / "Pulumi.local.yaml", clone / "Pulumi.clone.yaml")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
+from aws_semantics.metric_math import evaluate
 from local.alarms import EXTRA_PERIODS, judge
-from local.metric_math import evaluate
 
 PERIODS = [60.0 * index for index in range(5)]
 SERIES = some.dictionaries(some.sampled_from(PERIODS), some.integers(-1000, 1000).map(float))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.cdc.patterns import Pattern
+from aws_semantics.event_patterns import Pattern
 
 
 def steps(pattern, event):

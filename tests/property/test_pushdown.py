@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from aws_semantics.event_patterns import lint, matches, validate
+from aws_semantics.limits import FILTER_PATTERN_CHARACTERS, FILTERS_PER_MAPPING
+from components.push_down.compiler import NeverTrue, push_down
 from handlers.cdc import Change, ImageNotAvailable, on
-from handlers.cdc.patterns import lint, matches, validate
-from handlers.cdc.pushdown import NeverTrue, push_down
-from handlers.cdc.pushdown_ways import MAX_CHARACTERS, MAX_PATTERNS
 from handlers.cdc.sources import batch_of
 from handlers.cdc.testing import record
 
@@ -160,10 +160,10 @@ def passes(pushed, event):
 
 
 def check_form(pushed):
-    assert len(pushed.patterns) <= MAX_PATTERNS
+    assert len(pushed.patterns) <= FILTERS_PER_MAPPING
     for pattern in pushed.patterns:
         validate(pattern)
-        assert len(pattern) <= MAX_CHARACTERS
+        assert len(pattern) <= FILTER_PATTERN_CHARACTERS
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,9 @@ from pathlib import Path
 
 import pytest
 
-import aws_limits
+from aws_semantics.event_patterns import matches, validate
+from components.push_down.compiler import NeverTrue, push_down
 from handlers.cdc import ImageNotAvailable, on
-from handlers.cdc.patterns import matches, validate
-from handlers.cdc.pushdown import NeverTrue, push_down
-from handlers.cdc.pushdown_ways import MAX_CHARACTERS, MAX_PATTERNS
 
 KEYS = {"userId": "S"}
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "conditions.md"
@@ -16,11 +14,6 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "conditions.md"
 def patterns(condition, dialect="stream", **options):
     pushed = push_down(condition, dialect, **{"key_schema": KEYS, **options})
     return [json.loads(pattern) for pattern in pushed.patterns], pushed.residue
-
-
-def test_the_limits_are_those_of_aws():
-    assert MAX_PATTERNS == aws_limits.FILTERS_PER_MAPPING
-    assert MAX_CHARACTERS == aws_limits.FILTER_PATTERN_CHARACTERS
 
 
 def test_a_condition_is_split_into_what_aws_can_check_and_what_it_cannot():

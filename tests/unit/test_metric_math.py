@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.metric_math import NotEvaluated, WrongExpression, evaluate
+from aws_semantics.metric_math import NotEvaluated, WrongExpression, evaluate
 
 PERIODS = [0, 60, 120]
 VALUES = {"m1": {0: 1.0, 60: 4.0}, "m2": {60: 2.0, 120: 3.0}, "e1": {120: 9.0}}

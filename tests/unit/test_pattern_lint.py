@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.cdc.patterns import InvalidPattern, lint
+from aws_semantics.event_patterns import InvalidPattern, lint
 
 
 def new(attribute):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from aws_limits import STREAM_POLL_SECONDS
+from aws_semantics.limits import STREAM_POLL_SECONDS
 from local.clock import Clock
 from local.delivery.mapping import EventSourceMapping
 from local.delivery.outcomes import Succeeded

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aws_limits import STREAM_POLL_SECONDS, STREAM_READERS
+from aws_semantics.limits import STREAM_POLL_SECONDS, STREAM_READERS
 from local.reader_limit import PATIENCE_SECONDS, ReaderLimit, SharedShard
 
 #: Reads, each by one of the readers, after some time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.role_actions import calling, reading, sending_failures
+from aws_semantics.permissions import calling, reading, sending_failures
 
 OF = "us-east-1:111122223333"
 

@@ -81,9 +81,8 @@ def test_everything_that_cannot_be_created_is_told_at_once(tmp_path: Path) -> No
 
 
 def test_a_handler_that_opens_a_client_at_import_is_one_line(tmp_path: Path) -> None:
-    for name in ("components", "handlers"):
+    for name in ("aws_semantics", "components", "handlers"):
         shutil.copytree(PROGRAM / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROGRAM / "aws_limits.py", tmp_path)
     (tmp_path / "handlers" / "eager.py").write_text(EAGER)
     main = (
         "from components import Stream, StreamSource\nfrom handlers import eager\n"

@@ -12,11 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from handlers.cdc.pattern_operators import Field
-
-#: Patterns in one filter, and characters in one pattern (docs/aws-semantics.md §2.1).
-MAX_PATTERNS: Final = 5
-MAX_CHARACTERS: Final = 4_096
+from aws_semantics.event_patterns.operators import Field
+from aws_semantics.limits import FILTER_PATTERN_CHARACTERS, FILTERS_PER_MAPPING
 
 #: Characters left in a pattern for one more alternative, which a queue's may need.
 ROOM_FOR_ONE_MORE: Final = 60
@@ -123,9 +120,9 @@ def _merged(one: Way, other: Way) -> Way | None:
 
 
 def few_enough(ways: list[Way]) -> list[Way]:
-    """At most `MAX_PATTERNS` ways that cover the same changes and, if need be, more."""
+    """At most `FILTERS_PER_MAPPING` ways that cover the same changes and, if need be, more."""
     ways = list(ways)
-    while len(ways) > MAX_PATTERNS:
+    while len(ways) > FILTERS_PER_MAPPING:
         first, second = max(
             itertools.combinations(range(len(ways)), 2),
             key=lambda pair: len(ways[pair[0]].fields.keys() & ways[pair[1]].fields.keys()),
@@ -137,11 +134,11 @@ def few_enough(ways: list[Way]) -> list[Way]:
 
 
 def short_enough(ways: Sequence[Way]) -> list[Way]:
-    """Ways whose patterns fit into `MAX_CHARACTERS`; where one did not, its longest fields are left out."""
+    """Ways whose patterns fit into `FILTER_PATTERN_CHARACTERS`; where one did not, its longest fields are left out."""
     short: list[Way] = []
     for way in ways:
         fields, exact = dict(way.fields), way.exact
-        while len(as_json(nested(fields))) > MAX_CHARACTERS - ROOM_FOR_ONE_MORE:
+        while len(as_json(nested(fields))) > FILTER_PATTERN_CHARACTERS - ROOM_FOR_ONE_MORE:
             longest = max(fields, key=lambda path: len(as_json([path, fields[path]])))
             if ABSENT in fields[longest] or fields[longest] == (PRESENT,):
                 del fields[longest]

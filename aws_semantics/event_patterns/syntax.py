@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from handlers.cdc.pattern_operators import Field, InvalidPattern
+from aws_semantics.event_patterns.operators import Field, InvalidPattern
 
 #: Nesting of a pattern, in names; DynamoDB nests items 32 deep, which is 67 names. Ours, not AWS's.
 MAX_DEPTH: Final = 100

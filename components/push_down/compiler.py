@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal, get_args
 
-from handlers.cdc.attribute_values import Wire, decode
-from handlers.cdc.change import EventName, ImageNotAvailable
-from handlers.cdc.conditions import And, Changed, Compare, Condition, EventIs, Not, Or, TtlDelete
-from handlers.cdc.pattern_lint import IMAGES_OF, LACKED_BY
-from handlers.cdc.pattern_operators import digits_of, other_spellings_of_address, plain_number
-from handlers.cdc.pattern_syntax import RESERVED_INSIDE_OR
-from handlers.cdc.pushdown_ways import (
+from aws_semantics.event_patterns.lint import IMAGES_OF, LACKED_BY
+from aws_semantics.event_patterns.operators import digits_of, other_spellings_of_address, plain_number
+from aws_semantics.event_patterns.syntax import RESERVED_INSIDE_OR
+from aws_semantics.limits import FILTERS_PER_MAPPING
+from components.push_down.ways import (
     ABSENT,
     ANYTHING,
-    MAX_PATTERNS,
     PRESENT,
     Alternatives,
     FieldPath,
@@ -37,6 +34,9 @@ from handlers.cdc.pushdown_ways import (
     nested,
     short_enough,
 )
+from handlers.cdc.attribute_values import Wire, decode
+from handlers.cdc.change import EventName, ImageNotAvailable
+from handlers.cdc.conditions import And, Changed, Compare, Condition, EventIs, Not, Or, TtlDelete
 
 #: Where a filter stands: a mapping that reads the stream; a pipe that reads it; a mapping that reads a queue whose
 #: messages are changes; a mapping that reads Kinesis Data Streams for DynamoDB.
@@ -168,7 +168,7 @@ class _Compiler:
         documents = [nested(way.fields) for way in ways]
         if self._dialect == "queue":
             # What is not the change itself passes: a claim check, an SNS envelope. The function looks inside.
-            if len(documents) < MAX_PATTERNS:
+            if len(documents) < FILTERS_PER_MAPPING:
                 documents.append({"body": _SEALED})
             else:
                 documents[-1] = {"body": {"$or": [documents[-1]["body"], _SEALED]}}

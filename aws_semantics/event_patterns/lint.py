@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from handlers.cdc.pattern_operators import Field, plain_number
-from handlers.cdc.pattern_syntax import Clause, Or, Source, expand, parse
+from aws_semantics.event_patterns.operators import Field, plain_number
+from aws_semantics.event_patterns.syntax import Clause, Or, Source, expand, parse
 
 #: The images that records of a stream carry, by its view type; and the kind of change that lacks each.
 IMAGES_OF: Final[dict[str, tuple[str, ...]]] = {

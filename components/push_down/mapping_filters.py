@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from aws_semantics.event_patterns import lint
 from components.delivery import StreamDelivery
+from components.push_down.compiler import NeverTrue, push_down
 from components.refusal import Refused
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer, ImageNotAvailable
-from handlers.cdc.patterns import lint
-from handlers.cdc.pushdown import NeverTrue, push_down
 
 
 def filters_of(name: str, consumer: Consumer, source: StreamSource, delivery: StreamDelivery) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""Event patterns, the language of Lambda's `FilterCriteria` and of pipes: check them, run them, find the dead ones.
+"""Compiled event patterns: whether one selects an event.
 
-    >>> from handlers.cdc import patterns
+    >>> from aws_semantics.event_patterns import matches, validate
     >>> paid = {"dynamodb": {"NewImage": {"plan": {"S": ["pro", {"prefix": "enterprise"}]}}}}
-    >>> patterns.validate(paid)
-    >>> patterns.matches(paid, {"dynamodb": {"NewImage": {"plan": {"S": "enterprise-eu"}}}})
+    >>> validate(paid)
+    >>> matches(paid, {"dynamodb": {"NewImage": {"plan": {"S": "enterprise-eu"}}}})
     True
 
 Semantics (docs/aws-semantics.md §2.8) are those of AWS's open-source matcher, event-ruler: fields are joined by "and",
@@ -16,7 +16,7 @@ and whose name comes before that of the first field found there, must be absent 
 absent from the object that was found, whatever the names, so that `matches` says yes where AWS may say no.
 
 A match takes time proportional to the size of the pattern times that of the event, whatever they hold. Standard
-library only: the policy pack carries this module outside the project.
+library only: the policy pack carries this package outside the project.
 """
 
 from __future__ import annotations
@@ -26,11 +26,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from handlers.cdc.pattern_lint import Finding, impossible, lint
-from handlers.cdc.pattern_operators import Field, InvalidPattern
-from handlers.cdc.pattern_syntax import Clause, Or, Source, expand, load_object, overlaps, parse
-
-__all__ = ["Finding", "InvalidPattern", "Pattern", "impossible", "lint", "matches", "validate"]
+from aws_semantics.event_patterns.operators import Field
+from aws_semantics.event_patterns.syntax import Clause, Or, Source, expand, load_object, overlaps, parse
 
 
 class Pattern:
@@ -74,7 +71,7 @@ class Pattern:
 def validate(pattern: Source) -> None:
     """Check that AWS accepts a pattern.
 
-    The length is not looked at: it is a quota of each service (`aws_limits.FILTER_PATTERN_CHARACTERS`).
+    The length is not looked at: it is a quota of each service (`aws_semantics.limits.FILTER_PATTERN_CHARACTERS`).
 
     Raises:
         InvalidPattern: It does not. The message says where, why, and what to write instead.
@@ -82,7 +79,7 @@ def validate(pattern: Source) -> None:
     Example:
         >>> validate({"eventName": "INSERT"})
         Traceback (most recent call last):
-        handlers.cdc.pattern_operators.InvalidPattern: eventName: must be an object or an array; write ["INSERT"]
+        aws_semantics.event_patterns.operators.InvalidPattern: eventName: must be an object or an array...
     """
     Pattern(pattern)
 

@@ -12,15 +12,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from local.clock import VirtualClock
-from local.delivery.lane import GiveUp, Invoke
-from local.delivery.outcomes import Failed, Outcome, Succeeded
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
+from local.engine.clock import VirtualClock
+from local.engine.streams.lane import GiveUp, Invoke
+from local.engine.streams.outcomes import Failed, Outcome, Succeeded
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers
-from local.simulation.run import Feed, Simulation
 from local.simulation.scenario import parse
 from local.simulation.simulate import simulate
+from local.simulation.stream_run import Feed, Simulation
 
 ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
 POISON_UNDER_THE_DEFAULTS = """

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from local.deploy.deployment import ChangeInputs, Deployment, deploy, region_of
 from local.endpoint import Endpoint, EndpointError
-from local.journal import Journal
+from local.endpoint.journal import Journal
 from ops.progress import step
 
 PROGRAM = Path(__file__).resolve().parents[1]

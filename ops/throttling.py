@@ -6,7 +6,7 @@ import threading
 
 from rich.console import Console
 
-from local.control import Control
+from local.endpoint.control.client import Control
 
 #: Seconds between two looks.
 LOOK_SECONDS = 1.0

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from rich.console import Console
 from rich.table import Table
 
-from local.delivery.admission import problems, settings_of
+from local.engine.streams.admission import problems, settings_of
 from local.simulation.what_if import (
     Consequences,
     Failure,

@@ -21,7 +21,7 @@ from policies.aws_types import (
 from policies.graph import Stack, known_text, name_of, name_to_come
 from policies.iam import UNKNOWN, Statement, document
 from policies.names import Arn, physical_name
-from policies.outcomes import Awaited
+from policies.not_applicable import Awaited
 from policies.resources import Block, Resource
 
 _SERVICES = {QUEUE: "sqs", TOPIC: "sns", **dict.fromkeys(BUCKETS, "s3")}

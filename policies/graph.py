@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pulumi_policy import PolicyResource
 
 from policies.names import NAMING, Arn, physical_name
-from policies.outcomes import Awaited
+from policies.not_applicable import Awaited
 from policies.resources import Resource
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from policies.aws_types import (
 from policies.graph import Stack
 from policies.managed_policies import MANAGED_POLICIES
 from policies.names import Arn
-from policies.outcomes import Awaited
+from policies.not_applicable import Awaited
 from policies.resources import Block, Resource, some
 
 #: Stands in an ARN for a part that is not known yet.

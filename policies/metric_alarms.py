@@ -11,7 +11,7 @@ from policies.aws_types import COMPOSITE_ALARM, METRIC_ALARM
 from policies.graph import Stack, name_of, name_to_come
 from policies.metric_math import NotEvaluated, evaluate
 from policies.names import physical_name
-from policies.outcomes import Awaited
+from policies.not_applicable import Awaited
 from policies.resources import Block, Resource, every, some
 
 

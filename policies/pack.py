@@ -22,7 +22,7 @@ from pulumi_policy import (
 
 from policies import configuration, exemptions
 from policies.graph import Stack
-from policies.outcomes import NotApplicable, Violation
+from policies.not_applicable import NotApplicable, Violation
 from policies.resources import Resource
 from policies.rule import AnyRule, Rule, StackRule
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pulumi_policy.proxy import UnknownValueError
 
-from policies.outcomes import Awaited
+from policies.not_applicable import Awaited
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from policies.graph import Stack
-from policies.outcomes import Awaited, Violation
+from policies.not_applicable import Awaited, Violation
 from policies.resources import Resource
 
 Level: TypeAlias = Literal["advisory", "mandatory"]

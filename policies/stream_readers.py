@@ -19,7 +19,7 @@ from policies.aws_types import (
 )
 from policies.graph import Stack, known_text, name_of
 from policies.names import Arn, FunctionName
-from policies.outcomes import Awaited, NotApplicable
+from policies.not_applicable import Awaited, NotApplicable
 from policies.resources import Block, Resource
 
 #: `stream` is a DynamoDB or a Kinesis stream, not known which.

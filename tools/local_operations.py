@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from local.passes import PASSES, VALUES, Members
+from local.endpoint.api.operations import PASSES, VALUES, Members
 from tools.marked_tests import ROOT, marked_with
 
 PAGE = ROOT / "docs" / "local-operations.md"
@@ -17,9 +17,9 @@ _INTRODUCTION = """\
 # Operations of the local endpoint
 
 Every AWS operation that [the endpoint](local.md) takes, with the members of its input; whatever else is asked for
-answers `NotSimulated` and is named. Each member stands in `local/passes.py` and is set by one of the tests beside it,
-which looks for its effect. What a *kept* member asks for is stored and read back, and has nothing to act on here. This
-page is written by `make docs` from that list and those tests.
+answers `NotSimulated` and is named. Each member stands in `local/endpoint/api/operations.py` and is set by one of the
+tests beside it, which looks for its effect. A *kept* member is stored and read back; nothing here acts on it. This page
+is written by `make docs` from that list and those tests.
 """
 
 
@@ -43,7 +43,7 @@ def shown() -> list[Shown]:
 
 
 def wrong() -> list[str]:
-    """What `local/passes.py` lists and no test shows, and what a test shows that is not listed."""
+    """What `local/endpoint/api/operations.py` lists and no test shows, and what a test shows that is not listed."""
     proved: defaultdict[str, set[str]] = defaultdict(set)
     for each in shown():
         proved[each.operation] |= each.members

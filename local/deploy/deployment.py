@@ -13,11 +13,11 @@ from typing import Any
 
 import pulumi
 
-from local.clients import Connection
 from local.deploy.program import DuplicateName, NotSupported, run_program
 from local.deploy.provider import AwsProvider, ChangeInputs, DeployedResource, DeployFailed
 from local.deploy.resources import Aws
 from local.deploy.stack_files import StackFilesInvalid, read_stack_files
+from local.endpoint.clients import Connection
 
 
 @dataclass(frozen=True)

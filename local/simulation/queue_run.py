@@ -1,4 +1,4 @@
-"""Drives the reader of a queue through virtual time: the state machine is the endpoint's (`local.queue_batches`)."""
+"""Drives the reader of a queue through virtual time, with the endpoint's state machine (`local.engine.queues`)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from local.clock import VirtualClock
-from local.delivery.lane import Invoke
-from local.delivery.outcomes import Outcome
-from local.queue_batches import Message, QueueBatches, QueueSettings, Recorder
-from local.simulation.queue import Kept, VirtualQueue
+from local.engine.clock import VirtualClock
+from local.engine.queues.batches import Message, QueueBatches, QueueSettings, Recorder
+from local.engine.streams.lane import Invoke
+from local.engine.streams.outcomes import Outcome
 from local.simulation.report import Report
-from local.simulation.run import Handler
+from local.simulation.stream_run import Handler
+from local.simulation.virtual_queue import Kept, VirtualQueue
 
 #: Messages that one ReceiveMessage gives.
 _MESSAGES_PER_CALL = 10

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from local.delivery.records import from_kinesis, item_size
-from local.pipes.sources import Kind
-from local.simulation.queue import Kept
+from local.engine.pipes.sources import Kind
+from local.engine.streams.records import from_kinesis, item_size
+from local.simulation.virtual_queue import Kept
 
 _DESCRIPTORS = ("S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL")
 _IMAGES = {

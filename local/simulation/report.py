@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from local.delivery.documents import failure_document, object_key, pipe_failure_document
-from local.delivery.lane import GiveUp, Invoke, Lose
-from local.delivery.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
-from local.delivery.records import StreamRecord
+from local.engine.streams.documents import failure_document, object_key, pipe_failure_document
+from local.engine.streams.lane import GiveUp, Invoke, Lose
+from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
+from local.engine.streams.records import StreamRecord
 
 #: Metrics that the report sums.
 SUMS = (

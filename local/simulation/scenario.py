@@ -14,13 +14,12 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from local import queue_admission
-from local.delivery import admission
-from local.delivery.records import StreamRecord
-from local.pipes import admission as pipe_admission
-from local.pipes.configuration import not_simulated
-from local.pipes.sources import Kind, Source, UnsupportedSource, as_event, source_of
-from local.simulation.queue import Kept
+from local.engine.pipes import admission as pipe_admission
+from local.engine.pipes.configuration import not_simulated
+from local.engine.pipes.sources import Kind, Source, UnsupportedSource, as_event, source_of
+from local.engine.queues import admission as queue_admission
+from local.engine.streams import admission
+from local.engine.streams.records import StreamRecord
 from local.simulation.records import (
     MOST_DIGITS,
     MOST_SECONDS,
@@ -31,9 +30,10 @@ from local.simulation.records import (
     StreamRecordPart,
     Strict,
 )
-from local.simulation.run import Feed
+from local.simulation.scenario_text import RepeatedKey, read
 from local.simulation.sections import Destination, Function, Queue, Rule, Shard, Stream, When
-from local.simulation.text import RepeatedKey, read
+from local.simulation.stream_run import Feed
+from local.simulation.virtual_queue import Kept
 
 #: The shard of a stream whose shards are not named.
 _DEFAULT_SHARDS = {

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from local.clock import VirtualClock
-from local.delivery import admission
-from local.pipes import admission as pipe_admission
-from local.pipes.execution import EXECUTION_SECONDS
-from local.pipes.targets import service_of
-from local.queue_admission import MAPPING_DEFAULTS, mapping_settings_of
-from local.simulation.pipes import pipe
-from local.simulation.queue import VirtualQueue
+from local.engine.clock import VirtualClock
+from local.engine.pipes import admission as pipe_admission
+from local.engine.pipes.answers import EXECUTION_SECONDS
+from local.engine.pipes.targets import service_of
+from local.engine.queues.admission import MAPPING_DEFAULTS, mapping_settings_of
+from local.engine.streams import admission
+from local.simulation.pipe_handler import pipe
 from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report, mapping_documents, pipe_documents
-from local.simulation.rules import ReadAnswer, Rules, function, of_queue, of_stream
-from local.simulation.run import Handler, Simulation
 from local.simulation.scenario import Scenario
+from local.simulation.scripted_handler import ReadAnswer, Rules, function, of_queue, of_stream
 from local.simulation.sections import Function
+from local.simulation.stream_run import Handler, Simulation
+from local.simulation.virtual_queue import VirtualQueue
 
 
 def simulate(scenario: Scenario) -> Report:

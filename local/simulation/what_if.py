@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aws_semantics.limits import STREAM_RETENTION_SECONDS
-from local.alarms import EXTRA_PERIODS, evaluate
-from local.clock import VirtualClock
-from local.delivery.lane import GiveUp, Invoke, Lose, Records, back_off
-from local.delivery.outcomes import Failed, Outcome, Succeeded, read_answer
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
-from local.metrics import Datapoint
+from local.engine.alarms.evaluation import EXTRA_PERIODS, evaluate
+from local.engine.alarms.metrics import Datapoint
+from local.engine.clock import VirtualClock
+from local.engine.streams.lane import GiveUp, Invoke, Lose, Records, back_off
+from local.engine.streams.outcomes import Failed, Outcome, Succeeded, read_answer
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers
-from local.simulation.run import Feed, Simulation
+from local.simulation.stream_run import Feed, Simulation
 
 #: When the poison record is written, so that healthy ones are before it in its batch, in seconds.
 _POISON_AT = 60.0

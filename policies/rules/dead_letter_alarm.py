@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.alarm_search import Demand, lacking
+from policies.alarm_demands import Demand, lacking
 from policies.aws_types import QUEUE
 from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts
-from policies.outcomes import NotApplicable, Violation
+from policies.not_applicable import NotApplicable, Violation
 from policies.resources import Resource
 from policies.rule import Config, StackRule
 from policies.stream_readers import failure_uses

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from policies.aws_types import QUEUE
 from policies.graph import Stack
-from policies.outcomes import NotApplicable, Violation
+from policies.not_applicable import NotApplicable, Violation
 from policies.resources import Resource, whole
 from policies.rule import Config, Parameter, StackRule
 from policies.stream_readers import failure_uses

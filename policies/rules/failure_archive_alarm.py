@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.alarm_search import Demand, lacking
+from policies.alarm_demands import Demand, lacking
 from policies.aws_types import BUCKET_NOTIFICATION, BUCKETS, MAPPING, QUEUE
 from policies.graph import Stack, known_text
 from policies.metric_alarms import Target, alarms, reacts
 from policies.names import Arn, physical_name
-from policies.outcomes import NotApplicable, Violation
+from policies.not_applicable import NotApplicable, Violation
 from policies.resources import Block, Resource, every, some
 from policies.rule import Config, StackRule
 from policies.stream_readers import failure_destination, stream_kind

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.alarm_search import Demand, lacking
+from policies.alarm_demands import Demand, lacking
 from policies.aws_types import MAPPING
 from policies.graph import Stack, name_to_come
 from policies.metric_alarms import Target, WatchedMetric, alarms, reacts, seconds_to_react
-from policies.outcomes import Awaited, Violation
+from policies.not_applicable import Awaited, Violation
 from policies.resources import Resource, whole
 from policies.rule import Config, Parameter, StackRule
 from policies.stream_readers import Invoked, invoked, stream_kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import MAPPING
-from policies.outcomes import NotApplicable, Violation
+from policies.not_applicable import NotApplicable, Violation
 from policies.resources import Resource
 from policies.rule import Config, Rule
 from policies.stream_readers import STREAMS, source_kind

@@ -15,7 +15,7 @@ from aws_semantics.limits import (
     Range,
 )
 from policies.aws_types import MAPPING
-from policies.outcomes import Awaited, Violation
+from policies.not_applicable import Awaited, Violation
 from policies.resources import Block, Resource, as_number, every, some, whole
 from policies.rule import Config, Rule, each
 from policies.stream_readers import SourceKind, require_stream

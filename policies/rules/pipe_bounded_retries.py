@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from policies.aws_types import PIPE
 from policies.graph import Stack
-from policies.outcomes import Violation
+from policies.not_applicable import Violation
 from policies.resources import Resource
 from policies.retries import check_retries
 from policies.rule import Config, StackRule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import PIPE
-from policies.outcomes import Violation
+from policies.not_applicable import Violation
 from policies.resources import Resource
 from policies.rule import Config, Rule
 from policies.stream_readers import require_stream

@@ -9,7 +9,7 @@ from policies.graph import Stack
 from policies.iam import Statement, managed, matches, permissions
 from policies.managed_policies import STREAM_READER_POLICY
 from policies.names import Arn
-from policies.outcomes import Violation
+from policies.not_applicable import Violation
 from policies.resources import Resource
 from policies.rule import Config, StackRule
 from policies.stream_readers import role, stream_kind

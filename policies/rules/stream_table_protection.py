@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import TABLE
-from policies.outcomes import NotApplicable, Violation
+from policies.not_applicable import NotApplicable, Violation
 from policies.resources import Resource
 from policies.rule import Config, Rule, each
 

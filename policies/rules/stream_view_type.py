@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aws_semantics.limits import STREAM_VIEW_TYPES
 from policies.aws_types import TABLE
-from policies.outcomes import NotApplicable, Violation
+from policies.not_applicable import NotApplicable, Violation
 from policies.resources import Resource
 from policies.rule import Config, Parameter, Rule
 

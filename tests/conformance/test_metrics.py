@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local.delivery.mapping import EventSourceMapping
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
+from local.engine.streams.mapping import EventSourceMapping
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 from tests.conformance.simulated import QUEUE, mapping, run
 
 conforms = pytest.mark.conformance

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.pipes.templates import InputTemplate, InvalidTemplate, resolve
+from local.engine.pipes.templates import InputTemplate, InvalidTemplate, resolve
 from tests.conformance.simulated import batches, letters, outcomes, run, same_request, times
 
 conforms = pytest.mark.conformance

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.delivery.records import from_get_records
+from local.engine.streams.records import from_get_records
 
 conforms = pytest.mark.conformance
 

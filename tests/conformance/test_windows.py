@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from local.clock import VirtualClock
-from local.delivery.documents import event_of
-from local.delivery.lane import Invoke
-from local.delivery.outcomes import Outcome, Succeeded
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
+from local.engine.clock import VirtualClock
+from local.engine.streams.documents import event_of
+from local.engine.streams.lane import Invoke
+from local.engine.streams.outcomes import Outcome, Succeeded
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers
-from local.simulation.run import Feed, Handler, Simulation
+from local.simulation.stream_run import Feed, Handler, Simulation
 from tests.conformance.simulated import BUCKET, QUEUE, batches, letters, outcomes, run, times
 
 conforms = pytest.mark.conformance

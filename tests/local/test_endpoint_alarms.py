@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
-from local.alarms import evaluate, judge
-from local.metrics import Datapoint
+from local.engine.alarms.evaluation import evaluate, judge
+from local.engine.alarms.metrics import Datapoint
 
 honours = pytest.mark.honours
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local import journal
-from local.endpoint import Endpoint, EndpointError
+from local.endpoint import Endpoint, EndpointError, journal
 
 #: Starts an endpoint, says where it is and what belongs to it, and waits for the end.
 PARENT = """

@@ -6,8 +6,8 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from local.calls import SERVICES, service_model
-from local.passes import PASSES
+from local.endpoint.api.aws_call import SERVICES, service_model
+from local.endpoint.api.operations import PASSES
 
 conforms = pytest.mark.conformance
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from local.control import ControlError
+from local.endpoint.control.client import ControlError
 
 conforms = pytest.mark.conformance
 

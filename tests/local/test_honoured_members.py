@@ -1,4 +1,4 @@
-"""What `local/passes.py` lists: that AWS has it, that listings page and select, and that nothing else is taken.
+"""The list in `local/endpoint/api/operations.py`: AWS has all of it, listings page and select, nothing else is taken.
 
 What each member does is shown where its service is tested; `tools/local_operations.py` finds the tests by their marker.
 """
@@ -9,9 +9,9 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from local.calls import SERVICES, AwsCall, service_model
-from local.errors import NotSimulated
-from local.passes import PASSES, VALUES, check
+from local.endpoint.api.aws_call import SERVICES, AwsCall, service_model
+from local.endpoint.api.errors import NotSimulated
+from local.endpoint.api.operations import PASSES, VALUES, check
 
 honours = pytest.mark.honours
 

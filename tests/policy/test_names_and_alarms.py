@@ -8,7 +8,7 @@ from policies.aws_types import FUNCTION, KINESIS_STREAM, QUEUE, ROLE, TABLE
 from policies.iam import UNKNOWN, Permissions, parse_document
 from policies.metric_math import NotEvaluated, evaluate
 from policies.names import FunctionName, physical_name
-from policies.outcomes import Awaited
+from policies.not_applicable import Awaited
 from policies.resources import every, some
 from policies.rules import all_rules
 from tests.policy.engine import Pack, deployed, example, preview

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from aws_semantics.metric_math import evaluate
-from local.alarms import EXTRA_PERIODS, judge
+from local.engine.alarms.evaluation import EXTRA_PERIODS, judge
 
 PERIODS = [60.0 * index for index in range(5)]
 SERIES = some.dictionaries(some.sampled_from(PERIODS), some.integers(-1000, 1000).map(float))

@@ -16,14 +16,14 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from local.clock import VirtualClock
-from local.delivery.lane import GiveUp, Invoke, Lose, back_off
-from local.delivery.mapping import EventSourceMapping
-from local.delivery.outcomes import Failed, Outcome, Partial, Succeeded, Throttled
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
+from local.engine.clock import VirtualClock
+from local.engine.streams.lane import GiveUp, Invoke, Lose, back_off
+from local.engine.streams.mapping import EventSourceMapping
+from local.engine.streams.outcomes import Failed, Outcome, Partial, Succeeded, Throttled
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers, Report, mapping_documents
-from local.simulation.run import Feed, Simulation
+from local.simulation.stream_run import Feed, Simulation
 
 DESTINATION = "arn:aws:sqs:us-east-1:111122223333:failures"
 STREAM = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"

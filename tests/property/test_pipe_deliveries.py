@@ -8,12 +8,12 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.delivery.lane import Invoke, Lane
-from local.delivery.outcomes import Failed, Rejected, Succeeded
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
-from local.pipes.execution import rejected
-from local.pipes.templates import InputTemplate, find, resolve
+from local.engine.pipes.answers import rejected
+from local.engine.pipes.templates import InputTemplate, find, resolve
+from local.engine.streams.lane import Invoke, Lane
+from local.engine.streams.outcomes import Failed, Rejected, Succeeded
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 
 NAMES = st.text(string.ascii_letters + "_-", min_size=1, max_size=8)
 DOCUMENTS = st.recursive(

@@ -7,13 +7,13 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.clock import VirtualClock
-from local.delivery.lane import Invoke
-from local.delivery.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
-from local.queue_batches import QueueBatches, QueueSettings
-from local.simulation.queue import Kept, VirtualQueue
+from local.engine.clock import VirtualClock
+from local.engine.queues.batches import QueueBatches, QueueSettings
+from local.engine.streams.lane import Invoke
+from local.engine.streams.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
 from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report
+from local.simulation.virtual_queue import Kept, VirtualQueue
 
 SENT = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 40)), min_size=1, max_size=25)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.alarm_notifications import message, reason, region_name, subject
+from local.engine.alarms.notifications import message, reason, region_name, subject
 
 
 def at(text: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.call_rate import CallRate
+from local.endpoint.readers.call_rate import CallRate
 
 
 def test_any_second_takes_as_many_calls_as_the_rate_says():

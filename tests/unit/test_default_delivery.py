@@ -11,14 +11,14 @@ import pytest
 from components.delivery import StreamDelivery
 from handlers.cdc import Change, EffectLedger, consumer
 from handlers.cdc.testing import InMemoryLedger
-from local.clock import VirtualClock
-from local.delivery.documents import event_of
-from local.delivery.lane import GiveUp, Invoke, Lose
-from local.delivery.outcomes import Failed, Outcome, Succeeded, read_response
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
+from local.engine.clock import VirtualClock
+from local.engine.streams.documents import event_of
+from local.engine.streams.lane import GiveUp, Invoke, Lose
+from local.engine.streams.outcomes import Failed, Outcome, Succeeded, read_response
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers
-from local.simulation.run import Feed, Simulation
+from local.simulation.stream_run import Feed, Simulation
 
 DEFAULTS = StreamDelivery()
 SETTINGS = MappingSettings(

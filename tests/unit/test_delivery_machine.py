@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from local.clock import Clock, VirtualClock
-from local.delivery import admission
-from local.delivery.documents import failure_document
-from local.delivery.lane import GiveUp, Invoke, Lane, Lose, Wait
-from local.delivery.outcomes import Failed, Partial, Succeeded, Throttled, read_answer, read_response
-from local.delivery.records import StreamRecord, from_get_records, item_size
-from local.delivery.settings import MappingSettings
-from local.delivery.windows import TumblingLane
+from local.engine.clock import Clock, VirtualClock
+from local.engine.streams import admission
+from local.engine.streams.documents import failure_document
+from local.engine.streams.lane import GiveUp, Invoke, Lane, Lose, Wait
+from local.engine.streams.outcomes import Failed, Partial, Succeeded, Throttled, read_answer, read_response
+from local.engine.streams.records import StreamRecord, from_get_records, item_size
+from local.engine.streams.settings import MappingSettings
+from local.engine.streams.tumbling_lane import TumblingLane
 
 ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
 

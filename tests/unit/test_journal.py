@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local import journal
-from local.journal import Delivery, Held, Journal, Keeper
+from local.endpoint import journal
+from local.endpoint.journal import Delivery, Held, Journal, Keeper
 
 STREAM = "arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026"
 

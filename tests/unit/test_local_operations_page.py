@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from local.passes import PASSES, Members
+from local.endpoint.api.operations import PASSES, Members
 from tools import local_operations
 
 
 def test_every_operation_and_member_that_the_endpoint_takes_is_shown_by_a_test():
     assert local_operations.wrong() == [], (
-        "mark a test that sets the member and looks for its effect with `honours`, or take it out of local/passes.py"
+        "mark a test that sets the member and looks for its effect with `honours`, "
+        "or take it out of local/endpoint/api/operations.py"
     )
 
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from local.owned_directory import OwnedDirectory, abandoned
+from local.endpoint.owned_directory import OwnedDirectory, abandoned
 
 PREFIX = "weir-test-"
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from local.clock import Clock
-from local.delivery.lane import Invoke
-from local.delivery.outcomes import Failed
-from local.delivery.records import StreamRecord
-from local.metrics import Metrics
-from local.pipe_executions import Executions
-from local.pipe_telemetry import ExecutionTrace, PipeLog, PipeMetrics
-from local.pipes.execution import Exchange
+from local.endpoint.delivery.pipe_telemetry import ExecutionTrace, PipeLog, PipeMetrics
+from local.engine.alarms.metrics import Metrics
+from local.engine.clock import Clock
+from local.engine.pipes.answers import Exchange
+from local.engine.pipes.execution import Executions
+from local.engine.streams.lane import Invoke
+from local.engine.streams.outcomes import Failed
+from local.engine.streams.records import StreamRecord
 
 conforms = pytest.mark.conformance
 

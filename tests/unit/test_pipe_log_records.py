@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.pipes.log_records import LEVEL_OF, RECORD_BYTES, is_logged, record
+from local.engine.pipes.log_records import LEVEL_OF, RECORD_BYTES, is_logged, record
 
 conforms = pytest.mark.conformance
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.policies import Decision, assumable, decide
+from local.engine.roles.policy_evaluation import Decision, assumable, decide
 
 QUEUE = "arn:aws:sqs:us-east-1:111122223333:orders"
 OBJECT = "arn:aws:s3:::failed/aws/lambda/1/shard"

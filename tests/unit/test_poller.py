@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_semantics.limits import STREAM_POLL_SECONDS
-from local.clock import Clock
-from local.delivery.mapping import EventSourceMapping
-from local.delivery.outcomes import Succeeded
-from local.delivery.records import StreamRecord
-from local.delivery.settings import MappingSettings
-from local.poller import Poller
+from local.endpoint.delivery.stream_poller import Poller
+from local.engine.clock import Clock
+from local.engine.streams.mapping import EventSourceMapping
+from local.engine.streams.outcomes import Succeeded
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 
 
 def record(sequence_number: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws_semantics.limits import STREAM_POLL_SECONDS, STREAM_READERS
-from local.reader_limit import PATIENCE_SECONDS, ReaderLimit, SharedShard
+from local.endpoint.readers.reader_limit import PATIENCE_SECONDS, ReaderLimit, SharedShard
 
 #: Reads, each by one of the readers, after some time.
 reads = st.lists(st.tuples(st.integers(0, 4), st.floats(0, 1)), max_size=60)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.errors import NotSimulated
-from local.roles import LAMBDA, PIPES, Caller, Roles
+from local.endpoint.api.errors import NotSimulated
+from local.endpoint.roles import LAMBDA, PIPES, Caller, Roles
 
 ROLE = "arn:aws:iam::111122223333:role/services/orders"
 FUNCTION = Caller(ROLE, LAMBDA, "arn:aws:lambda:us-east-1:111122223333:function:orders:live")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from local.clients import Connection
+from local.endpoint.clients import Connection
 
 #: How waiters ask: a minute in all, often, since an endpoint on this machine is done at once.
 WAIT = {"Delay": 0.05, "MaxAttempts": 1200}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.clients import Connection
 from local.deploy import DeployFailed, deploy
+from local.endpoint.clients import Connection
 
 PROGRAM = Path(__file__).parents[3]
 EAGER = """import boto3

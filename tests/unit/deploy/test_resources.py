@@ -12,11 +12,11 @@ import pulumi
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from local.clients import Connection
 from local.deploy import strict
 from local.deploy.archives import zipped
 from local.deploy.program import Created
 from local.deploy.resources import RESOURCES, Aws, Inputs, NotUsed
+from local.endpoint.clients import Connection
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 URL = "http://127.0.0.1:4566"

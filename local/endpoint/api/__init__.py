@@ -1,0 +1,1 @@
+"""The AWS API: requests, operations, errors, signatures."""

@@ -1,0 +1,269 @@
+"""Which AWS operation an HTTP request asks for, by botocore's service models."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
+
+import botocore.loaders
+from botocore.model import OperationModel, ServiceModel
+
+from local.endpoint.api.errors import AwsError, NotSimulated
+
+#: The services the program uses, by boto3's names.
+SERVICES = (
+    "apigatewayv2",
+    "cloudwatch",
+    "dynamodb",
+    "dynamodbstreams",
+    "events",
+    "iam",
+    "kinesis",
+    "lambda",
+    "logs",
+    "pipes",
+    "s3",
+    "sesv2",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "sts",
+)
+
+_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request, read completely.
+
+    Attributes:
+        path: As it was sent, percent-encoded; likewise `query_string`.
+        headers: By lower-case name.
+    """
+
+    method: str
+    path: str
+    query_string: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The query parameters, decoded."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the request speaks the query protocol."""
+        return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+    @cached_property
+    def signing_name(self) -> str | None:
+        """The service in the signature's credential scope; `None` when the request is not signed."""
+        credential = self.query.get("X-Amz-Credential")
+        signed = f"Credential={credential}" if credential else self.headers.get("authorization", "")
+        found = _SCOPE.search(signed)
+        return found[3] if found else None
+
+
+@dataclass(frozen=True)
+class AwsCall:
+    """One call of an AWS operation.
+
+    Attributes:
+        service: boto3's name of the service.
+        operation: The operation, e.g. `CreateTable`.
+        protocol: botocore's name of the protocol the client speaks.
+        parameters: What was passed, by the names of the input's members. Values are as the protocol carries them; a
+            streamed body stands under its member's name as bytes.
+    """
+
+    service: str
+    operation: str
+    protocol: str
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.operation}"
+
+
+def identify(request: Request) -> AwsCall:
+    """The call that a request makes.
+
+    Raises:
+        NotSimulated: It is none that a service of the program has.
+        AwsError: Its body is malformed.
+    """
+    target = request.headers.get("x-amz-target")
+    if target is not None:
+        return _json_call(target, request)
+    candidates = [name for name in SERVICES if _signing_name(name) == request.signing_name]
+    if not candidates:
+        signed_for = f"the service {request.signing_name!r}" if request.signing_name else "requests without a signature"
+        raise NotSimulated(
+            f"the local endpoint does not simulate {signed_for} ({request.method} {unquote(request.path)}): it serves "
+            f"{', '.join(SERVICES)}, and the routes of HTTP APIs"
+        )
+    if request.is_form:
+        return _query_call(candidates[0], request)
+    for name in candidates:
+        matched = _match(name, request)
+        if matched is not None:
+            operation, labels = matched
+            protocol = service_model(name).metadata["protocol"]
+            return AwsCall(name, operation.name, protocol, _rest_parameters(operation, labels, request))
+    raise NotSimulated(
+        f"{request.method} {unquote(request.path)} is no operation of {' or '.join(candidates)} that this version of "
+        "botocore knows"
+    )
+
+
+def protocol_of(request: Request) -> str:
+    """The protocol to answer in when it is not known which operation was asked for."""
+    if "x-amz-target" in request.headers:
+        return "json"
+    if request.signing_name == "s3":
+        return "rest-xml"
+    return "query" if request.is_form else "rest-json"
+
+
+@cache
+def service_model(service: str) -> ServiceModel:
+    """The model that botocore has of a service."""
+    return ServiceModel(botocore.loaders.create_loader().load_service_model(service, "service-2"), service)
+
+
+def _signing_name(service: str) -> str:
+    metadata = service_model(service).metadata
+    return metadata.get("signingName") or metadata["endpointPrefix"]
+
+
+def _json_call(target: str, request: Request) -> AwsCall:
+    prefix, _, operation = target.partition(".")
+    for name in SERVICES:
+        if service_model(name).metadata.get("targetPrefix") == prefix:
+            return AwsCall(name, operation, "json", _document(request.body or b"{}"))
+    raise NotSimulated(f"the local endpoint does not simulate {target}: it serves {', '.join(SERVICES)}")
+
+
+def _query_call(service: str, request: Request) -> AwsCall:
+    form = request.query | dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+    operation = form.pop("Action", "")
+    form.pop("Version", None)
+    parameters: dict[str, Any] = {}
+    for name, value in form.items():
+        member, _, rest = name.partition(".")
+        if rest:
+            parameters.setdefault(member, {})[rest] = value
+        else:
+            parameters[member] = value
+    return AwsCall(service, operation, "query", parameters)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as wrong:
+        raise AwsError("SerializationException", f"the request's body is not JSON: {wrong}") from wrong
+    if not isinstance(document, dict):
+        raise AwsError("SerializationException", "the request's body is not a JSON object")
+    return cast("dict[str, Any]", document)
+
+
+@dataclass(frozen=True)
+class _Route:
+    operation: OperationModel
+    pattern: re.Pattern[str]
+    labels: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    literals: int
+
+    def match(self, request: Request, path: str) -> tuple[int, dict[str, str]] | None:
+        """How specific the match is, and the values of the path's labels."""
+        found = self.pattern.fullmatch(path)
+        if request.method != self.operation.http["method"] or found is None:
+            return None
+        given = request.query
+        if any(name not in given or (value and given[name] != value) for name, value in self.query):
+            return None
+        required = 0
+        wanted = self.operation.input_shape.required_members if self.operation.input_shape else ()
+        for member, shape in _members(self.operation):
+            location, name = shape.serialization.get("location"), shape.serialization.get("name")
+            if member in wanted and location in ("querystring", "header"):
+                if name.lower() not in (request.headers if location == "header" else map(str.lower, given)):
+                    return None
+                required += 1
+        score = 100 * self.literals + 10 * len(self.query) + required
+        return score, dict(zip(self.labels, map(unquote, found.groups()), strict=True))
+
+
+@cache
+def _routes(service: str) -> tuple[_Route, ...]:
+    model = service_model(service)
+    operations = map(model.operation_model, model.operation_names)
+    return tuple(_route(operation) for operation in operations if not operation.deprecated)
+
+
+def _route(operation: OperationModel) -> _Route:
+    path, _, query = operation.http["requestUri"].partition("?")
+    labels: list[str] = []
+    pattern = ""
+    for part in re.split(r"(\{[^}]+\})", path.rstrip("/") or "/"):
+        if part.startswith("{"):
+            labels.append(part.strip("{}+"))
+            pattern += "(.+)" if part.endswith("+}") else "([^/]+)"
+        else:
+            pattern += re.escape(part)
+    literals = len([part for part in path.split("/") if part and "{" not in part])
+    return _Route(
+        operation, re.compile(pattern), tuple(labels), tuple(parse_qsl(query, keep_blank_values=True)), literals
+    )
+
+
+def _match(service: str, request: Request) -> tuple[OperationModel, dict[str, str]] | None:
+    path = request.path.rstrip("/") or "/"
+    best: tuple[int, OperationModel, dict[str, str]] | None = None
+    for route in _routes(service):
+        found = route.match(request, path)
+        if found is not None and (best is None or found[0] > best[0]):
+            best = (found[0], route.operation, found[1])
+    return None if best is None else best[1:]
+
+
+def _members(operation: OperationModel) -> Iterator[tuple[str, Any]]:
+    shape = operation.input_shape
+    return iter(()) if shape is None else iter(shape.members.items())
+
+
+def _rest_parameters(operation: OperationModel, labels: Mapping[str, str], request: Request) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    payload = operation.input_shape.serialization.get("payload") if operation.input_shape else None
+    query = request.query
+    body: Mapping[str, Any] = {}
+    if payload is not None:
+        if request.body:
+            parameters[payload] = request.body
+    elif request.body and operation.service_model.metadata["protocol"] == "rest-json":
+        body = _document(request.body)
+    for member, shape in _members(operation):
+        name = shape.serialization.get("name", member)
+        match shape.serialization.get("location"):
+            case "uri":
+                value = labels.get(name)
+            case "querystring":
+                value = query.get(name)
+            case "header":
+                value = request.headers.get(name.lower())
+            case _:
+                value = body.get(name)
+        if value is not None and member not in parameters:
+            parameters[member] = value
+    unknown = set(body) - {shape.serialization.get("name", member) for member, shape in _members(operation)}
+    return parameters | {name: body[name] for name in unknown}

@@ -1,0 +1,376 @@
+"""Which AWS operations the endpoint takes, and which of their members it honours. Everything else is refused by name.
+
+An operation is here when the program, its deployment, its demo or its tests use it, or when it reads what those made.
+A member is under `honoured` when what it asks for happens here too, and under `kept` when it is stored and read back
+but has nothing to act on in one process: encryption at rest, tags, processor architectures. No claim of Weir's rests on
+what is merely kept. A test marked with `honours` sets each of them and looks for its effect; docs/local-operations.md
+is made from both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.endpoint.api.aws_call import AwsCall
+from local.endpoint.api.errors import NotSimulated
+
+
+@dataclass(frozen=True)
+class Members:
+    """Members of an operation's input, by AWS's names."""
+
+    honoured: frozenset[str]
+    kept: frozenset[str]
+
+
+def _takes(honoured: str = "", kept: str = "") -> Members:
+    return Members(frozenset(honoured.split()), frozenset(kept.split()))
+
+
+_ITEM_CONDITIONS = "ConditionExpression ExpressionAttributeNames ExpressionAttributeValues"
+_RETURNS = "ReturnValues ReturnValuesOnConditionCheckFailure"
+
+PASSES: Mapping[str, Mapping[str, Members]] = {
+    "apigatewayv2": {
+        "CreateApi": _takes("Name ProtocolType"),
+        "CreateIntegration": _takes("ApiId IntegrationType IntegrationUri PayloadFormatVersion"),
+        "CreateRoute": _takes("ApiId RouteKey Target AuthorizationType"),
+        "CreateStage": _takes("ApiId StageName AutoDeploy"),
+        "GetApi": _takes("ApiId"),
+        "GetIntegrations": _takes("ApiId"),
+        "GetRoutes": _takes("ApiId"),
+        "GetStage": _takes("ApiId StageName"),
+    },
+    "cloudwatch": {
+        "DeleteAlarms": _takes("AlarmNames"),
+        "DescribeAlarms": _takes("AlarmNames AlarmNamePrefix AlarmTypes StateValue MaxRecords NextToken"),
+        "GetMetricData": _takes("MetricDataQueries StartTime EndTime ScanBy"),
+        "GetMetricStatistics": _takes("Namespace MetricName Dimensions StartTime EndTime Period Statistics"),
+        "ListMetrics": _takes("Namespace MetricName Dimensions"),
+        "PutCompositeAlarm": _takes(
+            "AlarmName AlarmRule AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions"
+        ),
+        "PutMetricAlarm": _takes(
+            "AlarmName AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions MetricName "
+            "Namespace Statistic Dimensions Period EvaluationPeriods DatapointsToAlarm Threshold ComparisonOperator "
+            "TreatMissingData Metrics"
+        ),
+        "SetAlarmState": _takes("AlarmName StateValue StateReason"),
+    },
+    "dynamodb": {
+        "BatchGetItem": _takes("RequestItems"),
+        "BatchWriteItem": _takes("RequestItems"),
+        "CreateTable": _takes(
+            "TableName AttributeDefinitions KeySchema StreamSpecification",
+            kept="BillingMode DeletionProtectionEnabled SSESpecification Tags",
+        ),
+        "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS}"),
+        "DescribeContinuousBackups": _takes("TableName"),
+        "DescribeKinesisStreamingDestination": _takes("TableName"),
+        "DescribeTable": _takes("TableName"),
+        "DescribeTimeToLive": _takes("TableName"),
+        "DisableKinesisStreamingDestination": _takes("TableName StreamArn"),
+        "EnableKinesisStreamingDestination": _takes("TableName StreamArn EnableKinesisStreamingConfiguration"),
+        "GetItem": _takes("TableName Key ConsistentRead ProjectionExpression ExpressionAttributeNames"),
+        "ListTables": _takes("ExclusiveStartTableName Limit"),
+        "ListTagsOfResource": _takes("ResourceArn"),
+        "PutItem": _takes(f"TableName Item {_ITEM_CONDITIONS} {_RETURNS}"),
+        "Query": _takes(
+            "TableName KeyConditionExpression FilterExpression ProjectionExpression ExpressionAttributeNames "
+            "ExpressionAttributeValues ConsistentRead Limit ScanIndexForward ExclusiveStartKey Select"
+        ),
+        "Scan": _takes(
+            "TableName FilterExpression ProjectionExpression ExpressionAttributeNames ExpressionAttributeValues "
+            "ConsistentRead Limit ExclusiveStartKey Segment TotalSegments Select"
+        ),
+        "TransactWriteItems": _takes("TransactItems ClientRequestToken"),
+        # Restoring is refused, so that nothing depends on the backups.
+        "UpdateContinuousBackups": _takes("TableName", kept="PointInTimeRecoverySpecification"),
+        "UpdateKinesisStreamingDestination": _takes("TableName StreamArn UpdateKinesisStreamingConfiguration"),
+        "UpdateTable": _takes("TableName StreamSpecification"),
+        "UpdateItem": _takes(f"TableName Key UpdateExpression {_ITEM_CONDITIONS} {_RETURNS}"),
+        "UpdateTimeToLive": _takes("TableName TimeToLiveSpecification"),
+    },
+    "dynamodbstreams": {
+        "DescribeStream": _takes("StreamArn Limit ExclusiveStartShardId ShardFilter"),
+        "GetRecords": _takes("ShardIterator Limit"),
+        "GetShardIterator": _takes("StreamArn ShardId ShardIteratorType SequenceNumber"),
+        "ListStreams": _takes("TableName Limit ExclusiveStartStreamArn"),
+    },
+    "events": {
+        # Nothing limits how often a destination is called here.
+        "CreateApiDestination": _takes("Name ConnectionArn InvocationEndpoint HttpMethod"),
+        "CreateConnection": _takes("Name AuthorizationType AuthParameters"),
+        "CreateEventBus": _takes("Name"),
+        "DescribeRule": _takes("Name EventBusName"),
+        "PutEvents": _takes("Entries"),
+        "PutRule": _takes("Name EventBusName EventPattern State", kept="Description"),
+        "PutTargets": _takes("Rule EventBusName Targets"),
+    },
+    # What a function itself calls is not checked against its role, since ministack denies some that AWS allows.
+    "iam": {
+        "AttachRolePolicy": _takes("RoleName PolicyArn"),
+        "CreatePolicy": _takes("PolicyName PolicyDocument Path", kept="Description"),
+        "CreatePolicyVersion": _takes("PolicyArn PolicyDocument SetAsDefault"),
+        "CreateRole": _takes("RoleName Path AssumeRolePolicyDocument"),
+        "DeletePolicy": _takes("PolicyArn"),
+        "DeletePolicyVersion": _takes("PolicyArn VersionId"),
+        "DeleteRolePolicy": _takes("RoleName PolicyName"),
+        "DetachRolePolicy": _takes("RoleName PolicyArn"),
+        "GetPolicy": _takes("PolicyArn"),
+        "GetPolicyVersion": _takes("PolicyArn VersionId"),
+        "GetRole": _takes("RoleName"),
+        "GetRolePolicy": _takes("RoleName PolicyName"),
+        "ListAttachedRolePolicies": _takes("RoleName"),
+        "ListPolicyVersions": _takes("PolicyArn"),
+        "ListRolePolicies": _takes("RoleName"),
+        "ListRoles": _takes("PathPrefix"),
+        "PutRolePolicy": _takes("RoleName PolicyName PolicyDocument"),
+        "UpdateAssumeRolePolicy": _takes("RoleName PolicyDocument"),
+    },
+    # Splitting and merging are refused: ministack would drop what the parent held.
+    "kinesis": {
+        "CreateStream": _takes("StreamName ShardCount StreamModeDetails"),
+        "DeleteStream": _takes("StreamName StreamARN"),
+        "DescribeStream": _takes("StreamName StreamARN Limit ExclusiveStartShardId"),
+        "DescribeStreamSummary": _takes("StreamName StreamARN"),
+        "GetRecords": _takes("ShardIterator Limit"),
+        "GetShardIterator": _takes("StreamName StreamARN ShardId ShardIteratorType StartingSequenceNumber Timestamp"),
+        "ListShards": _takes("StreamName StreamARN MaxResults NextToken ExclusiveStartShardId"),
+        "PutRecord": _takes("StreamName StreamARN Data PartitionKey ExplicitHashKey"),
+        "PutRecords": _takes("StreamName StreamARN Records"),
+    },
+    "lambda": {
+        "AddPermission": _takes("FunctionName StatementId", kept="Action Principal SourceArn"),
+        "CreateEventSourceMapping": _takes(
+            "FunctionName EventSourceArn Enabled StartingPosition BatchSize MaximumBatchingWindowInSeconds "
+            "ParallelizationFactor BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds "
+            "TumblingWindowInSeconds FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig "
+            "StartingPositionTimestamp ScalingConfig"
+        ),
+        "CreateFunction": _takes(
+            "FunctionName Role Handler Code Timeout Environment LoggingConfig Publish",
+            # Handlers run on the endpoint's own Python, whatever is declared.
+            kept="Runtime MemorySize Architectures",
+        ),
+        "DeleteEventSourceMapping": _takes("UUID"),
+        "DeleteFunctionConcurrency": _takes("FunctionName"),
+        "GetEventSourceMapping": _takes("UUID"),
+        "GetFunction": _takes("FunctionName"),
+        "GetFunctionConcurrency": _takes("FunctionName"),
+        "GetFunctionConfiguration": _takes("FunctionName"),
+        "GetPolicy": _takes("FunctionName"),
+        "Invoke": _takes("FunctionName InvocationType LogType Payload"),
+        "ListEventSourceMappings": _takes("EventSourceArn FunctionName"),
+        "ListFunctions": _takes("Marker MaxItems"),
+        "PutFunctionConcurrency": _takes("FunctionName ReservedConcurrentExecutions"),
+        "UpdateEventSourceMapping": _takes(
+            "UUID FunctionName Enabled BatchSize MaximumBatchingWindowInSeconds ParallelizationFactor "
+            "BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds TumblingWindowInSeconds "
+            "FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig ScalingConfig"
+        ),
+    },
+    "logs": {
+        "CreateLogGroup": _takes("logGroupName"),
+        "CreateLogStream": _takes("logGroupName logStreamName"),
+        "DescribeLogGroups": _takes("logGroupNamePrefix limit nextToken"),
+        "DescribeLogStreams": _takes("logGroupName logStreamNamePrefix limit nextToken"),
+        # ministack answers 10,000 events at most and has no second page.
+        "FilterLogEvents": _takes("logGroupName logStreamNames startTime endTime filterPattern"),
+        "PutLogEvents": _takes("logGroupName logStreamName logEvents"),
+        # Nothing lives long enough here to expire.
+        "PutRetentionPolicy": _takes("logGroupName", kept="retentionInDays"),
+    },
+    "pipes": {
+        "CreatePipe": _takes(
+            "Name Source SourceParameters Enrichment EnrichmentParameters Target TargetParameters RoleArn DesiredState "
+            "LogConfiguration",
+            kept="Description KmsKeyIdentifier Tags",
+        ),
+        "DeletePipe": _takes("Name"),
+        "DescribePipe": _takes("Name"),
+        "ListPipes": _takes("NamePrefix DesiredState CurrentState SourcePrefix TargetPrefix"),
+        "StartPipe": _takes("Name"),
+        "StopPipe": _takes("Name"),
+        "UpdatePipe": _takes(
+            "Name SourceParameters Enrichment EnrichmentParameters Target TargetParameters RoleArn DesiredState "
+            "LogConfiguration",
+            kept="Description KmsKeyIdentifier",
+        ),
+    },
+    "s3": {
+        "CreateBucket": _takes("Bucket CreateBucketConfiguration"),
+        "GetBucketEncryption": _takes("Bucket"),
+        "GetBucketLifecycleConfiguration": _takes("Bucket"),
+        "GetBucketOwnershipControls": _takes("Bucket"),
+        "GetObject": _takes("Bucket Key ChecksumMode Range"),
+        "GetPublicAccessBlock": _takes("Bucket"),
+        "HeadBucket": _takes("Bucket"),
+        "HeadObject": _takes("Bucket Key ChecksumMode"),
+        "ListBuckets": _takes("Prefix MaxBuckets ContinuationToken"),
+        "ListObjectsV2": _takes("Bucket Prefix Delimiter EncodingType MaxKeys ContinuationToken StartAfter FetchOwner"),
+        # SDKs name a checksum by themselves; these bodies come whole or not at all.
+        "PutBucketEncryption": _takes("Bucket", kept="ServerSideEncryptionConfiguration ChecksumAlgorithm"),
+        "PutBucketLifecycleConfiguration": _takes("Bucket", kept="LifecycleConfiguration ChecksumAlgorithm"),
+        "PutBucketOwnershipControls": _takes("Bucket", kept="OwnershipControls ChecksumAlgorithm"),
+        "PutObject": _takes(
+            "Bucket Key Body ContentType ContentLength ContentMD5 ContentEncoding Metadata ChecksumAlgorithm "
+            "ChecksumCRC32 ChecksumCRC32C ChecksumCRC64NVME ChecksumSHA1 ChecksumSHA256"
+        ),
+        "PutPublicAccessBlock": _takes("Bucket", kept="PublicAccessBlockConfiguration ChecksumAlgorithm"),
+    },
+    "sesv2": {
+        "CreateEmailIdentity": _takes("EmailIdentity"),
+        "GetEmailIdentity": _takes("EmailIdentity"),
+        "SendEmail": _takes("FromEmailAddress Destination Content"),
+    },
+    "sns": {
+        "CreateTopic": _takes("Name"),
+        "Publish": _takes("TopicArn Message"),
+        "PublishBatch": _takes("TopicArn PublishBatchRequestEntries"),
+        # Mails to subscribers go nowhere; queues get theirs.
+        "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
+    },
+    "sqs": {
+        "ChangeMessageVisibility": _takes("QueueUrl ReceiptHandle VisibilityTimeout"),
+        "ChangeMessageVisibilityBatch": _takes("QueueUrl Entries"),
+        "CreateQueue": _takes("QueueName Attributes"),
+        "DeleteMessage": _takes("QueueUrl ReceiptHandle"),
+        "DeleteMessageBatch": _takes("QueueUrl Entries"),
+        "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
+        "GetQueueUrl": _takes("QueueName QueueOwnerAWSAccountId"),
+        "ReceiveMessage": _takes(
+            "QueueUrl MaxNumberOfMessages WaitTimeSeconds VisibilityTimeout AttributeNames "
+            "MessageSystemAttributeNames MessageAttributeNames"
+        ),
+        "SendMessage": _takes(
+            "QueueUrl MessageBody DelaySeconds MessageAttributes MessageGroupId MessageDeduplicationId"
+        ),
+        "SendMessageBatch": _takes("QueueUrl Entries"),
+        "SetQueueAttributes": _takes("QueueUrl Attributes"),
+    },
+    "stepfunctions": {
+        "CreateStateMachine": _takes("name definition type", kept="roleArn"),
+        "DescribeExecution": _takes("executionArn"),
+        "DescribeStateMachine": _takes("stateMachineArn"),
+        "ListExecutions": _takes("stateMachineArn"),
+        "StartExecution": _takes("stateMachineArn name input"),
+        "StartSyncExecution": _takes("stateMachineArn name input"),
+    },
+    "sts": {"GetCallerIdentity": _takes()},
+}
+
+
+_QUEUE_ATTRIBUTES = frozenset(
+    {
+        "ContentBasedDeduplication",
+        "DelaySeconds",
+        "FifoQueue",
+        "MaximumMessageSize",
+        "MessageRetentionPeriod",
+        "ReceiveMessageWaitTimeSeconds",
+        "RedrivePolicy",
+        "SqsManagedSseEnabled",
+        "VisibilityTimeout",
+    }
+)
+
+
+def _one_of(names: frozenset[str]) -> str:
+    return "any of " + ", ".join(sorted(names))
+
+
+def _each_has_only(entries: Any, members: str) -> bool:
+    return all(set(each) <= set(members.split()) for each in entries)
+
+
+def _are_topics(actions: Any) -> bool:
+    return all(str(each).startswith("arn:aws:sns:") for each in actions)
+
+
+#: Members of which only some values are honoured: what is asked, and what is true of those values.
+VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
+    ("apigatewayv2:CreateApi", "ProtocolType"): (lambda value: value == "HTTP", "HTTP"),
+    ("apigatewayv2:CreateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
+    ("apigatewayv2:CreateIntegration", "PayloadFormatVersion"): (lambda value: value == "2.0", "2.0"),
+    ("apigatewayv2:CreateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
+    ("apigatewayv2:CreateStage", "AutoDeploy"): (lambda value: value is True, "True"),
+    ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
+    **{
+        (f"cloudwatch:{operation}", member): (_are_topics, "topics")
+        for operation in ("PutCompositeAlarm", "PutMetricAlarm")
+        for member in ("AlarmActions", "InsufficientDataActions", "OKActions")
+    },
+    ("dynamodbstreams:GetShardIterator", "ShardIteratorType"): (
+        lambda value: value != "AT_TIMESTAMP",
+        "positions by sequence number, TRIM_HORIZON and LATEST",
+    ),
+    ("dynamodb:UpdateContinuousBackups", "PointInTimeRecoverySpecification"): (
+        lambda value: set(value) <= {"PointInTimeRecoveryEnabled"},
+        "PointInTimeRecoveryEnabled",
+    ),
+    # An on-demand stream begins with four shards and grows.
+    ("kinesis:CreateStream", "StreamModeDetails"): (
+        lambda value: value == {"StreamMode": "PROVISIONED"},
+        "StreamMode PROVISIONED",
+    ),
+    ("lambda:CreateFunction", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
+    # An asynchronous invocation that fails is repeated twice, as on AWS, but after seconds instead of minutes.
+    ("lambda:Invoke", "InvocationType"): (
+        lambda value: value in ("RequestResponse", "Event", "DryRun"),
+        "RequestResponse, Event and DryRun",
+    ),
+    ("events:PutEvents", "Entries"): (
+        lambda value: _each_has_only(value, "EventBusName Source DetailType Detail Resources"),
+        "entries of EventBusName, Source, DetailType, Detail and Resources",
+    ),
+    ("events:PutTargets", "Targets"): (
+        lambda value: _each_has_only(value, "Id Arn") and all(":sqs:" in each["Arn"] for each in value),
+        "queues, each with Id and Arn",
+    ),
+    ("sns:PublishBatch", "PublishBatchRequestEntries"): (
+        lambda value: {name.rpartition(".")[2] for name in value} <= {"Id", "Message"},
+        "entries of Id and Message",
+    ),
+    ("sqs:CreateQueue", "Attributes"): (lambda value: set(value) <= _QUEUE_ATTRIBUTES, _one_of(_QUEUE_ATTRIBUTES)),
+    ("sqs:SetQueueAttributes", "Attributes"): (
+        lambda value: set(value) <= _QUEUE_ATTRIBUTES - {"FifoQueue"},
+        _one_of(_QUEUE_ATTRIBUTES - {"FifoQueue"}),
+    ),
+    ("sqs:SendMessageBatch", "Entries"): (
+        lambda value: _each_has_only(
+            value, "Id MessageBody DelaySeconds MessageAttributes MessageGroupId MessageDeduplicationId"
+        ),
+        "entries of Id, MessageBody, DelaySeconds, MessageAttributes, MessageGroupId and MessageDeduplicationId",
+    ),
+    ("sns:Subscribe", "Protocol"): (lambda value: value in ("sqs", "email"), "sqs or email"),
+}
+
+
+def check(call: AwsCall) -> None:
+    """Refuse an operation, or a member of one, that the endpoint does not honour.
+
+    Raises:
+        NotSimulated: Names it.
+    """
+    members = PASSES[call.service].get(call.operation)
+    if members is None:
+        raise NotSimulated(
+            f"the local endpoint does not simulate {call}, which nothing in Weir's program uses: run this against an "
+            "AWS account, or add the operation to local/endpoint/api/operations.py with a test of what it does here"
+        )
+    refused = sorted(set(call.parameters) - members.honoured - members.kept)
+    if refused:
+        raise NotSimulated(
+            f"the local endpoint does not honour {', '.join(refused)} of {call}, and ignoring it would show something "
+            "that AWS does not do: leave it out here, or run this against an AWS account"
+        )
+    for member, value in call.parameters.items():
+        honoured, values = VALUES.get((str(call), member), (None, ""))
+        if honoured is not None and not honoured(value):
+            raise NotSimulated(
+                f"the local endpoint does not simulate {member}={value} of {call}, only {values}: run this against an "
+                "AWS account"
+            )

@@ -1,0 +1,132 @@
+"""The control API, `/_weir/…`, for what AWS has no API: its client is `local.endpoint.control.client`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from local.endpoint.api.aws_call import Request
+from local.endpoint.api.errors import AwsError
+from local.endpoint.control.faults import Faults
+from local.endpoint.delivery.history import GivenUp, History, Invocation, ThrottledRead
+from local.endpoint.services.event_source_mappings import EventSourceMapping, EventSourceMappings
+from local.endpoint.services.pipes import Pipe, Pipes
+from local.endpoint.services.time_to_live import TimeToLive
+from local.engine.alarms.metrics import Metrics
+from local.engine.clock import Clock
+
+CONTROL_PREFIX = "/_weir/"
+
+
+class ControlApi:
+    """Answers control requests.
+
+    Args:
+        throttling: Answers the shards that refused reads, as `local.endpoint.readers.reader_limit` does.
+        mails: Answers the mails that SES took, oldest first.
+        evaluate_alarms: Evaluates every alarm at a time in seconds since 1970 and answers their states by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        mappings: EventSourceMappings,
+        pipes: Pipes,
+        time_to_live: TimeToLive,
+        metrics: Metrics,
+        faults: Faults,
+        throttling: Callable[[], list[dict[str, Any]]],
+        mails: Callable[[], list[dict[str, Any]]],
+        evaluate_alarms: Callable[[float], dict[str, str]],
+    ) -> None:
+        self._clock = clock
+        self._mappings = mappings
+        self._pipes = pipes
+        self._time_to_live = time_to_live
+        self._metrics = metrics
+        self._faults = faults
+        self._throttling = throttling
+        self._mails = mails
+        self._evaluate_alarms = evaluate_alarms
+
+    def answer(self, request: Request) -> tuple[int, Any]:
+        """Status and JSON document."""
+        route = request.path.removeprefix(CONTROL_PREFIX).split("/")
+        try:
+            match request.method, *route:
+                case "GET", "mappings":
+                    return 200, [_status(mapping) for mapping in self._mappings.all()]
+                case "GET", "mappings", uuid:
+                    return 200, _status(self._mappings.get(uuid))
+                case "GET", "mappings", uuid, "history":
+                    return 200, self._mappings.get(uuid).history.as_json()
+                case "GET", "pipes":
+                    return 200, [_pipe_status(pipe) for pipe in self._pipes.all()]
+                case "GET", "pipes", name:
+                    return 200, _pipe_status(self._pipes.get(name))
+                case "GET", "pipes", name, "history":
+                    return 200, self._pipes.get(name).history.as_json()
+                case "GET", "metrics":
+                    return 200, self._metrics.summary()
+                case "GET", "throttling":
+                    return 200, self._throttling()
+                case "GET", "mails":
+                    return 200, self._mails()
+                case "GET", "faults":
+                    return 200, [asdict(fault) for fault in self._faults.all()]
+                case "POST", "faults":
+                    self._faults.add(json.loads(request.body))
+                    return 201, {}
+                case "DELETE", "faults":
+                    self._faults.clear()
+                    return 200, {}
+                case "POST", "clock":
+                    self._clock.advance(float(json.loads(request.body)["advance"]))
+                    self._mappings.wake_all()
+                    self._pipes.wake_all()
+                    self._time_to_live.wake()
+                    return 200, {"now": self._clock.now()}
+                case "POST", "alarms":
+                    return 200, self._evaluate_alarms(float(json.loads(request.body).get("at", self._clock.now())))
+                case _:
+                    return 404, {"message": f"the control API has no {request.method} {request.path}"}
+        except AwsError as missing:
+            return missing.status, {"message": str(missing)}
+        except (KeyError, TypeError, ValueError) as wrong:
+            return 400, {"message": str(wrong)}
+
+
+def _status(mapping: EventSourceMapping) -> dict[str, Any]:
+    return {
+        "uuid": mapping.uuid,
+        "functionName": mapping.function_name,
+        "streamArn": mapping.source_arn,
+        "state": mapping.state,
+        "idle": mapping.idle,
+        "unfinished": mapping.unfinished,
+        **_counts(mapping.history),
+    }
+
+
+def _pipe_status(pipe: Pipe) -> dict[str, Any]:
+    return {
+        "name": pipe.name,
+        "streamArn": pipe.configuration["Source"],
+        "state": pipe.state,
+        "idle": pipe.idle,
+        "unfinished": pipe.unfinished,
+        **_counts(pipe.history),
+    }
+
+
+def _counts(history: History) -> dict[str, int]:
+    return {
+        "invocations": history.count(lambda entry: isinstance(entry, Invocation)),
+        "retries": history.count(lambda entry: isinstance(entry, Invocation) and entry.attempt > 1),
+        "bisections": history.count(lambda entry: isinstance(entry, Invocation) and entry.bisected),
+        "givenUp": history.count(lambda entry: isinstance(entry, GivenUp)),
+        "throttledReads": history.count(lambda entry: isinstance(entry, ThrottledRead)),
+    }

@@ -1,0 +1,189 @@
+"""The client of the control API: the state of mappings, metrics, mails, alarms, and fault injection."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class ControlError(Exception):
+    """The control API refused a request; the message says why."""
+
+
+@dataclass(frozen=True)
+class MappingStatus:
+    """Where an event source mapping stands.
+
+    Attributes:
+        idle: Whether every record that was written is done with.
+        unfinished: Records read and not done with.
+        invocations: Attempts, throttled ones included.
+        retries: Attempts at a batch after its first.
+        bisections: Batches that were split.
+        givenUp: Batches that were given up.
+        throttledReads: Reads that were refused because a shard had more readers than it serves.
+    """
+
+    uuid: str
+    functionName: str  # noqa: N815 - the document's own names
+    streamArn: str  # noqa: N815
+    state: str
+    idle: bool
+    unfinished: int
+    invocations: int
+    retries: int
+    bisections: int
+    givenUp: int  # noqa: N815
+    throttledReads: int  # noqa: N815
+
+
+@dataclass(frozen=True)
+class PipeStatus:
+    """Where a pipe stands; the counts are of executions, as those of `MappingStatus` are of invocations."""
+
+    name: str
+    streamArn: str  # noqa: N815 - the document's own names
+    state: str
+    idle: bool
+    unfinished: int
+    invocations: int
+    retries: int
+    bisections: int
+    givenUp: int  # noqa: N815
+    throttledReads: int  # noqa: N815
+
+
+class Control:
+    """The control API of one endpoint.
+
+    Args:
+        url: The endpoint's.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url).netloc
+
+    def mappings(self) -> list[MappingStatus]:
+        """Every event source mapping."""
+        return [MappingStatus(**each) for each in self._call("GET", "mappings")]
+
+    def mapping(self, uuid: str) -> MappingStatus:
+        """One event source mapping."""
+        return MappingStatus(**self._call("GET", f"mappings/{uuid}"))
+
+    def history(self, uuid: str) -> list[dict[str, Any]]:
+        """What a mapping did, oldest first: fields of `Invocation` and `GivenUp` (`local.endpoint.delivery.history`)."""
+        return self._call("GET", f"mappings/{uuid}/history")
+
+    def pipes(self) -> list[PipeStatus]:
+        """Every pipe."""
+        return [PipeStatus(**each) for each in self._call("GET", "pipes")]
+
+    def pipe(self, name: str) -> PipeStatus:
+        """One pipe."""
+        return PipeStatus(**self._call("GET", f"pipes/{name}"))
+
+    def pipe_history(self, name: str) -> list[dict[str, Any]]:
+        """What a pipe did, oldest first; see `history`. Identifiers are event IDs, of a queue message ids."""
+        return self._call("GET", f"pipes/{name}/history")
+
+    def wait_until_idle(self, uuids: Iterable[str], *, timeout: float = 60.0) -> None:
+        """Wait until these mappings have nothing to do.
+
+        Raises:
+            TimeoutError: They had after `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        waited_for = list(uuids)
+        while not all(self.mapping(uuid).idle for uuid in waited_for):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"mappings were still busy after {timeout:g} s: {waited_for}")
+            time.sleep(0.02)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every metric: namespace, name, dimensions, and the count, sum and maximum of its values."""
+        return self._call("GET", "metrics")
+
+    def metric_sum(self, name: str, **dimensions: str) -> float:
+        """The sum of a metric's values; 0 when nothing was recorded."""
+        found = [each["sum"] for each in self.metrics() if (each["name"], each["dimensions"]) == (name, dimensions)]
+        return sum(found)
+
+    def throttling(self) -> list[dict[str, Any]]:
+        """The shards of tables' streams that refused a read: streamArn, shardId, throttledReads, and advice."""
+        return self._call("GET", "throttling")
+
+    def mails(self) -> list[dict[str, Any]]:
+        """The mails that SES took, oldest first: `To`, `Source`, `Subject`, `BodyText`."""
+        return self._call("GET", "mails")
+
+    def advance_clock(self, seconds: float) -> float:
+        """Move the clock of tables, mappings, metrics and alarms forward; what it shows then, in seconds since 1970."""
+        return self._call("POST", "clock", {"advance": seconds})["now"]
+
+    def evaluate_alarms(self, at: float | None = None) -> dict[str, str]:
+        """Evaluate every alarm as if it were `at`, in seconds since 1970, or now; the states by alarm name.
+
+        States change here only: DescribeAlarms shows what the last evaluation found, and a change runs the actions.
+        """
+        return self._call("POST", "alarms", {} if at is None else {"at": at})
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Every fault that was set, with `fired`: how often it hit."""
+        return self._call("GET", "faults")
+
+    def clear_faults(self) -> None:
+        """Remove every fault."""
+        self._call("DELETE", "faults")
+
+    def fail(self, operation: str, *, times: int = 1, containing: str | None = None) -> None:
+        """Fail the next calls of an operation, e.g. `sesv2:SendEmail`, with an internal failure.
+
+        Args:
+            operation: Service and operation.
+            times: How many calls.
+            containing: Only calls that carry this text as a whole value, e.g. an address.
+        """
+        self.set_fault(kind="fail", operation=operation, times=times, containing=containing)
+
+    def throttle(self, operation: str, *, times: int = 1, containing: str | None = None) -> None:
+        """Throttle the next calls of an operation; see `fail`."""
+        self.set_fault(kind="throttle", operation=operation, times=times, containing=containing)
+
+    def drop_answer(self, containing: str | None = None, *, times: int = 1) -> None:
+        """Lose the answer of the next invocations that contain a record with this value; the function runs."""
+        self.set_fault(kind="drop answer", times=times, containing=containing)
+
+    def crash(self, containing: str, *, times: int | None = None) -> None:
+        """End invocations at the record with this value; the records before it are processed."""
+        self.set_fault(kind="crash", times=times, containing=containing)
+
+    def lose_writes(self, table: str) -> None:
+        """Answer success to every write to a table and store nothing."""
+        self.set_fault(kind="lose writes", table=table)
+
+    def set_fault(self, **description: Any) -> None:
+        """Set a fault by the attributes of `local.endpoint.control.faults.Fault`.
+
+        Raises:
+            ControlError: It could never happen.
+        """
+        self._call("POST", "faults", {name: value for name, value in description.items() if value is not None})
+
+    def _call(self, method: str, path: str, document: Any = None) -> Any:
+        connection = http.client.HTTPConnection(self._address, timeout=30)
+        try:
+            body = None if document is None else json.dumps(document)
+            connection.request(method, f"/_weir/{path}", body=body, headers={"content-type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ControlError(answer["message"])
+        return answer

@@ -1,0 +1,1 @@
+"""Delivery threads: event source mappings and pipes that run on the endpoint."""

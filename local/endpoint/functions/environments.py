@@ -1,0 +1,267 @@
+"""Running functions: each in processes of its own, as Lambda's execution environments.
+
+ministack keeps functions and their configuration; how an invocation runs is decided here, since ministack's own
+runner lets the endpoint's environment through, ends the process of a handler that raises, knows one error type only,
+gives every retry a new request id and waits 50 ms for a log that may not come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Generator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO, Any, cast
+
+from local.endpoint import ministack_internals
+from local.endpoint.clients import Connection
+from local.engine.alarms.metrics import Metrics
+from local.engine.clock import Clock
+
+#: Seconds an environment may take to load its handler, which do not count against the function's timeout.
+INIT_SECONDS = 30.0
+
+_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+Configuration = Mapping[str, Any]
+
+
+@contextlib.contextmanager
+def named(request_id: str | None) -> Generator[None]:
+    """Give the invocations of the block this request id instead of a new one."""
+    token = _request_id.set(request_id)
+    try:
+        yield
+    finally:
+        _request_id.reset(token)
+
+
+def name_of(function: str) -> str:
+    """The name in a function's name or ARN, with or without a qualifier.
+
+    >>> name_of("arn:aws:lambda:us-east-1:111122223333:function:welcome:live"), name_of("welcome")
+    ('welcome', 'welcome')
+    """
+    return function.split(":")[6] if function.startswith("arn:") else function.split(":")[0]
+
+
+class Failure(Exception):
+    """An invocation that did not end well.
+
+    Attributes:
+        document: What Lambda answers: errorMessage, errorType and, from a handler, stackTrace.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__(document["errorMessage"])
+        self.document = document
+
+
+def exit_error(request_id: str, status: int = 1) -> Failure:
+    """What Lambda says of a process that ended while it ran an invocation."""
+    how = f"Runtime exited with error: exit status {status}" if status else "Runtime exited without providing a reason"
+    return Failure({"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {request_id} Error: {how}"})
+
+
+class Environment:
+    """One process with the function's code. It runs one invocation at a time and is reused until it ends."""
+
+    def __init__(self, configuration: Configuration, code: bytes, connection: Connection) -> None:
+        self._configuration = configuration
+        self._directory = Path(tempfile.mkdtemp(prefix="weir-function-"))
+        with zipfile.ZipFile(io.BytesIO(code)) as archive:
+            archive.extractall(self._directory)
+        self._process = subprocess.Popen(  # noqa: S603 - the function's own code is what this is for
+            [sys.executable, "-P", str(_BOOTSTRAP)],
+            cwd=self._directory,
+            env=_variables(configuration, self._directory, connection),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        self._loaded = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run another invocation."""
+        return self._process.poll() is None
+
+    def invoke(self, event: Any, request_id: str, log: list[str]) -> Any:
+        """What the handler returns. Its output is added to `log`.
+
+        Raises:
+            Failure: It raised, ended its process or ran out of time.
+        """
+        if not self._loaded:
+            answer = self._answer(INIT_SECONDS, log, request_id, "Init")
+            if "failure" in answer:
+                raise Failure(answer["failure"])
+            self._loaded = True
+        timeout = float(self._configuration["Timeout"])
+        invocation = {
+            "event": event,
+            "requestId": request_id,
+            "functionArn": self._configuration["FunctionArn"],
+            "deadline": time.time() + timeout,
+        }
+        with contextlib.suppress(BrokenPipeError):
+            stdin = cast("IO[str]", self._process.stdin)
+            stdin.write(json.dumps(invocation) + "\n")
+            stdin.flush()
+        answer = self._answer(timeout, log, request_id, "Task")
+        if "failure" in answer:
+            raise Failure(answer["failure"])
+        return answer["result"]
+
+    def close(self) -> None:
+        """End the process and remove its files."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _answer(self, seconds: float, log: list[str], request_id: str, phase: str) -> dict[str, Any]:
+        timed_out = threading.Event()
+
+        def end() -> None:
+            timed_out.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.start()
+        try:
+            for line in cast("IO[str]", self._process.stdout):
+                if line.startswith("\0"):
+                    return json.loads(line[1:])
+                if line != "\n":
+                    log.append(line.rstrip("\n"))
+        finally:
+            timer.cancel()
+        if timed_out.is_set():
+            message = f"RequestId: {request_id} Error: {phase} timed out after {seconds:.2f} seconds"
+            raise Failure({"errorType": "Sandbox.Timedout", "errorMessage": message})
+        raise exit_error(request_id, self._process.wait())
+
+
+class Functions:
+    """Every execution environment, and what invocations leave behind in metrics and logs."""
+
+    def __init__(self, *, connection: Connection, clock: Clock, metrics: Metrics) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._metrics = metrics
+        self._free: dict[str, list[Environment]] = {}
+        self._all: set[Environment] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def install(self) -> None:
+        """Let ministack run functions here."""
+        ministack_internals.run_functions_by(self.execute)
+
+    def execute(
+        self, function: Mapping[str, Any], configuration: Configuration, event: Any, request_id: str, started: float
+    ) -> dict[str, Any]:
+        """Run one invocation (`local.endpoint.ministack_internals.Execute`)."""
+        request_id = _request_id.get() or request_id
+        name = configuration["FunctionName"]
+        log: list[str] = []
+        answer: dict[str, Any]
+        try:
+            answer = {"body": self._run(configuration, function["code_zip"], event, request_id, log)}
+        except Failure as failure:
+            answer = {"body": dict(failure.document), "error": True, "function_error": "Unhandled"}
+        text, milliseconds = "\n".join(log), (time.time() - started) * 1000
+        # A success is a point too: what has no failure is not without data, and the average is the error rate.
+        self._metrics.record("Errors", 1 if "error" in answer else 0, at=self._clock.now(), FunctionName=name)
+        self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
+        self._metrics.record_embedded(text, at=self._clock.now())
+        ministack_internals.write_log(
+            function, request_id, text, failed="error" in answer, milliseconds=round(milliseconds)
+        )
+        return {**answer, "log": text}
+
+    def close(self) -> None:
+        """End every environment; invocations that run end as crashes."""
+        with self._lock:
+            self._closed = True
+            environments, self._all = self._all, set()
+            self._free.clear()
+        for environment in environments:
+            environment.close()
+
+    def _run(self, configuration: Configuration, code: bytes, event: Any, request_id: str, log: list[str]) -> Any:
+        key = f"{configuration['FunctionArn']} {configuration['RevisionId']}"
+        environment = self._take(key, configuration, code)
+        try:
+            return environment.invoke(event, request_id, log)
+        finally:
+            self._give_back(key, environment)
+
+    def _take(self, key: str, configuration: Configuration, code: bytes) -> Environment:
+        with self._lock:
+            free = self._free.get(key)
+            if free:
+                return free.pop()
+        environment = Environment(configuration, code, self._connection)
+        with self._lock:
+            self._all.add(environment)
+            closed = self._closed
+        if closed:
+            environment.close()
+        return environment
+
+    def _give_back(self, key: str, environment: Environment) -> None:
+        with self._lock:
+            if environment.alive and not self._closed:
+                self._free.setdefault(key, []).append(environment)
+                return
+            self._all.discard(environment)
+        environment.close()
+
+
+def _variables(configuration: Configuration, directory: Path, connection: Connection) -> dict[str, str]:
+    """The process's whole environment: Lambda's variables and the function's own."""
+    name, version = configuration["FunctionName"], configuration.get("Version", "$LATEST")
+    logging = configuration.get("LoggingConfig", {})
+    return {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "TZ": ":UTC",
+        "TMPDIR": tempfile.gettempdir(),
+        "HOME": str(directory),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": connection.url,
+        "AWS_REGION": connection.region,
+        "AWS_DEFAULT_REGION": connection.region,
+        "AWS_ACCESS_KEY_ID": connection.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.get('Runtime', '')}",
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.get("MemorySize", 128)),
+        "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
+        "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{name}"),
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}",
+        "LAMBDA_TASK_ROOT": str(directory),
+        "_HANDLER": configuration["Handler"],
+        **configuration.get("Environment", {}).get("Variables", {}),
+    }

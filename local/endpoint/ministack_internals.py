@@ -1,0 +1,234 @@
+"""What the endpoint takes from inside ministack: everything that a new version of it may change.
+
+tests/local/test_pinned.py fails when one of these means something else.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from ministack import app
+from ministack.services import (
+    apigateway,
+    cloudwatch,
+    dynamodb,
+    dynamodb_streams,
+    eventbridge,
+    kinesis,
+    lambda_svc,
+    s3,
+    ses,
+    sns,
+    sqs,
+)
+
+from local.endpoint.delivery.pipe_services import HttpRequest
+from local.endpoint.services.streams import Stream
+
+_app: Any = app
+_cloudwatch: Any = cloudwatch
+_dynamodb: Any = dynamodb
+_dynamodbstreams: Any = dynamodb_streams
+_eventbridge: Any = eventbridge
+_kinesis: Any = kinesis
+_lambda: Any = lambda_svc
+_s3: Any = s3
+_ses: Any = ses
+_sns: Any = sns
+_sqs: Any = sqs
+
+#: Function record, configuration, event, request id and start time to ministack's form of an outcome.
+Execute = Callable[[Mapping[str, Any], Mapping[str, Any], Any, str, float], dict[str, Any]]
+
+
+def run_functions_by(execute: Execute) -> None:
+    """Replace ministack's function runner, and its metrics, which count direct calls only."""
+    _lambda._execute_function_dispatch = execute
+    _lambda._emit_lambda_metrics = _nothing
+
+
+def keep_time_by(clock: Callable[[], float]) -> None:
+    """Let tables, streams of both kinds and queues go by a clock, so that records are as old as mappings think."""
+    shifted = SimpleNamespace(**{**vars(time), "time": clock})
+    _dynamodb.time = _dynamodbstreams.time = _kinesis.time = _sqs.time = shifted
+    _dynamodb._stream_label = lambda: datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds")[:-6]
+
+
+def stream_changes_as(
+    make: Callable[[str, Mapping[str, Any], str], tuple[str, bytes] | None], wake: Callable[[str], None]
+) -> None:
+    """Let Kinesis get of a table's changes what AWS puts there: ministack's records have another shape.
+
+    Args:
+        make: Table, change record and precision of its time to the partition key and the data; `None` for nothing.
+        wake: Told the name of each stream that got a record.
+    """
+
+    def fan_out(table: str, record: Mapping[str, Any]) -> None:
+        for destination in _dynamodb._kinesis_destinations.get(table, []):
+            if destination["DestinationStatus"] != "ACTIVE":
+                continue
+            made = make(table, record, destination["ApproximateCreationDateTimePrecision"])
+            if made is not None:
+                _kinesis.put_record_internal(destination["StreamArn"], *made)
+                wake(destination["StreamArn"].rpartition("/")[2])
+
+    _dynamodb._fan_out_to_kinesis = fan_out
+
+
+def read_iterator(iterator: str) -> tuple[str, str] | None:
+    """Stream ARN and shard of an iterator of a table's stream; `None` when it is none."""
+    match _dynamodbstreams._decode_iterator(iterator):
+        case {"arn": str(stream_arn), "s": str(shard_id)}:
+            return stream_arn, shard_id
+        case _:
+            return None
+
+
+def list_streams() -> list[Stream]:
+    """Every stream that can be read: ministack lists none that was closed."""
+    _dynamodb._sweep_closed_streams()
+    open_ones = [_dynamodbstreams._enabled_stream_info(name) for name in list(_dynamodb._tables.keys())]
+    found = [Stream(each["StreamArn"], each["TableName"], each["StreamLabel"]) for each in open_ones if each]
+    for (_, _, arn), closed in _dynamodb._closed_streams.all_items():
+        found.append(Stream(arn, closed["TableName"], closed["StreamLabel"]))
+    return found
+
+
+def describe_tables_without_stream() -> None:
+    """Let the description of a table whose stream is off say nothing of its settings, and name the last one it had."""
+    describe = _dynamodb._table_description
+
+    def described(name: str) -> dict[str, Any]:
+        table = describe(name)
+        if not (table.get("StreamSpecification") or {"StreamEnabled": True})["StreamEnabled"]:
+            del table["StreamSpecification"]
+            if _dynamodb.closed_stream(table["LatestStreamArn"]) is None:
+                del table["LatestStreamArn"], table["LatestStreamLabel"]
+        return table
+
+    _dynamodb._table_description = described
+
+
+def leave_sets_in_no_order() -> None:
+    """Let a write that gives a set in another order change nothing, as it does not."""
+    emit = _dynamodb._emit_stream_event
+
+    def unless_equal(table: str, event_name: str, old: Any, new: Any, *more: Any, **named: Any) -> None:
+        emit(table, event_name, old, old if event_name == "MODIFY" and _same(old, new) else new, *more, **named)
+
+    _dynamodb._emit_stream_event = unless_equal
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two attribute values, or two items, are equal."""
+    match one, other:
+        case {}, {}:
+            sets = one.keys() & other.keys() & {"SS", "NS", "BS"}
+            if len(one) == 1 and sets and all(isinstance(each[name], list) for each in (one, other) for name in sets):
+                (name,) = sets
+                return sorted(one[name]) == sorted(other[name])
+            return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+        case [*_], [*_]:
+            return len(one) == len(other) and all(map(_same, one, other))
+        case _:
+            return one == other
+
+
+def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
+    """Let the record of a deletion say that DynamoDB made it, when `by_time_to_live` says so."""
+    build = _dynamodb._build_change_record
+
+    def with_identity(*change: Any) -> dict[str, Any]:
+        record = build(*change)
+        if by_time_to_live():
+            record["userIdentity"] = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+        return record
+
+    _dynamodb._build_change_record = with_identity
+
+
+def when_messages_come(wake: Callable[[], None]) -> None:
+    """Call `wake` whenever a queue gets a message: from a client, a topic, a rule or a redrive."""
+    told = SimpleNamespace(set=wake)
+    _sqs.esm_wake = _sns.esm_wake = _eventbridge.esm_wake = told
+
+
+def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed: bool, milliseconds: int) -> None:
+    """Put an invocation's output into the function's log group, between Lambda's START, END and REPORT lines."""
+    _lambda._emit_lambda_logs(function, request_id, text, failed, milliseconds)
+
+
+def leave_alarms_alone() -> None:
+    """Stop ministack from evaluating metric alarms by itself; composite ones it evaluates as AWS does."""
+    _cloudwatch._evaluate_alarm = _nothing
+
+
+def tell_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]]) -> None:
+    """Publish what `make` answers of an alarm and its former state, subject and message: ministack's lacks fields."""
+
+    def tell(alarm: Mapping[str, Any], before: str, state: str, _: str) -> None:
+        actions = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[state]
+        for topic in alarm[actions] if alarm["ActionsEnabled"] else ():
+            subject, message = make(alarm, before)
+            _sns._fanout(topic, str(uuid.uuid4()), message, subject)
+
+    _cloudwatch._dispatch_alarm_actions = tell
+
+
+def keep_alarm_metrics(name: str, metrics: list[dict[str, Any]]) -> None:
+    """Keep the metrics and expressions of an alarm, which then has no metric, statistic and period of its own."""
+    alarm = _cloudwatch._alarms[name]
+    alarm["Metrics"] = metrics
+    for member in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit"):
+        alarm.pop(member, None)
+
+
+def held_counts() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Items of each table, messages of each queue and objects of each bucket, by name."""
+    return (
+        {name: table["ItemCount"] for name, table in _dynamodb._tables.items()},
+        {queue["name"]: len(queue["messages"]) for _, queue in _sqs._queues.items()},
+        {name: len(bucket["objects"]) for name, bucket in _s3._buckets.items()},
+    )
+
+
+def sent_mails() -> list[dict[str, Any]]:
+    """The mails that SES took, oldest first."""
+    return [mail for kept in _ses._sent_emails.to_dict().values() for mail in kept]
+
+
+def route_authorization(host: str, method: str, path: str) -> str | None:
+    """The authorization type of the route that a request to an HTTP API reaches, if it reaches one.
+
+    The address is taken apart by ministack itself, so that what is checked is what it will serve.
+    """
+    found = _app._parse_execute_api_url(host, path)
+    if found is None:
+        return None
+    api_id, first, rest = found
+    stage, route_path = _app._resolve_stage_and_path(api_id, first, rest)
+    return apigateway.route_authorization_type(api_id, stage, method, route_path)
+
+
+def api_destination_request(name: str, http_parameters: Mapping[str, Any], body: str) -> HttpRequest | None:
+    """The request to an API destination, with what its connection adds: parameters and authorization.
+
+    `None` when there is no such destination, or its connection is gone.
+    """
+    destination = _eventbridge._api_destinations.get(name)
+    connection = destination and _eventbridge._connections.get(destination["ConnectionArn"].rpartition("/")[2])
+    if not connection:
+        return None
+    made = _eventbridge._build_api_destination_request(destination, connection, http_parameters, body)
+    headers = {**made["headers"], **_eventbridge._connection_auth_headers(connection, connection["Name"])}
+    return HttpRequest(made["method"], made["url"], _eventbridge._finalize_api_dest_headers(headers), made["body"])
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Stand in for what ministack shall not do."""

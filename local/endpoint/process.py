@@ -1,0 +1,203 @@
+"""`Endpoint`: an AWS on this machine, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, cast
+
+from local.endpoint import journal
+from local.endpoint.clients import Connection
+from local.endpoint.control.client import Control
+from local.endpoint.owned_directory import OwnedDirectory, abandoned
+
+#: Variables that the endpoint inherits. Nothing else does: the caller's secrets stay with the caller. The first is set
+#: while coverage is measured, and would otherwise end at the process's border.
+INHERITED = ("COVERAGE_PROCESS_CONFIG", "LANG", "LC_ALL", "PATH", "TZ")
+
+#: Seconds the endpoint gets to end by itself when it is told to.
+STOP_SECONDS = 5.0
+
+#: How the names of endpoints' directories begin. Nobody sweeps those named "weir-endpoint-", which were not locked.
+PREFIX = "weir-aws-"
+
+
+class EndpointError(Exception):
+    """The endpoint did not start; the message says why."""
+
+
+class Endpoint:
+    """An AWS endpoint on 127.0.0.1, up while the `with` block runs.
+
+    Args:
+        port: The port, a free one by default.
+        region: The region it plays.
+        account_id: The account it plays, twelve digits.
+        state: The directory for its journal of what it holds (`local.endpoint.journal`), in a directory of its own; by
+            default it keeps none. Endpoints that belong together share it, also at the same time.
+        command: What started it, as its journal shall call it.
+
+    Attributes:
+        url: Its root.
+        region: As given.
+        account_id: As given.
+        access_key_id: Made at random at every start, like `secret_access_key`.
+        control: The control API.
+        lost: Known once it was started: what former endpoints with the same `state` held when they ended without being
+            stopped. Each is told once. And once it was stopped: what it held itself, had it ended before that.
+
+    Raises:
+        EndpointError: The port is in use, or the process ended before it served.
+
+    >>> with Endpoint() as aws:
+    ...     aws.client("sts").get_caller_identity()["Account"]
+    '111122223333'
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        region: str = "us-east-1",
+        account_id: str = "111122223333",
+        state: Path | None = None,
+        command: str = "",
+    ) -> None:
+        self.region = region
+        self.account_id = account_id
+        self.access_key_id = f"AKIA{secrets.token_hex(8).upper()}"
+        self.secret_access_key = secrets.token_urlsafe(30)
+        self.url = ""
+        self.lost: list[journal.Journal] = []
+        self._port = port
+        self._state = state
+        self._command = command
+        self._directory: OwnedDirectory | None = None
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def connection(self) -> Connection:
+        """Where it is and its keys."""
+        return Connection(self.url, self.region, self.account_id, self.access_key_id, self.secret_access_key)
+
+    @property
+    def control(self) -> Control:
+        """Its control API."""
+        return Control(self.url)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with the endpoint's keys. Calls are not retried."""
+        return self.connection.client(service)
+
+    def api_url(self, api_id: str) -> str:
+        """Where an HTTP API's `$default` stage is called."""
+        return f"{self.url}/_aws/execute-api/{api_id}"
+
+    def start(self) -> None:
+        """Start it and wait until it serves. What killed endpoints have left is removed first."""
+        temporary = Path(tempfile.gettempdir())
+        for base in {temporary, self._state or temporary}:
+            found = [journal.read(left) for left in abandoned(base, PREFIX)]
+            self.lost += [each for each in found if each is not None]
+        directory = self._directory = OwnedDirectory(self._state or temporary, PREFIX)
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment |= {
+            "HOME": str(directory.path),
+            "TMPDIR": str(directory.path),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local.endpoint.server"],
+                cwd=directory.path,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                # Ctrl-C is for the parent, which then stops the endpoint in order.
+                start_new_session=True,
+                pass_fds=[directory.lock],
+            )
+            self.url = self._say_hello(self._process, directory.path)
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait(self, seconds: float | None = None) -> str | None:
+        """Wait until it has ended although nobody stopped it.
+
+        Args:
+            seconds: How long at most; for ever by default.
+
+        Returns:
+            How it ended, e.g. "was killed by SIGKILL"; `None` while it runs or when it was stopped.
+        """
+        if self._process is None:
+            return None
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+    def stop(self) -> None:
+        """End it, its functions and its directory. Does nothing when it is not running."""
+        process, self._process = self._process, None
+        directory, self._directory = self._directory, None
+        if process is not None:
+            reaped = process.returncode is not None
+            if process.poll() is not None and directory is not None:
+                held = journal.read(directory.path)
+                self.lost += [] if held is None else [held]
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            # Whatever is left of its session, functions included. Once it was reaped, another may have its id.
+            if not reaped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+        if directory is not None:
+            directory.remove()
+
+    def _say_hello(self, process: subprocess.Popen[str], directory: Path) -> str:
+        told = {
+            "port": self._port,
+            "directory": str(directory),
+            "command": None if self._state is None else self._command,
+            "connection": {
+                "region": self.region,
+                "account_id": self.account_id,
+                "access_key_id": self.access_key_id,
+                "secret_access_key": self.secret_access_key,
+            },
+        }
+        stdin, stdout = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(json.dumps(told) + "\n")
+            stdin.flush()
+        line = stdout.readline()
+        answer = json.loads(line or '{"error": "its process ended at once"}')
+        if "error" in answer:
+            raise EndpointError(f"the local endpoint did not start: {answer['error']}")
+        return answer["url"]

@@ -1,0 +1,1 @@
+"""Readers of stream shards, and the limits on them."""

@@ -1,0 +1,224 @@
+"""What roles may do that functions and pipes act with (docs/aws-semantics.md §6.2).
+
+AWS reads a source, and writes to a destination or a target, with that role, not with rights of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from aws_semantics.permissions import Need
+from local.endpoint.api.errors import AwsError, NotSimulated
+from local.endpoint.clients import error_code
+from local.engine.roles.policy_evaluation import Context, Decision, assumable, decide
+
+logger = logging.getLogger(__name__)
+
+LAMBDA = "lambda.amazonaws.com"
+PIPES = "pipes.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who acts with a role.
+
+    Attributes:
+        role_arn: The role.
+        service: Who assumes it: `LAMBDA` or `PIPES`.
+        arn: Of the function or pipe that it is assumed for.
+    """
+
+    role_arn: str
+    service: str
+    arn: str
+
+    @property
+    def session(self) -> str:
+        """The name of the role's session, which AWS's messages tell: the function's or the pipe's."""
+        return self.arn.split(":")[6] if self.service == LAMBDA else self.arn.rpartition("/")[2]
+
+
+def role_of(function: Mapping[str, Any]) -> Caller:
+    """Lambda with the role of a function, as GetFunctionConfiguration answers it."""
+    return Caller(function["Role"], LAMBDA, function["FunctionArn"])
+
+
+def role_of_pipe(pipe: Mapping[str, Any]) -> Caller:
+    """EventBridge with the role of a pipe, as DescribePipe answers it."""
+    return Caller(pipe["RoleArn"], PIPES, pipe["Arn"])
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a role may not do something.
+
+    Attributes:
+        operation: What was refused first, such as `SendMessage`.
+        message: In AWS's words.
+        simulated: Whether AWS would refuse it too; otherwise it depends on what is not evaluated here, which the
+            message names.
+    """
+
+    operation: str
+    message: str
+    simulated: bool = True
+
+    def error(self, code: str, message: str) -> AwsError:
+        """What a call that needs it answers: AWS's error, or that it is not known whether AWS would refuse it."""
+        return AwsError(code, message) if self.simulated else NotSimulated(self.message)
+
+
+@dataclass(frozen=True)
+class _Role:
+    arn: str
+    trust: Mapping[str, Any]
+    policies: Sequence[Mapping[str, Any]]
+
+
+class Roles:
+    """The account's roles, each read once and again after `forget`.
+
+    Args:
+        iam: A boto3 client of IAM.
+        region: Where they act.
+        account_id: Whose they are, and what they act on.
+    """
+
+    def __init__(self, iam: Any, *, region: str, account_id: str) -> None:
+        self._iam = iam
+        self._region = region
+        self._account_id = account_id
+        self._known: dict[str, _Role | None] = {}
+
+    def forget(self) -> None:
+        """Roles or policies have changed."""
+        # A new one: what is being read now may be old and goes into the former.
+        self._known = {}
+
+    def refusal(self, caller: Caller, needs: Iterable[Need] = ()) -> Refusal | None:
+        """Why a role cannot be assumed or does not allow something of this; `None` when all is well."""
+        try:
+            role = self._role(caller.role_arn)
+        except (ClientError, BotoCoreError) as failure:
+            # Nobody knows, so it is refused now, and asked again the next time.
+            return Refusal("AssumeRole", str(failure))
+        refused = self._unassumable(caller, role)
+        if role is not None and refused is None:
+            refusals = (self._denial(caller, role, action, resource) for action, resource in needs)
+            refused = next((each for each in refusals if each is not None), None)
+        if refused is not None and not refused.simulated:
+            logger.warning("%s", refused.message)
+        return refused
+
+    def admit(self, caller: Caller, needs: Iterable[Need]) -> None:
+        """Do nothing when a role allows all of this.
+
+        Raises:
+            ClientError: It does not; as the call itself would fail.
+        """
+        refused = self.refusal(caller, needs)
+        if refused is not None:
+            raise ClientError(
+                {"Error": {"Code": "AccessDeniedException", "Message": refused.message}}, refused.operation
+            )
+
+    def check_decidable(self, caller: Caller, needs: Iterable[Need]) -> None:
+        """Whether each of this is allowed or not can be told.
+
+        Raises:
+            NotSimulated: It depends on what is not evaluated here; names it.
+        """
+        for need in needs:
+            refused = self.refusal(caller, [need])
+            if refused is not None and not refused.simulated:
+                raise NotSimulated(refused.message)
+
+    def _unassumable(self, caller: Caller, role: _Role | None) -> Refusal | None:
+        # Pipes say for whom they ask; that Lambda does is documented nowhere.
+        source = {"aws:sourceaccount": self._account_id, "aws:sourcearn": caller.arn} if caller.service == PIPES else {}
+        decision = Decision("not allowed") if role is None else assumable(role.trust, caller.service, source)
+        match decision.outcome:
+            case "allowed":
+                return None
+            case "undecided":
+                return _undecided("AssumeRole", caller, decision, f"{caller.service} may assume it")
+            case _ if caller.service == LAMBDA:
+                return Refusal("AssumeRole", "The role defined for the function cannot be assumed by Lambda.")
+            case _:
+                message = f"Provided role '{caller.role_arn}' cannot be assumed by principal '{caller.service}'."
+                return Refusal("AssumeRole", message)
+
+    def _denial(self, caller: Caller, role: _Role, action: str, resource: str) -> Refusal | None:
+        decision = decide(role.policies, action, resource, self._context(caller))
+        operation = action.partition(":")[2]
+        match decision.outcome:
+            case "allowed":
+                return None
+            case "undecided":
+                return _undecided(operation, caller, decision, f"it allows {action} on {resource}")
+            case "denied":
+                why = "with an explicit deny in an identity-based policy"
+            case "not allowed":
+                why = f"because no identity-based policy allows the {action} action"
+        name = caller.role_arn.rpartition("/")[2]
+        return Refusal(
+            operation,
+            f"User: arn:aws:sts::{self._account_id}:assumed-role/{name}/{caller.session} is not authorized to perform: "
+            f"{action} on resource: {resource} {why}",
+        )
+
+    def _context(self, caller: Caller) -> Context:
+        """The condition keys that every request of a role has, as long as one account is here."""
+        return {
+            "aws:principalaccount": self._account_id,
+            "aws:principalarn": caller.role_arn,
+            "aws:requestedregion": self._region,
+            "aws:resourceaccount": self._account_id,
+            "aws:securetransport": "true",
+            "s3:resourceaccount": self._account_id,
+        }
+
+    def _role(self, arn: str) -> _Role | None:
+        known = self._known
+        if arn not in known:
+            known[arn] = self._read(arn)
+        return known[arn]
+
+    def _read(self, arn: str) -> _Role | None:
+        name = arn.rpartition("/")[2]
+        try:
+            role = self._iam.get_role(RoleName=name)["Role"]
+            inline = self._iam.list_role_policies(RoleName=name)["PolicyNames"]
+            attached = self._iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        except ClientError as missing:
+            if error_code(missing) == "NoSuchEntity":
+                return None
+            raise
+        if role["Arn"] != arn:
+            return None
+        policies = [self._iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"] for each in inline]
+        policies += [self._managed(each["PolicyArn"]) for each in attached]
+        return _Role(arn, _parsed(role["AssumeRolePolicyDocument"]), [_parsed(each) for each in policies])
+
+    def _managed(self, arn: str) -> Any:
+        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        return self._iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+
+def _undecided(operation: str, caller: Caller, decision: Decision, what: str) -> Refusal:
+    return Refusal(
+        operation,
+        f"whether {what} depends on {decision.unknown} in a policy of {caller.role_arn}, which the local endpoint does "
+        "not evaluate: leave it out here, or run this against an AWS account",
+        simulated=False,
+    )
+
+
+def _parsed(document: Any) -> Mapping[str, Any]:
+    return json.loads(document) if isinstance(document, str) else document

@@ -1,0 +1,82 @@
+"""SQS queues as the source of event source mappings.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from aws_semantics.permissions import reading
+from local.endpoint.api.errors import invalid_parameter
+from local.endpoint.delivery.queue_mapping import QueueRunner, QueueSurroundings, QueueTarget
+from local.endpoint.roles import role_of
+from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters, Runner
+from local.engine.queues.admission import MAPPING_DEFAULTS, mapping_problems, mapping_settings_of, visibility_problem
+
+
+class QueueSource:
+    """`Source` of SQS queues."""
+
+    defaults: Mapping[str, Any] = MAPPING_DEFAULTS
+    fixed: Sequence[str] = ()
+    updatable: Sequence[str] = (*defaults, "FilterCriteria", "MetricsConfig", "ScalingConfig")
+    #: A queue's mapping has no LastProcessingResult.
+    described: Mapping[str, Any] = {"StateTransitionReason": "USER_INITIATED"}
+
+    def __init__(self, surroundings: QueueSurroundings) -> None:
+        self._with = surroundings
+
+    def reads(self, arn: str) -> bool:
+        """Whether it is the ARN of a queue."""
+        return arn.startswith("arn:aws:sqs:")
+
+    def check(self, arn: str, parameters: Parameters) -> None:
+        """Refuse what AWS refuses, in its words."""
+        for problem in mapping_problems(parameters, fifo=arn.endswith(".fifo")):
+            raise invalid_parameter(problem)
+
+    def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
+        """What AWS says when function and queue have a mapping already."""
+        return (
+            f'An event source mapping with SQS arn (" {arn} ") and function (" {function_arn.split(":", 6)[6]} ") '
+            f"already exists. Please update or delete the existing mapping with UUID {mapping_uuid}"
+        )
+
+    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
+        """The queue's URL. Its visibility timeout must not be shorter than the function's timeout."""
+        arn = parameters["EventSourceArn"]
+        role = role_of(function)
+        refused = self._with.roles.refusal(role, reading(arn))
+        if refused is not None:
+            raise refused.error(
+                "InvalidParameterValueException",
+                f"The provided execution role does not have permissions to call {refused.operation} on SQS",
+            )
+        url, attributes = self._queue(arn)
+        problem = visibility_problem(int(attributes["VisibilityTimeout"]), function["Timeout"])
+        if problem is not None:
+            raise invalid_parameter(problem)
+
+        def runner(mapping: EventSourceMapping) -> Runner:
+            return QueueRunner(
+                QueueTarget(mapping.uuid, function["FunctionArn"], arn, url, role),
+                mapping_settings_of(mapping.configuration),
+                surroundings=self._with,
+                history=mapping.history,
+            ).poller
+
+        return runner
+
+    def _queue(self, arn: str) -> tuple[str, dict[str, str]]:
+        try:
+            url = self._with.queues.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+            return url, self._with.queues.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        except ClientError as missing:
+            raise invalid_parameter(
+                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+                "SQS Error Message: The specified queue does not exist."
+            ) from missing

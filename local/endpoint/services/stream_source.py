@@ -1,0 +1,120 @@
+"""DynamoDB streams as the source of event source mappings (docs/aws-semantics.md §2.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from aws_semantics.limits import STREAM_RETENTION_SECONDS
+from aws_semantics.permissions import reading, sending_failures
+from local.endpoint.api.errors import invalid_parameter
+from local.endpoint.delivery.stream_mapping import MappingRunner, Surroundings, Target
+from local.endpoint.readers.stream_shard import Reader, ShardReader, shard_ids
+from local.endpoint.roles import Caller, Roles, role_of
+from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters, Runner
+from local.engine.streams.admission import problems, settings_of
+
+
+class StreamSource:
+    """`Source` of DynamoDB streams.
+
+    Attributes:
+        operations: Those that AWS's message names at the end when the role may not read.
+    """
+
+    operations = "DescribeStream, and ListStreams"
+
+    defaults: Mapping[str, Any] = {
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 0,
+        "ParallelizationFactor": 1,
+        "BisectBatchOnFunctionError": False,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": -1,
+        "TumblingWindowInSeconds": 0,
+        "DestinationConfig": {"OnFailure": {}},
+        "FunctionResponseTypes": [],
+    }
+    fixed: Sequence[str] = ("StartingPosition",)
+    updatable: Sequence[str] = (*defaults, "FilterCriteria", "MetricsConfig")
+    described: Mapping[str, Any] = {"StateTransitionReason": "User action", "LastProcessingResult": ""}
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._with = surroundings
+
+    def reads(self, arn: str) -> bool:
+        """Whether it is the ARN of a table's stream."""
+        return re.fullmatch(r"arn:aws:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", arn) is not None
+
+    def check(self, arn: str, parameters: Parameters) -> None:  # noqa: ARG002 - `Source`
+        """Refuse what AWS refuses, in its words."""
+        known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
+        for problem in problems(known):
+            raise invalid_parameter(problem)
+
+    def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
+        """What AWS says when function and stream have a mapping already."""
+        return (
+            f'The event source arn (" {arn} ") and function (" {function_arn.split(":", 6)[6]} ") provided mapping '
+            f"already exists. Please update or delete the existing mapping with UUID {mapping_uuid}"
+        )
+
+    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
+        """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
+        arn = parameters["EventSourceArn"]
+        role = role_of(function)
+        _check_role(self._with.roles, role, parameters, operations=self.operations)
+        try:
+            readers = self._readers(parameters, role)
+        except ClientError as missing:
+            raise invalid_parameter(f"Stream not found: {arn}") from missing
+
+        def runner(mapping: EventSourceMapping) -> Runner:
+            return MappingRunner(
+                Target(mapping.uuid, function["FunctionArn"], arn, role),
+                settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
+                readers=readers,
+                surroundings=self._with,
+                history=mapping.history,
+                on_result=mapping.note,
+            ).poller
+
+        return runner
+
+    def _readers(self, parameters: Parameters, role: Caller) -> Sequence[Reader]:  # noqa: ARG002 - Kinesis shows it
+        arn = parameters["EventSourceArn"]
+        return [
+            ShardReader(
+                self._with.streams,
+                stream_arn=arn,
+                shard_id=shard_id,
+                starting_position=parameters["StartingPosition"],
+                clock=self._with.clock.now,
+            )
+            for shard_id in shard_ids(self._with.streams, arn)
+        ]
+
+
+def _check_role(roles: Roles, role: Caller, parameters: Parameters, *, operations: str) -> None:
+    """Refuse a mapping whose function's role may not read the stream (ESM-CREATE-7).
+
+    Args:
+        roles: What roles allow.
+        role: The function's.
+        parameters: Of CreateEventSourceMapping.
+        operations: What AWS's message names at the end.
+    """
+    arn = parameters["EventSourceArn"]
+    refused = roles.refusal(role, reading(arn))
+    if refused is not None:
+        raise refused.error(
+            "InvalidParameterValueException",
+            f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, GetShardIterator, "
+            f"{operations} Actions on your stream in IAM.",
+        )
+    destination = parameters.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    if destination:
+        roles.check_decidable(role, sending_failures(destination))

@@ -1,0 +1,130 @@
+"""Kinesis Data Streams for DynamoDB: a table's changes as records of a Kinesis stream (docs/aws-semantics.md §4)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.endpoint.api.aws_call import AwsCall
+from local.endpoint.api.errors import AwsError
+from local.engine.streams.records import item_size
+
+#: A record that is larger is skipped (KDS-5).
+_RECORD_BYTES = 1024 * 1024
+
+_IMAGES = ("Keys", "NewImage", "OldImage")
+
+
+def streamed_change(
+    record: Mapping[str, Any], *, table: str, now: float, precision: str = "MILLISECOND"
+) -> tuple[str, bytes] | None:
+    """Partition key and data of the record that Kinesis gets of a change; `None` when a record cannot be that large.
+
+    The partition key is the same for all changes of an item; how AWS chooses its 32 hexadecimal digits is not known.
+
+    Args:
+        record: As DynamoDB's stream has it, with both images.
+        table: The table's name.
+        now: When the change was made, in seconds since 1970.
+        precision: Of the time in the record: `MILLISECOND` or `MICROSECOND` (KDS-4).
+    """
+    images = {name: record["dynamodb"][name] for name in _IMAGES if name in record["dynamodb"]}
+    identity = record.get("userIdentity")
+    change = {
+        "awsRegion": record["awsRegion"],
+        "eventID": record["eventID"],
+        "eventName": record["eventName"],
+        "userIdentity": identity and {"type": identity["Type"], "principalId": identity["PrincipalId"]},
+        "recordFormat": "application/json",
+        "tableName": table,
+        "dynamodb": {
+            "ApproximateCreationDateTime": int(now * (1_000_000 if precision == "MICROSECOND" else 1_000)),
+            **{name: _binaries_twice(image) for name, image in images.items()},
+            "SizeBytes": sum(map(item_size, images.values())),
+        },
+        "eventSource": record["eventSource"],
+    }
+    data = json.dumps(change, separators=(",", ":")).encode()
+    if len(data) > _RECORD_BYTES:
+        return None
+    key = json.dumps(images["Keys"], sort_keys=True).encode()
+    return hashlib.md5(key, usedforsecurity=False).hexdigest(), data
+
+
+def check_destination(call: AwsCall, *, tables: Any, kinesis: Any) -> None:
+    """Refuse what cannot be done to a table's destination: ministack takes a missing stream and a second one (KDS-1).
+
+    A stream that does not exist is refused at once, where AWS takes it and says later that enabling failed.
+
+    Args:
+        call: An Enable-, Disable- or UpdateKinesisStreamingDestination.
+        tables: A boto3 client of DynamoDB.
+        kinesis: One of Kinesis.
+    """
+    arn, name = call.parameters.get("StreamArn", ""), call.parameters.get("TableName", "")
+    try:
+        table = tables.describe_table(TableName=name)["Table"]
+        found = tables.describe_kinesis_streaming_destination(TableName=name)["KinesisDataStreamDestinations"]
+        if call.operation == "EnableKinesisStreamingDestination":
+            kinesis.describe_stream_summary(StreamARN=arn)
+    except ClientError as missing:
+        raise AwsError("ResourceNotFoundException", missing.response.get("Error", {}).get("Message", "")) from missing
+    precisions = {
+        each["StreamArn"]: each["ApproximateCreationDateTimePrecision"]
+        for each in found
+        if each["DestinationStatus"] == "ACTIVE"
+    }
+    match call.operation:
+        case "EnableKinesisStreamingDestination":
+            if arn.split(":")[3:5] != table["TableArn"].split(":")[3:5]:
+                raise AwsError("ResourceNotFoundException", f"{arn} is not of the account and region of {name}")
+            if precisions:
+                raise _invalid(
+                    "EnableKinesisStreamingDestination must be DISABLED or ENABLE_FAILED to perform ENABLE operation."
+                )
+        case "DisableKinesisStreamingDestination":
+            if arn not in precisions:
+                raise _invalid("KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.")
+        case _:
+            if arn not in precisions:
+                raise _invalid(
+                    "Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. TableName: "
+                    f"{table['TableName']}"
+                )
+            asked = call.parameters.get("UpdateKinesisStreamingConfiguration") or {}
+            if asked.get("ApproximateCreationDateTimePrecision") == precisions[arn]:
+                raise AwsError(
+                    "ValidationException",
+                    f"Invalid Request: Precision is already set to the desired value of {precisions[arn]} for tableId: "
+                    f"{table['TableId']}, kdsArn: {arn}",
+                )
+
+
+def _invalid(why: str) -> AwsError:
+    return AwsError(
+        "ValidationException", f"Table is not in a valid state to enable Kinesis Streaming Destination: {why}"
+    )
+
+
+def _binaries_twice(value: Any) -> Any:
+    """An image with its binaries, base64 text, encoded once more (KDS-6)."""
+    match value:
+        case {"B": str(binary)} if len(value) == 1:
+            return {"B": _base64(binary)}
+        case {"BS": list(binaries)} if len(value) == 1:
+            return {"BS": [_base64(binary) for binary in binaries]}
+        case dict():
+            return {name: _binaries_twice(member) for name, member in value.items()}
+        case list():
+            return [_binaries_twice(member) for member in value]
+        case _:
+            return value
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,1 @@
+"""Metrics, alarm evaluation and alarm notifications, without I/O."""

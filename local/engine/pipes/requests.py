@@ -1,0 +1,104 @@
+"""What a pipe asks of its target for the events of a batch (docs/aws-semantics.md §3.3, §3.4).
+
+A dynamic parameter, `$.path`, is read from the event as it reached the stage, before the stage's input template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.engine.pipes.sources import Source
+from local.engine.pipes.templates import resolve
+
+Parameters = Mapping[str, Any]
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event on its way to an enrichment or a target.
+
+    Attributes:
+        event: As it reached the stage, and as dynamic parameters see it (`local.engine.pipes.sources.opened`).
+        payload: As the stage's input template made it.
+    """
+
+    event: Any
+    payload: Any
+
+
+def text_of(payload: Any) -> str:
+    """A payload as the text that a queue, a topic or an API gets: a JSON document, and a text as it is.
+
+    >>> text_of({"id": "u1"}), text_of("hello")
+    ('{"id":"u1"}', 'hello')
+    """
+    return payload if isinstance(payload, str) else _json(payload)
+
+
+def document_of(messages: Sequence[Message]) -> str:
+    """What code gets: the JSON list of the payloads, also of a single one."""
+    return _json([message.payload for message in messages])
+
+
+def queue_entries(messages: Sequence[Message], parameters: Parameters) -> list[Entry]:
+    """Entries of SendMessageBatch, by the members of SqsQueueParameters."""
+    return [
+        {
+            "Id": str(index),
+            "MessageBody": text_of(message.payload),
+            **{name: resolve(value, message.event) for name, value in parameters.items()},
+        }
+        for index, message in enumerate(messages)
+    ]
+
+
+def topic_entries(messages: Sequence[Message]) -> list[Entry]:
+    """Entries of PublishBatch."""
+    return [{"Id": str(index), "Message": text_of(message.payload)} for index, message in enumerate(messages)]
+
+
+def bus_entries(
+    messages: Sequence[Message], parameters: Parameters, *, pipe_name: str, source: Source, bus_arn: str
+) -> list[Entry]:
+    """Entries of PutEvents, by the members of EventBridgeEventBusParameters.
+
+    Without parameters an event's source is `Pipe <name>` and its detail type names the service that it comes from.
+    """
+    detail_type = parameters.get("DetailType", f"Event from {source.event_source}")
+    return [
+        {
+            "EventBusName": bus_arn,
+            "Source": resolve(parameters.get("Source", f"Pipe {pipe_name}"), message.event),
+            "DetailType": resolve(detail_type, message.event),
+            "Detail": text_of(message.payload),
+            "Resources": [resolve(each, message.event) for each in parameters.get("Resources", [])],
+        }
+        for message in messages
+    ]
+
+
+def http_parameters(message: Message, parameters: Parameters) -> dict[str, Any]:
+    """HttpParameters with the values for one event."""
+
+    def resolved(member: str) -> dict[str, str]:
+        return {name: resolve(value, message.event) for name, value in parameters.get(member, {}).items()}
+
+    return {
+        "PathParameterValues": [resolve(each, message.event) for each in parameters.get("PathParameterValues", [])],
+        "QueryStringParameters": resolved("QueryStringParameters"),
+        "HeaderParameters": resolved("HeaderParameters"),
+    }
+
+
+def identifier_of(event: Any, source: Source) -> str:
+    """What a pipe calls an event by: the source's identifier, or nothing when an enrichment left that out."""
+    identifier = event.get(source.identifier) if isinstance(event, Mapping) else None
+    return identifier if isinstance(identifier, str) else ""
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,149 @@
+"""Input templates and dynamic target parameters of a pipe (docs/aws-semantics.md §3.3).
+
+A template is text with placeholders in angle brackets: a JSON path into the event, `<$.dynamodb.NewImage.id.S>`, or a
+reserved variable, `<aws.pipes.pipe-name>`. It is applied to each event of a batch. Inside a quoted string a placeholder
+becomes text, an object or a list without its quotes; elsewhere it becomes JSON. A path that finds nothing leaves
+nothing inside a string, and `""` elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_PLACEHOLDER = re.compile(r"<([^<>]+)>")
+_PATH = re.compile(r"\$((\.[\w/-]+|\[(\d+|\*)\])*)")
+_STEP = re.compile(r"\.([\w/-]+)|\[(\d+|\*)\]")
+
+#: Reserved variables that are the same for every event of a pipe.
+CONSTANTS = ("pipe-arn", "pipe-name", "source-arn", "enrichment-arn", "target-arn")
+_VARIABLES = (*(f"aws.pipes.{name}" for name in (*CONSTANTS, "event.ingestion-time", "event", "event.json")),)
+
+
+class InvalidTemplate(ValueError):
+    """An input template that AWS would not take, or that makes no JSON. The message says what and where."""
+
+
+class InputTemplate:
+    """A template, ready to be applied.
+
+    Args:
+        text: The template; empty: events pass unchanged.
+
+    Raises:
+        InvalidTemplate: A placeholder is neither a JSON path nor a reserved variable.
+
+    Example:
+        >>> template = InputTemplate('{"user": <$.dynamodb.Keys.id.S>, "note": "from <aws.pipes.pipe-name>"}')
+        >>> template.render({"dynamodb": {"Keys": {"id": {"S": "u1"}}}}, {"pipe-name": "mails"}, ingested="")
+        {'user': 'u1', 'note': 'from mails'}
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        for name in _PLACEHOLDER.findall(text):
+            if name not in _VARIABLES and not _PATH.fullmatch(name):
+                raise InvalidTemplate(
+                    f"<{name}> in the input template is neither a JSON path such as <$.eventID> "
+                    f"nor one of {', '.join(f'<{variable}>' for variable in _VARIABLES)}"
+                )
+
+    def render(self, event: Any, constants: Mapping[str, str], *, ingested: str, raw: Any = None) -> Any:
+        """What the target gets instead of an event: a JSON value, or a text when the result is no JSON.
+
+        Args:
+            event: The event as paths and `<aws.pipes.event.json>` see it (`local.engine.pipes.sources.opened`).
+            constants: Values of the reserved variables in `CONSTANTS`.
+            ingested: When the pipe received the event, as ISO 8601.
+            raw: The event as it came, which is `<aws.pipes.event>`; the same by default.
+
+        Raises:
+            InvalidTemplate: The template is an object or a list, and what comes out is no JSON.
+        """
+        raw = event if raw is None else raw
+        if not self._text:
+            return raw
+        values = {
+            **{f"aws.pipes.{name}": value for name, value in constants.items()},
+            "aws.pipes.event.ingestion-time": ingested,
+            "aws.pipes.event": raw,
+            "aws.pipes.event.json": event,
+        }
+        text = "".join(self._pieces(event, values))
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            if text.lstrip()[:1] in ("{", "["):
+                raise InvalidTemplate(f"the input template makes no JSON of an event: {text}") from error
+            return text
+
+    def _pieces(self, event: Any, values: Mapping[str, Any]) -> Iterator[str]:
+        quoted = False
+        end = 0
+        for found in _PLACEHOLDER.finditer(self._text):
+            literal = self._text[end : found.start()]
+            quoted ^= _quotes(literal) % 2 == 1
+            end = found.end()
+            yield literal
+            value = find(found[1], event) if found[1].startswith("$") else values.get(found[1])
+            yield _text_of(value, quoted=quoted)
+        yield self._text[end:]
+
+
+def resolve(value: str, event: Any) -> str:
+    """A target parameter that may be a path into the event, such as a queue's MessageGroupId; the whole value is.
+
+    A path that finds nothing leaves nothing, which most services refuse.
+
+    >>> resolve("$.dynamodb.Keys.id.S", {"dynamodb": {"Keys": {"id": {"S": "u1"}}}})
+    'u1'
+    >>> resolve("orders", {}), resolve("$.nothing", {})
+    ('orders', '')
+    """
+    if not is_path(value):
+        return value
+    found = find(value, event)
+    if found is None:
+        return ""
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def is_path(value: str) -> bool:
+    """Whether a target parameter is read from the event."""
+    return _PATH.fullmatch(value) is not None
+
+
+def find(path: str, event: Any) -> Any:
+    """What a JSON path finds in an event; `None` when nothing. `[*]` finds a list of what every element has."""
+    steps: list[tuple[str, str]] = _STEP.findall(path)
+    return _walk(event, steps)
+
+
+def _walk(value: Any, steps: list[tuple[str, str]]) -> Any:
+    for place, (name, index) in enumerate(steps):
+        if name:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        elif not isinstance(value, list):
+            return None
+        elif index == "*":
+            return [_walk(each, steps[place + 1 :]) for each in value]
+        else:
+            value = value[int(index)] if int(index) < len(value) else None
+    return value
+
+
+def _text_of(value: Any, *, quoted: bool) -> str:
+    if not quoted:
+        return json.dumps("" if value is None else value, ensure_ascii=False)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)[1:-1]
+    # An object inside a string loses its quotes (PIPE-SHAPE-6).
+    return json.dumps(json.dumps(value, ensure_ascii=False).replace('"', ""), ensure_ascii=False)[1:-1]
+
+
+def _quotes(text: str) -> int:
+    return len(re.findall(r'(?<!\\)"', text))

@@ -1,0 +1,257 @@
+"""What becomes of the messages of a queue, without I/O, for event source mappings and for pipes.
+
+SQS itself keeps the order and the attempts: visibility timeouts, receive counts, message groups, the redrive to a
+dead-letter queue. So all that is left is to gather batches, and to say which messages are done with.
+
+https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_semantics.event_patterns import matches
+from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
+from local.engine.streams.lane import Invoke
+from local.engine.streams.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
+from local.engine.streams.records import StreamRecord
+
+#: What is run at once when no maximum is set: where AWS begins. It scales up from there, this does not.
+CONCURRENCY = 5
+
+#: What the event adds to its messages: `{"Records":[` and `]}`.
+_WRAPPER_BYTES = 14
+
+#: Takes a metric's name, a value and the time.
+Recorder = Callable[[str, float, float], None]
+
+
+@dataclass(frozen=True)
+class QueueSettings:
+    """How a queue is read.
+
+    Attributes:
+        batch_size: Messages of one invocation at most.
+        batching_window: Seconds to wait for them, from the first on.
+        concurrency: Invocations that run at once.
+        filters: Patterns, as JSON text; a message that none matches is deleted.
+        report_batch_item_failures: Whether the function's answer names the failed messages.
+        event_count: Whether the EventCount metrics are recorded.
+    """
+
+    batch_size: int = 10
+    batching_window: int = 0
+    concurrency: int = CONCURRENCY
+    filters: tuple[str, ...] = ()
+    report_batch_item_failures: bool = False
+    event_count: bool = False
+
+
+class Message(StreamRecord):
+    """A message that was received: a record that its message id names, and that has no place in a stream.
+
+    Args:
+        received: As ReceiveMessage answers it, with all attributes.
+        queue_arn: Where from.
+        now: When, in seconds since 1970.
+
+    Attributes:
+        receipt_handle: What it is deleted by.
+        receives: How often it was received.
+        group: Of a FIFO queue, else `None`.
+    """
+
+    __slots__ = ("group", "receipt_handle", "receives")
+
+    def __init__(self, received: Mapping[str, Any], *, queue_arn: str, now: float) -> None:
+        attributes = received["Attributes"]
+        super().__init__(
+            as_record(received, queue_arn=queue_arn),
+            arrived=int(attributes["SentTimestamp"]) / 1000,
+            visible=now,
+            identifier=received["MessageId"],
+            sequence="",
+        )
+        self.receipt_handle: str = received["ReceiptHandle"]
+        self.receives = int(attributes["ApproximateReceiveCount"])
+        self.group: str | None = attributes.get("MessageGroupId")
+
+
+Messages = tuple[Message, ...]
+
+
+class QueueBatches:
+    """Gathers batches, says when to deliver them, and which messages are done with.
+
+    Receive what `wants` says, `add` it, deliver what `next` says, tell by `finished` how that ended.
+
+    Args:
+        settings: How the queue is read.
+        new_request_id: Makes the request id of a batch.
+        record: Is told every metric that CloudWatch would have.
+    """
+
+    def __init__(
+        self,
+        settings: QueueSettings,
+        *,
+        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        record: Recorder | None = None,
+    ) -> None:
+        self._settings = settings
+        self._new_request_id = new_request_id
+        self._record = record or _ignore
+        self._gathered: list[Message] = []
+        #: When the batching window of what was gathered is over.
+        self._window_ends = 0.0
+        self._formed: deque[Messages] = deque()
+        self._running: dict[int, Messages] = {}
+
+    @property
+    def wants(self) -> int:
+        """How many messages to receive now: none while every invocation that may run does, or a batch waits."""
+        if self._formed or len(self._running) >= self._settings.concurrency or self._is_full:
+            return 0
+        return self._settings.batch_size - len(self._gathered)
+
+    @property
+    def wake_at(self) -> float | None:
+        """When to ask again, in seconds since 1970; `None` when only a message or an end makes a difference."""
+        return self._window_ends if self._gathered else None
+
+    @property
+    def unfinished(self) -> Messages:
+        """What was received and is not done with."""
+        taken = [*self._running.values(), *self._formed, self._gathered]
+        return tuple(message for messages in taken for message in messages)
+
+    def add(self, messages: Sequence[Message], now: float) -> Messages:
+        """Messages that were received; those that no filter matches are returned, to be deleted."""
+        wanted = [each for each in messages if selected(each.event, self._settings.filters)]
+        others = tuple(each for each in messages if each not in wanted)
+        if messages:
+            self._record("PolledEventCount", len(messages), now)
+        if others:
+            self._record("FilteredOutEventCount", len(others), now)
+        if wanted and not self._gathered:
+            self._window_ends = now + self._settings.batching_window
+        self._gathered += wanted
+        return others
+
+    def next(self, now: float) -> Iterator[Invoke]:
+        """What to deliver now."""
+        if self._gathered and (self._is_full or now >= self._window_ends):
+            batch, self._gathered = _cut(self._gathered, self._settings.batch_size)
+            self._window_ends = now + self._settings.batching_window
+            self._formed.extend(by_group(batch))
+        while self._formed and len(self._running) < self._settings.concurrency:
+            messages = self._formed.popleft()
+            lane = next(lane for lane in range(self._settings.concurrency) if lane not in self._running)
+            self._running[lane] = messages
+            attempt = max(message.receives for message in messages)
+            yield Invoke(messages, self._new_request_id(), attempt, shard_id=messages[0].group or "", lane=lane)
+
+    def finished(self, invoke: Invoke, outcome: Outcome, now: float) -> Messages:
+        """How a delivery ended that `next` asked for; what is done with is returned, to be deleted.
+
+        What is not comes back by itself, once its visibility timeout is over.
+        """
+        messages = self._running.pop(invoke.lane)
+        match outcome:
+            case Succeeded():
+                done = messages
+            case Rejected(positions):
+                done = tuple(message for place, message in enumerate(messages) if place not in positions)
+            case _:
+                done = ()
+        # Throttled attempts are among the events that were tried to invoke with (ESM-METRIC-5).
+        self._record("InvokedEventCount", len(messages), now)
+        self._record("FailedInvokeEventCount", len(messages) - len(done), now)
+        if isinstance(outcome, Throttled):
+            self._record("Throttles", 1, now)
+        elif isinstance(outcome, Failed) and outcome.function_error is not None:
+            self._record("Errors", 1, now)
+        self._record("DeletedEventCount", len(done), now)
+        return done
+
+    @property
+    def _is_full(self) -> bool:
+        size = sum(message.payload_bytes for message in self._gathered) + _WRAPPER_BYTES
+        return len(self._gathered) >= self._settings.batch_size or size >= INVOCATION_PAYLOAD_BYTES
+
+
+def as_record(message: Mapping[str, Any], *, queue_arn: str) -> dict[str, Any]:
+    """A message that ReceiveMessage answered, as a function gets it."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": dict(message.get("Attributes", {})),
+        "messageAttributes": {
+            name: _attribute(attribute) for name, attribute in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": queue_arn.split(":")[3],
+    }
+
+
+def selected(record: Mapping[str, Any], filters: Sequence[str]) -> bool:
+    """Whether a filter matches a record. A body that is a JSON object or array is filtered by what is in it.
+
+    >>> selected({"body": '{"kind": "order"}'}, ['{"body": {"kind": ["order"]}}'])
+    True
+    >>> selected({"body": "order"}, ['{"body": {"kind": ["order"]}}'])
+    False
+    """
+    if not filters:
+        return True
+    seen = {**record, "body": content_of(record["body"])}
+    return any(matches(pattern, seen) for pattern in filters)
+
+
+def content_of(body: str) -> Any:
+    """The JSON object or array that a message's body is, or the text."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return body
+    return content if isinstance(content, (dict, list)) else body
+
+
+def by_group(messages: Iterable[Message]) -> list[Messages]:
+    """The messages of a FIFO queue by their group, each in its order; those of a standard queue together."""
+    groups: dict[str | None, list[Message]] = {}
+    for message in messages:
+        groups.setdefault(message.group, []).append(message)
+    return [tuple(of_group) for of_group in groups.values()]
+
+
+def _cut(messages: list[Message], most: int) -> tuple[list[Message], list[Message]]:
+    """A batch within the size and the payload of one invocation, and what is left."""
+    size = _WRAPPER_BYTES
+    for index, message in enumerate(messages):
+        size += message.payload_bytes
+        if index == most or (index and size > INVOCATION_PAYLOAD_BYTES):
+            return messages[:index], messages[index:]
+    return messages, []
+
+
+def _attribute(attribute: Mapping[str, Any]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    if "StringValue" in attribute:
+        value["stringValue"] = attribute["StringValue"]
+    if "BinaryValue" in attribute:
+        value["binaryValue"] = base64.b64encode(attribute["BinaryValue"]).decode()
+    return {**value, "stringListValues": [], "binaryListValues": [], "dataType": attribute["DataType"]}
+
+
+def _ignore(*_: object) -> None:
+    """Nobody wants to know."""

@@ -1,0 +1,1 @@
+"""Policy evaluation: what a role may do, without I/O."""

@@ -1,0 +1,127 @@
+"""The handler of a scenario: the first rule that applies to an invocation says what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.engine.queues.batches import QueueSettings
+from local.engine.streams.lane import Invoke
+from local.engine.streams.outcomes import Failed, Outcome, Succeeded, Throttled, read_each, read_response
+from local.engine.streams.settings import MappingSettings
+from local.simulation.sections import Report, Return, Rule
+from local.simulation.stream_run import Handler
+
+#: What an answer to an invocation comes to.
+ReadAnswer = Callable[[Any, Invoke], Outcome]
+
+#: What no rule says: the function succeeds and takes no time.
+_NO_RULE = Rule()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was called returned: `value`, or what it was given when the rule says no more than that it succeeds."""
+
+    value: Any = None
+    echoes: bool = False
+
+
+class Rules:
+    """Rules in order, some of which apply only so many times.
+
+    Args:
+        rules: As the scenario has them.
+        starts_at: When the scenario starts, in seconds since 1970.
+    """
+
+    def __init__(self, rules: Sequence[Rule], *, starts_at: float) -> None:
+        self._rules = rules
+        self._left = [rule.times for rule in rules]
+        self._applied = [False] * len(rules)
+        self._starts_at = starts_at
+
+    def never_applied(self) -> list[int]:
+        """Places of the rules that no call has met, as when they name a record that is not there."""
+        return [index for index, applied in enumerate(self._applied) if not applied]
+
+    def call(
+        self, identifiers: Sequence[str], now: float, *, limit: float
+    ) -> tuple[Answer | Failed | Throttled, float]:
+        """What a call with these records comes to, and the seconds it takes; at `limit` seconds it is timed out."""
+        rule = self._rule_for(identifiers, round(now - self._starts_at, 6))
+        if rule.then == "throttle":
+            return Throttled(), rule.takes
+        if rule.then == "timeout" or rule.takes >= limit:
+            return Failed("Unhandled", timed_out=True), limit
+        match rule.then:
+            case "raise":
+                return Failed("Unhandled"), rule.takes
+            case Return(value=value):
+                return Answer(value), rule.takes
+            case Report(identifiers=named):
+                return Answer({"batchItemFailures": [{"itemIdentifier": each} for each in named]}), rule.takes
+            case _:
+                return Answer(echoes=True), rule.takes
+
+    def _rule_for(self, identifiers: Sequence[str], t: float) -> Rule:
+        for index, rule in enumerate(self._rules):
+            if self._left[index] != 0 and _applies(rule, identifiers, t):
+                self._applied[index] = True
+                left = self._left[index]
+                self._left[index] = None if left is None else left - 1
+                return rule
+        return _NO_RULE
+
+
+def function(rules: Rules, read: ReadAnswer, *, timeout: float) -> Handler:
+    """A mapping's function that behaves as the rules say.
+
+    Args:
+        rules: What it does.
+        read: What its answer means.
+        timeout: Seconds that it may take.
+    """
+
+    def call(invoke: Invoke, now: float) -> tuple[Outcome, float]:
+        result, takes = rules.call([record.identifier for record in invoke.records], now, limit=timeout)
+        if not isinstance(result, Answer):
+            return result, takes
+        value = result.value
+        if result.echoes and invoke.window is not None:
+            value = {"state": invoke.window.state}
+        return read(value, invoke), takes
+
+    return call
+
+
+def of_stream(settings: MappingSettings) -> ReadAnswer:
+    """What an answer means to a stream's mapping."""
+
+    def read(value: Any, invoke: Invoke) -> Outcome:
+        identifiers = [record.identifier for record in invoke.records]
+        reports, windowed = settings.report_batch_item_failures, invoke.window is not None
+        return read_response(value, identifiers, reports=reports, windowed=windowed)
+
+    return read
+
+
+def of_queue(settings: QueueSettings) -> ReadAnswer:
+    """What an answer means to a queue's mapping."""
+
+    def read(value: Any, invoke: Invoke) -> Outcome:
+        if not settings.report_batch_item_failures:
+            return Succeeded()
+        return read_each(value, [record.identifier for record in invoke.records])
+
+    return read
+
+
+def _applies(rule: Rule, identifiers: Sequence[str], t: float) -> bool:
+    when = rule.when
+    if when.contains is not None and not set(when.contains) & set(identifiers):
+        return False
+    if when.batch is not None and when.batch != list(identifiers):
+        return False
+    return when.between is None or when.between[0] <= t <= when.between[1]

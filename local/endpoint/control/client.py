@@ -77,7 +77,7 @@ class Control:
         return MappingStatus(**self._call("GET", f"mappings/{uuid}"))
 
     def history(self, uuid: str) -> list[dict[str, Any]]:
-        """What a mapping did, oldest first: fields of `Invocation` and `GivenUp` (`local.endpoint.delivery.history`)."""
+        """List what a mapping did, oldest first: `Invocation` and `GivenUp` (`local.endpoint.delivery.history`)."""
         return self._call("GET", f"mappings/{uuid}/history")
 
     def pipes(self) -> list[PipeStatus]:

@@ -33,6 +33,7 @@ benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative 
 
 docs: $(VENV)/dev.installed ## Write the pages that are made from the code and its tests
 	$(BIN)/python -m tools.conformance
+	$(BIN)/python -m tools.import_graph
 	$(BIN)/python -m tools.local_operations
 	$(BIN)/python -m tools.policy_docs
 	$(BIN)/python -m tools.scenario_pictures

@@ -1,4 +1,4 @@
-"""DynamoDB's wire format: `{"S": "a"}`, `{"N": "42"}` and friends, to native Python values and back.
+"""DynamoDB's wire format (`{"S": "a"}`, `{"N": "42"}`), decoded to native Python values and encoded again.
 
 Values are those of `boto3.dynamodb.types.TypeDeserializer`, except that binary is plain `bytes`: numbers are
 `Decimal` (exact, up to 38 digits), sets are `set`, maps are `dict`, lists are `list`.
@@ -35,13 +35,13 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 
 
 def decode(value: Wire) -> Any:
-    """One wire value as a native Python value.
+    """Decode a wire value to a native Python value.
 
     >>> decode({"M": {"city": {"S": "Bern"}, "zip": {"N": "3000"}}})
     {'city': 'Bern', 'zip': Decimal('3000')}
 
     Raises:
-        ValueError: The value is not one type descriptor that DynamoDB has.
+        ValueError: The value does not have exactly one type descriptor that DynamoDB knows.
     """
     try:
         ((descriptor, content),) = value.items()
@@ -61,7 +61,7 @@ def _base64_text(value: bytes) -> str:
 
 
 def encode(value: Any, *, binary: Callable[[bytes], Any] = _base64_text) -> dict[str, Any]:
-    """A native Python value in wire format.
+    """Encode a native Python value in wire format.
 
     Numbers are `int` or `Decimal`; `float` is refused, as by boto3, because it is not exact.
 
@@ -70,7 +70,7 @@ def encode(value: Any, *, binary: Callable[[bytes], Any] = _base64_text) -> dict
 
     Args:
         value: The value.
-        binary: How binaries are written: base64 text, which JSON takes, or `bytes`, which botocore takes.
+        binary: Encodes a binary: to base64 text, which JSON takes, or to `bytes`, which botocore takes.
 
     Raises:
         TypeError: DynamoDB has no type for this value.
@@ -107,12 +107,12 @@ def _encode_set(members: Set[Any], binary: Callable[[bytes], Any]) -> dict[str, 
 
 
 def encode_item(item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """A whole item in wire format, ready for JSON."""
+    """Encode a whole item in wire format, ready for JSON."""
     return {name: encode(value) for name, value in item.items()}
 
 
 def same(left: Wire | None, right: Wire | None) -> bool:
-    """Whether two wire values are the same value to DynamoDB; `None` is an absent attribute.
+    """Compare two wire values as DynamoDB does; `None` is an absent attribute.
 
     `{"N": "1"}` and `{"N": "1.0"}` are the same number, a set has no order, and a number is never a boolean.
     """

@@ -19,17 +19,17 @@ else:
     T = TypeVar("T")
 
 EventName = Literal["INSERT", "MODIFY", "REMOVE"]
-#: How a change reached the consumer: from the stream, from a walk over the table, or delivered again on request.
+#: The way a change reached the consumer: from the stream, from a walk over the table, or redelivered on request.
 Origin = Literal["stream", "snapshot", "replay"]
 ImageName = Literal["OldImage", "NewImage"]
 
-#: Where in an item: a dotted string, or a tuple whose members are map keys (`str`) and list indexes (`int`).
+#: A place in an item: a dotted string, or a tuple whose members are map keys (`str`) and list indexes (`int`).
 #: Use the tuple for attribute names that contain a dot.
 Path = str | Sequence[str | int]
 
 
 class _Absent:
-    """The value of an attribute that is not there (`None` is DynamoDB's NULL, which is a value)."""
+    """The type of `ABSENT`, the value of a missing attribute (`None` is DynamoDB's NULL, which is a value)."""
 
     def __repr__(self) -> str:
         return "ABSENT"
@@ -42,14 +42,14 @@ ABSENT: Final = _Absent()
 
 
 class Difference(NamedTuple):
-    """Both values of one attribute that differs; `ABSENT` where an image lacks it."""
+    """The old and the new value of an attribute that differs; `ABSENT` if an image lacks it."""
 
     old: Any
     new: Any
 
 
 class ImageNotAvailable(LookupError):
-    """An image was asked for that the table's stream view type does not carry."""
+    """The table's stream view type does not carry the image that was read."""
 
 
 _CARRIED_BY: dict[ImageName, tuple[str, ...]] = {
@@ -60,14 +60,14 @@ _NOT_READ: Final = object()
 
 
 class Change(Generic[T]):
-    """One item-level change: what a stream record says, in native Python values.
+    """One item-level change: the content of a stream record in native Python values.
 
-    Images are decoded when they are read. The shape of a record: docs/aws-semantics.md §1.3.
+    Images are decoded when they are read. docs/aws-semantics.md §1.3 has the shape of a record.
 
     Args:
         record: The record in the shape that Lambda delivers it from a DynamoDB stream.
-        model: Makes what `old` and `new` give out of an image; the image itself by default. `Change[User]` is the
-            change whose images are `User`s.
+        model: Called with an image; its result is what `old` and `new` return. The image itself by default.
+            `Change[User]` is a change whose images are `User`s.
 
     Example:
         >>> from handlers.cdc.testing import change
@@ -96,34 +96,35 @@ class Change(Generic[T]):
 
     @property
     def event_id(self) -> str:
-        """Unique per stream record and the same at every delivery of it."""
+        """The stream record's identity: unique, and the same at every delivery."""
         return self._record["eventID"]
 
     @property
     def origin(self) -> Origin:
-        """How the change got here: `stream`, `snapshot` (read from the table) or `replay`."""
+        """The way the change got here: `stream`, `snapshot` (read from the table) or `replay`."""
         return self._record.get("origin", "stream")
 
     @property
     def sequence_number(self) -> str | None:
-        """Decimal digits, as they came. Compare as `int`: lengths vary inside one shard.
+        """The stream's sequence number in decimal digits. Compare as `int`: lengths vary inside one shard.
 
-        `None` where the route has none: Kinesis Data Streams for DynamoDB and snapshots (docs/aws-semantics.md §4).
+        `None` on routes without sequence numbers: Kinesis Data Streams for DynamoDB and snapshots
+        (docs/aws-semantics.md §4).
         """
         return self._dynamodb.get("SequenceNumber")
 
     @property
     def table_name(self) -> str:
-        """Name of the table; empty where the record's ARN is none of a table."""
+        """Name of the table; empty if the record's ARN does not name one."""
         name: str | None = self._record.get("tableName")
         # arn:aws:dynamodb:<region>:<account>:table/<name>/stream/<label>
         return [*self._record["eventSourceARN"].split("/"), ""][1] if name is None else name
 
     @property
     def approximate_creation_time(self) -> datetime | None:
-        """When DynamoDB wrote the change, to the second (through Kinesis: finer). Not an order: use `version`.
+        """The time of the write, to the second (finer through Kinesis). It orders nothing: use `version`.
 
-        `None` where the route has none: snapshots, which say what the table holds and not since when.
+        `None` for snapshots, which show the content of a table without its history.
         """
         seconds = self._dynamodb.get("ApproximateCreationDateTime")
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
@@ -139,7 +140,7 @@ class Change(Generic[T]):
 
         Raises:
             ImageNotAvailable: The stream's view type carries no old images.
-            ImageDoesNotFit: The image is not one of the consumer's model.
+            ImageDoesNotFit: The image does not fit the consumer's model.
         """
         if self._old is _NOT_READ:
             self._old = self._read("OldImage")
@@ -151,7 +152,7 @@ class Change(Generic[T]):
 
         Raises:
             ImageNotAvailable: The stream's view type carries no new images.
-            ImageDoesNotFit: The image is not one of the consumer's model.
+            ImageDoesNotFit: The image does not fit the consumer's model.
         """
         if self._new is _NOT_READ:
             self._new = self._read("NewImage")
@@ -159,7 +160,7 @@ class Change(Generic[T]):
 
     @property
     def is_ttl_delete(self) -> bool:
-        """Whether DynamoDB removed the item because its time to live ended (docs/aws-semantics.md §1.3)."""
+        """Is true if DynamoDB removed the item because its time to live ended (docs/aws-semantics.md §1.3)."""
         identity = self._record.get("userIdentity") or {}
         return (
             self.event_name == "REMOVE"
@@ -169,10 +170,10 @@ class Change(Generic[T]):
 
     @property
     def version(self) -> int | None:
-        """The item's `version` attribute, which the API advances with every write; `None` where it has none.
+        """The item's `version` attribute, which the API advances with every write; `None` if the item has none.
 
-        Of the new image, or of the last one for a REMOVE. Grows across delete and re-create, so it orders all
-        changes of one item on every route.
+        It is read from the new image, or from the last one for a REMOVE. It grows across delete and re-create, so it
+        orders all changes of one item on every route.
 
         Raises:
             ImageNotAvailable: The stream's view type does not carry the image that holds it.
@@ -182,10 +183,10 @@ class Change(Generic[T]):
 
     @property
     def correlation_id(self) -> str:
-        """What ties the change to the request that made it: that request's id, else the event's own id.
+        """The id of the request that made the change, else the event's own id.
 
-        The writer leaves the id in the item's `lastRequestId`, in the same write. It counts only where this change
-        wrote it: a later write that leaves the attribute alone did not come from that request.
+        The writer stores the id in the item's `lastRequestId`, in the same write. It counts only if this change
+        wrote it: a later write that does not touch the attribute did not come from that request.
         """
         written = _request_in(self._dynamodb.get("NewImage"))
         if written is None or written == _request_in(self._dynamodb.get("OldImage")):
@@ -193,7 +194,7 @@ class Change(Generic[T]):
         return written
 
     def changed(self, path: Path) -> bool:
-        """Whether the value at `path` differs between the two images; appearing and vanishing are differences.
+        """Compare the values at `path` of the two images; appearing and vanishing are differences.
 
         Args:
             path: `"plan"`, `"profile.address.city"`, or `("tags", 0)` for list indexes and names with dots.
@@ -206,7 +207,7 @@ class Change(Generic[T]):
         return not same(value_at(old, steps), value_at(new, steps))
 
     def diff(self) -> dict[str, Difference]:
-        """The top-level attributes whose values differ, by name.
+        """Map the names of the top-level attributes that differ to both values.
 
         >>> from handlers.cdc.testing import change
         >>> change(old={"id": 1, "plan": "free"}, new={"id": 1, "plan": "pro", "seats": 3}).diff()
@@ -223,7 +224,7 @@ class Change(Generic[T]):
         }
 
     def wire(self, name: ImageName) -> Mapping[str, Wire] | None:
-        """An image in DynamoDB's wire format; `None` where the change has none.
+        """Return an image in DynamoDB's wire format; `None` if the change has none.
 
         Raises:
             ImageNotAvailable: The stream's view type does not carry it.
@@ -256,7 +257,7 @@ def _native(value: Wire | None) -> Any:
 
 
 def value_at(image: Mapping[str, Wire] | None, steps: Sequence[str | int]) -> Wire | None:
-    """The wire value at a path of an image; `None` where there is none."""
+    """Return the wire value at a path of an image; `None` if there is none."""
     value: Wire | None = None if image is None else {"M": image}
     for step in steps:
         if value is None:

@@ -18,18 +18,18 @@ from handlers.cdc.clients import client
 from handlers.cdc.effect_ledger import KEEP
 from handlers.cdc.invocation import correlation_id, remaining_seconds
 
-#: What one transaction may hold (docs/aws-semantics.md §7).
+#: Actions that fit into one transaction (docs/aws-semantics.md §7).
 ACTIONS_PER_TRANSACTION: Final = 100
-#: Seconds kept back from retrying a conflict, so that the batch can still be answered.
+#: Seconds that retries of a conflict do not use, so that the batch can still be answered.
 RESERVE_SECONDS: Final = 1.0
-#: How long a conflict is retried where there is no invocation that could end.
+#: How long a conflict is retried outside an invocation.
 PATIENCE_OUTSIDE_LAMBDA_SECONDS: Final = 60.0
 _FIRST_PAUSE_SECONDS: Final = 0.025
 _LONGEST_PAUSE_SECONDS: Final = 1.0
-#: Reasons to cancel a transaction that say nothing about it: somebody else was at the same item, or the table is busy.
+#: Cancellation reasons that pass: another transaction holds the item, or the table is busy.
 _TRANSIENT: Final = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
-#: The events to count: for each, a key that is the same at every delivery, and what it adds to which counter.
+#: Events to count: for each a key, the same at every delivery, and its amount per counter.
 Increments = Iterable[tuple[str, Mapping[str, int]]]
 
 
@@ -42,14 +42,14 @@ class Counters:
     Args:
         name: Name of the set. Two sets in one table count the same event independently.
         variable: The environment variable that holds the table's name.
-        shards: Over how many items each counter is spread, 1 to 100. One item takes about 1,000 writes per second,
-            and conflicts slow it down long before; reading costs one item per shard.
-        keep: How long a counted event is remembered. Default 400 days; `None` is for ever.
-        clock: Seconds since 1970.
+        shards: Number of items that each counter is spread over, 1 to 100. One item takes about 1,000 writes per
+            second, and conflicts slow it down long before; reading costs one item per shard.
+        keep: How long a counted event is remembered. Default 400 days; `None` is forever.
+        clock: Returns seconds since 1970.
         sleep: Waits for a number of seconds.
 
     Raises:
-        ValueError: `shards` is out of range, or `name` holds a `#`.
+        ValueError: `shards` is out of range, or `name` contains a `#`.
 
     Example (one that runs: docs/guides/counters.md):
         plans = Counters("plans", shards=4)
@@ -70,7 +70,7 @@ class Counters:
         if not 1 <= shards <= 100:
             raise ValueError(f"shards={shards} must be 1 to 100, which is what one read can fetch")
         if "#" in name:
-            raise ValueError(f"name={name!r} must not hold a '#', which separates the parts of a key")
+            raise ValueError(f"name={name!r} must not contain a '#', which separates the parts of a key")
         self.name = name
         self.variable = variable
         self.shards = shards
@@ -84,29 +84,29 @@ class Counters:
 
         Args:
             key: The same at every delivery of the event, e.g. `change.event_id`.
-            amounts: What it adds to which counters, at most 99 of them; negative amounts subtract.
+            amounts: The amount to add to each counter, at most 99 of them; negative amounts subtract.
 
         Returns:
-            Whether it was counted now.
+            True if it was counted now, `False` if it had been counted before.
 
         Raises:
             ValueError: More than 99 counters.
             botocore.exceptions.ClientError: The table is down, or the counter stays contended for as long as this
-                invocation can wait. The event is not counted; its record fails and is delivered again.
+                invocation can wait. The event was not counted; its record fails and is delivered again.
         """
         return self.add_all([(key, amounts)]) == 1
 
     def add_all(self, increments: Increments) -> int:
-        """Count many events with as few writes as there can be: their amounts are added up first.
+        """Count many events with as few writes as possible: their amounts are added up first.
 
         One transaction takes up to 99 events. When it fails, the events of the transactions before it stay counted,
         and a repeat of the whole call counts the rest.
 
         Args:
-            increments: As the arguments of `add`. An event that occurs twice is counted once.
+            increments: The arguments of `add`, for each event. An event that occurs twice is counted once.
 
         Returns:
-            How many events were counted now.
+            Number of events that were counted now.
 
         Raises:
             ValueError: An event has more than 99 counters.
@@ -115,7 +115,7 @@ class Counters:
         return sum(self._commit(chunk) for chunk in _chunks(increments))
 
     def read(self, counter: str) -> int:
-        """The value of a counter: the sum of its shards. A counter that nothing was added to is 0."""
+        """Read the value of a counter: the sum of its shards. A counter without additions is 0."""
         table = self._table()
         keys = [{"counterKey": _text(key)} for key in self._shard_keys(counter)]
         wanted: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": True}}
@@ -130,7 +130,7 @@ class Counters:
         raise TimeoutError(f"counter {counter} of {self.name} could not be read: the table is throttled")
 
     def _commit(self, chunk: dict[str, Mapping[str, int]]) -> int:
-        """Write one transaction, without the events that turn out to be counted already."""
+        """Write one transaction, without the events that were counted before."""
         left = remaining_seconds()
         deadline = self._clock() + (PATIENCE_OUTSIDE_LAMBDA_SECONDS if left is None else left) - RESERVE_SECONDS
         attempt = 0
@@ -183,7 +183,7 @@ class Counters:
             {
                 "Update": {
                     "TableName": table,
-                    # Any shard will do: chosen anew for each attempt, so that a conflict is not met again.
+                    # Each attempt picks a shard anew, so that it need not meet the same conflict again.
                     "Key": {"counterKey": _text(random.choice(self._shard_keys(counter)))},  # noqa: S311 - no secret
                     "UpdateExpression": "ADD amount :amount",
                     "ExpressionAttributeValues": {":amount": _number(amount)},
@@ -207,7 +207,7 @@ class Counters:
 
 
 def _chunks(increments: Increments) -> Iterator[dict[str, Mapping[str, int]]]:
-    """The events in portions of one transaction each: one marker per event, one update per counter."""
+    """Divide the events into portions of one transaction: one marker per event, one update per counter."""
     chunk: dict[str, Mapping[str, int]] = {}
     counters: set[str] = set()
     for key, amounts in increments:
@@ -227,7 +227,7 @@ def _chunks(increments: Increments) -> Iterator[dict[str, Mapping[str, int]]]:
 
 
 def _pause(attempt: int) -> float:
-    """Seconds to wait before the next attempt: doubling, and random so that rivals do not meet again."""
+    """Return the seconds to wait before the next attempt: doubling, and random so that rivals do not meet again."""
     longest = min(_FIRST_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS)
     return longest * (0.5 + random.random() / 2)  # noqa: S311 - no secret
 

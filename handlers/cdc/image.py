@@ -11,8 +11,7 @@ from handlers.cdc.attribute_values import Wire, decode
 class Image(Mapping[str, Any]):
     """A read-only mapping of attribute names to native values; an attribute is decoded when it is first read.
 
-    It equals the `dict` of the same values. Where a real `dict` is needed, to change it or to give it to boto3, use
-    `dict(image)`.
+    It equals the `dict` of the same values. Use `dict(image)` for a real `dict`, to change it or to pass it to boto3.
 
     >>> image = Image({"plan": {"S": "pro"}, "seats": {"N": "3"}})
     >>> image["plan"], image.get("trial"), "seats" in image

@@ -1,7 +1,7 @@
-"""`model=`: images as instances of the consumer's own class, in place of mappings.
+"""`model=`: images as instances of the consumer's own class instead of mappings.
 
-A dataclass, a TypedDict or a pydantic model (where pydantic is packaged with the consumer). Attributes that the model
-does not name are left out, so that a table may grow without its consumers.
+A model is a dataclass, a TypedDict or a pydantic model (if pydantic is packaged with the consumer). Attributes that the
+model does not name are left out, so that a table may grow without its consumers.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 class ImageDoesNotFit(ValueError):
-    """An image is not one of the consumer's model. The message names attributes and types, never values."""
+    """An image does not fit the consumer's model. The message names attributes and types, never values."""
 
 
 def reader(model: type[T]) -> Callable[[Image], T]:
-    """What makes a `model` out of an image.
+    """Return the function that turns an image into a `model`.
 
     DynamoDB has one kind of number, so a `Decimal` becomes what the model asks for: `int` (only if it is whole),
-    `float`, an `Enum` by its value. Members of lists, sets, maps and nested dataclasses are converted likewise.
+    `float`, an `Enum` by its value. Members of lists, sets, maps and nested dataclasses are converted too.
 
     >>> from dataclasses import dataclass
     >>> @dataclass
@@ -39,13 +39,13 @@ def reader(model: type[T]) -> Callable[[Image], T]:
     User(userId='u1', seats=3)
 
     Raises:
-        TypeError: `model` is no dataclass, TypedDict or pydantic model.
+        TypeError: `model` is not a dataclass, TypedDict or pydantic model.
     """
     if hasattr(model, "model_validate"):
         return functools.partial(_pydantic, model)
     if dataclasses.is_dataclass(model) or typing.is_typeddict(model):
         return functools.partial(_object, model, "")
-    raise TypeError(f"model={model!r} is no dataclass, TypedDict or pydantic model")
+    raise TypeError(f"model={model!r} is not a dataclass, TypedDict or pydantic model")
 
 
 def _pydantic(model: Any, image: Image) -> Any:
@@ -55,12 +55,12 @@ def _pydantic(model: Any, image: Image) -> Any:
         # pydantic's own message quotes the values, and messages are logged.
         problems: Any = getattr(error, "errors", list)()
         said = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['type']}" for problem in problems)
-        raise ImageDoesNotFit(f"the image is no {model.__name__}: {said or type(error).__name__}") from None
+        raise ImageDoesNotFit(f"the image is not a {model.__name__}: {said or type(error).__name__}") from None
 
 
 @functools.cache
 def _attributes(model: Any) -> list[tuple[str, Any, bool]]:
-    """Name, type and whether it may be missing, for everything a model has."""
+    """Return the name and type of each of a model's attributes, and if it may be missing."""
     types_of = typing.get_type_hints(model)
     if typing.is_typeddict(model):
         required: frozenset[str] = model.__required_keys__
@@ -82,15 +82,15 @@ def _object(model: Any, place: str, image: Mapping[str, Any]) -> Any:
         if name in image:
             values[name] = _converted(wanted, image[name], f"{place}{name}")
         elif not optional:
-            raise ImageDoesNotFit(f"the image is no {model.__name__}: {place}{name} is missing")
+            raise ImageDoesNotFit(f"the image is not a {model.__name__}: {place}{name} is missing")
     return model(**values)
 
 
 def _converted(wanted: Any, value: Any, place: str) -> Any:
-    """`value` as the type `wanted`.
+    """Convert `value` to the type `wanted`.
 
     Raises:
-        ImageDoesNotFit: It is none.
+        ImageDoesNotFit: It cannot be one.
     """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if wanted is Any or (isinstance(wanted, type) and type(value) is wanted):
@@ -131,7 +131,7 @@ def _scalar(wanted: type, value: Any, place: str) -> Any:
         try:
             return wanted(int(value) if isinstance(value, Decimal) and value == int(value) else value)
         except ValueError:
-            raise ImageDoesNotFit(f"{place} is no member of {wanted.__name__}") from None
+            raise ImageDoesNotFit(f"{place} is not a member of {wanted.__name__}") from None
     if isinstance(value, wanted) and not isinstance(value, bool):
         return value
     raise ImageDoesNotFit(f"{place} is a {type(value).__name__}, and the model wants {wanted.__name__}")

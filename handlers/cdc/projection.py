@@ -2,8 +2,8 @@
 
 Deliveries repeat, and replays and backfills bring old changes back after newer ones. So each copy keeps the guard of
 the change that wrote it, and a write is conditional on being newer. A delete leaves a tombstone with its guard:
-without one, a late write would bring the item back (docs/decisions/0009). This file has the guard, and its use in
-DynamoDB and in search engines; SQL and Redis have their own.
+without one, a late write would bring the item back (docs/decisions/0009). This file has the guard and its use in
+DynamoDB and in search engines; SQL and Redis have files of their own.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ SEQUENCE_DIGITS: Final = 40
 
 
 class GuardNotAvailable(ValueError):
-    """The change carries nothing that says whether it is newer, so it cannot be applied safely."""
+    """The change has no guard, so it cannot be compared with the stored copy."""
 
 
 def guard_of(change: Change[Any], by: GuardBy = "version") -> int | str:
-    """What orders the changes of one item: an `int`, or 40 digits as text.
+    """Return the guard that orders the changes of one item: an `int`, or 40 digits as text.
 
     A REMOVE carries the version of the last write before it, so a delete must also win over an equal guard.
 
@@ -43,7 +43,7 @@ def guard_of(change: Change[Any], by: GuardBy = "version") -> int | str:
     if by == "sequence":
         if change.sequence_number is None:
             raise GuardNotAvailable(
-                f"a change of the origin {change.origin} without a sequence number cannot be guarded by it: "
+                f"a change of origin {change.origin} without a sequence number cannot be guarded by it: "
                 "guard by version, which works on every route"
             )
         return change.sequence_number.zfill(SEQUENCE_DIGITS)
@@ -57,16 +57,16 @@ def guard_of(change: Change[Any], by: GuardBy = "version") -> int | str:
 
 
 class DynamoDBProjection:
-    """A projection in a DynamoDB table. Readers leave out items whose `deleted` is true.
+    """A projection in a DynamoDB table. Readers skip items whose `deleted` is true.
 
     The function needs `dynamodb:PutItem` and `dynamodb:UpdateItem` on the table, whose TTL attribute is `expiresAt`.
 
     Args:
         variable: The environment variable that holds the table's name.
-        guard_by: What says which change is newer; it is kept in the attribute `version` or `sequence`.
-        keep_deleted: How long a tombstone stays: longer than every route that brings a change back. Default 400
-            days; `None` is for ever.
-        clock: Seconds since 1970.
+        guard_by: The guard that orders changes; it is stored in the attribute `version` or `sequence`.
+        keep_deleted: Lifetime of a tombstone: longer than every route that brings a change back. Default 400 days;
+            `None` is forever.
+        clock: Returns seconds since 1970.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class DynamoDBProjection:
         """Write a whole item, its key included, unless a newer change was applied.
 
         Returns:
-            Whether it was written; `False` says that the change is old news, and done.
+            True if it was written; `False` if the change is older than the stored copy, and so done.
 
         Raises:
-            GuardNotAvailable: Nothing says whether the change is newer.
+            GuardNotAvailable: The change has no guard.
         """
         return self._put(change, dict(item), "<")
 
@@ -137,12 +137,12 @@ class DynamoDBProjection:
 
 
 def search_version(change: Change[Any]) -> dict[str, Any]:
-    """The parameters that make OpenSearch and Elasticsearch keep the newer of two documents.
+    """Return the parameters that make OpenSearch and Elasticsearch keep the newer of two documents.
 
-    They go into `client.index(..., **search_version(change))`, or into an action of `_bulk`. A write that is not newer
-    is answered with 409 (`version_conflict_engine_exception`): the change is old news, and done. A REMOVE may be as
-    old as the write before it, so it is external_gte. A deleted document's version is forgotten after
-    `index.gc_deletes` (60 s): index a tombstone, e.g. `{"deleted": true}`, and leave it out of searches.
+    They go into `client.index(..., **search_version(change))` or into an action of `_bulk`. A write that is not newer
+    is answered with 409 (`version_conflict_engine_exception`): a newer change was applied, so this one is done. A
+    REMOVE has the version of the write before it, so it is `external_gte`. A deleted document's version is forgotten
+    after `index.gc_deletes` (60 s): index a tombstone, e.g. `{"deleted": true}`, and leave it out of searches.
 
     >>> from handlers.cdc.testing import change
     >>> search_version(change(new={"id": "u1", "version": 1767225600001}))

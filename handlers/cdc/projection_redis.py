@@ -26,12 +26,12 @@ return 1
 
 
 class RedisProjection:
-    """A projection in Redis or Valkey: one hash per item, whose field `item` readers take; a tombstone has none.
+    """A projection in Redis or Valkey: one hash per item, with the item in its field `item`. A tombstone lacks it.
 
     Args:
-        prefix: What the items' names begin with, e.g. `users:`.
-        guard_by: What says which change is newer; it is kept in the field `guard`.
-        keep_deleted: How long a tombstone stays.
+        prefix: Prefix of the hashes' names, e.g. `users:`.
+        guard_by: The guard that orders changes; it is stored in the field `guard`.
+        keep_deleted: Lifetime of a tombstone.
     """
 
     def __init__(self, prefix: str, *, guard_by: GuardBy = "version", keep_deleted: timedelta = KEEP) -> None:
@@ -45,14 +45,14 @@ class RedisProjection:
         Args:
             redis: A client of redis-py or valkey-py.
             change: The change that the item comes from.
-            key: The item's name behind the prefix.
-            item: What readers get.
+            key: The item's name after the prefix.
+            item: The content of the field `item`.
 
         Returns:
-            Whether it was written; `False` says that the change is old news, and done.
+            True if it was written; `False` if the change is older than the stored item, and so done.
 
         Raises:
-            GuardNotAvailable: Nothing says whether the change is newer.
+            GuardNotAvailable: The change has no guard.
         """
         return self._run(redis, change, key, "put", item)
 

@@ -1,4 +1,4 @@
-"""The version guard in SQL: an upsert that writes only over something older."""
+"""The version guard in SQL: an upsert that overwrites only older rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Cursor(Protocol):
 
     @property
     def rowcount(self) -> int:
-        """How many rows the last statement wrote."""
+        """Number of rows that the last statement wrote."""
         ...
 
     def execute(self, sql: str, parameters: Sequence[Any], /) -> Any:
@@ -24,20 +24,20 @@ class Cursor(Protocol):
 
 
 class SqlProjection:
-    """A projection in a table of PostgreSQL (9.5 or newer) or SQLite (3.24 or newer). Readers leave out deleted rows.
+    """A projection in a table of PostgreSQL (9.5 or newer) or SQLite (3.24 or newer). Readers skip deleted rows.
 
-    The table has its key as primary key, the other columns (which a tombstone leaves NULL), `deleted BOOLEAN`, and
-    `version BIGINT` or `sequence CHAR(40)`. Committing is the caller's.
+    The table has its key as primary key, the other columns (NULL in a tombstone), `deleted BOOLEAN`, and
+    `version BIGINT` or `sequence CHAR(40)`. The caller commits.
 
     Args:
-        table: Its name, with a schema if need be.
+        table: Name of the table, with a schema if need be.
         key: Names of the key's columns.
         columns: Names of the other columns.
-        guard_by: What says which change is newer.
+        guard_by: The guard that orders changes.
         placeholder: The driver's mark for a parameter: `%s` for psycopg, `?` for sqlite3.
 
     Raises:
-        ValueError: A name is none that SQL takes without quotes.
+        ValueError: A name that SQL takes only in quotes.
 
     Example:
         >>> import sqlite3
@@ -79,10 +79,10 @@ class SqlProjection:
             row: A value for each column of the key; a column that is missing becomes NULL.
 
         Returns:
-            Whether it was written; `False` says that the change is old news, and done.
+            True if it was written; `False` if the change is older than the stored row, and so done.
 
         Raises:
-            GuardNotAvailable: Nothing says whether the change is newer.
+            GuardNotAvailable: The change has no guard.
         """
         values = [row[name] for name in self.key] + [row.get(name) for name in self.columns]
         cursor.execute(self._put_sql, (*values, guard_of(change, self.guard_by)))

@@ -1,6 +1,6 @@
-"""What a consumer's own unit tests need: changes, events, an invocation and a ledger in memory.
+"""Test doubles for consumers: changes, events, an invocation and a ledger in memory.
 
-Not part of what is deployed.
+This module is not deployed.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def record(
     ttl_delete: bool = False,
     created: float | None = None,
 ) -> dict[str, Any]:
-    """One stream record as Lambda delivers it (docs/aws-semantics.md §1.3).
+    """Make a stream record as Lambda delivers it (docs/aws-semantics.md §1.3).
 
     Args:
-        old: The item before the change; without it the record is an INSERT.
-        new: The item after the change; without it the record is a REMOVE.
+        old: The item before the change; a record without it is an INSERT.
+        new: The item after the change; a record without it is a REMOVE.
         keys: Names of the key attributes; the first attribute of the item by default.
-        view_type: The stream's view type; images it does not carry are left out.
+        view_type: The stream's view type; images that it does not carry are left out.
         table: Name of the table.
-        ttl_delete: Whether DynamoDB itself removed the item because it expired.
-        created: When the change was written, in seconds since 1970; now by default.
+        ttl_delete: True if DynamoDB itself removed the item because it expired.
+        created: Time of the write in seconds since 1970; now by default.
     """
     if not old and not new:
         raise ValueError("a change has an old image, a new image or both")
@@ -73,7 +73,7 @@ def record(
 
 
 def change(**arguments: Any) -> Change:
-    """One change; the arguments are those of `record`.
+    """Make a change; the arguments are those of `record`.
 
     >>> change(new={"userId": "u1", "plan": "free"})
     <Change INSERT ...>
@@ -82,7 +82,7 @@ def change(**arguments: Any) -> Change:
 
 
 def stream_event(*records: Mapping[str, Any]) -> dict[str, Any]:
-    """The event Lambda gives a function for a batch of these records."""
+    """Make the event with which Lambda calls a function for a batch of these records."""
     return {"Records": list(records)}
 
 
@@ -95,16 +95,16 @@ def window_event(
     final: bool = False,
     terminated_early: bool = False,
 ) -> dict[str, Any]:
-    """The event Lambda gives a function for a batch of a tumbling window (docs/aws-semantics.md §2.9).
+    """Make the event with which Lambda calls a function for a batch of a tumbling window (docs/aws-semantics.md §2.9).
 
     Args:
         records: The batch; none for the call that ends a window.
-        state: What the call before it returned; `{}` by default, as in a window's first call.
+        state: Result of the previous call; `{}` by default, as in a window's first call.
         start: Start of the window, an aware time.
         seconds: Length of the window.
         shard_id: The shard.
-        final: Whether the call ends the window.
-        terminated_early: Whether it does so because the state has grown over 1 MB.
+        final: True if the call ends the window.
+        terminated_early: True if it does so because the state has grown over 1 MB.
     """
     span = {"start": start, "end": start + timedelta(seconds=seconds)}
     return {
@@ -119,10 +119,10 @@ def window_event(
 
 
 def pipe_event(*records: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The event a pipe gives a function: records in an array.
+    """Make the event with which a pipe calls a function: records in an array.
 
-    A pipe from a queue has messages as `queue_event` makes them, and one from Kinesis has the members of `kinesis`
-    beside the others:
+    A pipe from a queue has messages as `queue_event` makes them. One from Kinesis has the members of `kinesis` among
+    the others:
 
     >>> [event] = pipe_event(*kinesis_event({"id": 1})["Records"])
     >>> "kinesis" in event, "partitionKey" in event
@@ -135,12 +135,12 @@ def pipe_event(*records: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def queue_event(*bodies: Any, group: str | None = None, receive_count: int = 1) -> dict[str, Any]:
-    """The event Lambda gives a function for messages of an SQS queue.
+    """Make the event with which Lambda calls a function for messages of an SQS queue.
 
     Args:
         bodies: One per message: an object, e.g. a `record`, or text as it is.
         group: The messages' group; with one, the queue is a FIFO queue.
-        receive_count: How often SQS has handed the messages out, this time included.
+        receive_count: Number of receives of the messages, this one included.
     """
     name = "changes" if group is None else "changes.fifo"
     return {"Records": [_message(body, name, group, receive_count) for body in bodies]}
@@ -165,7 +165,7 @@ def _message(body: Any, queue: str, group: str | None, receive_count: int) -> di
 
 
 def kinesis_event(*data: Mapping[str, Any]) -> dict[str, Any]:
-    """The event Lambda gives a function for records of a Kinesis stream that hold these objects."""
+    """Make the event with which Lambda calls a function for Kinesis records that contain these objects."""
     return {"Records": [_kinesis_record(each) for each in data]}
 
 
@@ -190,7 +190,7 @@ def _kinesis_record(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kinesis_change(**arguments: Any) -> dict[str, Any]:
-    """What Kinesis Data Streams for DynamoDB puts into a stream (docs/aws-semantics.md §4).
+    """Make the record that Kinesis Data Streams for DynamoDB puts into a stream (docs/aws-semantics.md §4).
 
     The arguments are those of `record`.
     """
@@ -225,17 +225,17 @@ def _binaries_twice(value: Any) -> Any:
 
 
 class Invocation:
-    """A Lambda context with a remaining time that really runs down.
+    """A Lambda context whose remaining time runs down.
 
     Args:
-        seconds: How long the invocation may run.
+        seconds: Time-out of the invocation.
     """
 
     def __init__(self, seconds: float = 30.0) -> None:
         self._ends = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda would end the invocation."""
+        """Return the milliseconds until Lambda would end the invocation."""
         return max(0, int((self._ends - time.monotonic()) * 1000))
 
 
@@ -243,7 +243,7 @@ class InMemoryLedger:
     """A `LedgerStore` with the conditions of the DynamoDB table, for one process.
 
     Attributes:
-        items: Effect key to item, as the table would hold it.
+        items: Items of the table, by effect key.
     """
 
     def __init__(self) -> None:
@@ -253,7 +253,7 @@ class InMemoryLedger:
     def claim(
         self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
     ) -> Entry | None:
-        """As `LedgerTable.claim`."""
+        """Claim an effect as `LedgerTable.claim` does."""
         with self._lock:
             item = self.items.get(key)
             if item is not None:
@@ -273,7 +273,7 @@ class InMemoryLedger:
             return None
 
     def settle(self, key: str, owner: str, *, status: Status, expires_at: int | None, result: str | None) -> bool:
-        """As `LedgerTable.settle`."""
+        """Settle an effect as `LedgerTable.settle` does."""
         with self._lock:
             item = self.items.get(key)
             if item is None or item["owner"] != owner:
@@ -282,7 +282,7 @@ class InMemoryLedger:
             return True
 
     def release(self, key: str, owner: str) -> None:
-        """As `LedgerTable.release`."""
+        """Release a claim as `LedgerTable.release` does."""
         with self._lock:
             item = self.items.get(key)
             if item is not None and item["owner"] == owner and item["status"] == "claimed":

@@ -108,9 +108,9 @@ def test_a_dataclass_gets_the_types_it_asks_for() -> None:
 @pytest.mark.parametrize(
     ("item", "says"),
     [
-        ({"plan": "pro"}, "the image is no User: user_id is missing"),
-        ({**BASE, "plan": "platinum"}, "plan is no member of Plan"),
-        ({**BASE, "plan": Decimal("0.5")}, "plan is no member of Plan"),
+        ({"plan": "pro"}, "the image is not a User: user_id is missing"),
+        ({**BASE, "plan": "platinum"}, "plan is not a member of Plan"),
+        ({**BASE, "plan": Decimal("0.5")}, "plan is not a member of Plan"),
         ({**BASE, "seats": Decimal("1.5")}, "seats is a Decimal, and the model wants int"),
         ({**BASE, "seats": "secret"}, "seats is a str, and the model wants int"),
         ({**BASE, "seats": True}, "seats is a bool, and the model wants int"),
@@ -136,7 +136,7 @@ def test_a_nested_dataclass_that_does_not_fit_is_named_by_its_path() -> None:
     class Strict:
         address: Address
 
-    with pytest.raises(ImageDoesNotFit, match=r"the image is no Address: address\.city is missing"):
+    with pytest.raises(ImageDoesNotFit, match=r"the image is not a Address: address\.city is missing"):
         reader(Strict)(image(address={}))
     with pytest.raises(ImageDoesNotFit, match=r"address is a str"):
         reader(Strict)(image(address="Bern"))
@@ -161,14 +161,14 @@ def test_a_pydantic_model_validates_the_image_and_its_errors_hold_no_values() ->
         seats: int
 
     assert reader(Validated)(image(user_id="u1", seats=3)) == Validated(user_id="u1", seats=3)
-    with pytest.raises(ImageDoesNotFit, match="the image is no Validated: seats: int_parsing") as raised:
+    with pytest.raises(ImageDoesNotFit, match="the image is not a Validated: seats: int_parsing") as raised:
         reader(Validated)(image(user_id="u1", seats="secret"))
     assert "secret" not in str(raised.value)
     assert raised.value.__suppress_context__
 
 
 def test_a_model_of_another_kind_is_refused_when_the_consumer_is_made() -> None:
-    with pytest.raises(TypeError, match="is no dataclass, TypedDict or pydantic model"):
+    with pytest.raises(TypeError, match="is not a dataclass, TypedDict or pydantic model"):
         consumer(model=int)(lambda change: None)
 
 

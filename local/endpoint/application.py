@@ -23,7 +23,7 @@ from local.endpoint.clients import EXPIRED_HEADER, READER_HEADER, REQUEST_ID_HEA
 from local.endpoint.control.api import CONTROL_PREFIX, ControlApi
 from local.endpoint.control.faults import Fault, Faults, contains
 from local.endpoint.functions import environments
-from local.endpoint.roles import LAMBDA, Caller, Roles
+from local.endpoint.roles import LAMBDA, Caller, Roles, refused_call
 from local.endpoint.services.cloudwatch import CloudWatch, check_alarm
 from local.endpoint.services.event_source_mappings import EventSourceMappings
 from local.endpoint.services.managed_policies import check_attachable, check_policy
@@ -223,7 +223,7 @@ class Front:
         arn = f"arn:aws:lambda:{connection.region}:{connection.account_id}:function:{name}"
         refused = self._roles.refusal(Caller(call.parameters["Role"], LAMBDA, arn))
         if refused is not None:
-            raise refused.error("InvalidParameterValueException", refused.message)
+            raise refused_call(refused, "InvalidParameterValueException", refused.message)
 
     def _refuse_standard_machine(self, call: AwsCall) -> None:
         described = self._machines.describe_state_machine(stateMachineArn=call.parameters["stateMachineArn"])

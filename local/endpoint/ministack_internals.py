@@ -27,8 +27,8 @@ from ministack.services import (
     sqs,
 )
 
-from local.endpoint.delivery.pipe_services import HttpRequest
 from local.endpoint.services.streams import Stream
+from local.engine.pipes.requests import HttpRequest
 
 _app: Any = app
 _cloudwatch: Any = cloudwatch

@@ -17,6 +17,7 @@ from aws_semantics.permissions import Need
 from local.endpoint.api.errors import AwsError, NotSimulated
 from local.endpoint.clients import error_code
 from local.engine.roles.policy_evaluation import Context, Decision, assumable, decide
+from local.engine.roles.refusals import Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -52,26 +53,6 @@ def role_of(function: Mapping[str, Any]) -> Caller:
 def role_of_pipe(pipe: Mapping[str, Any]) -> Caller:
     """EventBridge with the role of a pipe, as DescribePipe answers it."""
     return Caller(pipe["RoleArn"], PIPES, pipe["Arn"])
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a role may not do something.
-
-    Attributes:
-        operation: What was refused first, such as `SendMessage`.
-        message: In AWS's words.
-        simulated: Whether AWS would refuse it too; otherwise it depends on what is not evaluated here, which the
-            message names.
-    """
-
-    operation: str
-    message: str
-    simulated: bool = True
-
-    def error(self, code: str, message: str) -> AwsError:
-        """What a call that needs it answers: AWS's error, or that it is not known whether AWS would refuse it."""
-        return AwsError(code, message) if self.simulated else NotSimulated(self.message)
 
 
 @dataclass(frozen=True)
@@ -209,6 +190,11 @@ class Roles:
     def _managed(self, arn: str) -> Any:
         version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         return self._iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+
+def refused_call(refusal: Refusal, code: str, message: str) -> AwsError:
+    """Return the error of a call that a role may not make: AWS's, or `NotSimulated` when AWS may allow it."""
+    return AwsError(code, message) if refusal.simulated else NotSimulated(refusal.message)
 
 
 def _undecided(operation: str, caller: Caller, decision: Decision, what: str) -> Refusal:

@@ -93,6 +93,7 @@ async def _serve(
     from local.endpoint.delivery.stream_mapping import Surroundings
     from local.endpoint.functions.environments import Functions
     from local.endpoint.readers.reader_limit import ReaderLimit
+    from local.endpoint.region_names import region_name
     from local.endpoint.roles import Roles
     from local.endpoint.services.event_source_mappings import EventSourceMappings
     from local.endpoint.services.kinesis_source import KinesisSource
@@ -111,11 +112,13 @@ async def _serve(
     ministack_internals.keep_time_by(clock.now)
     ministack_internals.leave_alarms_alone()
 
+    region = region_name(connection.region)
+
     def told_of_alarm(alarm: Mapping[str, Any], before: str) -> tuple[str, str]:
         document = notifications.message(
-            alarm, before=before, at=clock.now(), account_id=connection.account_id, region=connection.region
+            alarm, before=before, at=clock.now(), account_id=connection.account_id, region=region
         )
-        return notifications.subject(alarm, connection.region), json.dumps(document)
+        return notifications.subject(alarm, region), json.dumps(document)
 
     ministack_internals.tell_of_alarms_by(told_of_alarm)
     aws = {

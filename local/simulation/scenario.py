@@ -14,12 +14,11 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from local.engine.pipes import admission as pipe_admission
-from local.engine.pipes.configuration import not_simulated
 from local.engine.pipes.sources import Kind, Source, UnsupportedSource, as_event, source_of
 from local.engine.queues import admission as queue_admission
 from local.engine.streams import admission
 from local.engine.streams.records import StreamRecord
+from local.simulation.aws_refusals import STREAM_ARN, refusals
 from local.simulation.records import (
     MOST_DIGITS,
     MOST_SECONDS,
@@ -42,8 +41,6 @@ _DEFAULT_SHARDS = {
 }
 #: Virtual seconds that a scenario without `until` may take.
 LONGEST_RUN_SECONDS = 7 * 24 * 60 * 60
-
-STREAM_ARN = "arn:aws:dynamodb:us-east-1:111122223333:table/table/stream/2026-01-01T00:00:00.000"
 
 #: Years that a scenario can start in, so that every moment in it is one.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
@@ -240,9 +237,9 @@ def _parsed(text: str) -> Scenario:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
         # What the services refuse is said in the same go, so that one look is enough.
-        refused = [*_refusals(document.get("eventSourceMapping"), document.get("pipe"))]
+        refused = [*refusals(document.get("eventSourceMapping"), document.get("pipe"))]
         raise InvalidScenario("\n".join([*map(_line, error.errors()), *refused])) from error
-    found = [*_refusals(scenario.event_source_mapping, scenario.pipe), *_contradictions(scenario)]
+    found = [*refusals(scenario.event_source_mapping, scenario.pipe), *_contradictions(scenario)]
     if found:
         raise InvalidScenario("\n".join(found))
     return scenario
@@ -289,24 +286,6 @@ def _line(error: ErrorDetails) -> str:
     elif error["type"] == "string_type" and isinstance(error["input"], int):
         problem = "is a number, and a text is wanted: put it in quotes"
     return ".".join(map(str, (*way, last))) + f": {problem[0].lower()}{problem[1:]}"
-
-
-def _refusals(mapping: Any, pipe: Any) -> Iterator[str]:
-    if isinstance(mapping, Mapping):
-        yield from (f"eventSourceMapping: {problem}" for problem in _mapping_problems(mapping))
-    if isinstance(pipe, Mapping):
-        yield from (f"pipe: {problem}" for problem in (*not_simulated(pipe), *pipe_admission.problems(pipe)))
-
-
-def _mapping_problems(mapping: Mapping[str, Any]) -> Iterator[str]:
-    named = {"EventSourceArn": STREAM_ARN, **mapping}
-    try:
-        source = source_of(str(named["EventSourceArn"]))
-    except UnsupportedSource as unsupported:
-        yield from admission.problems(named)
-        yield f"EventSourceArn: {unsupported}"
-        return
-    yield from admission.problems(named) if source.is_stream else queue_admission.scenario_problems(named)
 
 
 def _contradictions(scenario: Scenario) -> Iterator[str]:

@@ -298,7 +298,7 @@ def test_pipe_param_7_there_is_one_thing_to_do_with_a_batch_that_failed_in_part(
 
 
 def test_a_pipe_has_no_settings_of_a_mapping():
-    assert "DynamoDBStreamParameters.Bisect is no parameter of CreatePipe" in refused(pipe("Bisect: true"))
+    assert "DynamoDBStreamParameters.Bisect is not a parameter of CreatePipe" in refused(pipe("Bisect: true"))
 
 
 @conforms("PIPE-PARAM-8", "documented")

@@ -205,7 +205,7 @@ def test_pipe_create_1_a_pipes_source_and_starting_position_cannot_be_updated(pi
         "PUT", path, {"RoleArn": pipes.role, "SourceParameters": stream}, service="pipes"
     )
     assert (status, answer["__type"]) == (400, "ValidationException")
-    assert "StartingPosition is no parameter of UpdatePipe" in answer["message"]
+    assert "StartingPosition is not a parameter of UpdatePipe" in answer["message"]
 
 
 @honours("pipes:CreatePipe", "RoleArn")

@@ -282,7 +282,7 @@ def test_pipe_shape_6_an_enrichment_is_asked_with_what_its_template_makes_of_the
         (
             "source",
             {"SqsQueueParameters": {"DeadLetterConfig": {"Arn": "arn:aws:sqs:us-east-1:111122223333:dead"}}},
-            "SourceParameters.SqsQueueParameters.DeadLetterConfig is no parameter of CreatePipe",
+            "SourceParameters.SqsQueueParameters.DeadLetterConfig is not a parameter of CreatePipe",
         ),
         (
             "source",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.engine.alarms.notifications import message, reason, region_name, subject
+from local.engine.alarms.notifications import message, reason, subject
 
 
 def at(text: str) -> float:
@@ -131,7 +131,7 @@ JUDGED = {
 
 
 def published(alarm: dict) -> dict:
-    return message(alarm, before="OK", at=1_695_039_981.408, account_id="999999999999", region="us-east-2")
+    return message(alarm, before="OK", at=1_695_039_981.408, account_id="999999999999", region="US East (Ohio)")
 
 
 HEAD = {
@@ -219,5 +219,4 @@ def test_an_alarm_without_a_description_has_none():
 
 
 def test_the_subject_names_the_state_the_alarm_and_the_region():
-    assert subject(ALARM, "us-west-2") == 'ALARM: "busy" in US West (Oregon)'
-    assert region_name("xx-nowhere-1") == "xx-nowhere-1"
+    assert subject(ALARM, "US West (Oregon)") == 'ALARM: "busy" in US West (Oregon)'

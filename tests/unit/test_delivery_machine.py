@@ -198,7 +198,7 @@ def test_a_kinesis_record_keeps_its_own_order_and_document():
         ({"FilterCriteria": {"Filters": [{"Pattern": "x" * 4097}]}}, "has 4097 characters"),
         ({"DestinationConfig": {"Other": {}}}, "holds OnFailure"),
         ({"DestinationConfig": {"OnFailure": {"Destination": 3}}}, "is not an ARN"),
-        ({"Nonsense": 1}, "is no parameter of CreateEventSourceMapping"),
+        ({"Nonsense": 1}, "is not a parameter of CreateEventSourceMapping"),
     ],
 )
 def test_parameters_of_a_wrong_form_are_named(parameters: dict[str, Any], says: str):

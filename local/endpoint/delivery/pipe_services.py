@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +15,8 @@ from local.endpoint.clients import Connection, LazyClient, error_code
 from local.engine.pipes.answers import Exchange, Refused
 from local.engine.pipes.requests import (
     Entry,
+    HttpRequest,
+    MakeHttpRequest,
     Message,
     bus_entries,
     document_of,
@@ -40,20 +41,6 @@ _THROTTLED_CODES = (
     "ThrottlingException",
     "TooManyRequestsException",
 )
-
-
-@dataclass(frozen=True)
-class HttpRequest:
-    """A request to an API destination."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: str
-
-
-#: Makes the request to an API destination from its name, HttpParameters and a body; `None` when there is none.
-MakeHttpRequest = Callable[[str, Mapping[str, Any], str], HttpRequest | None]
 
 
 class Services:

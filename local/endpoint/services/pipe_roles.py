@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_semantics.permissions import Need, calling, reading, sending_failures
-from local.endpoint.roles import Roles, role_of_pipe
+from local.endpoint.roles import Roles, refused_call, role_of_pipe
 from local.engine.pipes.sources import source_of
 from local.engine.pipes.targets import service_of, waits_for_answer
 
@@ -30,7 +30,7 @@ def check_role(roles: Roles, pipe: Pipe) -> None:
     role = role_of_pipe(pipe)
     refused = roles.refusal(role)
     if refused is not None:
-        raise refused.error("ValidationException", refused.message)
+        raise refused_call(refused, "ValidationException", refused.message)
     roles.check_decidable(role, [*reading(pipe["Source"]), *_sending_dead_letters(pipe), *_calling(pipe)])
 
 

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from local.api_models import violations
 from local.endpoint.api.errors import AwsError, NotSimulated
 from local.endpoint.delivery.history import History
 from local.endpoint.delivery.pipe import PipeRunner, Surroundings
 from local.endpoint.services.event_source_mappings import Runner
 from local.endpoint.services.pipe_roles import check_role, source_problem
 from local.endpoint.services.pipe_sources import Connect, PipeSources
-from local.engine.api_models import violations
 from local.engine.pipes.admission import problems
 from local.engine.pipes.configuration import completed, not_simulated, updated
 from local.engine.pipes.sources import source_of
@@ -284,6 +284,8 @@ _ANSWERED = ("Arn", "CreationTime", "LastModifiedTime")
 def _check(parameters: Parameters) -> None:
     for problem in not_simulated(parameters):
         raise NotSimulated(problem)
+    for problem in violations("pipes", "CreatePipe", parameters):
+        raise AwsError("ValidationException", problem)
     for problem in problems(parameters):
         raise AwsError("ValidationException", problem)
 

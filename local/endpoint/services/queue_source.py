@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from aws_semantics.permissions import reading
 from local.endpoint.api.errors import invalid_parameter
 from local.endpoint.delivery.queue_mapping import QueueRunner, QueueSurroundings, QueueTarget
-from local.endpoint.roles import role_of
+from local.endpoint.roles import refused_call, role_of
 from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 from local.engine.queues.admission import MAPPING_DEFAULTS, mapping_problems, mapping_settings_of, visibility_problem
 
@@ -52,7 +52,8 @@ class QueueSource:
         role = role_of(function)
         refused = self._with.roles.refusal(role, reading(arn))
         if refused is not None:
-            raise refused.error(
+            raise refused_call(
+                refused,
                 "InvalidParameterValueException",
                 f"The provided execution role does not have permissions to call {refused.operation} on SQS",
             )

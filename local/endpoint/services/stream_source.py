@@ -13,7 +13,7 @@ from aws_semantics.permissions import reading, sending_failures
 from local.endpoint.api.errors import invalid_parameter
 from local.endpoint.delivery.stream_mapping import MappingRunner, Surroundings, Target
 from local.endpoint.readers.stream_shard import Reader, ShardReader, shard_ids
-from local.endpoint.roles import Caller, Roles, role_of
+from local.endpoint.roles import Caller, Roles, refused_call, role_of
 from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters, Runner
 from local.engine.streams.admission import problems, settings_of
 
@@ -110,7 +110,8 @@ def _check_role(roles: Roles, role: Caller, parameters: Parameters, *, operation
     arn = parameters["EventSourceArn"]
     refused = roles.refusal(role, reading(arn))
     if refused is not None:
-        raise refused.error(
+        raise refused_call(
+            refused,
             "InvalidParameterValueException",
             f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, GetShardIterator, "
             f"{operations} Actions on your stream in IAM.",

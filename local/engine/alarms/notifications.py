@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
-
-import botocore.loaders
 
 _STATISTICS = {"SampleCount": "SAMPLE_COUNT"}
 
@@ -37,7 +34,7 @@ def message(alarm: Mapping[str, Any], *, before: str, at: float, account_id: str
         before: The state it was in.
         at: When it changed, in seconds since 1970.
         account_id: The account.
-        region: The region, by its code.
+        region: The region's name as CloudWatch writes it, such as `US East (N. Virginia)`.
     """
     document = {
         "AlarmName": alarm["AlarmName"],
@@ -47,7 +44,7 @@ def message(alarm: Mapping[str, Any], *, before: str, at: float, account_id: str
         "NewStateValue": alarm["StateValue"],
         "NewStateReason": alarm["StateReason"],
         "StateChangeTime": _time(at),
-        "Region": region_name(region),
+        "Region": region,
         "AlarmArn": alarm["AlarmArn"],
         "OldStateValue": before,
         "OKActions": alarm["OKActions"],
@@ -72,7 +69,7 @@ def message(alarm: Mapping[str, Any], *, before: str, at: float, account_id: str
 
 def subject(alarm: Mapping[str, Any], region: str) -> str:
     """The subject of the message."""
-    return f'{alarm["StateValue"]}: "{alarm["AlarmName"]}" in {region_name(region)}'[:100]
+    return f'{alarm["StateValue"]}: "{alarm["AlarmName"]}" in {region}'[:100]
 
 
 def reason(alarm: Mapping[str, Any], state: str, points: Sequence[tuple[float, float]], *, breaching: int) -> str:
@@ -106,18 +103,6 @@ def reason(alarm: Mapping[str, Any], state: str, points: Sequence[tuple[float, f
         f"Threshold Crossed: {agreeing} out of the last {counted} datapoints [{values}] {_were(agreeing)} {threshold} "
         f"(minimum {_number(least)} for {_TRANSITIONS[state]} transition)."
     )
-
-
-@cache
-def region_name(region: str) -> str:
-    """A region as CloudWatch writes it.
-
-    >>> region_name("us-east-1"), region_name("eu-west-1")
-    ('US East (N. Virginia)', 'EU (Ireland)')
-    """
-    partitions = botocore.loaders.create_loader().load_data("endpoints")["partitions"]
-    names = {name: told["description"] for each in partitions for name, told in each["regions"].items()}
-    return names.get(region, region).replace("Europe (", "EU (")
 
 
 def _trigger(alarm: Mapping[str, Any]) -> dict[str, Any]:

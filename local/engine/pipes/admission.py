@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aws_semantics.limits import STREAM_MAPPING_RANGES
-from local.engine.api_models import violations
 from local.engine.pipes.configuration import defaults_of
 from local.engine.pipes.sources import Source, UnsupportedSource, source_of
 from local.engine.pipes.targets import UnsupportedTarget, enrichment_of, service_of
@@ -23,11 +22,11 @@ _FIFO = ".fifo"
 
 
 def problems(parameters: Parameters) -> Iterator[str]:
-    """What AWS refuses of a pipe, one line each; `local.engine.pipes.configuration` says what is not simulated."""
-    found = [*violations("pipes", "CreatePipe", parameters)]
-    yield from found
-    if found:
-        return
+    """Yield a line for everything that AWS refuses of a pipe; `configuration.not_simulated` yields the rest.
+
+    Args:
+        parameters: CreatePipe's, which fit the API's model (`local.api_models`).
+    """
     try:
         source = source_of(parameters["Source"])
     except UnsupportedSource:

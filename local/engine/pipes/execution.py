@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from aws_semantics.permissions import Need, calling
-from local.endpoint.roles import Refusal
 from local.engine.pipes.answers import (
     EXECUTION_SECONDS,
     Exchange,
@@ -24,6 +23,7 @@ from local.engine.pipes.requests import Message
 from local.engine.pipes.sources import opened, source_of
 from local.engine.pipes.targets import enrichment_of, service_of, waits_for_answer
 from local.engine.pipes.templates import InputTemplate, InvalidTemplate
+from local.engine.roles.refusals import Refusal
 from local.engine.streams.lane import Invoke
 from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 

@@ -6,7 +6,7 @@ A dynamic parameter, `$.path`, is read from the event as it reached the stage, b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,20 @@ class Message:
 
     event: Any
     payload: Any
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """Request to an API destination."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: str
+
+
+#: Makes the request to the API destination of this name from HttpParameters and a body; `None` if there is none.
+MakeHttpRequest = Callable[[str, Mapping[str, Any], str], HttpRequest | None]
 
 
 def text_of(payload: Any) -> str:

@@ -14,34 +14,19 @@ from aws_semantics.limits import (
     QUEUE_MAPPING_RANGES,
     STREAM_MAPPING_METRICS,
 )
-from local.engine.api_models import violations
 from local.engine.queues.batches import CONCURRENCY, QueueSettings
 from local.engine.streams.admission import filter_problems, filters_of, violation
 
 Parameters = Mapping[str, Any]
 
 #: Members of CreateEventSourceMapping that are for streams only.
-_OF_STREAMS = (
+STREAM_MEMBERS = (
     "ParallelizationFactor",
     "BisectBatchOnFunctionError",
     "MaximumRetryAttempts",
     "MaximumRecordAgeInSeconds",
     "TumblingWindowInSeconds",
     "DestinationConfig",
-)
-
-#: What has a say in how a queue is read, and what names the mapping.
-_KNOWN = (
-    "EventSourceArn",
-    "FunctionName",
-    "Enabled",
-    "Tags",
-    "BatchSize",
-    "MaximumBatchingWindowInSeconds",
-    "FunctionResponseTypes",
-    "FilterCriteria",
-    "MetricsConfig",
-    "ScalingConfig",
 )
 
 #: Above this batch size AWS wants a batching window, and FIFO queues end here.
@@ -75,7 +60,7 @@ def mapping_problems(parameters: Parameters, *, fifo: bool) -> Iterator[str]:
     """What is refused of a queue's mapping, whose parameters are complete."""
     if "StartingPosition" in parameters or "StartingPositionTimestamp" in parameters:
         yield "StartingPosition is not valid for SQS event sources."
-    for name in _OF_STREAMS:
+    for name in STREAM_MEMBERS:
         if name in parameters:
             yield f"Unsupported {name} parameter for given event source mapping type."
     ranges = {name: (parameters[name], allowed) for name, allowed in QUEUE_MAPPING_RANGES.items()}
@@ -98,18 +83,6 @@ def mapping_problems(parameters: Parameters, *, fifo: bool) -> Iterator[str]:
     if any(each not in STREAM_MAPPING_METRICS for each in (parameters.get("MetricsConfig") or {}).get("Metrics", [])):
         yield "Unsupported metrics for this event source"
     yield from filter_problems(parameters.get("FilterCriteria") or {})
-
-
-def scenario_problems(mapping: Parameters) -> Iterator[str]:
-    """What is refused of a queue's mapping that stands in a scenario, where nobody has looked at it before."""
-    given = {"FunctionName": "function", **mapping}
-    found = [*violations("lambda", "CreateEventSourceMapping", given)]
-    yield from found
-    for name in given:
-        if name not in (*_KNOWN, *_OF_STREAMS) and not name.startswith("StartingPosition"):
-            yield f"{name} is not simulated for a queue: leave it out"
-    if not found:
-        yield from mapping_problems({**MAPPING_DEFAULTS, **given}, fifo=given["EventSourceArn"].endswith(".fifo"))
 
 
 def visibility_problem(visibility: int, timeout: int) -> str | None:

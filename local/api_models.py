@@ -1,4 +1,7 @@
-"""Where parameters do not fit an API's own model of them, in the form of AWS's messages."""
+"""Checks of parameters against the model that botocore has of an operation, in the form of AWS's messages.
+
+Endpoint and simulation apply them before the engine's own: the engine takes parameters that fit the model.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,13 @@ from local.engine.streams.admission import violation
 
 
 def violations(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Where an operation's parameters do not fit, one line each; `service` is boto3's name of it."""
+    """Yield a line for each parameter that does not fit the model of an operation.
+
+    Args:
+        service: boto3's name of the service.
+        operation: The operation's name.
+        parameters: Its parameters.
+    """
     return _violations(_input_of(service, operation), parameters, "", operation)
 
 
@@ -24,12 +33,12 @@ def _input_of(service: str, operation: str) -> Shape:
     model = Model(botocore.loaders.create_loader().load_service_model(service, "service-2"), service)
     shape = model.operation_model(operation).input_shape
     if shape is None:
-        raise ValueError(f"{service}:{operation} takes nothing")
+        raise ValueError(f"{service}:{operation} takes no parameters")
     return shape
 
 
 def _violations(shape: Shape, value: Any, place: str, operation: str) -> Iterator[str]:
-    """Where a value does not fit botocore's model of it, in the form of AWS's messages."""
+    """Yield a line for each part of a value that does not fit its shape."""
     match shape:
         case StructureShape():
             if not isinstance(value, Mapping):
@@ -40,7 +49,7 @@ def _violations(shape: Shape, value: Any, place: str, operation: str) -> Iterato
                     yield violation(f"Value null at '{_member(place, name)}'", "Member must not be null")
             for name, content in value.items():
                 if name not in shape.members:
-                    yield f"{_dotted(place, name)} is no parameter of {operation}"
+                    yield f"{_dotted(place, name)} is not a parameter of {operation}"
                 elif content is not None:
                     yield from _violations(shape.members[name], content, _dotted(place, name), operation)
         case ListShape():
@@ -96,5 +105,5 @@ def _dotted(place: str, name: str) -> str:
 
 
 def _member(place: str, name: str) -> str:
-    """A member's place as AWS's messages write it, each name beginning with a small letter."""
+    """Return a member's place as AWS's messages write it: each name begins with a small letter."""
     return ".".join(step[:1].lower() + step[1:] for step in _dotted(place, name).split("."))

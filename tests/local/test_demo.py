@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import wait_until
+from tests.local.world import wait_until
 
 WEIR = Path(sys.executable).with_name("weir")
 

@@ -19,7 +19,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import wait_until
+from tests.local.world import wait_until
 
 WEIR = Path(sys.executable).with_name("weir")
 

@@ -1,4 +1,4 @@
-"""From Pulumi's archive to the zip that Lambda takes: the same files give the same bytes."""
+"""Zips a Pulumi archive for Lambda: the same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pulumi
 
 
 def zipped(archive: pulumi.Archive) -> bytes:
-    """The archive as a zip file. Names are sorted and every file has one date, so that nothing but content counts.
+    """Zip an archive. Names are sorted and every file has one date, so that only content counts.
 
     Raises:
-        ValueError: The archive, or something in it, is not on this machine.
+        ValueError: The archive, or a part of it, is not on this machine.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:

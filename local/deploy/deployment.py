@@ -1,6 +1,6 @@
-"""`deploy`: a Pulumi program becomes resources on an AWS endpoint of this machine.
+"""`deploy`: creates a Pulumi program's resources on an AWS endpoint of this machine, without the Pulumi CLI.
 
-Create only. Nothing is updated or deleted: the endpoint is thrown away instead.
+It only creates. Nothing is updated or deleted: throw the endpoint away instead.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Deployment:
     Attributes:
         project: Name of the project.
         stack: Name of the stack.
-        region: Its region.
+        region: The stack's region.
         outputs: The stack's outputs, plain values.
-        resources: What was created, in the order in which it was done.
+        resources: The created resources, in the order of their creation.
     """
 
     project: str
@@ -39,10 +39,10 @@ class Deployment:
     resources: tuple[DeployedResource, ...]
 
     def resource(self, type_: str, name: str) -> DeployedResource:
-        """The resource of a type (`aws:sqs/queue:Queue`) and a name in the program.
+        """Find a resource by its type (`aws:sqs/queue:Queue`) and its name in the program.
 
         Raises:
-            KeyError: There is none.
+            KeyError: The stack has no such resource.
         """
         for resource in self.resources:
             if (resource.registration.type, resource.registration.name) == (type_, name):
@@ -59,24 +59,24 @@ def deploy(
     change_inputs: ChangeInputs | None = None,
     name_seed: str | None = None,
 ) -> Deployment:
-    """Run the program and create what it registers.
+    """Run the program and create the resources it registers.
 
     It runs twice, as with `pulumi up`: first in preview, so that a program that stops itself, or asks for something
     that cannot be deployed here, leaves nothing behind.
 
     Args:
         program: Directory of `Pulumi.yaml` and `__main__.py`.
-        stack: Which `Pulumi.<stack>.yaml`.
+        stack: The stack's name, as in `Pulumi.<stack>.yaml`.
         connection: The endpoint, e.g. `Endpoint().connection`. It plays one region, which must be the stack's.
-        config: Values by full key (`weir:mailFrom`), instead of the stack file's.
-        change_inputs: Gets each resource before it is created and returns the inputs to create it with, e.g. to see
-            what a setting was for. Called in several threads.
-        name_seed: Makes the made-up part of physical names repeatable.
+        config: Values by full key (`weir:mailFrom`) that override the stack file's.
+        change_inputs: Called with each resource before its creation, in several threads; it returns the inputs to
+            create the resource with, e.g. to see what a setting is for.
+        name_seed: Seed of the generated part of physical names, which makes them repeatable.
 
     Raises:
         DeployFailed: A value of the configuration is wrong, the program was stopped by its own checks, a resource
-            cannot be created here or was refused by the endpoint, or the stack is there already. What was created
-            before the endpoint refused something stays: start a fresh one.
+            cannot be created here or is rejected by the endpoint, or the stack is deployed already. Resources
+            created before the failure stay: start a fresh endpoint.
     """
     region = region_of(program, stack, config)
     try:
@@ -102,10 +102,10 @@ def deploy(
 
 
 def region_of(program: Path, stack: str, config: Mapping[str, str] | None = None) -> str:
-    """The region of a stack, which is the one its endpoint has to play. Arguments are those of `deploy`.
+    """Read the region of a stack, which its endpoint has to play. Takes the arguments of `deploy`.
 
     Raises:
-        DeployFailed: A value of the configuration is wrong, or there is no region.
+        DeployFailed: A value of the configuration is wrong, or the region is missing.
     """
     try:
         region = read_stack_files(program, stack, config).config.get("aws:region")
@@ -116,21 +116,21 @@ def region_of(program: Path, stack: str, config: Mapping[str, str] | None = None
     return region
 
 
-#: Errors that say all there is to say: the line does not do what it is meant to, at whatever time it runs.
+#: Errors that need no hint: their line is wrong whenever it runs.
 _MISTAKES = (SyntaxError, NameError, AttributeError, TypeError, ImportError)
 
-#: Only their import runs handler modules here.
+#: The program only imports handler modules, so an error in one is an error of its import.
 _IMPORT_HINT = (
     " (a handler module only defines itself when it is imported: make AWS clients with handlers.cdc.client(...), "
     "and do everything else inside the handler)"
 )
 
-#: What the program is written with, and its author has not written.
+#: Directories of the program that its author did not write.
 _PROVIDED = ("components", "handlers/cdc")
 
 
 def _where(error: BaseException, program: Path) -> str:
-    """The innermost line of the program's author that an error came through, as `file:line: `."""
+    """Locate the innermost line of the author's own code in an error's traceback, as `file:line: `."""
     if isinstance(error, SyntaxError) and error.filename:
         lines = [(Path(error.filename), error.lineno)]
     else:

@@ -1,7 +1,7 @@
 """Runs a whole Pulumi program in this process: no CLI, no engine, no provider plugin.
 
-The program goes through the entry point that the CLI's language host uses (`run_in_stack`). What it registers is given
-to a `Provider`, in the order of its dependencies, and recorded as the engine would see it.
+The program goes through the entry point that the CLI's language host uses (`run_in_stack`). A `Provider`
+receives its registrations in the order of their dependencies, and they are recorded as the engine would see them.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ logger = logging.getLogger(__name__)
 
 
 class NotSupported(RuntimeError):
-    """The program uses something of Pulumi's that needs the real engine. The message names it."""
+    """A feature of Pulumi that needs the real engine. The message names it."""
 
 
 class DuplicateName(RuntimeError):
-    """Two resources of one type, below parents of the same types, have one name."""
+    """Two resources with one URN: their type, their name and their parents' types are equal."""
 
 
 class Created(NamedTuple):
-    """What a provider answers: the resource's id and its outputs, in wire names; inputs need no repetition."""
+    """A created resource: its id, and its outputs in wire names without the inputs."""
 
     id: str
     outputs: Mapping[str, Any]
@@ -52,20 +52,20 @@ class Registration:
     """One resource as a program registers it, in Pulumi's wire names.
 
     Attributes:
-        urn: As the engine makes it: with the types of all parents.
+        urn: The resource's URN as the engine makes it, with the types of all parents.
         type: Type token, e.g. `aws:dynamodb/table:Table`.
         name: The name in the program.
-        custom: Whether a provider creates it; components are not.
+        custom: `True` if a provider creates it, `False` for a component.
         parent: URN of the parent.
-        inputs: Plain values. Whole numbers are `int`, archives are `pulumi.Archive`, and what a preview cannot know
-            is `pulumi.output.Unknown`.
-        dependencies: URNs of everything that must exist before, sorted.
-        property_dependencies: For each input, the URNs its value comes from, sorted.
-        protect: The option `protect`, with what is inherited; `None` when nobody says.
-        delete_before_replace: The option of that name.
-        ignore_changes: The option of that name.
-        replace_on_changes: The option of that name.
-        retain_on_delete: The option of that name.
+        inputs: Plain values. Whole numbers are `int`, archives are `pulumi.Archive`, and values unknown in a preview
+            are `pulumi.output.Unknown`.
+        dependencies: URNs of the resources that must exist before it, sorted.
+        property_dependencies: URNs of the resources that each input's value comes from, sorted.
+        protect: The option `protect`, inherited from the parents; `None` if no one sets it.
+        delete_before_replace: The option `delete_before_replace`.
+        ignore_changes: The option `ignore_changes`.
+        replace_on_changes: The option `replace_on_changes`.
+        retain_on_delete: The option `retain_on_delete`.
         aliases: Former URNs.
     """
 
@@ -99,13 +99,13 @@ class Provider(Protocol):
 
 @dataclass(frozen=True)
 class ProgramRun:
-    """What a program did.
+    """The result of running a program.
 
     Attributes:
-        registrations: Every resource without the stack itself, in the order in which they were done.
-        created: Id and outputs of each resource that a provider created, by URN.
+        registrations: All resources except the stack itself, in the order of their creation.
+        created: Ids and outputs of the resources that a provider created, by URN.
         outputs: The stack's outputs.
-        component_outputs: What each component registered as outputs, by URN.
+        component_outputs: The outputs that each component registered, by URN.
     """
 
     registrations: list[Registration]
@@ -127,22 +127,22 @@ def run_program(
     """Run a program to its end.
 
     Pulumi keeps its state in context variables and one event loop, so each run has a thread and a context of its own.
-    A program in a directory also gets modules of its own: those of the directory are imported afresh, and what was
-    imported under their names before comes back afterwards. Such runs wait for each other.
+    A program in a directory also gets modules of its own: the directory's modules are imported afresh, and modules
+    imported under their names before are restored afterwards. Such runs wait for each other.
 
     Args:
         program: The directory of a `__main__.py`, or a function.
-        provider: Who creates the resources.
+        provider: Creates the resources.
         project: Name of the project.
         stack: Name of the stack.
         config: Configuration as the CLI passes it: full keys (`weir:mailFrom`) and texts.
-        preview: Create nothing: what only creation tells is unknown.
-        parallel: How many resources are created at a time.
+        preview: If `True`, nothing is created, and values that only a creation yields are unknown.
+        parallel: Number of resources created at a time.
 
     Raises:
         NotSupported: The program needs the real engine.
-        DuplicateName: Two resources would have one URN.
-        Exception: What the program or the provider raised first, unchanged.
+        DuplicateName: Two resources have one URN.
+        Exception: The first error of the program or the provider, unchanged.
     """
     monitor = _Monitor(provider, project, stack, preview=preview)
     with ThreadPoolExecutor(1, thread_name_prefix="pulumi-program") as thread:
@@ -153,7 +153,7 @@ def run_program(
         except Exception:
             if monitor.failure is None:
                 raise
-            # The SDK may tell a later one, or this one wrapped once for every resource that waited for it.
+            # The SDK may raise a later error, or this one wrapped once for every resource that waited for it.
             raise monitor.failure from None
     return ProgramRun(monitor.registrations, monitor.created, monitor.stack_outputs, monitor.component_outputs)
 
@@ -183,7 +183,7 @@ def _run(
     with asyncio.Runner() as runner, contextlib.ExitStack() as cleanup:
         loop = runner.get_loop()
         loop.set_default_executor(ThreadPoolExecutor(parallel, thread_name_prefix="pulumi-create"))
-        # When one resource fails, those that need it fail with the same error: the first one is raised below.
+        # When one resource fails, its dependents fail with the same error; the caller raises the first one.
         loop.set_exception_handler(lambda _loop, _context: None)
         if isinstance(program, Path):
             main = program.resolve() / "__main__.py"
@@ -229,7 +229,7 @@ def _modules_of(directory: Path) -> Generator[None]:
 
 
 class _Monitor:
-    """The resource monitor that a program talks to, in place of the engine's."""
+    """Resource monitor that stands in for the engine's."""
 
     def __init__(self, provider: Provider, project: str, stack: str, *, preview: bool) -> None:
         self.registrations: list[Registration] = []
@@ -248,7 +248,7 @@ class _Monitor:
 
     def GetDeploymentInfo(self, _request: Any) -> resource_pb2.DeploymentInfo:  # noqa: N802
         # Without SECRETS, RESOURCE_REFERENCES and OUTPUT_VALUES the SDK sends plain values. Transforms and hooks are
-        # announced so that they get here, where they are refused by name.
+        # announced so that the SDK sends them here, where they are refused by name.
         return resource_pb2.DeploymentInfo(
             supportedFeatures=[
                 resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
@@ -280,7 +280,7 @@ class _Monitor:
             self.registrations.append(registration)
             if registration.custom and not self._preview:
                 self.created[registration.urn] = created
-        # In a preview, what is not in the answer is unknown, inputs included; otherwise inputs stand.
+        # In a preview, a property missing in the answer is unknown, even an input; otherwise inputs stand.
         known = request.object if self._preview else _struct(created.outputs)
         return resource_pb2.RegisterResourceResponse(urn=registration.urn, id=created.id, object=known)
 
@@ -321,7 +321,7 @@ class _Monitor:
 
     @contextlib.contextmanager
     def remembering_failures(self) -> Generator[None]:
-        """Keep the first error, of the program or of a resource: it is the one to tell."""
+        """Keep the first error, of the program or of a resource: it is the one to report."""
         try:
             yield
         except Exception as error:
@@ -370,7 +370,7 @@ _TRANSFORMS = (
 
 
 class _Engine:
-    """Where the program's own messages (`pulumi.warn` and the like) go: to the log."""
+    """Engine that writes the program's own messages (`pulumi.warn` and others) to the log."""
 
     _LEVELS: Mapping[int, int] = {
         engine_pb2.DEBUG: logging.DEBUG,
@@ -385,7 +385,7 @@ class _Engine:
 
 
 def plain(value: Any) -> Any:
-    """Wire values as Python writes them: every number on the wire is a float, and whole ones become `int`."""
+    """Convert wire values to Python's: every number on the wire is a float, and whole ones become `int`."""
     if isinstance(value, Mapping):
         return {key: plain(member) for key, member in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""`AwsProvider`: creates on an AWS endpoint what a program registers."""
+"""`AwsProvider`: creates a program's resources on an AWS endpoint."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from local.deploy import strict
 from local.deploy.program import Created, Registration
 from local.deploy.resources import RESOURCES, Aws, Inputs, NotUsed
 
-#: Gets a resource before it is created, and returns the inputs to create it with.
+#: Called with a resource before its creation; returns the inputs to create it with.
 ChangeInputs = Callable[[Registration], Mapping[str, Any]]
 
 
 class DeployFailed(RuntimeError):
-    """The program could not be deployed. The message says which resource or value, why, and what to do."""
+    """A program that could not be deployed. The message names the resource or value, the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class DeployedResource:
-    """A resource that exists now.
+    """A resource that was created.
 
     Attributes:
-        registration: What the program asked for; its inputs as they were created.
-        id: The provider's id of it.
-        outputs: Outputs in wire names, beyond the inputs.
+        registration: The program's registration; its inputs are those it was created with.
+        id: Its id in the provider.
+        outputs: Outputs in wire names, without the inputs.
     """
 
     registration: Registration
@@ -46,10 +46,10 @@ class AwsProvider:
         project: Name of the project.
         stack: Name of the stack.
         change_inputs: Changes a resource before it is created.
-        name_seed: Makes the made-up part of physical names repeatable.
+        name_seed: Seed of the generated part of physical names.
 
     Attributes:
-        deployed: What was created, in the order in which it was done.
+        deployed: The created resources, in the order of their creation.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class AwsProvider:
         self._lock = threading.Lock()
 
     def check(self, registrations: Iterable[Registration]) -> None:
-        """Refuse what could not be created, before anything is.
+        """Reject resources that could not be created, before any is created.
 
         Raises:
-            DeployFailed: A line per type that the table does not know, and per input that the provider would refuse.
+            DeployFailed: One line per unknown type, and per input that the provider would reject.
         """
         lines = [line for each in registrations if each.custom for line in _problems(each)]
         if lines:
@@ -82,7 +82,8 @@ class AwsProvider:
         """Create a resource.
 
         Raises:
-            DeployFailed: It cannot be created here, the endpoint refused it, or the stack is deployed already.
+            DeployFailed: The resource cannot be created here, the endpoint rejected it, or the stack is already
+                deployed.
         """
         if self._change_inputs is not None:
             registration = replace(registration, inputs=self._change_inputs(registration))
@@ -101,12 +102,12 @@ class AwsProvider:
         """Answer a function of pulumi_aws.
 
         Raises:
-            DeployFailed: It is not one of those that are answered here, or the endpoint does not answer.
+            DeployFailed: The function is not answered here, or the endpoint does not answer.
         """
         answer = _FUNCTIONS.get(token)
         if answer is None:
             raise DeployFailed(
-                f"{token} is a function that cannot be answered on this machine: there is {', '.join(_FUNCTIONS)}"
+                f"{token} is a function that cannot be answered on this machine: it answers {', '.join(_FUNCTIONS)}"
             )
         if left := sorted(name for name, value in arguments.items() if value is not None):
             raise DeployFailed(f"{token}: {', '.join(left)} would be ignored: call it without arguments")
@@ -116,7 +117,7 @@ class AwsProvider:
             raise DeployFailed(f"{token}: {_said(error)}") from error
 
     def _mark(self) -> None:
-        """Leave one log group named after the stack: there is no state file that could say it is deployed."""
+        """Create one log group named after the stack: it marks the stack as deployed, since there is no state file."""
         with self._lock:
             if self._marked:
                 return
@@ -131,7 +132,7 @@ class AwsProvider:
             self._marked = True
 
     def _physical_name(self, registration: Registration) -> str:
-        """As the provider makes one: the name and seven random hexadecimal digits."""
+        """Generate a name as the provider does: the resource's name and seven random hexadecimal digits."""
         if self._name_seed is None:
             digits = secrets.token_hex(4)
         else:
@@ -140,7 +141,7 @@ class AwsProvider:
 
 
 def _said(error: Exception) -> str:
-    """Without what botocore adds to the service's words: that it did not try again is told to nobody."""
+    """The service's message, without botocore's note that it did not retry."""
     return str(error).replace(" (reached max retries: 0)", "")
 
 

@@ -16,12 +16,12 @@ import yaml
 
 
 class StackFilesInvalid(ValueError):
-    """The files of a stack are missing or wrong. One line per problem: file, key, what, what to do."""
+    """Missing or wrong files of a stack. One line per problem: file, key, what is wrong, what to do."""
 
 
 @dataclass(frozen=True)
 class StackFiles:
-    """What the CLI's language host passes to a program.
+    """Project, stack and configuration, as the CLI's language host passes them to a program.
 
     Attributes:
         project: Name of the project.
@@ -35,23 +35,25 @@ class StackFiles:
 
 
 def read_stack_files(directory: Path, stack: str, overrides: Mapping[str, str] | None = None) -> StackFiles:
-    """The project's name, and the stack's configuration with the defaults of `Pulumi.yaml`.
+    """Read the project's name, and the stack's configuration with the defaults of `Pulumi.yaml`.
 
     Args:
-        directory: Where `Pulumi.yaml` is.
+        directory: The directory of `Pulumi.yaml`.
         stack: Name of the stack.
-        overrides: Values, by full key, that take the place of the stack file's.
+        overrides: Values by full key that override the stack file's.
 
     Raises:
         StackFilesInvalid: A file is missing or is not YAML, a value is missing, of another type than declared, under
-            a key without a namespace or of the project's that is not declared, or a secret: those need the CLI and
-            its passphrase.
+            a key without a namespace or an undeclared key of the project, or a secret, which only the CLI can
+            decrypt.
     """
     project_file, stack_file = directory / "Pulumi.yaml", directory / f"Pulumi.{stack}.yaml"
     project = _mapping(project_file)
     if not stack_file.exists():
         stacks = ", ".join(sorted(path.name.split(".")[1] for path in directory.glob("Pulumi.*.yaml")))
-        raise StackFilesInvalid(f"{stack_file.name} does not exist, so there is no stack {stack!r}: there is {stacks}")
+        raise StackFilesInvalid(
+            f"{stack_file.name} does not exist, so there is no stack {stack!r}: the stacks are {stacks}"
+        )
     name = project.get("name")
     if not isinstance(name, str):
         raise StackFilesInvalid(f"{project_file.name}: name is missing: give the project a name")
@@ -99,13 +101,13 @@ def _stack_problems(file: str, given: Mapping[str, Any]) -> Iterator[str]:
             yield f"{file}: {key} has no namespace: write <project>:{key}"
         if _has_secret(value):
             yield (
-                f"{file}: {key} is a secret, and secrets are read by the CLI alone: "
+                f"{file}: {key} is a secret, and only the CLI can decrypt it: "
                 "give the stack that is deployed on this machine a plain value"
             )
 
 
 def _unknown_problems(project: str, file: str, declared: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
-    """Stricter than the CLI, which lets a misspelt key pass and the default stand."""
+    """Report undeclared keys. The CLI ignores a misspelt key and uses the default."""
     known = {_full(project, key) for key in declared}
     for key in given:
         if str(key).startswith(f"{project}:") and key not in known:
@@ -137,7 +139,7 @@ def _declared_problems(project: str, file: str, declared: Mapping[str, Any], giv
 
 
 def _is(wanted: str, items: Mapping[str, Any] | None, value: Any) -> bool:
-    """Whether a value is of a declared type. The CLI compares scalars as text: an unquoted 5 is a string too."""
+    """Check a value's declared type. The CLI compares scalars as text: an unquoted 5 is a string too."""
     if isinstance(value, list):
         return wanted == "array" and all(
             _is(items["type"], items.get("items"), member) for member in value if items is not None

@@ -1,7 +1,7 @@
 """Checks a resource's inputs against pulumi_aws's own argument types.
 
-The SDK lets a misspelt nested key, a missing nested property and a wrong scalar through; on AWS the provider refuses
-them. Here they are refused before anything is created.
+The SDK accepts a misspelt nested key, a missing nested property and a wrong scalar; on AWS the provider rejects them.
+Here they are rejected before anything is created.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Arguments(NamedTuple):
 
 
 def problems(resource_type: str, inputs: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the inputs of a resource, one line each; none for a type that is not pulumi_aws's.
+    """List the problems of a resource's inputs, one line each; none for a type that is not pulumi_aws's.
 
     Args:
         resource_type: Type token, e.g. `aws:lambda/function:Function`.
@@ -89,7 +89,7 @@ def _value(wanted: Any, value: Any, path: str) -> Iterator[str]:
 
 
 def _alternatives(wanted: Any) -> Iterator[Any]:
-    """The plain types that `Input[…]` and `Optional[…]` stand for."""
+    """Yield the plain types that `Input[…]` and `Optional[…]` stand for."""
     if typing.get_origin(wanted) in (typing.Union, UnionType):
         for member in typing.get_args(wanted):
             yield from _alternatives(member)

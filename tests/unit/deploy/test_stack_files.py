@@ -152,7 +152,7 @@ def test_every_problem_is_found_in_one_go(directory: Path) -> None:
 def test_an_unknown_stack_is_refused_with_those_there_are(directory: Path) -> None:
     (directory / "Pulumi.prod.yaml").touch()
     assert problems(stack(directory, "  a:b: 1\n"), "staging") == [
-        "Pulumi.staging.yaml does not exist, so there is no stack 'staging': there is dev, prod"
+        "Pulumi.staging.yaml does not exist, so there is no stack 'staging': the stacks are dev, prod"
     ]
 
 

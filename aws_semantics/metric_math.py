@@ -1,4 +1,4 @@
-"""CloudWatch metric math over periods: what an expression comes to for each period, as alarms and GetMetricData see it.
+"""CloudWatch metric math over periods: the value of an expression in each period, as alarms and GetMetricData see it.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
@@ -6,14 +6,15 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 #: The value of each period, by its start in seconds since 1970; a period without data is absent.
 Series = dict[float, float]
 
-#: What an expression can come to.
+#: The value of an expression: a number, a time series or a list of them.
 Value = float | Series | list[Series]
 
 _OPERATORS: Mapping[type[ast.AST], Callable[[float, float], float]] = {
@@ -38,55 +39,111 @@ _AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "SUM": sum,
 }
 
-_WORDS = {"&&": " and ", "||": " or ", "AND": "and", "OR": "or"}
+_OF_EACH_VALUE: Mapping[str, Callable[[float], float]] = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}
+
+#: Words and signs that Python spells differently. Text in quotes is left as it is.
+_WORDS = {"&&": " and ", "||": " or ", "AND": "and", "OR": "or", "IF": "IF"}
+_WORD = re.compile(r"\"[^\"]*\"|'[^']*'|&&|\|\||\b(?:and|or|if)\b", re.IGNORECASE)
 
 
 class WrongExpression(ValueError):
-    """The text is no metric math, or uses an id that nothing has."""
+    """An expression that is not metric math, or that uses an unknown id."""
 
 
 class NotEvaluated(ValueError):
-    """The expression uses a part of the language that is not evaluated here."""
+    """An expression that uses a part of the language which is not evaluated here."""
 
 
-def evaluate(expression: str, values: Mapping[str, Value], periods: Sequence[float]) -> Value:
-    """The value of an expression.
+def evaluate(
+    expression: str,
+    values: Mapping[str, Value],
+    periods: Sequence[float],
+    *,
+    metrics: Collection[str] | None = None,
+) -> Value:
+    """Evaluate an expression.
 
     Evaluated are numbers, ids, lists, `+ - * /`, comparisons, `AND`, `OR`, `IF`, `FILL` with a number or `REPEAT`, and
-    `AVG`, `MAX`, `MIN`, `SUM`, `ABS`, `METRICS()`. A period that an operand has no data for has no result; in a list
-    of series the ones with data count; a division by zero gives no data.
+    `AVG`, `MAX`, `MIN`, `SUM`, `ABS`, `CEIL`, `FLOOR`, `METRICS()` and `METRICS("part of an id")`; words may be written
+    in lower case. A period for which an operand has no data has no result; in a list of series the ones with data
+    count; a division by zero gives no data.
 
     Args:
         expression: E.g. `IF(m1 > 0, m2 / m1, 0)`.
-        values: By the id that the expression may use.
+        values: The value of each metric and expression, by the id that the expression may use.
         periods: The starts of all periods, oldest first: those that `FILL` fills.
+        metrics: The ids that `METRICS()` returns. By default those that begin with `m`, as CloudWatch's console names
+            metrics and not expressions.
 
     Raises:
-        WrongExpression: It is no metric math.
+        WrongExpression: It is not metric math, or uses an id without a value.
         NotEvaluated: It uses a function or operator that is not evaluated here.
 
     Example:
         >>> evaluate("IF(m1 > 1, m1 * 10, FILL(m2, 0))", {"m1": {0: 1, 60: 2}, "m2": {}}, [0, 60])
         {0: 0, 60: 20}
     """
-    return _Evaluation(values, periods).of(parse(expression))
+    if metrics is None:
+        metrics = [name for name in values if name.startswith("m")]
+    try:
+        return _Evaluation(values, periods, metrics).of(parse(expression))
+    except (RecursionError, OverflowError) as beyond:
+        raise NotEvaluated("an expression of that depth or size") from beyond
+
+
+def evaluate_all(
+    expressions: Mapping[str, str], metrics: Mapping[str, Series], periods: Sequence[float]
+) -> dict[str, Value]:
+    """Evaluate expressions that may use each other, in any order.
+
+    Args:
+        expressions: The expressions by their ids.
+        metrics: The metrics by theirs.
+        periods: The starts of all periods, oldest first.
+
+    Returns:
+        The values of the metrics and the expressions.
+
+    Raises:
+        WrongExpression: An expression is not metric math, or they refer to each other in a circle.
+        NotEvaluated: An expression uses what is not evaluated here.
+
+    Example:
+        >>> evaluate_all({"hours": "ms / 3600000", "ms": "m1 * 1000"}, {"m1": {0: 7200}}, [0])["hours"]
+        {0: 2.0}
+    """
+    values: dict[str, Value] = dict(metrics)
+    waiting = dict(expressions)
+    while waiting:
+        failed: dict[str, str] = {}
+        reason: WrongExpression | None = None
+        for key, expression in waiting.items():
+            try:
+                values[key] = evaluate(expression, values, periods, metrics=metrics)
+            except WrongExpression as wrong:
+                # It may use an expression that is evaluated later.
+                failed[key], reason = expression, wrong
+        if reason is not None and len(failed) == len(waiting):
+            raise reason
+        waiting = failed
+    return values
 
 
 def parse(expression: str) -> ast.expr:
-    """The expression as a tree.
+    """Parse an expression into a tree.
 
     Raises:
-        WrongExpression: It is no metric math.
+        WrongExpression: It is not metric math.
     """
-    text = re.sub(r"&&|\|\||\b(?:AND|OR)\b", lambda found: _WORDS[found[0]], expression)
+    text = _WORD.sub(lambda found: _WORDS.get(found[0].upper(), found[0]), expression)
     try:
         return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError) as wrong:
-        raise WrongExpression(f"{expression!r} is no metric math expression") from wrong
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
+        raise WrongExpression(f"{expression!r} is not a metric math expression") from wrong
 
 
 def as_series(value: Value, periods: Sequence[float]) -> Series:
-    """What is drawn of a value: a number holds in every period.
+    """Return a value as one time series; a number holds in every period.
 
     Raises:
         WrongExpression: It is a list of series.
@@ -97,14 +154,15 @@ def as_series(value: Value, periods: Sequence[float]) -> Series:
 
 
 class _Evaluation:
-    def __init__(self, values: Mapping[str, Value], periods: Sequence[float]) -> None:
+    def __init__(self, values: Mapping[str, Value], periods: Sequence[float], metrics: Collection[str]) -> None:
         self._values = values
         self._periods = periods
+        self._metrics = metrics
 
     def of(self, node: ast.expr) -> Value:
         match node:
             case ast.Constant(value=bool()):
-                raise WrongExpression("True and False are no metric math")
+                raise WrongExpression("True and False are not metric math")
             case ast.Constant(value=int() | float() as number):
                 return number
             case ast.Name(id=name):
@@ -125,7 +183,7 @@ class _Evaluation:
                     result = self._each(_OPERATORS[type(sign)], result, self.of(other))
                 return result
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-                return self._call(name, arguments)
+                return self._call(name.upper(), arguments)
             case _:
                 raise NotEvaluated(ast.unparse(node))
 
@@ -140,15 +198,25 @@ class _Evaluation:
                     self.of(filled), lambda series: {at: series.get(at, number) for at in self._periods}
                 )
             case "METRICS", []:
-                return [value for name, value in self._values.items() if isinstance(value, dict) and name[0] == "m"]
-            case "ABS", [operand]:
+                return self._metrics_with("")
+            case "METRICS", [ast.Constant(value=str() as part)]:
+                return self._metrics_with(part)
+            case _, [operand] if name in _OF_EACH_VALUE:
+                change = _OF_EACH_VALUE[name]
                 return self._for_each_series(
-                    self.of(operand), lambda series: {at: abs(value) for at, value in series.items()}
+                    self.of(operand), lambda series: {at: change(value) for at, value in series.items()}
                 )
             case _, [operand] if name in _AGGREGATES:
                 return self._aggregate(_AGGREGATES[name], self.of(operand))
             case _:
                 raise NotEvaluated(name)
+
+    def _metrics_with(self, part: str) -> Value:
+        return [
+            as_series(value, self._periods)
+            for name, value in self._values.items()
+            if name in self._metrics and part in name
+        ]
 
     def _series(self, node: ast.expr) -> Series:
         return as_series(self.of(node), self._periods)
@@ -192,7 +260,7 @@ class _Evaluation:
 
     def _aggregate(self, apply: Callable[[Sequence[float]], float], value: Value) -> Value:
         if not isinstance(value, list):
-            # Of one series the functions give one number, which holds in every period.
+            # For one series the functions return one number, which holds in every period.
             values = list(as_series(value, self._periods).values())
             return apply(values) if values else {}
         at_each = {at: [series[at] for series in value if at in series] for at in self._periods}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
+from aws_semantics.alarm_rule import AlarmRule, State, WrongRule
+from aws_semantics.metric_math import NotEvaluated, Series, WrongExpression, as_series, evaluate_all
 from policies.aws_types import COMPOSITE_ALARM, METRIC_ALARM
 from policies.graph import Stack, name_of, name_to_come
-from policies.metric_math import NotEvaluated, evaluate
 from policies.names import physical_name
 from policies.not_applicable import Awaited
 from policies.resources import Block, Resource, every, some
@@ -195,7 +194,7 @@ def reacts(watched: WatchedMetric, value: float) -> bool:
         return False
     try:
         reached = value if watched.query is None else _math(watched.alarm, watched.query, value)
-    except NotEvaluated:
+    except (NotEvaluated, WrongExpression):
         return True
     match comparison:
         case "GreaterThanThreshold":
@@ -224,28 +223,31 @@ def _metrics(alarm: Resource) -> Iterator[WatchedMetric]:
             yield WatchedMetric(alarm, query.block("metric"), query.text("id") or "")
 
 
+#: The one period for which an alarm's expressions are evaluated here.
+_PERIOD = [0.0]
+
+
 def _math(alarm: Resource, watched: str, value: float) -> float:
-    """The value the alarm compares, when one query has a value and every other metric is zero."""
-    values: dict[str, float] = {}
+    """Evaluate what an alarm compares, when one query has a value and every other metric is zero.
+
+    Raises:
+        NotEvaluated, WrongExpression: The expressions cannot be evaluated here, or give no data.
+    """
+    metrics: dict[str, Series] = {}
     expressions: dict[str, str] = {}
-    returned = ""
+    returned = watched
     for query in alarm.props.blocks("metricQueries"):
         key, expression = query.text("id") or "", query.text("expression")
         if expression is None:
-            values[key] = value if key == watched else 0.0
+            metrics[key] = {0.0: value if key == watched else 0.0}
         else:
             expressions[key] = expression
         if query.flag("returnData"):
             returned = key
-    returned = returned or watched
-    # Expressions may use each other, in any order.
-    for _ in expressions:
-        for key, expression in expressions.items():
-            with suppress(NotEvaluated):
-                values[key] = evaluate(expression, values)
-    if returned not in values:
-        raise NotEvaluated("it uses what is not evaluated here")
-    return values[returned]
+    series = as_series(evaluate_all(expressions, metrics, _PERIOD)[returned], _PERIOD)
+    if not series:
+        raise NotEvaluated("an expression without data")
+    return series[0.0]
 
 
 def _has_actions(alarm: Resource) -> bool:
@@ -256,38 +258,42 @@ def _has_actions(alarm: Resource) -> bool:
     )
 
 
-_STATE = re.compile(r"\b(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*[\"']?([^\"')]+?)[\"']?\s*\)")
-
-
 def _children(composite: Resource) -> Iterator[str]:
-    """The alarms whose state a composite alarm looks at: by name, or by URN while its rule is not known."""
+    """The alarms that a composite alarm's rule names: by name, or by URN while the rule is not known."""
     try:
-        rule = composite.props.text("alarmRule") or ""
+        rule = _rule(composite)
     except Awaited:
         yield from composite.links.get("alarmRule", ())
         return
-    for match in _STATE.finditer(rule):
-        yield physical_name(METRIC_ALARM, match[2]) or match[2]
+    if rule is not None:
+        yield from map(_alarm_name, rule.alarms)
 
 
 def _sets_off(composite: Resource, child: str | None) -> bool:
     """Whether a composite alarm fires when this child alone is in alarm and every other one is OK.
 
-    A rule that cannot be read gets the benefit of the doubt.
-
     Raises:
         Awaited: Its rule is not known yet.
     """
-    rule = composite.props.text("alarmRule") or ""
+    rule = _rule(composite)
 
-    def state(match: re.Match[str]) -> str:
-        name = physical_name(METRIC_ALARM, match[2]) or match[2]
-        return "1" if match[1] == ("ALARM" if name == child else "OK") else "0"
+    def state(alarm: str) -> State:
+        return "ALARM" if _alarm_name(alarm) == child else "OK"
 
-    text = _STATE.sub(state, rule)
-    for word, sign in (("AND", "and"), ("OR", "or"), ("NOT", "not"), ("TRUE", "1"), ("FALSE", "0")):
-        text = re.sub(rf"\b{word}\b", sign, text)
+    return rule is not None and rule.holds(state)
+
+
+def _rule(composite: Resource) -> AlarmRule | None:
+    """The rule of a composite alarm; `None` when AWS would refuse it.
+
+    Raises:
+        Awaited: It is not known yet.
+    """
     try:
-        return bool(evaluate(text, {}))
-    except NotEvaluated:
-        return True
+        return AlarmRule.parse(composite.props.text("alarmRule") or "")
+    except WrongRule:
+        return None
+
+
+def _alarm_name(text: str) -> str:
+    return physical_name(METRIC_ALARM, text) or text

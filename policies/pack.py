@@ -22,9 +22,9 @@ from pulumi_policy import (
 
 from policies import configuration, exemptions
 from policies.graph import Stack
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource
-from policies.rule import AnyRule, Rule, StackRule
+from policies.rule import AnyRule, Rule, StackRule, Violation
 
 NAME = "weir"
 DESCRIPTION = "What a program with DynamoDB or Kinesis streams must satisfy so that no change is lost silently."

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from aws_semantics.limits import STREAM_MAPPING_RANGES, STREAM_RETENTION_SECONDS
 from policies.aws_types import KINESIS_STREAM
 from policies.graph import Stack
-from policies.not_applicable import Awaited, Violation
+from policies.not_applicable import Awaited
 from policies.resources import Resource, some, whole
+from policies.rule import Violation
 from policies.stream_readers import settings, source, stream_kind
 
 _RETRIES = STREAM_MAPPING_RANGES["MaximumRetryAttempts"]

@@ -7,18 +7,36 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from policies.graph import Stack
-from policies.not_applicable import Awaited, Violation
+from policies.not_applicable import Awaited
 from policies.resources import Resource
 
 Level: TypeAlias = Literal["advisory", "mandatory"]
 Config: TypeAlias = Mapping[str, Any]
 
+#: Where the generated pages of the rules are.
+DOCS = "docs/policies"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One breach of a rule, in the words of the person who has to fix it.
+
+    Attributes:
+        what: The fault. It quotes numbers, settings and filters, never other property values: those may be secret.
+        lost: The loss it leads to, and when.
+        fix: The remedy; the rule's own remediation when not given.
+        about: The resource to report, when it is not the one that the rule looked at.
+    """
+
+    what: str
+    lost: str
+    fix: str | None = None
+    about: Resource | None = None
+
+
 #: Answers for one resource: violations, nothing when it complies. It raises `NotApplicable` when it has nothing to say.
 Check: TypeAlias = Callable[[Resource, Config], Iterable[Violation]]
 StackCheck: TypeAlias = Callable[[Resource, Stack, Config], Iterable[Violation]]
-
-#: Where the generated pages of the rules are.
-DOCS = "docs/policies"
 
 
 @dataclass(frozen=True, kw_only=True)

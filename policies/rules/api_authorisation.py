@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import API, FUNCTION_URL, ROUTE
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource
-from policies.rule import Config, Parameter, Rule
+from policies.rule import Config, Parameter, Rule, Violation
 
 #: What only a route of a WebSocket API has.
 _WEBSOCKET = ("modelSelectionExpression", "requestModels", "routeResponseSelectionExpression")

@@ -8,9 +8,9 @@ from policies.alarm_demands import Demand, lacking
 from policies.aws_types import QUEUE
 from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import failure_uses
 
 #: More messages than any queue holds: an alarm that is silent then looks the other way.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from policies.aws_types import QUEUE
 from policies.graph import Stack
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource, whole
-from policies.rule import Config, Parameter, StackRule
+from policies.rule import Config, Parameter, StackRule, Violation
 from policies.stream_readers import failure_uses
 
 _DAY = 24 * 60 * 60

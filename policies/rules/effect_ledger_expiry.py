@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import TABLE
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource
-from policies.rule import Config, Rule
+from policies.rule import Config, Rule, Violation
 
 #: What `handlers.cdc.EffectLedger` writes: seconds since 1970.
 _EXPIRY = "expiresAt"

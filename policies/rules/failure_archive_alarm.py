@@ -9,9 +9,9 @@ from policies.aws_types import BUCKET_NOTIFICATION, BUCKETS, MAPPING, QUEUE
 from policies.graph import Stack, known_text
 from policies.metric_alarms import Target, alarms, reacts
 from policies.names import Arn, physical_name
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Block, Resource, every, some
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import failure_destination, stream_kind
 
 #: Where Lambda puts failed batches in a bucket (docs/aws-semantics.md §2.7).

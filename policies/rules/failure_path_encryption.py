@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from policies.aws_types import QUEUE, TOPIC
 from policies.graph import Stack
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource, every
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import failure_uses
 
 

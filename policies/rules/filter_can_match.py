@@ -9,9 +9,9 @@ from aws_semantics.event_patterns import Finding, InvalidPattern, impossible, va
 from aws_semantics.limits import STREAM_VIEW_TYPES
 from policies.aws_types import MAPPING, PIPE, TABLE
 from policies.graph import Stack
-from policies.not_applicable import Awaited, NotApplicable, Violation
+from policies.not_applicable import Awaited, NotApplicable
 from policies.resources import Block, Resource
-from policies.rule import Config, StackRule, each
+from policies.rule import Config, StackRule, Violation, each
 from policies.stream_readers import filter_patterns, source, stream_kind
 
 #: Fields of other sources' records, at the top of a pattern.

@@ -8,9 +8,9 @@ from policies.alarm_demands import Demand, lacking
 from policies.aws_types import MAPPING
 from policies.graph import Stack, name_to_come
 from policies.metric_alarms import Target, WatchedMetric, alarms, reacts, seconds_to_react
-from policies.not_applicable import Awaited, Violation
+from policies.not_applicable import Awaited
 from policies.resources import Resource, whole
-from policies.rule import Config, Parameter, StackRule
+from policies.rule import Config, Parameter, StackRule, Violation
 from policies.stream_readers import Invoked, invoked, stream_kind
 
 #: Ages are whole milliseconds: half of one decides at the limit itself, whether the alarm compares with > or >=.

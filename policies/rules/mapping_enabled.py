@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import MAPPING
-from policies.not_applicable import Violation
 from policies.resources import Resource
-from policies.rule import Config, Rule
+from policies.rule import Config, Rule, Violation
 from policies.stream_readers import require_stream
 
 

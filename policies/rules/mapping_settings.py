@@ -15,9 +15,9 @@ from aws_semantics.limits import (
     Range,
 )
 from policies.aws_types import MAPPING
-from policies.not_applicable import Awaited, Violation
+from policies.not_applicable import Awaited
 from policies.resources import Block, Resource, as_number, every, some, whole
-from policies.rule import Config, Rule, each
+from policies.rule import Config, Rule, Violation, each
 from policies.stream_readers import SourceKind, require_stream
 
 REFUSED = "AWS refuses the mapping, so nobody reads the stream, which forgets a change 24 h after it was made"

@@ -8,9 +8,9 @@ from policies.aws_types import MAPPING, PIPE
 from policies.failure_grants import Grant, names_role, needed, own_statements
 from policies.graph import Stack
 from policies.iam import permissions
-from policies.not_applicable import Awaited, NotApplicable, Violation
+from policies.not_applicable import Awaited, NotApplicable
 from policies.resources import Resource, some
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import failure_destination, role, stream_kind
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from policies.aws_types import MAPPING, PIPE, QUEUE, TOPIC
 from policies.graph import Stack, name_of
 from policies.names import Arn
-from policies.not_applicable import Violation
 from policies.resources import Resource
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import failure_destination, require_stream
 
 

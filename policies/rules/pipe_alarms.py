@@ -8,9 +8,8 @@ from policies.alarm_demands import Demand, lacking
 from policies.aws_types import PIPE
 from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts
-from policies.not_applicable import Violation
 from policies.resources import Resource, some
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import stream_kind
 
 _METRICS = ("ExecutionFailed", "TargetStageFailed")

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from policies.aws_types import PIPE
 from policies.graph import Stack
-from policies.not_applicable import Violation
 from policies.resources import Resource
 from policies.retries import check_retries
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 
 
 def check(pipe: Resource, stack: Stack, _: Config) -> Iterator[Violation]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from policies.aws_types import MAPPING, QUEUE, QUEUE_REDRIVE
 from policies.graph import Stack
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource, some, whole
-from policies.rule import Config, StackRule, each
+from policies.rule import Config, StackRule, Violation, each
 from policies.stream_readers import invoked, source, source_kind
 
 #: What AWS uses when nothing is set, in seconds.

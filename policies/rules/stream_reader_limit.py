@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from aws_semantics.limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE
 from policies.aws_types import GLOBAL_TABLE, MAPPING, PIPE, TABLE, TABLE_REPLICA
 from policies.graph import Stack, name_of
-from policies.not_applicable import Awaited, NotApplicable, Violation
+from policies.not_applicable import Awaited, NotApplicable
 from policies.resources import Resource
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import source, stream_kind, stream_readers
 
 

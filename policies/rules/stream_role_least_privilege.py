@@ -9,9 +9,8 @@ from policies.graph import Stack
 from policies.iam import Statement, managed, matches, permissions
 from policies.managed_policies import STREAM_READER_POLICY
 from policies.names import Arn
-from policies.not_applicable import Violation
 from policies.resources import Resource
-from policies.rule import Config, StackRule
+from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import role, stream_kind
 
 _SERVICES = ("dynamodb", "sqs", "sns", "s3")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import TABLE
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource
-from policies.rule import Config, Rule, each
+from policies.rule import Config, Rule, Violation, each
 
 
 def check(table: Resource, _: Config) -> Iterator[Violation]:

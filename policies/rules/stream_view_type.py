@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from aws_semantics.limits import STREAM_VIEW_TYPES
 from policies.aws_types import TABLE
-from policies.not_applicable import NotApplicable, Violation
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource
-from policies.rule import Config, Parameter, Rule
+from policies.rule import Config, Parameter, Rule, Violation
 
 
 def check(table: Resource, config: Config) -> Iterator[Violation]:

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 from pulumi.runtime.proto import analyzer_pb2 as analyzer
 
-from policies.not_applicable import Violation
-from policies.rule import Rule
+from policies.rule import Rule, Violation
 from policies.rules import all_rules
 from tests.policy.engine import Finding, Pack, changed, deployed, example
 

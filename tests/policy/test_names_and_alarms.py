@@ -1,4 +1,4 @@
-"""The parts that rules are made of: names, metric math, composite alarms, permissions."""
+"""The parts that rules are made of: names, alarms, composite alarms, permissions."""
 
 import json
 
@@ -6,7 +6,6 @@ import pytest
 
 from policies.aws_types import FUNCTION, KINESIS_STREAM, QUEUE, ROLE, TABLE
 from policies.iam import UNKNOWN, Permissions, parse_document
-from policies.metric_math import NotEvaluated, evaluate
 from policies.names import FunctionName, physical_name
 from policies.not_applicable import Awaited
 from policies.resources import every, some
@@ -46,36 +45,6 @@ def test_a_function_is_recognised_by_name_and_by_full_and_partial_arn(text, name
 )
 def test_a_physical_name_is_found_in_what_names_a_resource(type_, text, name):
     assert physical_name(type_, text) == name
-
-
-@pytest.mark.parametrize(
-    ("expression", "value"),
-    [
-        ("m1", 3000),
-        ("m1 / 1000", 3),
-        ("(m1 + m2) * 2 - 1", 6001),
-        ("MAX([m1, m2])", 3000),
-        ("MAX(METRICS())", 3000),
-        ('MIN(METRICS("m"))', 1),
-        ("AVG([m1, m2, 2])", 1001),
-        ("IF(m1 > 1000, m1, 0)", 3000),
-        ("IF(m1 > 1000 && m2 == 0, 1, 0)", 0),
-        ("FILL(m1, REPEAT)", 3000),
-        ("FLOOR(m1)", 3000),
-        ("-m2", -1),
-    ],
-)
-def test_metric_math_is_evaluated(expression, value):
-    assert evaluate(expression, {"m1": 3000, "m2": 1}) == value
-
-
-@pytest.mark.parametrize(
-    "expression",
-    ["ANOMALY_DETECTION_BAND(m1, 2)", "SELECT MAX(x) FROM y", "m9", "m1 / 0", "__import__('os')", "", "m1["],
-)
-def test_what_is_no_plain_metric_math_is_not_evaluated(expression):
-    with pytest.raises(NotEvaluated):
-        evaluate(expression, {"m1": 1})
 
 
 COMPOSITE = """
@@ -136,6 +105,47 @@ grandparent:
   properties: {alarmName: grandparent, alarmRule: ALARM(parent), alarmActions: [page]}
 """
     assert Pack([ITERATOR_AGE]).findings(deployed(example(text, previewed=False))) == set()
+
+
+@pytest.mark.parametrize(
+    ("expression", "fires"),
+    [
+        ("IF(age > 600000, 1, 0)", True),
+        ("if(age > 600000 && age > 0, 1, 0)", True),
+        ("IF(age > 99999999999 AND age > 0, 1000, 0)", False),
+        ("IF(age > 99999999999 && age > 0, 1000, 0)", False),
+        ("if(age > 99999999999 and age > 0, 1000, 0)", False),
+        ("IF(age > 99999999999 OR age < 0, 1000, 0)", False),
+        ('CEIL(MAX(METRICS("a")) / 600000)', True),
+        ("FLOOR(MIN([age, 0.5]))", False),
+        # Without an answer here, or without data, the alarm gets the benefit of the doubt.
+        ("RATE(age)", True),
+        ("age / 0", True),
+        ("True", True),
+        ("age >", True),
+    ],
+)
+def test_an_alarm_on_an_expression_that_never_fires_is_not_accepted(expression, fires):
+    alarm = {
+        "metricQueries": [
+            {"id": "late", "expression": expression, "returnData": True},
+            {
+                "id": "age",
+                "metric": {
+                    "namespace": "AWS/Lambda",
+                    "metricName": "IteratorAge",
+                    "dimensions": {"FunctionName": "orders"},
+                    "stat": "Maximum",
+                    "period": 60,
+                },
+            },
+        ],
+        "evaluationPeriods": 1,
+        "threshold": 0,
+        "comparisonOperator": "GreaterThanThreshold",
+        "alarmActions": ["page"],
+    }
+    assert accepts(alarm) == fires
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from aws_semantics.metric_math import NotEvaluated, Series, Value, WrongExpression, as_series
-from aws_semantics.metric_math import evaluate as evaluate_math
+from aws_semantics.metric_math import NotEvaluated, Series, Value, as_series, evaluate_all
 from local.engine.alarms.metrics import Datapoint, Metric, metric_of
 from local.engine.alarms.notifications import reason
 
@@ -124,24 +123,12 @@ def query(queries: Sequence[Mapping[str, Any]], read: Read, starts: Sequence[flo
         WrongExpression: An expression is none, or they go round in circles.
         NotEvaluated: An expression uses what is not evaluated here.
     """
-    values: dict[str, Value] = {}
-    for each in queries:
-        if stat := each.get("MetricStat"):
-            values[each["Id"]] = aggregate(read(_metric(stat["Metric"])), stat["Stat"], starts, period)
-    waiting = [each for each in queries if each.get("Expression")]
-    while waiting:
-        failed: list[Mapping[str, Any]] = []
-        reason: WrongExpression | None = None
-        for each in waiting:
-            try:
-                values[each["Id"]] = evaluate_math(each["Expression"], values, starts)
-            except WrongExpression as wrong:
-                # It may name an expression that comes later.
-                failed, reason = [*failed, each], wrong
-        if reason is not None and len(failed) == len(waiting):
-            raise reason
-        waiting = failed
-    return values
+    metrics = {
+        each["Id"]: aggregate(read(_metric(stat["Metric"])), stat["Stat"], starts, period)
+        for each in queries
+        if (stat := each.get("MetricStat"))
+    }
+    return evaluate_all({each["Id"]: each["Expression"] for each in queries if each.get("Expression")}, metrics, starts)
 
 
 def aggregate(points: Sequence[Datapoint], statistic: str, starts: Sequence[float], period: float) -> Series:

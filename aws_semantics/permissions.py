@@ -1,4 +1,4 @@
-"""What mappings and pipes do with a role: which actions on which resources (docs/aws-semantics.md §6.2).
+"""The actions that mappings and pipes use a role for, and on which resources (docs/aws-semantics.md §6.2).
 
 A stream is read with the three calls below; `ListStreams`, which AWS's messages name as well, is not made (IAM-1).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: An action and the ARN of what it is done to.
+#: An action, and the ARN of the resource that it is done to.
 Need = tuple[str, str]
 
 _STREAM = ("DescribeStream", "GetRecords", "GetShardIterator")
@@ -30,8 +30,16 @@ _CALLING = {
 }
 
 
+#: Actions on a customer managed key that encrypts a failure destination, by its service (IAM-2).
+_ENCRYPTING = {
+    "s3": ("kms:GenerateDataKey",),
+    "sns": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "sqs": ("kms:GenerateDataKey", "kms:Decrypt"),
+}
+
+
 def reading(arn: str) -> Sequence[Need]:
-    """What reads a stream or a queue.
+    """List the actions that read a stream or a queue.
 
     >>> reading("arn:aws:sqs:us-east-1:111122223333:orders")[0]
     ('sqs:ReceiveMessage', 'arn:aws:sqs:us-east-1:111122223333:orders')
@@ -41,10 +49,10 @@ def reading(arn: str) -> Sequence[Need]:
 
 
 def sending_failures(arn: str, *, key: str = "*") -> Sequence[Need]:
-    """What sends the document of a failed batch to a bucket, queue or topic (IAM-2).
+    """List the actions that send the document of a failed batch to a bucket, queue or topic (IAM-2).
 
     Args:
-        arn: Of the destination.
+        arn: The destination's ARN.
         key: The object's key; for buckets only.
     """
     match _service(arn):
@@ -56,11 +64,21 @@ def sending_failures(arn: str, *, key: str = "*") -> Sequence[Need]:
             return [("sns:Publish", arn)]
 
 
-def calling(arn: str, *, wait: bool) -> Sequence[Need]:
-    """What sends to a pipe's target or asks its enrichment.
+def encrypting_failures(arn: str, key: str) -> Sequence[Need]:
+    """List the actions that a customer managed key of a failure destination needs besides (IAM-2).
 
     Args:
-        arn: Of the target or enrichment.
+        arn: The destination's ARN.
+        key: The key's ARN.
+    """
+    return [(action, key) for action in _ENCRYPTING[_service(arn)]]
+
+
+def calling(arn: str, *, wait: bool) -> Sequence[Need]:
+    """List the actions that send to a pipe's target or ask its enrichment.
+
+    Args:
+        arn: The ARN of the target or the enrichment.
         wait: Whether the answer is waited for.
 
     >>> calling("arn:aws:states:us-east-1:111122223333:stateMachine:price", wait=True)[0][0]

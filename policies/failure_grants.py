@@ -1,10 +1,11 @@
-"""What a role must be allowed to deliver failures: the actions and the ARNs, by the kind of destination."""
+"""The grants that a role needs to deliver failures: actions and ARNs, by the kind of destination."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from aws_semantics.permissions import encrypting_failures, sending_failures
 from policies.aws_types import (
     BUCKET_ENCRYPTION,
     BUCKET_POLICY,
@@ -30,7 +31,7 @@ _AWS_KEYS = ("alias/aws/sqs", "alias/aws/sns", "alias/aws/s3")
 
 
 class Grant(NamedTuple):
-    """One thing that must be allowed.
+    """One action that must be allowed.
 
     Attributes:
         action: IAM action.
@@ -44,37 +45,27 @@ class Grant(NamedTuple):
 
 
 def needed(stack: Stack, reader: Resource, destination: Resource | str) -> list[Grant]:
-    """What the role of a reader must be allowed for a destination (docs/aws-semantics.md §6.2).
+    """List what the role of a reader must be allowed to deliver to a destination (docs/aws-semantics.md §6.2).
 
     Raises:
         Awaited: That depends on a key that is not known yet.
     """
     resource = destination if isinstance(destination, Resource) else None
-    if isinstance(destination, Resource):
-        service, arn = _SERVICES[destination.type], _arn(destination)
-    else:
-        parsed = Arn.parse(destination)
-        service, arn = (parsed.service if parsed else ""), destination
-    match service:
-        case "sqs":
-            grants, key_actions = [Grant("sqs:SendMessage", arn, resource)], ("kms:GenerateDataKey", "kms:Decrypt")
-        case "sns":
-            grants, key_actions = [Grant("sns:Publish", arn, resource)], ("kms:GenerateDataKey", "kms:Decrypt")
-        case "s3":
-            # Lambda writes below the mapping's UUID (docs/aws-semantics.md §2.7).
-            written = f"{arn}/aws/lambda/{known_text(reader, 'uuid') or UNKNOWN}/{UNKNOWN}"
-            grants = [Grant("s3:PutObject", written, resource), Grant("s3:ListBucket", arn, resource)]
-            key_actions = ("kms:GenerateDataKey",)
-        case _:
-            return []
+    arn = _arn(destination) if isinstance(destination, Resource) else destination
+    parsed = Arn.parse(arn)
+    if parsed is None or parsed.service not in _SERVICES.values():
+        return []
+    # Lambda writes below the mapping's UUID (docs/aws-semantics.md §2.7).
+    written = f"aws/lambda/{known_text(reader, 'uuid') or UNKNOWN}/{UNKNOWN}"
+    grants = [Grant(action, on, resource) for action, on in sending_failures(arn, key=written)]
     key = _key(stack, resource) if resource is not None else None
     if key is not None:
-        grants += [Grant(action, *key) for action in key_actions]
+        grants += [Grant(action, on, key[1]) for action, on in encrypting_failures(arn, key[0])]
     return grants
 
 
 def own_statements(stack: Stack, resource: Resource) -> Iterator[Statement]:
-    """The statements of the policies that are attached to a queue, topic, bucket or key itself.
+    """Read the statements of the policies that are attached to a queue, topic, bucket or key itself.
 
     Raises:
         Awaited: One of them is not known yet.
@@ -95,9 +86,9 @@ _RESOURCE_POLICIES = {
 
 
 def names_role(statement: Statement, role: Resource) -> bool:
-    """Whether a statement of a resource's own policy is about a role.
+    """Test whether a statement of a resource's own policy is about a role.
 
-    One about everybody counts without a condition only: the condition is there to let somebody else in.
+    A statement about everybody counts only without a condition: the condition is there to let somebody else in.
     """
     own = name_of(role)
     if "*" in statement.principals:

@@ -1,10 +1,10 @@
-"""Which actions on which resources a role must allow."""
+"""The actions that a role must allow, and on which resources."""
 
 from __future__ import annotations
 
 import pytest
 
-from aws_semantics.permissions import calling, reading, sending_failures
+from aws_semantics.permissions import calling, encrypting_failures, reading, sending_failures
 
 OF = "us-east-1:111122223333"
 
@@ -40,3 +40,15 @@ def test_a_bucket_takes_two_actions_one_of_them_on_the_object():
         ("s3:PutObject", f"{bucket}/aws/lambda/1"),
         ("s3:ListBucket", bucket),
     ]
+
+
+@pytest.mark.parametrize(
+    ("destination", "actions"),
+    [
+        ("arn:aws:s3:::failed", ["kms:GenerateDataKey"]),
+        (f"arn:aws:sqs:{OF}:failed", ["kms:GenerateDataKey", "kms:Decrypt"]),
+        (f"arn:aws:sns:{OF}:failed", ["kms:GenerateDataKey", "kms:Decrypt"]),
+    ],
+)
+def test_a_destination_with_a_key_of_the_customer_needs_the_key_too(destination, actions):
+    assert encrypting_failures(destination, "k") == [(action, "k") for action in actions]

@@ -1,5 +1,7 @@
 """The program: one table, one API that does one write, and one statement per side effect."""
 
+from dataclasses import replace
+
 import pulumi
 import pulumi_aws as aws
 
@@ -7,6 +9,7 @@ from components import (
     ChangeTable,
     EffectLedgerTable,
     EmailSender,
+    FunctionSettings,
     HttpApi,
     StackConfig,
     Stream,
@@ -24,12 +27,14 @@ users = ChangeTable("users", hash_key="userId", deletion_protection=config.prote
 ledger = EffectLedgerTable("effects", deletion_protection=config.protect)
 mail = EmailSender("mail", mail_from=config.mail_from)
 
+function = FunctionSettings(timeout=config.function_timeout, log_retention_in_days=config.log_retention_in_days)
+
 api = HttpApi("api")
 api.route(
     "POST /users/{userId}/plan",
     upgrade_api.handler,
     access=[users.update_access("USERS_TABLE")],
-    log_retention_in_days=config.log_retention_in_days,
+    settings=replace(function, timeout=10),
 )
 
 delivery = StreamDelivery(
@@ -41,8 +46,7 @@ changes = Stream(
     "changes",
     source=users.stream,
     delivery=delivery,
-    timeout=config.function_timeout,
-    log_retention_in_days=config.log_retention_in_days,
+    function=function,
     alarm_actions=[alarms.arn],
 )
 changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])

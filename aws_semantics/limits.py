@@ -74,6 +74,9 @@ STREAM_POLL_SECONDS = 0.25
 FUNCTION_TIMEOUT = Range(1, 900)
 FUNCTION_MEMORY = Range(128, 10_240)
 
+#: Layers of one function: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+FUNCTION_LAYERS = 5
+
 #: How long an HTTP API waits for its integration.
 HTTP_API_TIMEOUT_SECONDS = 30
 

@@ -5,18 +5,25 @@ A stream is read with the three calls below; `ListStreams`, which AWS's messages
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 #: An action, and the ARN of the resource that it is done to.
 Need = tuple[str, str]
 
-_STREAM = ("DescribeStream", "GetRecords", "GetShardIterator")
+#: Actions that read a source, by the service in its ARN (IAM-1, IAM-5).
+READING: Mapping[str, Sequence[str]] = {
+    "dynamodb": ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+    "kinesis": ("kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator"),
+    "sqs": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+}
 
-#: Operations that read a source, by the service in its ARN (IAM-1, IAM-5).
-_READING = {
-    "dynamodb": _STREAM,
-    "kinesis": _STREAM,
-    "sqs": ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"),
+#: Actions that send the document of a failed batch, by the service in the destination's ARN; and, for each, whether
+#: it is done to an object in the destination or to the destination itself (IAM-2).
+SENDING_FAILURES: Mapping[str, Mapping[str, Literal["object", "itself"]]] = {
+    "s3": {"s3:PutObject": "object", "s3:ListBucket": "itself"},
+    "sqs": {"sqs:SendMessage": "itself"},
+    "sns": {"sns:Publish": "itself"},
 }
 
 #: Operations that send to a pipe's target or ask its enrichment, by the service and the kind of resource (IAM-6).
@@ -44,8 +51,7 @@ def reading(arn: str) -> Sequence[Need]:
     >>> reading("arn:aws:sqs:us-east-1:111122223333:orders")[0]
     ('sqs:ReceiveMessage', 'arn:aws:sqs:us-east-1:111122223333:orders')
     """
-    service = _service(arn)
-    return [(f"{service}:{operation}", arn) for operation in _READING[service]]
+    return [(action, arn) for action in READING[_service(arn)]]
 
 
 def sending_failures(arn: str, *, key: str = "*") -> Sequence[Need]:
@@ -55,13 +61,8 @@ def sending_failures(arn: str, *, key: str = "*") -> Sequence[Need]:
         arn: The destination's ARN.
         key: The object's key; for buckets only.
     """
-    match _service(arn):
-        case "s3":
-            return [("s3:PutObject", f"{arn}/{key}"), ("s3:ListBucket", arn)]
-        case "sqs":
-            return [("sqs:SendMessage", arn)]
-        case _:
-            return [("sns:Publish", arn)]
+    needed = SENDING_FAILURES[_service(arn)]
+    return [(action, f"{arn}/{key}" if to == "object" else arn) for action, to in needed.items()]
 
 
 def encrypting_failures(arn: str, key: str) -> Sequence[Need]:

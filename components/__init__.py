@@ -1,12 +1,21 @@
 """What Pulumi provisions: tables, streams, consumers, and what they need."""
 
 from components.access import Access, allow
-from components.alarms import GIVEN_UP, ITERATOR_AGE, STREAM_ALARMS, AlarmCannotFire, AlarmOpinion, StreamAlarms
-from components.change_table import ChangeTable
+from components.alarms import (
+    GIVEN_UP,
+    ITERATOR_AGE,
+    STREAM_ALARMS,
+    AlarmCannotFire,
+    AlarmOpinion,
+    StreamAlarms,
+    make_alarms,
+)
+from components.change_table import ChangeTable, GlobalIndex, LocalIndex, ProvisionedCapacity
 from components.delivery import InvalidDelivery, RetryHorizon, StreamDelivery
 from components.effect_ledger import EffectLedgerTable
 from components.email_sender import EmailSender
 from components.failure_destination import FailureDestination
+from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
 from components.python_function import PythonFunction
@@ -27,10 +36,14 @@ __all__ = [
     "EffectLedgerTable",
     "EmailSender",
     "FailureDestination",
+    "FunctionSettings",
+    "GlobalIndex",
     "HttpApi",
     "ImportContractBroken",
     "InvalidDelivery",
     "JwtAuthorization",
+    "LocalIndex",
+    "ProvisionedCapacity",
     "PythonFunction",
     "Refused",
     "RetryHorizon",
@@ -41,5 +54,7 @@ __all__ = [
     "StreamDelivery",
     "StreamSource",
     "TooManyReaders",
+    "Vpc",
     "allow",
+    "make_alarms",
 ]

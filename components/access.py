@@ -1,4 +1,4 @@
-"""`Access`: what a function may do, and the environment that tells it where.
+"""`Access`: permissions of a function, and the variables that name the resources they cover.
 
 Components hand these out (`ledger.access()`, `mail.send_access()`), and a consumer lists the ones it needs. Nothing
 else is granted.
@@ -15,7 +15,7 @@ import pulumi
 
 from components.refusal import Refused
 
-#: Of IAM's policy language.
+#: The version of IAM's policy language.
 _VERSION = "2012-10-17"
 
 #: One statement of an IAM policy, in IAM's own member names.
@@ -37,7 +37,7 @@ def allow(actions: Sequence[str], resource: pulumi.Input[str], **condition: Any)
 
 
 def decrypt(kms_key_arn: pulumi.Input[str] | None) -> list[Statement]:
-    """Leave to use what a customer managed key encrypts; an AWS managed key, which is `None` here, needs none."""
+    """Permission to read what a customer managed key encrypts; an AWS managed key, which is `None` here, needs none."""
     return [] if kms_key_arn is None else [allow(["kms:Decrypt"], kms_key_arn)]
 
 

@@ -1,41 +1,46 @@
-"""When a consumer of a stream calls for help: the opinions as data, and the component that makes alarms of them."""
+"""Alarms of streams, queues, pipes and buckets: the opinions as data, and the construction of alarms from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
 import pulumi_aws as aws
 
+from aws_semantics.limits import STREAM_RETENTION_SECONDS
 from components.delivery import StreamDelivery
 from components.refusal import Refused
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmOpinion:
-    """One alarm on a metric in the namespace AWS/Lambda.
+    """One alarm on one metric, as plain data.
 
     Attributes:
         name: Suffix of the alarm's name.
+        namespace: Namespace of the metric, e.g. `AWS/SQS`.
         metric: Name of the metric (docs/aws-semantics.md §2.10).
-        of: What the metric's dimension names: the function or its event source mapping.
+        dimension: Name of the dimension that identifies the resource, e.g. `FunctionName`, `QueueName`.
         statistic: How the values of a period become one.
         threshold: The alarm's value, in the metric's unit (IteratorAge: milliseconds), reached or passed.
         period: Seconds.
-        evaluation_periods: How many periods in a row.
-        urgent: Whether it goes to the page actions.
-        description: What it means and what to do, for the one who is woken up.
+        evaluation_periods: Number of periods in a row.
+        missing_data: Meaning of a period without data. A quiet source records nothing, so it is no breach by default.
+        urgent: Whether it notifies the page actions.
+        description: Meaning and remedy, for the person who is woken up.
     """
 
     name: str
+    namespace: str = "AWS/Lambda"
     metric: str
-    of: Literal["FunctionName", "EventSourceMappingUUID"]
+    dimension: str
     statistic: Literal["Maximum", "Sum"]
     threshold: int
     period: int = 60
     evaluation_periods: int = 1
+    missing_data: Literal["notBreaching", "breaching", "ignore", "missing"] = "notBreaching"
     urgent: bool = False
     description: str
 
@@ -45,7 +50,7 @@ ITERATOR_AGE = (
     AlarmOpinion(
         name="iterator-age-warn",
         metric="IteratorAge",
-        of="FunctionName",
+        dimension="FunctionName",
         statistic="Maximum",
         threshold=5 * 60 * 1000,
         evaluation_periods=3,
@@ -54,7 +59,7 @@ ITERATOR_AGE = (
     AlarmOpinion(
         name="iterator-age-page",
         metric="IteratorAge",
-        of="FunctionName",
+        dimension="FunctionName",
         statistic="Maximum",
         threshold=60 * 60 * 1000,
         urgent=True,
@@ -67,15 +72,15 @@ GIVEN_UP = (
     AlarmOpinion(
         name="dead-letters",
         metric="OnFailureDestinationDeliveredEventCount",
-        of="EventSourceMappingUUID",
+        dimension="EventSourceMappingUUID",
         statistic="Sum",
         threshold=1,
-        description="Records were given up and went to the failure destination. Mend the cause, then replay them.",
+        description="Records were given up and went to the failure destination. Fix the cause, then replay them.",
     ),
     AlarmOpinion(
         name="dropped",
         metric="DroppedEventCount",
-        of="EventSourceMappingUUID",
+        dimension="EventSourceMappingUUID",
         statistic="Sum",
         threshold=1,
         urgent=True,
@@ -84,7 +89,7 @@ GIVEN_UP = (
     AlarmOpinion(
         name="destination-failures",
         metric="DestinationDeliveryFailures",
-        of="FunctionName",
+        dimension="FunctionName",
         statistic="Sum",
         threshold=1,
         urgent=True,
@@ -94,12 +99,67 @@ GIVEN_UP = (
 
 STREAM_ALARMS = (*ITERATOR_AGE, *GIVEN_UP)
 
+#: Failed batches that nobody has replayed yet.
+WAITING = AlarmOpinion(
+    name="waiting",
+    namespace="AWS/SQS",
+    metric="ApproximateNumberOfMessagesVisible",
+    dimension="QueueName",
+    statistic="Maximum",
+    threshold=1,
+    description="A failed batch waits in this queue: read its records again before they expire.",
+)
+
 _EVENT_COUNT_METRICS = ("OnFailureDestinationDeliveredEventCount", "DroppedEventCount")
 _DESTINATION_METRICS = ("OnFailureDestinationDeliveredEventCount", "DestinationDeliveryFailures")
 
 
 class AlarmCannotFire(Refused):
     """An alarm that would stay silent whatever happens."""
+
+
+def make_alarms(
+    name: str,
+    opinions: Sequence[AlarmOpinion],
+    dimensions: Mapping[str, pulumi.Input[str]],
+    *,
+    actions: Sequence[pulumi.Input[str]] = (),
+    page_actions: Sequence[pulumi.Input[str]] | None = None,
+    opts: pulumi.ResourceOptions | None = None,
+) -> dict[str, aws.cloudwatch.MetricAlarm]:
+    """Create the alarms of one resource.
+
+    Args:
+        name: Prefix of their names.
+        opinions: The alarms.
+        dimensions: Value of each dimension that the opinions name.
+        actions: ARNs to notify when an alarm fires and when it is over, usually of SNS topics.
+        page_actions: ARNs that the urgent ones notify; `actions` when not given.
+        opts: Options of each alarm.
+
+    Returns:
+        The alarm of each opinion, by its name.
+    """
+    made: dict[str, aws.cloudwatch.MetricAlarm] = {}
+    for opinion in opinions:
+        targets = list(actions if page_actions is None or not opinion.urgent else page_actions)
+        made[opinion.name] = aws.cloudwatch.MetricAlarm(
+            f"{name}-{opinion.name}",
+            alarm_description=opinion.description,
+            namespace=opinion.namespace,
+            metric_name=opinion.metric,
+            dimensions={opinion.dimension: dimensions[opinion.dimension]},
+            statistic=opinion.statistic,
+            period=opinion.period,
+            evaluation_periods=opinion.evaluation_periods,
+            threshold=opinion.threshold,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            treat_missing_data=opinion.missing_data,
+            alarm_actions=targets,
+            ok_actions=targets,
+            opts=opts,
+        )
+    return made
 
 
 class StreamAlarms(pulumi.ComponentResource):
@@ -111,16 +171,17 @@ class StreamAlarms(pulumi.ComponentResource):
         function_name: Name of the function.
         mapping_uuid: UUID of its event source mapping.
         delivery: The mapping's settings.
-        actions: What an alarm does when it fires and when it is over: ARNs, usually of SNS topics.
-        page_actions: What the urgent ones do; `actions` when not given.
-        opinions: Which alarms.
+        retention_in_seconds: How long the stream keeps a record.
+        actions: ARNs to notify when an alarm fires and when it is over, usually of SNS topics.
+        page_actions: ARNs that the urgent ones notify; `actions` when not given.
+        opinions: The alarms, `STREAM_ALARMS` by default.
 
     Attributes:
         alarms: The `aws.cloudwatch.MetricAlarm` of each opinion, by its name.
 
     Raises:
         AlarmCannotFire: An iterator age at or beyond the mapping's record age, where records are cut off before; or
-            a metric that the mapping does not record, for want of the setting or of a destination.
+            a metric that the mapping does not record, because the setting or the destination is missing.
 
     Example:
         StreamAlarms(
@@ -140,50 +201,47 @@ class StreamAlarms(pulumi.ComponentResource):
         function_name: pulumi.Input[str],
         mapping_uuid: pulumi.Input[str],
         delivery: StreamDelivery,
+        retention_in_seconds: int = STREAM_RETENTION_SECONDS,
         actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
         opinions: Sequence[AlarmOpinion] = STREAM_ALARMS,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        check_alarms(name, delivery, opinions)
+        check_alarms(name, delivery, opinions, retention_in_seconds=retention_in_seconds)
         super().__init__("weir:index:StreamAlarms", name, {}, opts)
-        dimension = {"FunctionName": function_name, "EventSourceMappingUUID": mapping_uuid}
-        self.alarms: dict[str, aws.cloudwatch.MetricAlarm] = {}
-        for opinion in opinions:
-            targets = list(actions if page_actions is None or not opinion.urgent else page_actions)
-            self.alarms[opinion.name] = aws.cloudwatch.MetricAlarm(
-                f"{name}-{opinion.name}",
-                alarm_description=opinion.description,
-                namespace="AWS/Lambda",
-                metric_name=opinion.metric,
-                dimensions={opinion.of: dimension[opinion.of]},
-                statistic=opinion.statistic,
-                period=opinion.period,
-                evaluation_periods=opinion.evaluation_periods,
-                threshold=opinion.threshold,
-                comparison_operator="GreaterThanOrEqualToThreshold",
-                treat_missing_data="notBreaching",
-                alarm_actions=targets,
-                ok_actions=targets,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
+        self.alarms = make_alarms(
+            name,
+            opinions,
+            {"FunctionName": function_name, "EventSourceMappingUUID": mapping_uuid},
+            actions=actions,
+            page_actions=page_actions,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.register_outputs({"alarmNames": [alarm.name for alarm in self.alarms.values()]})
 
 
-def check_alarms(name: str, delivery: StreamDelivery, opinions: Sequence[AlarmOpinion]) -> None:
+def check_alarms(
+    name: str,
+    delivery: StreamDelivery,
+    opinions: Sequence[AlarmOpinion],
+    *,
+    retention_in_seconds: int = STREAM_RETENTION_SECONDS,
+) -> None:
     """Refuse alarms that could never fire.
 
     Raises:
         AlarmCannotFire: See `StreamAlarms`.
     """
-    age = delivery.maximum_record_age_in_seconds
+    bounded = delivery.maximum_record_age_in_seconds
+    age = retention_in_seconds if bounded == -1 else bounded
+    until = "the stream forgets records at" if bounded == -1 else "records are given up at"
     for opinion in opinions:
         reached = opinion.threshold / 1000 + opinion.period * opinion.evaluation_periods
-        if opinion.metric == "IteratorAge" and age != -1 and reached >= age:
+        if opinion.metric == "IteratorAge" and reached >= age:
             raise AlarmCannotFire(
-                f"{name}: the alarm {opinion.name} needs an iterator age of {reached:.0f} s, and records are given up "
-                f"at {age} s (maximum_record_age_in_seconds), so it would never fire: "
-                "lower its threshold or raise the record age"
+                f"{name}: the alarm {opinion.name} needs an iterator age of {reached:.0f} s, and {until} {age} s "
+                f"(maximum_record_age_in_seconds={bounded}), so it would never fire: lower its threshold or raise the "
+                "record age"
             )
         if opinion.metric in _EVENT_COUNT_METRICS and not delivery.event_count_metrics:
             raise AlarmCannotFire(

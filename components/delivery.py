@@ -111,10 +111,14 @@ class StreamDelivery:
         if problems:
             raise InvalidDelivery("\n".join(problems))
 
-    def retry_horizon(self) -> RetryHorizon:
-        """How long a record that fails at once every time is retried before it is given up."""
+    def retry_horizon(self, retention_in_seconds: int = STREAM_RETENTION_SECONDS) -> RetryHorizon:
+        """Compute how long a record that fails at once every time is retried before it is given up.
+
+        Args:
+            retention_in_seconds: How long the source keeps a record; 24 hours for a DynamoDB stream.
+        """
         age = self.maximum_record_age_in_seconds
-        limit = float(STREAM_RETENTION_SECONDS if age == -1 else age)
+        limit = float(retention_in_seconds if age == -1 else age)
         if self.maximum_retry_attempts == -1:
             return RetryHorizon(limit, limit)
         return RetryHorizon(
@@ -131,12 +135,6 @@ class StreamDelivery:
             yield (
                 f"starting_position={self.starting_position!r} is not one of {', '.join(STREAM_STARTING_POSITIONS)}: "
                 "a DynamoDB stream can be read from its oldest record or from now on"
-            )
-        if self.maximum_record_age_in_seconds >= STREAM_RETENTION_SECONDS:
-            yield (
-                f"maximum_record_age_in_seconds={self.maximum_record_age_in_seconds} is not below the "
-                f"{STREAM_RETENTION_SECONDS} s the stream remembers: records would vanish before they reach the "
-                "failure destination; choose less, the default is 64800"
             )
         if self.tumbling_window_in_seconds and self.parallelization_factor != 1:
             yield (
@@ -179,6 +177,25 @@ class StreamDelivery:
         problem = None if destination is None else destination_problem(destination)
         if problem is not None:
             yield f"on_failure {problem}"
+
+
+def check_retention(name: str, delivery: StreamDelivery, retention_in_seconds: int) -> None:
+    """Refuse a record age that the source does not reach.
+
+    Args:
+        name: The consumer's name, for the message.
+        delivery: Its settings.
+        retention_in_seconds: How long the source keeps a record.
+
+    Raises:
+        InvalidDelivery: Records would vanish from the source before they are given up.
+    """
+    if delivery.maximum_record_age_in_seconds >= retention_in_seconds:
+        raise InvalidDelivery(
+            f"{name}: maximum_record_age_in_seconds={delivery.maximum_record_age_in_seconds} is not below the "
+            f"{retention_in_seconds} s the stream keeps a record: it would vanish before it reaches the failure "
+            f"destination; choose less, the default is {StreamDelivery.maximum_record_age_in_seconds}"
+        )
 
 
 def destination_problem(destination: str) -> str | None:

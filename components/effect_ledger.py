@@ -11,8 +11,8 @@ from components.access import Access, allow, decrypt
 class EffectLedgerTable(pulumi.ComponentResource):
     """A DynamoDB table that remembers which side effects are done. It has no stream: nobody reacts to it.
 
-    How long is each consumer's own to say (`EffectLedger(keep=…)`): the table's TTL removes the entries that have an
-    expiry and leaves those that are kept for ever.
+    Each consumer says how long (`EffectLedger(keep=…)`): the table's TTL removes the entries that have an expiry, and
+    the others are kept forever.
 
     Args:
         kms_key_arn: A customer managed key; without one the account's AWS managed key `aws/dynamodb` encrypts the
@@ -53,6 +53,6 @@ class EffectLedgerTable(pulumi.ComponentResource):
         self.register_outputs({"tableName": self.table.name})
 
     def access(self) -> Access:
-        """Leave to claim, complete and release effects; not to read or scan them."""
+        """Permission to claim, complete and release effects, and neither to read nor to scan them."""
         writes = allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], self.table.arn)
         return Access([writes, *decrypt(self.kms_key_arn)], {"EFFECT_LEDGER_TABLE": self.table.name})

@@ -1,4 +1,4 @@
-"""`EmailSender`: an SES identity and the leave to send as it."""
+"""`EmailSender`: an SES identity and the permission to send as it."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ class EmailSender(pulumi.ComponentResource):
         self.register_outputs({"identityArn": self.identity.arn})
 
     def send_access(self) -> Access:
-        """Leave to send mails from this address, and from no other of the identity."""
+        """Permission to send mails from this address, and from no other of the identity."""
         statement = allow(["ses:SendEmail"], self.identity.arn, StringEquals={"ses:FromAddress": self.mail_from})
         return Access([statement], {"MAIL_FROM": self.mail_from})

@@ -1,13 +1,15 @@
-"""`FailureDestination`: where Lambda puts the batches it gives up."""
+"""`FailureDestination`: the bucket, queue or topic that receives given-up batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
 
+from aws_semantics.permissions import SENDING_FAILURES
 from components.access import Statement, allow
+from components.alarms import WAITING, make_alarms
 from components.delivery import destination_problem
 from components.refusal import Refused
 from handlers.cdc.discard import DESTINATION_VARIABLE
@@ -25,15 +27,15 @@ class FailureDestination(pulumi.ComponentResource):
     Args:
         kind: `"s3"`, `"sqs"`, `"sns"`, or the ARN of an existing bucket, standard queue or standard topic. An existing
             one that is encrypted with a customer managed key needs its own grant: pass it in the consumer's `access`.
-        alarm_actions: What happens when a message waits in a queue of its own.
+        alarm_actions: ARNs to notify when a message waits in a queue of its own.
 
     Attributes:
-        arn: ARN of the destination.
-        statements: What the function's role must be allowed: Lambda delivers batches with it, and the handler runtime
+        arn: The destination's ARN.
+        statements: Permissions for the function's role: Lambda delivers batches with it, and the handler runtime
             parks single records (handlers/cdc/discard.py).
-        environment: What tells the runtime where to park; nothing for a topic, which keeps no record.
-        bucket, queue, topic: The resource it made; `None` for the others.
-        resources: Everything that must exist before the first batch is delivered.
+        environment: Variables that name the place to park in; empty for a topic, which keeps no record.
+        bucket, queue, topic: The resource that was created; `None` for the others.
+        resources: The resources that must exist before the first batch is delivered.
 
     Raises:
         Refused: `kind` is something that Lambda does not deliver failed batches to.
@@ -77,7 +79,7 @@ class FailureDestination(pulumi.ComponentResource):
             case _:
                 self.arn = kind
                 service = kind.split(":")[2]
-        self.statements = _SEND[service](self.arn)
+        self.statements = _send(service, self.arn)
         self.environment: dict[str, pulumi.Input[str]] = {} if service == "sns" else {DESTINATION_VARIABLE: self.arn}
         self.register_outputs({"arn": self.arn})
 
@@ -127,38 +129,26 @@ class FailureDestination(pulumi.ComponentResource):
             name, message_retention_seconds=QUEUE_RETENTION_SECONDS, sqs_managed_sse_enabled=True, opts=child
         )
         self.resources.append(queue)
-        aws.cloudwatch.MetricAlarm(
-            f"{name}-waiting",
-            alarm_description="A failed batch waits in this queue: read its records again before they expire.",
-            namespace="AWS/SQS",
-            metric_name="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": queue.name},
-            statistic="Maximum",
-            period=60,
-            evaluation_periods=1,
-            threshold=1,
-            comparison_operator="GreaterThanOrEqualToThreshold",
-            treat_missing_data="notBreaching",
-            alarm_actions=list(alarm_actions),
-            ok_actions=list(alarm_actions),
-            opts=child,
-        )
+        make_alarms(name, (WAITING,), {"QueueName": queue.name}, actions=alarm_actions, opts=child)
         return queue
 
 
-def _send_to_bucket(arn: pulumi.Input[str]) -> list[Statement]:
+def _send(service: str, arn: pulumi.Input[str]) -> list[Statement]:
+    """Permissions to deliver batches, and to park records as the runtime does."""
+    actions = SENDING_FAILURES[service]
+    if service == "s3":
+        return _send_to_bucket(actions, arn)
+    # The runtime is given the ARN of a queue, and asks for the URL.
+    return [allow([*actions, *(["sqs:GetQueueUrl"] if service == "sqs" else [])], arn)]
+
+
+def _send_to_bucket(actions: Mapping[str, str], arn: pulumi.Input[str]) -> list[Statement]:
     # A deleted bucket's name can be taken by somebody else: only a bucket of this account will do.
     own = {"s3:ResourceAccount": aws.get_caller_identity_output().account_id}
+    on_objects = [action for action, to in actions.items() if to == "object"]
     return [
         # Lambda writes below aws/lambda/<mapping's UUID>/, and the UUID is not known before the role is.
-        allow(["s3:PutObject"], pulumi.Output.concat(arn, "/aws/lambda/*"), StringEquals=own),
-        allow(["s3:ListBucket"], arn, StringEquals=own),
-        allow(["s3:PutObject"], pulumi.Output.concat(arn, "/discarded/*"), StringEquals=own),
+        allow(on_objects, pulumi.Output.concat(arn, "/aws/lambda/*"), StringEquals=own),
+        allow([action for action in actions if action not in on_objects], arn, StringEquals=own),
+        allow(on_objects, pulumi.Output.concat(arn, "/discarded/*"), StringEquals=own),
     ]
-
-
-_SEND = {
-    "s3": _send_to_bucket,
-    "sqs": lambda arn: [allow(["sqs:SendMessage", "sqs:GetQueueUrl"], arn)],
-    "sns": lambda arn: [allow(["sns:Publish"], arn)],
-}

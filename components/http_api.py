@@ -11,8 +11,12 @@ import pulumi_aws as aws
 
 from aws_semantics.limits import HTTP_API_TIMEOUT_SECONDS
 from components.access import Access
+from components.function_settings import FunctionSettings
 from components.python_function import PythonFunction
 from components.refusal import Refused
+
+#: A caller waits for the answer, so a route gives up long before a consumer would.
+ROUTE = FunctionSettings(timeout=10)
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,7 @@ class HttpApi(pulumi.ComponentResource):
         *,
         name: str | None = None,
         access: Sequence[Access] = (),
-        timeout: int = 10,
-        memory_size: int = 256,
-        log_retention_in_days: int = 30,
+        settings: FunctionSettings = ROUTE,
         opts: pulumi.ResourceOptions | None = None,
     ) -> PythonFunction:
         """Answer a route by a handler module's function.
@@ -106,9 +108,7 @@ class HttpApi(pulumi.ComponentResource):
             handler: The module's entry point.
             name: Name of the function and its resources; the module's own by default.
             access: What it may do.
-            timeout: Seconds, 1 to 30.
-            memory_size: MB.
-            log_retention_in_days: Days.
+            settings: How the function runs; its timeout is 1 to 30 seconds here.
             opts: For the function and what belongs to it.
 
         Raises:
@@ -125,10 +125,10 @@ class HttpApi(pulumi.ComponentResource):
             raise Refused(f"{route_key} is routed twice on {self._name}: one function answers a route; take one away")
         if name in self._names:
             raise Refused(f"{route_key}: {name} answers another route of {self._name}: give this one a name of its own")
-        if timeout > HTTP_API_TIMEOUT_SECONDS:
+        if settings.timeout > HTTP_API_TIMEOUT_SECONDS:
             raise Refused(
-                f"{name}: timeout={timeout}, and an HTTP API answers 503 after {HTTP_API_TIMEOUT_SECONDS} s while the "
-                "function goes on: lower it, and leave longer work to a consumer of the stream"
+                f"{name}: timeout={settings.timeout}, and an HTTP API answers 503 after {HTTP_API_TIMEOUT_SECONDS} s "
+                "while the function goes on: lower it, and leave longer work to a consumer of the stream"
             )
         self._names.add(name)
         child = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts)
@@ -136,9 +136,7 @@ class HttpApi(pulumi.ComponentResource):
             name,
             entry_point=f"{module}.{handler.__name__}",
             access=access,
-            timeout=timeout,
-            memory_size=memory_size,
-            log_retention_in_days=log_retention_in_days,
+            settings=settings,
             opts=child,
         )
         function = answered_by.function

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pulumi
 
 from components.access import Access
 from components.alarms import STREAM_ALARMS, AlarmOpinion
 from components.delivery import StreamDelivery
+from components.function_settings import FunctionSettings
 from components.refusal import Refused
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
@@ -21,10 +23,9 @@ class Stream(pulumi.ComponentResource):
     Args:
         source: The stream: `users.stream` of a `ChangeTable`, or a `StreamSource` for a table that exists.
         delivery: Settings that consumers get unless they bring their own.
-        timeout: Seconds an invocation of a consumer may run.
-        log_retention_in_days: Days that consumers' logs are kept.
-        alarm_actions: What consumers' alarms do: ARNs, usually of SNS topics.
-        page_actions: What their urgent alarms do; `alarm_actions` when not given.
+        function: How consumers' functions run, unless `subscribe` says otherwise.
+        alarm_actions: ARNs that consumers' alarms notify, usually of SNS topics.
+        page_actions: ARNs that their urgent alarms notify; `alarm_actions` when not given.
 
     Attributes:
         consumers: Each `StreamConsumer`, by name.
@@ -40,8 +41,7 @@ class Stream(pulumi.ComponentResource):
         *,
         source: StreamSource,
         delivery: StreamDelivery | None = None,
-        timeout: int = 30,
-        log_retention_in_days: int = 30,
+        function: FunctionSettings | None = None,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -51,8 +51,7 @@ class Stream(pulumi.ComponentResource):
         self.source = source
         self.delivery = delivery or StreamDelivery()
         self.consumers: dict[str, StreamConsumer] = {}
-        self._timeout = timeout
-        self._log_retention_in_days = log_retention_in_days
+        self.function = function or FunctionSettings()
         self._alarm_actions = alarm_actions
         self._page_actions = page_actions
         self.register_outputs({"streamArn": source.arn})
@@ -66,7 +65,8 @@ class Stream(pulumi.ComponentResource):
         delivery: StreamDelivery | None = None,
         environment: Mapping[str, pulumi.Input[str]] | None = None,
         timeout: int | None = None,
-        memory_size: int = 256,
+        memory_size: int | None = None,
+        function: FunctionSettings | None = None,
         alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
         opts: pulumi.ResourceOptions | None = None,
     ) -> StreamConsumer:
@@ -78,8 +78,9 @@ class Stream(pulumi.ComponentResource):
             access: What it may do beyond reading the stream: without it, nothing.
             delivery: Settings of its mapping, instead of the stream's.
             environment: Variables beyond those of `access`.
-            timeout: Seconds, instead of the stream's.
-            memory_size: MB.
+            timeout: Seconds an invocation may run, instead of the stream's.
+            memory_size: MB, instead of the stream's.
+            function: How its function runs, instead of the stream's; `timeout` and `memory_size` apply on top.
             alarms: Which alarms.
             opts: For the consumer and what belongs to it.
 
@@ -98,6 +99,12 @@ class Stream(pulumi.ComponentResource):
                 f"{name} reads {self._name} already, and a second one would do everything twice: take one away, or "
                 "give this one a name of its own"
             )
+        settings = function or self.function
+        settings = replace(
+            settings,
+            timeout=settings.timeout if timeout is None else timeout,
+            memory_size=settings.memory_size if memory_size is None else memory_size,
+        )
         subscribed = StreamConsumer(
             name,
             source=self.source,
@@ -105,9 +112,7 @@ class Stream(pulumi.ComponentResource):
             delivery=delivery or self.delivery,
             access=access,
             environment=environment,
-            timeout=self._timeout if timeout is None else timeout,
-            memory_size=memory_size,
-            log_retention_in_days=self._log_retention_in_days,
+            function=settings,
             alarms=alarms,
             alarm_actions=self._alarm_actions,
             page_actions=self._page_actions,

@@ -10,11 +10,12 @@ import pulumi_aws as aws
 
 from components.access import Access
 from components.alarms import STREAM_ALARMS, AlarmOpinion, StreamAlarms, check_alarms
-from components.delivery import InvalidDelivery, StreamDelivery
+from components.delivery import InvalidDelivery, StreamDelivery, check_retention
 from components.failure_destination import FailureDestination
+from components.function_settings import FunctionSettings
 from components.import_contract import check_import
 from components.push_down import filters_of
-from components.python_function import PythonFunction, check_function
+from components.python_function import PythonFunction
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
@@ -31,11 +32,9 @@ class StreamConsumer(pulumi.ComponentResource):
         delivery: Settings of the mapping.
         access: What the function may do beyond reading the stream and reporting failures.
         environment: Variables beyond those of `access`.
-        timeout: Seconds an invocation may run, 1 to 900. A crashed worker's effects stay claimed for as long plus
-            a second, so the retries must last longer.
-        memory_size: MB.
-        log_retention_in_days: Days.
-        alarms: Which alarms.
+        function: How the function runs. A crashed worker's effects stay claimed for the timeout plus a second, so the
+            retries must last longer.
+        alarms: The alarms, `STREAM_ALARMS` by default.
         alarm_actions: ARNs, usually of SNS topics.
         page_actions: ARNs for the urgent alarms; `alarm_actions` when not given.
 
@@ -71,19 +70,19 @@ class StreamConsumer(pulumi.ComponentResource):
         delivery: StreamDelivery | None = None,
         access: Sequence[Access] = (),
         environment: Mapping[str, pulumi.Input[str]] | None = None,
-        timeout: int = 30,
-        memory_size: int = 256,
-        log_retention_in_days: int = 30,
+        function: FunctionSettings | None = None,
         alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         delivery = delivery or StreamDelivery()
-        check_function(name, timeout=timeout, memory_size=memory_size, log_retention_in_days=log_retention_in_days)
+        function = function or FunctionSettings()
+        function.check(name)
         _check_window(name, delivery, consumer)
-        _check_lease(name, delivery, timeout)
-        check_alarms(name, delivery, alarms)
+        check_retention(name, delivery, source.retention_in_seconds)
+        _check_lease(name, delivery, source, function.timeout)
+        check_alarms(name, delivery, alarms, retention_in_seconds=source.retention_in_seconds)
         filters = filters_of(name, consumer, source, delivery)
         check_import(consumer.module)
         source.add_reader(name)
@@ -102,9 +101,7 @@ class StreamConsumer(pulumi.ComponentResource):
             access=access,
             statements=[*source.read_statements(), *(self.on_failure.statements if self.on_failure else [])],
             environment={**(self.on_failure.environment if self.on_failure else {}), **(environment or {})},
-            timeout=timeout,
-            memory_size=memory_size,
-            log_retention_in_days=log_retention_in_days,
+            settings=function,
             opts=child,
         )
         self.function, self.role = answered_by.function, answered_by.role
@@ -127,6 +124,7 @@ class StreamConsumer(pulumi.ComponentResource):
             function_name=self.function.name,
             mapping_uuid=self.event_source_mapping.uuid,
             delivery=delivery,
+            retention_in_seconds=source.retention_in_seconds,
             actions=alarm_actions,
             page_actions=page_actions,
             opinions=alarms,
@@ -153,8 +151,8 @@ def _check_window(name: str, delivery: StreamDelivery, consumer: Consumer) -> No
         )
 
 
-def _check_lease(name: str, delivery: StreamDelivery, timeout: int) -> None:
-    lease, horizon = timeout + LEASE_MARGIN_SECONDS, delivery.retry_horizon().shortest
+def _check_lease(name: str, delivery: StreamDelivery, source: StreamSource, timeout: int) -> None:
+    lease, horizon = timeout + LEASE_MARGIN_SECONDS, delivery.retry_horizon(source.retention_in_seconds).shortest
     if horizon <= lease:
         raise InvalidDelivery(
             f"{name}: retries may end after {horizon:g} s, and an effect of a crashed worker stays claimed for "

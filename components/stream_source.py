@@ -1,4 +1,4 @@
-"""`StreamSource`: a stream that can be read, and how many readers it still takes."""
+"""`StreamSource`: a stream that can be read, and the readers it has so far."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from aws_semantics.limits import STREAM_READERS
+from aws_semantics.limits import STREAM_READERS, STREAM_RETENTION_SECONDS
+from aws_semantics.permissions import READING
 from components.access import Statement, allow, decrypt
 from components.refusal import Refused
 
@@ -24,11 +25,12 @@ class StreamSource:
     attach to the same stream cannot be seen from here.
 
     Attributes:
-        arn: ARN of the stream (not of the table).
-        table: A name for messages.
+        arn: The stream's ARN, not the table's.
+        table: The table's name, for messages.
         kms_key_arn: The table's customer managed key, if it has one: its readers must be allowed to decrypt.
-        view_type: What its records carry; `None` if unknown, then what consumers read is not checked against it.
+        view_type: The images that its records carry. If it is `None`, unknown, conditions are not checked against it.
         keys: The table's key attributes and their types, e.g. `{"userId": "S"}`; `None` if unknown.
+        retention_in_seconds: How long the stream keeps a record.
         reader_limit: Readers a shard serves, 2, or 1 for a global table (docs/aws-semantics.md §1.1).
         readers: Names of the readers so far.
 
@@ -45,6 +47,7 @@ class StreamSource:
     kms_key_arn: pulumi.Input[str] | None = None
     view_type: str | None = None
     keys: Mapping[str, str] | None = None
+    retention_in_seconds: int = STREAM_RETENTION_SECONDS
     reader_limit: int = STREAM_READERS
     readers: list[str] = field(default_factory=list[str])
 
@@ -63,9 +66,9 @@ class StreamSource:
         self.readers.append(name)
 
     def read_statements(self) -> list[Statement]:
-        """What a reader's role must be allowed (docs/aws-semantics.md §6.2)."""
+        """Permissions of a reader's role (docs/aws-semantics.md §6.2)."""
         return [
-            allow(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], self.arn),
+            allow(READING["dynamodb"], self.arn),
             # AWS documents ListStreams for stream readers, and it names no resource: it lists them all.
             allow(["dynamodb:ListStreams"], "*"),
             *decrypt(self.kms_key_arn),

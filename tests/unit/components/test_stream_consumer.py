@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -296,6 +297,11 @@ def test_alarms_are_an_opinion_that_a_consumer_may_leave_out(run) -> None:
             StreamDelivery(maximum_record_age_in_seconds=3600),
             STREAM_ALARMS,
             "iterator-age-page needs an iterator age of 3660 s, and records are given up at 3600 s",
+        ),
+        (
+            StreamDelivery(maximum_record_age_in_seconds=-1),
+            (replace(ITERATOR_AGE[1], threshold=24 * 60 * 60 * 1000),),
+            "needs an iterator age of 86460 s, and the stream forgets records at 86400 s",
         ),
         (
             StreamDelivery(event_count_metrics=False),

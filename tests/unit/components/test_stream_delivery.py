@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from components import InvalidDelivery, StreamDelivery
+from components.delivery import check_retention
 
 
 def refusals(**settings: Any) -> list[str]:
@@ -35,10 +36,24 @@ def test_a_value_is_within_the_range_of_aws(setting: str, allowed: tuple[Any, ..
         assert refusals(**{setting: value})[0].startswith(f"{setting}={value!r} is not ")
 
 
-def test_a_record_age_may_have_no_end_but_not_outlast_the_stream() -> None:
-    StreamDelivery(maximum_record_age_in_seconds=-1)
-    (line,) = refusals(maximum_record_age_in_seconds=86_400)
-    assert "records would vanish before they reach the failure destination; choose less" in line
+@pytest.mark.parametrize(("age", "retention"), [(-1, 86_400), (86_399, 86_400), (604_799, 604_800)])
+def test_a_record_age_may_have_no_end_or_one_within_the_source_s_retention(age: int, retention: int) -> None:
+    check_retention("mails", StreamDelivery(maximum_record_age_in_seconds=age), retention)
+
+
+@pytest.mark.parametrize(("age", "retention"), [(86_400, 86_400), (604_800, 86_400), (604_800, 604_800)])
+def test_a_record_age_that_outlasts_the_source_is_refused(age: int, retention: int) -> None:
+    with pytest.raises(InvalidDelivery) as refused:
+        check_retention("mails", StreamDelivery(maximum_record_age_in_seconds=age), retention)
+    assert str(refused.value) == (
+        f"mails: maximum_record_age_in_seconds={age} is not below the {retention} s the stream keeps a record: it "
+        "would vanish before it reaches the failure destination; choose less, the default is 64800"
+    )
+
+
+def test_records_without_an_age_are_retried_as_long_as_the_source_keeps_them() -> None:
+    unbounded = StreamDelivery(maximum_retry_attempts=-1, maximum_record_age_in_seconds=-1)
+    assert unbounded.retry_horizon(604_800) == (604_800, 604_800)
 
 
 def test_a_starting_position_that_dynamodb_streams_lack_is_refused() -> None:

@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from components import ChangeTable, EffectLedgerTable, EmailSender, HttpApi, JwtAuthorization, PythonFunction, Refused
+from components import (
+    ChangeTable,
+    EffectLedgerTable,
+    EmailSender,
+    FunctionSettings,
+    GlobalIndex,
+    HttpApi,
+    JwtAuthorization,
+    LocalIndex,
+    ProvisionedCapacity,
+    PythonFunction,
+    Refused,
+    Vpc,
+)
 from handlers import upgrade_api
 
 ENTRY_POINT = "handlers.welcome_email.handler"
@@ -80,6 +93,136 @@ def test_replicas_are_as_recoverable_and_protected_as_their_table(run) -> None:
 def test_a_table_that_dynamodb_would_refuse_is_refused(run, options: Any, message: str) -> None:
     with pytest.raises(Refused, match=message):
         run(lambda: ChangeTable("users", hash_key="userId", **options))
+
+
+def test_a_table_takes_indexes_and_provisioned_capacity(run) -> None:
+    def program() -> None:
+        ChangeTable(
+            "events",
+            hash_key="day",
+            range_key="at",
+            global_indexes={
+                "by-user": GlobalIndex(
+                    hash_key="userId",
+                    range_key="at",
+                    attributes=["plan"],
+                    capacity=ProvisionedCapacity(read=2, write=3),
+                ),
+                "by-kind": GlobalIndex(
+                    hash_key="kind", hash_key_type="N", capacity=ProvisionedCapacity(read=1, write=1)
+                ),
+            },
+            local_indexes={"by-size": LocalIndex(range_key="size", range_key_type="N", attributes=())},
+            capacity=ProvisionedCapacity(read=4, write=5),
+        )
+
+    done = run(program)
+    inputs = done.one("Table").inputs
+    assert (inputs["billingMode"], inputs["readCapacity"], inputs["writeCapacity"]) == ("PROVISIONED", 4, 5)
+    assert inputs["attributes"] == [
+        {"name": "day", "type": "S"},
+        {"name": "at", "type": "S"},
+        {"name": "userId", "type": "S"},
+        {"name": "kind", "type": "N"},
+        {"name": "size", "type": "N"},
+    ]
+    assert inputs["globalSecondaryIndexes"] == [
+        {
+            "name": "by-user",
+            "hashKey": "userId",
+            "rangeKey": "at",
+            "projectionType": "INCLUDE",
+            "nonKeyAttributes": ["plan"],
+            "readCapacity": 2,
+            "writeCapacity": 3,
+        },
+        {"name": "by-kind", "hashKey": "kind", "projectionType": "ALL", "readCapacity": 1, "writeCapacity": 1},
+    ]
+    assert inputs["localSecondaryIndexes"] == [{"name": "by-size", "rangeKey": "size", "projectionType": "KEYS_ONLY"}]
+
+
+def test_the_stream_of_an_indexed_table_is_read_by_the_table_s_own_keys(run) -> None:
+    def program() -> None:
+        table = ChangeTable("users", hash_key="userId", global_indexes={"by-email": GlobalIndex(hash_key="email")})
+        assert table.stream.keys == {"userId": "S"}
+
+    run(program)
+
+
+def test_further_arguments_reach_the_table(run) -> None:
+    further = {"name": "users-of-today", "tags": {"team": "growth"}, "table_class": "STANDARD_INFREQUENT_ACCESS"}
+    inputs = run(lambda: ChangeTable("users", hash_key="userId", arguments=further)).one("Table").inputs
+    assert (inputs["name"], inputs["tags"]) == ("users-of-today", {"team": "growth"})
+    assert inputs["tableClass"] == "STANDARD_INFREQUENT_ACCESS"
+
+
+CAPACITY = ProvisionedCapacity(read=1, write=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"arguments": {"stream_enabled": False}},
+            "users: arguments sets stream_enabled: without its stream a ChangeTable has no changes to read; ",
+        ),
+        (
+            {"arguments": {"stream_view_type": "KEYS_ONLY"}},
+            r"which would undo what ChangeTable says of it: use its own argument instead \(stream_view_type\)",
+        ),
+        ({"arguments": {"billing_mode": "PROVISIONED"}}, r"use its own argument instead \(capacity\)"),
+        ({"arguments": {"point_in_time_recovery": {"enabled": False}}}, "use its own argument instead"),
+        ({"arguments": {"tableClass": "STANDARD"}}, "which aws.dynamodb.Table does not have: did you mean table_class"),
+        ({"arguments": {"xyz": 1}}, "which aws.dynamodb.Table does not have; see its page in the Pulumi registry"),
+        ({"local_indexes": {"a": LocalIndex(range_key="at")}}, "local_indexes on a table without a range_key"),
+        (
+            {
+                "range_key": "at",
+                "local_indexes": {"a": LocalIndex(range_key="x")},
+                "global_indexes": {"a": GlobalIndex(hash_key="x")},
+            },
+            "a names a global and a local index",
+        ),
+        ({"capacity": CAPACITY, "replica_regions": ["eu-west-1"]}, "needs auto scaling, which this component does not"),
+        (
+            {"capacity": CAPACITY, "global_indexes": {"a": GlobalIndex(hash_key="x")}},
+            "the index a lacks a capacity and the table has one: both are provisioned, or both are on demand",
+        ),
+        (
+            {"global_indexes": {"a": GlobalIndex(hash_key="x", capacity=CAPACITY)}},
+            "the index a has a capacity and the table lacks one",
+        ),
+        (
+            {"global_indexes": {"a": GlobalIndex(hash_key="userId", hash_key_type="N")}},
+            "the key attribute userId is S in one place and N in another",
+        ),
+    ],
+)
+def test_indexes_and_arguments_that_break_the_table_are_refused(run, options: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        run(lambda: ChangeTable("users", hash_key="userId", **options))
+
+
+def test_capacity_has_at_least_one_unit() -> None:
+    with pytest.raises(Refused, match="DynamoDB provisions at least 1 unit of each"):
+        ProvisionedCapacity(read=0, write=1)
+
+
+def test_a_function_takes_tracing_layers_a_vpc_and_a_permissions_boundary(run) -> None:
+    settings = FunctionSettings(
+        tracing=True,
+        layers=["arn:aws:lambda:eu-central-1:123456789012:layer:search:3"],
+        vpc=Vpc(subnet_ids=["subnet-1", "subnet-2"], security_group_ids=["sg-1"]),
+        permissions_boundary="arn:aws:iam::123456789012:policy/boundary",
+    )
+    done = run(lambda: PythonFunction("f", entry_point=ENTRY_POINT, settings=settings))
+    function = done.one("Function").inputs
+    assert function["tracingConfig"] == {"mode": "Active"}
+    assert function["layers"] == ["arn:aws:lambda:eu-central-1:123456789012:layer:search:3"]
+    assert function["vpcConfig"] == {"subnetIds": ["subnet-1", "subnet-2"], "securityGroupIds": ["sg-1"]}
+    assert done.one("Role").inputs["permissionsBoundary"] == "arn:aws:iam::123456789012:policy/boundary"
+    granted = [action for statement in done.statements("f") for action in statement["Action"]]
+    assert {"xray:PutTraceSegments", "ec2:CreateNetworkInterface"} <= set(granted)
 
 
 def test_the_ledger_has_the_key_and_the_expiry_that_the_runtime_uses(run) -> None:
@@ -158,19 +301,22 @@ def test_a_route_for_any_method_may_be_called_with_any(run) -> None:
         (api("GET users"), "'GET users' is not a route key"),
         (api("GET /users", "GET /users"), "GET /users is routed twice on api: one function answers a route"),
         (api("GET /users", "PUT /users", name="users"), "users answers another route of api: give this one a name"),
-        (api("GET /users", timeout=31), "an HTTP API answers 503 after 30 s while the function goes on: lower it"),
+        (
+            api("GET /users", settings=FunctionSettings(timeout=31)),
+            "an HTTP API answers 503 after 30 s while the function goes on: lower it",
+        ),
         (lambda: JwtAuthorization("http://login.example.com", ("weir",)), "is not an https URL, and API Gateway takes"),
         (lambda: JwtAuthorization("https://login.example.com", ()), "audience is empty: every token of the issuer"),
         (
-            lambda: PythonFunction("f", entry_point=ENTRY_POINT, timeout=0),
+            lambda: PythonFunction("f", entry_point=ENTRY_POINT, settings=FunctionSettings(timeout=0)),
             "f: timeout=0 is not what Lambda takes: choose 1 to 900 seconds",
         ),
         (
-            lambda: PythonFunction("f", entry_point=ENTRY_POINT, memory_size=10_241),
+            lambda: PythonFunction("f", entry_point=ENTRY_POINT, settings=FunctionSettings(memory_size=10_241)),
             "f: memory_size=10241 is not what Lambda takes: choose 128 to 10240 MB",
         ),
         (
-            lambda: PythonFunction("f", entry_point=ENTRY_POINT, log_retention_in_days=31),
+            lambda: PythonFunction("f", entry_point=ENTRY_POINT, settings=FunctionSettings(log_retention_in_days=31)),
             "f: log_retention_in_days=31 is not a period that CloudWatch Logs takes: choose one of 1, 3, 5, ",
         ),
     ],

@@ -5,15 +5,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format property benchmark docs policy-pack test-policy-pack lock clean
+.PHONY: help demo test coverage check format property benchmark docs policy-pack test-policy-pack lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(VENV)/local.installed ## Run the whole program here: upgrades, mails, dead letters
 	$(BIN)/weir demo
 
-test: $(VENV)/dev.installed ## Run every test that needs no AWS account, with coverage
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered
+test: $(VENV)/dev.installed ## Run every test that needs no AWS account
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+coverage: $(VENV)/dev.installed ## Run the same tests and fail below 97 % of lines and branches (takes longer)
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=97
 
 check: $(VENV)/dev.installed ## Lint, format, types, import directions
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 _UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
 
-settings.register_profile("brief", max_examples=60, derandomize=True, database=None, **_UNTIMED)
+settings.register_profile("brief", max_examples=30, derandomize=True, database=None, **_UNTIMED)
 settings.register_profile("long", max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "10000")), **_UNTIMED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "brief"))
 

@@ -1,4 +1,4 @@
-"""How fast the delivery engine simulates: a day of retries, and a million records with poison among them.
+"""Measures the delivery engine's simulation: a day of retries, and a million records with poison among them.
 
 Run it with `python -P benchmarks/delivery.py`; `RECORDS=100000` makes the long one shorter.
 """

@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def records_per_second(client: Client, seen: Path) -> float:
-    """How fast a new mapping takes a stream that is full already."""
+    """Measure a new mapping on a stream that is full already."""
     stream, table = _table(client, "throughput")
     items = [{"PutRequest": {"Item": {"id": {"S": str(n)}, "text": {"S": "x" * 200}}}} for n in range(RECORDS)]
     for start in range(0, RECORDS, 25):

@@ -1,4 +1,4 @@
-"""What the handler runtime costs, beside the alternatives, all in one run: `make benchmark`.
+"""Measures the handler runtime beside its alternatives, all in one run: `make benchmark`.
 
 A batch is 100 MODIFY records of about 1 KB with both images, in which one attribute of the new image is read and one is
 compared. Each figure is the best of several rounds, and the rounds of the rivals take turns, so that a busy machine
@@ -130,7 +130,7 @@ def table(title: str, times: dict[str, float], unit: str = "µs", floor: float |
 
 
 def fresh_import(statement: str) -> tuple[float, float, float]:
-    """What a statement costs in a new interpreter, over what every consumer has anyway: ms, ms of CPU, MB."""
+    """Measure a statement in a new interpreter, beyond the imports of every consumer: ms, ms of CPU, MB."""
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import json, logging, decimal, dataclasses, time\n"

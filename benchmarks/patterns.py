@@ -1,4 +1,4 @@
-"""How many records per second event patterns look at, beside the alternatives one would write by hand.
+"""Measures event patterns in records per second, beside the alternatives one would write by hand.
 
 Processor seconds, all in one run, best of several rounds. `Pattern` is the compiled form, `matches` looks it up first;
 the hand-written predicate knows its question in advance and is the limit.

@@ -1,4 +1,4 @@
-"""What the policy pack costs beyond the SDK, beside a pack of as many rules that do nothing: `make benchmark`.
+"""Measures the policy pack beyond the SDK, beside a pack of as many rules that do nothing: `make benchmark`.
 
 The SDK decodes its arguments again for every policy, so a pack that does nothing is what any pack of this size costs. A
 resource is asked about once (Analyze), the stack once at the end (AnalyzeStack), and the pack is started once. Calls

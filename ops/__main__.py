@@ -1,4 +1,4 @@
-"""Where the command `weir` begins: stopped while it still loads, it says so without a traceback too."""
+"""Entry point of the command `weir`; also a stop while it loads prints no traceback."""
 
 from __future__ import annotations
 

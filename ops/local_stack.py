@@ -30,9 +30,9 @@ def local_stack(
 
     Args:
         console: Where progress goes.
-        port: Of the endpoint; 0 for a free one.
+        port: Port of the endpoint; 0 takes a free one.
         change_inputs: Changes a resource before it is created.
-        state: As `Endpoint` takes it. What former stacks have lost is told on the console.
+        state: As for `Endpoint`. Losses of former stacks are printed on the console.
 
     Raises:
         EndpointError: The endpoint cannot be started, e.g. because the port is in use, or was killed meanwhile.
@@ -45,7 +45,7 @@ def local_stack(
                 endpoint.start()
                 starting.tell(endpoint.url)
         finally:
-            # It is told once, also by a start that fails.
+            # Printed once, also by a start that fails.
             if endpoint.lost:
                 _tell(
                     console,

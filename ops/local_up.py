@@ -60,7 +60,7 @@ def up(
 
 
 def _state(program: Path, stack: str) -> Path:
-    """Where the journals of a program's stacks are, below the user's state directory.
+    """Return the folder of a stack's journals, below the user's state directory.
 
     https://specifications.freedesktop.org/basedir-spec/latest/
     """

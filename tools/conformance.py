@@ -80,7 +80,7 @@ class Shown:
 
     @property
     def in_simulation(self) -> bool:
-        """Whether it needs no endpoint."""
+        """`True` if it needs no endpoint."""
         return self.file.startswith("tests/conformance/")
 
     @property
@@ -134,7 +134,7 @@ def _status(row: Row, tests: list[Shown]) -> str:
 
 
 def _tells(row: Row) -> str:
-    """What people are told by a row that leaves an engine nothing to do; empty for the others."""
+    """Return the subject of a row that leaves an engine nothing to do; empty for the others."""
     return NOT_APPLICABLE.get(row.id) or NOT_APPLICABLE.get(row.id.rpartition("-")[0], "")
 
 

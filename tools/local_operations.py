@@ -43,7 +43,7 @@ def shown() -> list[Shown]:
 
 
 def wrong() -> list[str]:
-    """What `local/endpoint/api/operations.py` lists and no test shows, and what a test shows that is not listed."""
+    """List the members of `local/endpoint/api/operations.py` that no test shows, and those shown but not listed."""
     proved: defaultdict[str, set[str]] = defaultdict(set)
     for each in shown():
         proved[each.operation] |= each.members

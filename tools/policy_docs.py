@@ -19,7 +19,7 @@ INDEX_START, INDEX_END = "<!-- rules: written by tools/policy_docs.py -->", "<!-
 
 
 def files() -> Mapping[Path, str]:
-    """What should be written, by file."""
+    """Return the wanted content of each file."""
     rules = all_rules()
     index = ROOT / DOCS / "README.md"
     return {

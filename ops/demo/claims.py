@@ -1,4 +1,4 @@
-"""What the demo claims, each as a check of the evidence that can fail."""
+"""Claims of the demo, each a check of the evidence that can fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEAD_LETTER_ALARM = "dead-letters"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is left to look at when everything is quiet, each part read from where a user would read it.
+    """The state of everything after the run, each part read where a user would read it.
 
     Attributes:
         answers: Status codes of the API's answers and how often each came.

@@ -1,4 +1,4 @@
-"""What can be switched off to see what it was for."""
+"""Mechanisms that can be switched off, to see the harm they prevent."""
 
 from __future__ import annotations
 

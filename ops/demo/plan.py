@@ -1,4 +1,4 @@
-"""What the demo does to how many users, as plain values."""
+"""The demo's users and the faults that happen to them, as plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FREE_PLAN = "free"
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is upgraded and what goes wrong for whom; user ids throughout.
+    """The users to upgrade and those that each fault happens to, all by user id.
 
     Attributes:
         users: Everybody.
@@ -56,7 +56,7 @@ class Plan:
 
 
 def address_of(user: str) -> str:
-    """Where a user's mail goes."""
+    """Return a user's email address."""
     return f"{user}@example.com"
 
 

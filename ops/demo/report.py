@@ -1,4 +1,4 @@
-"""How the demo ends: the same facts as tables for people and as JSON for programs."""
+"""The demo's report: the same facts as tables for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ops.demo.claims import DEAD_LETTER_ALARM, Verdict
 
 @dataclass(frozen=True)
 class Report:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         users: How many there were.
@@ -35,7 +35,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether every claim does."""
+        """`True` if every claim holds."""
         return not self.broken
 
     @property

@@ -38,7 +38,7 @@ def run_demo(users: int, *, port: int, without: Mechanism | None, console: Conso
 
     Args:
         users: How many users there are, 20 to 5,000.
-        port: Of the endpoint; 0 for a free one.
+        port: Port of the endpoint; 0 takes a free one.
         without: A mechanism to switch off.
         console: Where progress goes.
 

@@ -22,7 +22,7 @@ def run(scenario: str) -> Report:
 
 
 def refused(scenario: str) -> str:
-    """What is said of a scenario that is wrong."""
+    """Return the problems of an invalid scenario."""
     with pytest.raises(InvalidScenario) as error:
         parse(scenario)
     return str(error.value)
@@ -40,12 +40,12 @@ def batches(report: Report) -> list[str]:
 
 
 def outcomes(report: Report) -> list[str]:
-    """What each invocation came to."""
+    """Return the outcome of each invocation."""
     return [each["outcome"] for each in report["invocations"]]
 
 
 def times(report: Report) -> list[float]:
-    """When each invocation was made, in seconds."""
+    """Return the time of each invocation, in seconds."""
     return [each["t"] for each in report["invocations"]]
 
 
@@ -55,6 +55,6 @@ def letters(report: Report) -> list[Report]:
 
 
 def same_request(report: Report) -> list[int]:
-    """Which invocations share a request id: a number for each, the first occurrence's."""
+    """Number the invocations, those with the same request id by its first occurrence."""
     ids = [each["requestId"] for each in report["invocations"]]
     return [ids.index(each) for each in ids]

@@ -1,4 +1,4 @@
-"""When a batch is formed and of what (docs/aws-semantics.md §1.1, §2.1 to §2.4)."""
+"""Forming of batches (docs/aws-semantics.md §1.1, §2.1 to §2.4)."""
 
 from __future__ import annotations
 

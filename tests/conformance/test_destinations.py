@@ -1,4 +1,4 @@
-"""What the on-failure destination gets (docs/aws-semantics.md §2.7)."""
+"""Documents for the on-failure destination (docs/aws-semantics.md §2.7)."""
 
 from __future__ import annotations
 

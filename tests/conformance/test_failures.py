@@ -1,4 +1,4 @@
-"""What happens to a batch that fails (docs/aws-semantics.md §2.5, §2.6)."""
+"""Retries, bisection and the end of failed batches (docs/aws-semantics.md §2.5, §2.6)."""
 
 from __future__ import annotations
 

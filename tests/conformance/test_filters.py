@@ -1,4 +1,4 @@
-"""What a mapping's filters select (docs/aws-semantics.md §2.8)."""
+"""Selection by a mapping's filters (docs/aws-semantics.md §2.8)."""
 
 from __future__ import annotations
 

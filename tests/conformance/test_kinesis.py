@@ -1,4 +1,4 @@
-"""What a mapping and a pipe do with a Kinesis stream's records (docs/aws-semantics.md §3.7)."""
+"""Mappings and pipes that read a Kinesis stream (docs/aws-semantics.md §3.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CloudWatch would have recorded (docs/aws-semantics.md §2.10)."""
+"""Metrics that CloudWatch would have recorded (docs/aws-semantics.md §2.10)."""
 
 from __future__ import annotations
 

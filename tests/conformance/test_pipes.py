@@ -1,4 +1,4 @@
-"""What a pipe does with a stream's records (docs/aws-semantics.md §3.2 to §3.5)."""
+"""Pipes that read a table's stream (docs/aws-semantics.md §3.2 to §3.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mapping and a pipe do with a queue's messages, in simulation (docs/aws-semantics.md §3.8)."""
+"""Mappings and pipes that read a queue, in simulation (docs/aws-semantics.md §3.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function gets of a stream's records (docs/aws-semantics.md §1.3)."""
+"""Records of a stream as a function receives them (docs/aws-semantics.md §1.3)."""
 
 from __future__ import annotations
 

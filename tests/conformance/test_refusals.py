@@ -1,4 +1,4 @@
-"""What AWS refuses, in its words, and what is not simulated, by name (docs/aws-semantics.md §2.1, §3.1, §3.4)."""
+"""Refusals: AWS's in its words, ours by the name of the setting (docs/aws-semantics.md §2.1, §3.1, §3.4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def of_mapping(settings: str) -> list[str]:
 
 
 def takes(settings: str) -> bool:
-    """Whether a mapping with these settings is taken; raises what is said against it."""
+    """Check a mapping with these settings; raises AWS's refusal."""
     run(f"eventSourceMapping: {{StartingPosition: TRIM_HORIZON, {settings}}}")
     return True
 

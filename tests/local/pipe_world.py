@@ -1,4 +1,4 @@
-"""What a test of pipes makes on the endpoint, and what it sees of them."""
+"""`PipeWorld`: the pipes of one test on the endpoint, with their sources and targets."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class PipeWorld:
         return f"arn:aws:lambda:us-east-1:111122223333:function:{made}"
 
     def messages(self, queue: str) -> list[Any]:
-        """What is in a queue, oldest first: documents, and texts that are none."""
+        """Return the messages in a queue, oldest first: parsed if they are JSON, as text if not."""
         return [_parsed(message["Body"]) for message in self.received(queue)]
 
     def received(self, queue: str) -> list[dict[str, Any]]:

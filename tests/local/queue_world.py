@@ -1,4 +1,4 @@
-"""What tests of queues and their mappings do on the endpoint."""
+"""`Queues`: queues and their mappings of one test on the endpoint."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Queues:
         return [message["Body"] for message in messages]
 
     def batches(self, mapping) -> list[tuple[int, str]]:
-        """Of each invocation: how many messages, and what it came to."""
+        """Return the number of messages and the outcome of each invocation."""
         entries = self.world.control.history(mapping)
         return [(len(entry["identifiers"]), entry["outcome"]) for entry in entries if entry["kind"] == "invocation"]
 
@@ -67,7 +67,7 @@ class Queues:
         return [line.removeprefix("saw ").strip() for line in lines if line.startswith("saw ")]
 
     def counts(self, url) -> tuple[int, int]:
-        """How many messages wait, and how many are hidden."""
+        """Count the messages that wait, and those that are hidden."""
         held = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return int(held["ApproximateNumberOfMessages"]), int(held["ApproximateNumberOfMessagesNotVisible"])
 

@@ -70,14 +70,14 @@ class Tables:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def runs(self, key: str) -> int:
-        """How often an effect came about."""
+        """Count the times an effect was applied."""
         item = self.dynamodb.get_item(
             TableName=self.names["EFFECTS_TABLE"], Key={"id": {"S": key}}, ConsistentRead=True
         ).get("Item")
         return 0 if item is None else int(item["runs"]["N"])
 
     def entry(self, key: str) -> Any:
-        """What the ledger holds for an effect."""
+        """Return the ledger's item of an effect."""
         return self.dynamodb.get_item(
             TableName=self.names["EFFECT_LEDGER_TABLE"], Key={"effectKey": {"S": key}}, ConsistentRead=True
         ).get("Item")

@@ -1,4 +1,4 @@
-"""What a mapping does with its batches, seen through boto3 and the endpoint's history."""
+"""Delivery of batches by a mapping, seen through boto3 and the endpoint's history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mapping's filters do on the endpoint, seen through boto3."""
+"""Filters of mappings on the endpoint, seen through boto3."""
 
 from __future__ import annotations
 

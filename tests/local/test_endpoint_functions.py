@@ -1,4 +1,4 @@
-"""How functions run: their runtime, their errors, their logs and their metrics."""
+"""Functions on the endpoint: their runtime, their errors, their logs and their metrics."""
 
 from __future__ import annotations
 

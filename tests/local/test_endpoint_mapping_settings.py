@@ -11,7 +11,7 @@ honours = pytest.mark.honours
 
 conforms = pytest.mark.conformance
 
-#: Counts the records of its window, and notes what it was told.
+#: Counts the records of its window, and notes each event.
 COUNTING = """
 import json
 

@@ -27,7 +27,7 @@ with Endpoint({arguments}) as aws:
 
 
 def left_behind(pid: int, directory: str | Path) -> list[str]:
-    """What is still there of an endpoint: its process, its session's processes, its directory."""
+    """List the remains of an endpoint: its process, its session's processes, its directory."""
     left = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""What the endpoint does not simulate is refused by name, in the form of each service's protocol."""
+"""Calls that the endpoint does not simulate are refused by name, in the form of each service's protocol."""
 
 from __future__ import annotations
 

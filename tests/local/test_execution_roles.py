@@ -234,7 +234,7 @@ def test_esm_dest_12_a_role_that_is_bound_to_the_buckets_account_sends_to_that_a
 
 
 def to_bucket(world) -> list[dict]:
-    """What sends failed batches to the test's bucket."""
+    """Return the settings that send failed batches to the test's bucket."""
     bucket = f"arn:aws:s3:::{world.name}"
     return [allow(f"{bucket}/aws/lambda/*", "s3:PutObject"), allow(bucket, "s3:ListBucket")]
 

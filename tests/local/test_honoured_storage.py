@@ -37,7 +37,7 @@ def test_an_object_is_read_in_part_and_keeps_its_metadata(world):
         s3.put_object(Bucket=world.name, Key="k", Body=b"other", ContentMD5=base64.b64encode(b"0" * 16).decode())
 
 
-#: Of the bytes "123456789", by which implementations are checked.
+#: Checksums of the bytes "123456789", by which implementations are checked.
 CHECKSUMS = {
     "CRC32": base64.b64encode(bytes.fromhex("cbf43926")).decode(),
     "CRC32C": base64.b64encode(bytes.fromhex("e3069283")).decode(),

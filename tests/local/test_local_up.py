@@ -90,7 +90,7 @@ def throttle(stream_arn: str) -> None:
 
 
 def said_until(up: subprocess.Popen[str], text: str) -> str:
-    """What it says, up to a line that has a text in it; a minute later it is killed."""
+    """Read its output up to a line that holds a text; after a minute it is killed."""
     assert up.stderr is not None
     said = ""
     hung = threading.Timer(60, up.kill)
@@ -168,7 +168,7 @@ def test_what_is_killed_is_told_of_and_leaves_nothing_that_disturbs_the_next_sta
     assert "tables      " in after
     assert errors.rstrip().endswith("the AWS endpoint was killed by SIGKILL")
 
-    # That was told already, and SIGTERM stops in order.
+    # The loss was reported already, and SIGTERM stops in order.
     up, told = start(tmp_path, "--port", port)
     assert told["lost"] == []
     up.terminate()

@@ -23,7 +23,7 @@ FAILS = {"StartAt": "Fail", "States": {"Fail": {"Type": "Fail", "Error": "Refuse
 
 
 class Api(http.server.ThreadingHTTPServer):
-    """Keeps the requests it got and answers as it is told."""
+    """Keeps the requests it got and gives the answers that were set."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -1,4 +1,4 @@
-"""What a pipe does when its target fails."""
+"""Pipes with a target that fails."""
 
 from __future__ import annotations
 

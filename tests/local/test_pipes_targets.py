@@ -1,4 +1,4 @@
-"""What a pipe sends to each of its targets, seen by those that get it."""
+"""Requests of pipes to each kind of target, seen by the receivers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRINTS = "import json\n\ndef handler(event, context):\n    print('got ' + json.d
 
 
 def printed(pipes, name="function"):
-    """What a function that prints was given, in order."""
+    """Return the events of a function that prints them, in order."""
     groups = pipes.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{pipes.name}-{name}")
     messages = pipes.world.log(f"{pipes.name}-{name}") if groups["logGroups"] else []
     lines = [line for message in messages for line in message.splitlines()]

@@ -1,4 +1,4 @@
-"""What a pipe tells of itself: metrics and logs (docs/aws-semantics.md §3.6)."""
+"""Metrics and logs of pipes (docs/aws-semantics.md §3.6)."""
 
 from __future__ import annotations
 

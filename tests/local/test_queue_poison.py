@@ -1,4 +1,4 @@
-"""What a consumer does with a message that always fails, in a function that a queue's mapping invokes."""
+"""Messages that always fail, in a consumer that a queue's mapping invokes."""
 
 from __future__ import annotations
 

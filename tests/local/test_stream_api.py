@@ -1,4 +1,4 @@
-"""What a client of DynamoDB Streams sees, and what tables put into their streams."""
+"""The DynamoDB Streams API, and the records that tables put into their streams."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Client:
         return self.streams.get_records(ShardIterator=self.iterator(kind, arn, **position))["Records"]
 
     def changes(self) -> list[tuple[str, str]]:
-        """What happened, in order: the kind of each change, and the item's key."""
+        """Return the kind of each change and the item's key, in order."""
         return [(each["eventName"], each["dynamodb"]["Keys"]["id"]["S"]) for each in self.records()]
 
 

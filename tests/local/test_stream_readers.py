@@ -1,4 +1,4 @@
-"""How many readers a shard of a table's stream serves."""
+"""The limit on the readers of a shard of a table's stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def read(world, mapping):
 
 
 def throttled(world, stream):
-    """How many reads of a stream were refused."""
+    """Count the reads of a stream that were refused."""
     return sum(each["throttledReads"] for each in world.control.throttling() if each["streamArn"] == stream)
 
 

@@ -1,4 +1,4 @@
-"""Worker processes that race for the same work and die where they are told to, for `test_effects_hold.py`.
+"""Worker processes that race for the same work and die at a chosen place, for `test_effects_hold.py`.
 
 Reads groups of tasks from standard input, starts every task of a group at once in a process of its own, waits for
 them and goes on with the next group. Prints how each task ended.

@@ -80,7 +80,7 @@ def wait_until(true: Callable[[], Any], *, timeout: float = 60.0) -> None:
 
 
 class World:
-    """What one test makes on the endpoint, under names of its own."""
+    """The resources of one test on the endpoint, under names of its own."""
 
     numbers = itertools.count(1)
     wait_until = staticmethod(wait_until)

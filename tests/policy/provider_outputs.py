@@ -1,4 +1,4 @@
-"""What the AWS provider answers for a resource, as far as policies can see it: names, ARNs, ids."""
+"""Outputs of the AWS provider that policies can see: names, ARNs, ids."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What is written from the rules is up to date."""
+"""The files that are written from the rules are current."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How resources refer to each other in programs that people write, in a preview of an empty account and after `up`."""
+"""References between resources as people write them, in a preview of an empty account and after `up`."""
 
 import pytest
 

@@ -70,7 +70,7 @@ class History:
 
 
 class Recorder(Report):
-    """A report that also keeps what it was told."""
+    """A report that also keeps its entries as they were added."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

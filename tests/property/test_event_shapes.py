@@ -42,7 +42,7 @@ WINDOWS: list[Any] = [window_event(*RECORDS, state={"count": 1}), window_event(s
 
 
 def outcome(event: Any) -> tuple[int, int] | None:
-    """How many records were processed and how many reported; `None` for an unknown shape."""
+    """Count the records that were processed and reported; `None` for an unknown shape."""
     seen: list[str] = []
 
     @consumer
@@ -61,7 +61,7 @@ def outcome(event: Any) -> tuple[int, int] | None:
 
 
 def added(event: Any) -> int | None:
-    """How many records were added to a window's state; `None` for an unknown shape."""
+    """Count the records added to a window's state; `None` for an unknown shape."""
     seen: list[str] = []
 
     @windowed

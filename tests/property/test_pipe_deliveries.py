@@ -1,4 +1,4 @@
-"""What holds of every pipe: entries that a batch API rejected, and input templates."""
+"""Properties of every pipe: entries that a batch API rejected, and input templates."""
 
 from __future__ import annotations
 

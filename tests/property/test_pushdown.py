@@ -109,7 +109,7 @@ def conditions(names):
 
 
 def delivered(stream_record, dialect):
-    """What the filter of a dialect sees, and the change that the function would get."""
+    """Return a record as a dialect's filter sees it, and the change that the function would get."""
     seen = {name: value for name, value in stream_record.items() if name != "eventSourceARN"}
     match dialect:
         case "stream":

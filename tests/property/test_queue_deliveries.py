@@ -1,4 +1,4 @@
-"""What holds of every queue, standard or FIFO, whatever fails: no message is lost, and groups keep their order."""
+"""Properties of every queue, standard or FIFO, whatever fails: no message is lost, and groups keep their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of an alarm, held to messages that were recorded on AWS."""
+"""Notifications of alarms, compared with messages that were recorded on AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls per second, on a clock that passes when it is told to."""
+"""Calls per second, on a virtual clock."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Cancelled(Exception):
 
 
 class Table:
-    """A DynamoDB table that does transactions of markers and additions, and fails as it is told to."""
+    """A DynamoDB table that does transactions of markers and additions, and fails as a test demands."""
 
     def __init__(self) -> None:
         self.exceptions = type("exceptions", (), {"TransactionCanceledException": Cancelled})

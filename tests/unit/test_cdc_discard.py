@@ -16,7 +16,7 @@ SECRET = "ada@example.com"
 
 
 class Aws:
-    """Takes the calls that parking and backing off make, and fails those it is told to."""
+    """Takes the calls that parking and backing off make, and fails the ones that a test chooses."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []

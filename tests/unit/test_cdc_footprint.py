@@ -1,4 +1,4 @@
-"""What a consumer costs before it does anything: its imports, its memory and its package."""
+"""The cost of a consumer before it does anything: its imports, its memory and its package."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Every delivery that a consumer takes, and how it is told what is not done."""
+"""Every delivery that a consumer takes, and the report of the records that failed."""
 
 import base64
 import copy

@@ -23,7 +23,7 @@ def numbers(event: dict[str, Any]) -> list[str]:
 
 
 class Worker:
-    """A consumer's function that notes what it was given and fails where it is told to."""
+    """A consumer's function that notes its changes and fails at the chosen ones."""
 
     def __init__(self, *, fail: Callable[[Change], bool] = lambda _: False) -> None:
         self.seen: list[int] = []

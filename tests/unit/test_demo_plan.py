@@ -1,4 +1,4 @@
-"""What `weir demo` plans to do."""
+"""The plan of `weir demo`."""
 
 import pytest
 

@@ -11,7 +11,7 @@ PREFIX = "weir-test-"
 
 
 def leave(base: Path, name: str) -> Path:
-    """What a process leaves that was killed: a directory without a lock."""
+    """Make the directory of a killed process: one without a lock."""
     left = base / f"{PREFIX}{name}"
     left.mkdir()
     (left / "file").write_text("x")

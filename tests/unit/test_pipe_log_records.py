@@ -1,4 +1,4 @@
-"""What a pipe's log records hold."""
+"""Log records of pipes."""
 
 from __future__ import annotations
 

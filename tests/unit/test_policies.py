@@ -1,4 +1,4 @@
-"""What the policies of a role allow."""
+"""Evaluation of a role's policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many readers a shard serves, on a clock that passes when it is told to."""
+"""The limit on the readers of a shard, on a virtual clock."""
 
 from __future__ import annotations
 

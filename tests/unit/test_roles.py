@@ -1,4 +1,4 @@
-"""What is remembered of roles, and for how long; and what they are refused with."""
+"""Decisions about roles: their cache and their refusals."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ BISECT = (SCENARIOS / "bisect.yaml").read_text(encoding="utf-8")
 
 
 class Drawn:
-    """What stands in a picture."""
+    """Return the texts of a picture."""
 
     def __init__(self, text: str) -> None:
         of = text if text.startswith("<svg") else drawing(text)

@@ -1,4 +1,4 @@
-"""What `weir local up` says of streams that have too many readers."""
+"""Warnings of `weir local up` about streams that have too many readers."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def test_stopped_while_it_still_loads_the_command_says_so_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Interrupted:
-        """What ctrl-C in the middle of an import looks like."""
+        """A module that behaves like ctrl-C in the middle of an import."""
 
         def find_spec(self, name: str, *_: object) -> None:
             if name == "ops.cli":

@@ -1,4 +1,4 @@
-"""What of a handler goes to Lambda, and what its module may do when it is imported."""
+"""The code archive of a handler, and the import contract of its module."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ GUIDE = (Path(__file__).parents[3] / "docs" / "guides" / "components.md").read_t
 
 
 def surroundings() -> dict[str, Any]:
-    """What the rest of a program would have made."""
+    """Create the resources that an example takes as given."""
     users = components.ChangeTable("surrounding-users", hash_key="userId")
     return {
         **{name: getattr(components, name) for name in components.__all__},

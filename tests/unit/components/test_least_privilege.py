@@ -1,4 +1,4 @@
-"""What each function may do: its only policy, read and compared statement by statement."""
+"""Permissions of each function: its only policy, compared statement by statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `deploy` refuses before it talks to anybody: each time one clear message."""
+"""Refusals of `deploy` before its first call, each one clear message."""
 
 from __future__ import annotations
 

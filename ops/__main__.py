@@ -1,4 +1,4 @@
-"""Entry point of the command `weir`; also a stop while it loads prints no traceback."""
+"""Entry point of the command `weir`. A stop while it still loads prints no traceback either."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ops.what_if import what_if
 
 app = typer.Typer(
     name="weir",
-    help="DynamoDB Streams as reliable, independently retried side effects.",
+    help="Turns DynamoDB Streams into reliable, independently retried side effects.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -26,7 +26,7 @@ app.command()(demo)
 app.command()(simulate)
 app.command()(what_if)
 local = typer.Typer(
-    help="The program and its AWS endpoint on this machine.", no_args_is_help=True, rich_markup_mode=None
+    help="Run the program on an AWS endpoint of this machine.", no_args_is_help=True, rich_markup_mode=None
 )
 local.command()(up)
 app.add_typer(local, name="local")
@@ -34,7 +34,7 @@ app.add_typer(local, name="local")
 
 @local.callback()
 def _local() -> None:
-    """The program and its AWS endpoint on this machine."""
+    """Run the program on an AWS endpoint of this machine."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,4 +49,4 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """DynamoDB Streams as reliable, independently retried side effects."""
+    """Turns DynamoDB Streams into reliable, independently retried side effects."""

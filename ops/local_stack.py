@@ -26,7 +26,7 @@ ENDING_SECONDS = 0.5
 def local_stack(
     console: Console, *, port: int = 0, change_inputs: ChangeInputs | None = None, state: Path | None = None
 ) -> Generator[tuple[Endpoint, Deployment]]:
-    """Run a block with the program deployed; afterwards nothing of it is left.
+    """Run a block with the program deployed; nothing of it is kept afterwards.
 
     Args:
         console: Where progress goes.

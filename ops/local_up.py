@@ -26,11 +26,10 @@ def up(
 ) -> None:
     """Keep the program running on this machine until Ctrl-C.
 
-    Prints the variables that point any AWS client here, and the stack's outputs; later on, when a stream has more
-    readers than AWS serves. Everything is thrown away in the end.
-    When it was killed before it could, the next start says what was lost.
+    Prints the variables that point any AWS client here, and the stack's outputs. While it runs, it warns when a stream
+    has more readers than AWS serves. Nothing is kept when it stops; if it is killed, the next start says what was lost.
 
-    Exits 0 when it was stopped, 2 when the endpoint or the program could not be started, or the endpoint was killed.
+    Exits 0 if it was stopped, 2 if the endpoint or the program could not be started, or the endpoint was killed.
     """
     # Pulumi's provider types take most of a second to import, which the other commands should not pay for.
     from local.deploy.deployment import DeployFailed

@@ -1,4 +1,4 @@
-"""Progress of long work: one line a step, with a spinner where there is a terminal."""
+"""Progress of long work: one line per step, and a spinner on a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Step:
         self._status = status
 
     def tell(self, detail: str) -> None:
-        """Show how far it is."""
+        """Show the progress within the step."""
         self.detail = detail
         self._status.update(f"{self.text}: {detail}")
 

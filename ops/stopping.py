@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as ways to end a command: one word and a status, whatever it was doing, also while it loads."""
+"""Ctrl-C and SIGTERM end a command with one word and an exit status, at any moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ P = ParamSpec("P")
 
 
 def stopped_by_ctrl_c(status: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """End a command with `status` when it is interrupted or terminated, after it has put everything away."""
+    """End a command with `status` when it is interrupted or terminated, after its clean-up."""
 
     def decorate(command: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(command)
@@ -35,7 +35,7 @@ def stopped_by_ctrl_c(status: int) -> Callable[[Callable[P, None]], Callable[P, 
 
 
 def _stop_once(_number: int, _frame: FrameType | None) -> None:
-    """Stop, and let nobody who is impatient disturb what is put away then, which takes seconds."""
+    """Stop, and ignore further signals during the clean-up, which takes seconds."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

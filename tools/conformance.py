@@ -51,14 +51,14 @@ A row is shown in simulation, by what `weir simulate` runs on, or on the endpoin
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the semantics: its id, what it says, and where that comes from."""
+    """A row of the semantics: its id, its text and the sources named there."""
 
     id: str
     text: str
 
     @property
     def sources(self) -> str:
-        """The tags in it, each once."""
+        """The source tags in the text, each once."""
         return ", ".join(dict.fromkeys(_SOURCE.findall(self.text)))
 
 
@@ -85,24 +85,24 @@ class Shown:
 
     @property
     def link(self) -> str:
-        """The sentence that the test is named, with its confidence."""
+        """A link to the test: its name as a sentence, and its confidence."""
         sentence = _ROW_IN_NAME.sub("", self.test).replace("_", " ")
         but = f"; not: {self.partly}" if self.partly else ""
         return f"[{sentence}](../{self.file}) ({self.confidence}{but})"
 
 
 def rows() -> list[Row]:
-    """Every row of the semantics, in order."""
+    """List the rows of the semantics, in order."""
     return [*_rows(SEMANTICS.read_text(encoding="utf-8"))]
 
 
 def shown() -> list[Shown]:
-    """Every test that is marked with a row, in the order of files and lines."""
+    """List the tests that are marked with a row, in the order of files and lines."""
     return [Shown(*each.arguments, each.test, each.file, **each.keywords) for each in marked_with("conforms")]
 
 
 def page() -> str:
-    """The page."""
+    """Return the page."""
     tests: dict[str, list[Shown]] = {}
     for each in shown():
         tests.setdefault(each.row, []).append(each)
@@ -145,7 +145,7 @@ def _count(tests: dict[str, list[Shown]]) -> str:
 
 
 def _short(text: str) -> str:
-    """The row's beginning, without what a table or a link would take for its own."""
+    """Return the row's beginning, without the characters that a table or a link would interpret."""
     plain = text.replace("|", "·").replace("<", "&lt;").replace("**", "")
     if len(plain) <= 110:
         return plain

@@ -25,7 +25,7 @@ is written by `make docs` from that list and those tests.
 
 @dataclass(frozen=True)
 class Shown:
-    """A test that sets members of an operation and looks for what they do."""
+    """A test that sets members of an operation and looks for their effect."""
 
     operation: str
     members: frozenset[str]
@@ -34,7 +34,7 @@ class Shown:
 
 
 def shown() -> list[Shown]:
-    """Every test that is marked with an operation, in the order of files and lines."""
+    """List the tests that are marked with an operation, in the order of files and lines."""
     return [
         Shown(operation, frozenset(" ".join(members).split()), each.test, each.file)
         for each in marked_with("honours")
@@ -64,7 +64,7 @@ def wrong() -> list[str]:
 
 
 def page() -> str:
-    """The page."""
+    """Return the page."""
     tests: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for each in shown():
         tests[each.operation][each.test] = each.file

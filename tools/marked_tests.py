@@ -1,4 +1,4 @@
-"""Finds the tests that carry a marker, without running them: what the pages about tests are made from."""
+"""Finds the tests that carry a marker, without running them, for the pages about tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Marked:
 
 
 def marked_with(name: str) -> Iterator[Marked]:
-    """Every marker that its module calls `name`, also on a parameter of a test; in the order of files and lines."""
+    """Yield each marker that its module calls `name`, also on a test's parameters, in the order of files and lines."""
     for file, function in _tests():
         for decorator in function.decorator_list:
             for call in ast.walk(decorator):

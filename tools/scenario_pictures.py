@@ -1,4 +1,4 @@
-"""Writes examples/scenarios/pictures: what `weir simulate --picture` draws of each scenario."""
+"""Writes examples/scenarios/pictures: the picture that `weir simulate --picture` draws of each scenario."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PICTURES = SCENARIOS / "pictures"
 
 
 def pictures() -> dict[Path, str]:
-    """Every picture, by its file."""
+    """Draw every picture, by its file."""
     drawn: dict[Path, str] = {}
     for path in sorted(SCENARIOS.glob("*.yaml")):
         scenario = parse(path.read_text(encoding="utf-8"))
@@ -23,7 +23,7 @@ def pictures() -> dict[Path, str]:
 
 
 def stale() -> list[Path]:
-    """Pictures that show another run than their scenario gives, and those of scenarios that are gone."""
+    """List the pictures that show another run than their scenario's, and those without a scenario."""
     return written_files.stale(pictures(), PICTURES.glob("*.svg"))
 
 

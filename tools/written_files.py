@@ -1,4 +1,4 @@
-"""Files that follow from others: `make docs` writes them, and tests compare them with what they follow from."""
+"""Generated files: `make docs` writes them, and tests check that they are current."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 
 def stale(wanted: Mapping[Path, str], there: Iterable[Path]) -> list[Path]:
-    """The files that do not hold what they should, and those that should not be there.
+    """List the files with another content than wanted, and those that are not wanted.
 
     Args:
-        wanted: What each file should hold.
-        there: The files of the folders that hold nothing else.
+        wanted: The content of each file.
+        there: The present files of the folders that hold generated files alone.
     """
     changed = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     return [*changed, *sorted(set(there) - wanted.keys())]
 
 
 def write(wanted: Mapping[Path, str], there: Iterable[Path]) -> None:
-    """Write every file, and remove those that should not be there."""
+    """Write every file, and remove those that are not wanted."""
     for path in set(there) - wanted.keys():
         path.unlink()
     for path, text in wanted.items():

@@ -1,1 +1,1 @@
-"""`weir demo`: the whole program on this machine, with everything going wrong that the program is there for."""
+"""`weir demo`: the whole program on this machine, with every fault that it is built for."""

@@ -68,7 +68,7 @@ class Verdict:
 
 
 def judge(plan: Plan, evidence: Evidence) -> list[Verdict]:
-    """Every claim against the evidence."""
+    """Judge every claim by the evidence."""
     numbers = {
         "healthy": len(plan.healthy),
         "poison": len(plan.poison),
@@ -206,7 +206,7 @@ def _content(record: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _some(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Join the first few names, and count the rest."""
     counted = Counter(names)
     few, rest = list(counted)[:3], len(counted) - 3
     return ", ".join(few) + (f" and {rest} more" if rest > 0 else "")

@@ -15,19 +15,19 @@ from ops.stopping import stopped_by_ctrl_c
 
 @stopped_by_ctrl_c(130)
 def demo(
-    users: Annotated[int, typer.Option(min=FEWEST_USERS, max=MOST_USERS, help="How many users there are.")] = 200,
+    users: Annotated[int, typer.Option(min=FEWEST_USERS, max=MOST_USERS, help="Number of users.")] = 200,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
-    without: Annotated[Mechanism | None, typer.Option(help="Switch a mechanism off, to see what it is for.")] = None,
+    without: Annotated[Mechanism | None, typer.Option(help="Switch a mechanism off to see what it prevents.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
 ) -> None:
-    """Run the whole program on this machine and check what it claims.
+    """Run the whole program on this machine, with faults, and check its claims.
 
-    An AWS endpoint is started on 127.0.0.1 and the program deployed to it. Users are upgraded over the API while
-    everything goes wrong that the program is there for: addresses that no mail can go to, a record that kills the
-    function, answers that get lost, mails that SES throttles. Then every claim is checked against what a user could
-    look at too: the inbox, the failure bucket, the stream, the alarms.
+    Starts an AWS endpoint on 127.0.0.1, deploys the program to it and upgrades users over the API. Meanwhile the
+    faults occur that the program is built for: two addresses cannot receive mail, a record kills the function,
+    answers get lost, SES throttles. Then the demo checks every claim by evidence that you could look at as well: the
+    inbox, the failure bucket, the stream, the alarms.
 
-    Exits 0 when every claim holds, 1 when one does not, 2 when the demo could not be run, 130 when it was stopped.
+    Exits 0 if every claim holds, 1 if one does not, 2 if the demo could not run, 130 if it was stopped.
     """
     # Pulumi's provider types take most of a second to import, which the other commands should not pay for.
     from local.deploy.deployment import DeployFailed

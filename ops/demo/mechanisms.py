@@ -30,7 +30,7 @@ _INPUTS = {
 
 
 def inputs_without(mechanism: Mechanism | None, registration: Registration) -> Mapping[str, Any]:
-    """The inputs of a resource, its part of the mechanism left out."""
+    """Return the inputs of a resource without its part of the mechanism."""
     left_out = _INPUTS.get(mechanism) if mechanism is not None else None
     if registration.type != _MAPPING_TYPE or left_out is None:
         return registration.inputs

@@ -37,20 +37,20 @@ class Plan:
 
     @property
     def poison(self) -> frozenset[str]:
-        """Whose upgrade can never be done."""
+        """The users whose upgrade fails every time."""
         return self.no_address | self.crashing
 
     @property
     def healthy(self) -> tuple[str, ...]:
-        """Whose upgrade must become exactly one mail."""
+        """The users whose upgrade must become exactly one mail."""
         return tuple(user for user in self.upgraded if user not in self.poison)
 
     def requests_of(self, user: str) -> tuple[str, ...]:
-        """The plans that a user is set to, one request after the other."""
+        """List the plans of a user's requests, in order."""
         return (PAID_PLAN, FREE_PLAN, PAID_PLAN) if user in self.returning else (PAID_PLAN,)
 
     def item_of(self, user: str) -> dict[str, str]:
-        """The user as it is before its upgrade."""
+        """Return the user's item before the upgrade."""
         item = {"userId": user, "plan": FREE_PLAN, "name": f"User {user}"}
         return item if user in self.no_address else {**item, "email": address_of(user)}
 
@@ -92,5 +92,5 @@ def make_plan(users: int) -> Plan:
 
 
 def _spread(users: list[str], count: int) -> tuple[str, ...]:
-    """`count` users at even distances, so that one batch holds few of them."""
+    """Choose `count` users at even distances, so that one batch holds few of them."""
     return tuple(users[index * len(users) // count] for index in range(count))

@@ -44,7 +44,7 @@ class Report:
         return [verdict for verdict in self.verdicts if verdict.broken is not None]
 
     def as_json(self) -> dict[str, Any]:
-        """The report as a JSON document."""
+        """Return the report as a JSON document."""
         return {
             "version": 1,
             "users": self.users,
@@ -61,7 +61,7 @@ class Report:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """The tables, and the claims with a mark each."""
+    """Print the tables, and each claim with a mark."""
     happened = Table(title="What happened", title_justify="left", show_header=False)
     happened.add_column("what")
     happened.add_column("how often", justify="right")

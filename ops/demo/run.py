@@ -34,7 +34,7 @@ class NotQuiet(RuntimeError):
 
 
 def run_demo(users: int, *, port: int, without: Mechanism | None, console: Console) -> Report:
-    """Run it, with progress on `console`.
+    """Run the demo, with progress on `console`.
 
     Args:
         users: How many users there are, 20 to 5,000.
@@ -173,7 +173,7 @@ class _Demo:
         }
 
     def _settle(self, running: Step, changes: int) -> None:
-        """Wait until as many changes are done with: accepted, filtered out or given up.
+        """Wait until this many changes are finished: accepted, filtered out or given up.
 
         Raises:
             NotQuiet: They are not in time.

@@ -32,7 +32,7 @@ class PlanApi:
         self._session = URLLib3Session(max_pool_connections=CALLERS, timeout=30)
 
     def set_plan(self, user: str, plan: str) -> int:
-        """Set a user's plan; the status code of the answer."""
+        """Set a user's plan; returns the status code of the answer."""
         request = AWSRequest(
             "POST",
             f"{self._url}/users/{user}/plan",
@@ -50,7 +50,7 @@ class PlanApi:
 def send_all(
     requests: Sequence[tuple[str, Sequence[str]]], set_plan: Callable[[str, str], int], tell: Callable[[int], None]
 ) -> Counter[int]:
-    """Send everybody's requests, a few users at a time, each user's one after the other.
+    """Send all requests, a few users at a time, each user's one after the other.
 
     Args:
         requests: User and the plans it is set to, in order.

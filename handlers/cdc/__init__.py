@@ -13,7 +13,6 @@ Importing this package costs the standard library only: boto3 is loaded when the
 
 from typing import TYPE_CHECKING, Any
 
-from handlers.cdc.batch import OutOfTime
 from handlers.cdc.change import ABSENT, Change, ImageNotAvailable
 from handlers.cdc.clients import client, lazy_import
 from handlers.cdc.conditions import Condition, on
@@ -23,6 +22,7 @@ from handlers.cdc.effect_ledger import EffectInProgress, EffectLedger, EffectUnc
 from handlers.cdc.image import Image
 from handlers.cdc.model import ImageDoesNotFit
 from handlers.cdc.sources import UnknownEventShape
+from handlers.cdc.time_budget import OutOfTime
 
 if TYPE_CHECKING:
     #: The ledger with every default, made when it is first asked for.

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from handlers.cdc import metrics
-from handlers.cdc.batch import process, process_together
+from handlers.cdc import batch as stream_batch
+from handlers.cdc import metrics, queue_batch
 from handlers.cdc.change import Change, T
 from handlers.cdc.conditions import Condition, check_condition
 from handlers.cdc.invocation import LambdaContext, running
@@ -151,7 +151,11 @@ class Consumer:
 
     def _answer(self, event: Any) -> dict[str, Any]:
         batch = batch_of(event, self._model, self._claim_check)
-        failed = process_together(batch, self._together) if self._whole_batch else process(batch, self._wanted)
+        rules = stream_batch if batch.source.group is None else queue_batch
+        if self._whole_batch:
+            failed = rules.process_together(batch, self._together)
+        else:
+            failed = rules.process(batch, self._wanted)
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
     def _wanted(self, change: Change[Any]) -> None:

@@ -1,18 +1,19 @@
 """`Discard`: a record that can never succeed is parked with its full content, and the batch goes on.
 
-Everything else that a consumer raises is retried. Parking writes the record where `FAILURE_DESTINATION` says, in the
-shape of the document that Lambda itself writes to an on-failure destination in S3, so that one tool reads both.
+Everything else that a consumer raises is retried. Parking writes the record where `FAILURE_DESTINATION` says, as a
+document like the one that Lambda itself writes to an on-failure destination in S3 (`handlers.cdc.failure_document`).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from handlers.cdc.clients import client
+from handlers.cdc.failure_document import of_consumer
 from handlers.cdc.invocation import identity
 from handlers.cdc.queues import queue_url
 
@@ -64,14 +65,7 @@ def park(record: Mapping[str, Any], name: str, reason: str, condition: str) -> N
         )
     function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local")
     document = json.dumps(
-        {
-            "requestContext": {"functionName": function, "condition": condition},
-            "version": "1.0",
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "reason": reason,
-            **identity(),
-            "payload": json.dumps({"Records": [record]}, separators=(",", ":")),
-        }
+        of_consumer(record, function=function, condition=condition, reason=reason, now=time.time(), identity=identity())
     )
     service = arn.split(":")[2]
     if service == "s3":

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
+from handlers.cdc import failure_document
 from handlers.cdc.change import Change, EventName
 from handlers.cdc.image import Image
 
@@ -62,6 +63,10 @@ class Batch(NamedTuple):
     model: Callable[[Image], Any] | None = None
     claim_check: ClaimCheck | None = None
 
+    def group(self, index: int) -> str:
+        """Return the group of one of the records, if it is a message of a queue."""
+        return "" if self.source.group is None else self.source.group(self.records[index])
+
     def change(self, index: int) -> Change:
         """The change in one of the records.
 
@@ -99,8 +104,8 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
         return Batch(source, event, _identifiers(source, event), None, model, claim_check)
     if not isinstance(event, Mapping):
         raise UnknownEventShape(f"expected an object with records or an array of them, got {outline(event)}")
-    if isinstance(payload := event.get("payload"), str) and "requestContext" in event:
-        event = {**_object(payload, "payload"), "origin": "replay"}
+    if failure_document.is_failure_document(event):
+        event = {**_event_in(event), "origin": "replay"}
     records = event.get("Records")
     if not isinstance(records, list):
         raise UnknownEventShape(f"expected a list under 'Records', got {outline(event)}")
@@ -118,6 +123,19 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
     if source is _STREAM and origin is not None:
         source = _REPLAY
     return Batch(source, records, _identifiers(source, records), origin, model, claim_check)
+
+
+def _event_in(document: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        event = failure_document.read(document).event
+    except failure_document.NotAFailureDocument as error:
+        raise UnknownEventShape(str(error)) from None
+    if event is None:
+        raise UnknownEventShape(
+            "the document of a failure has the range of its records and not the records: read them from the stream and "
+            'send them as {"origin": "replay", "Records": [...]}'
+        )
+    return event
 
 
 def _source_of(first: Any, known: Mapping[str, Source], where: str) -> Source:

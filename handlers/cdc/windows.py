@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast, overload
 
-from handlers.cdc.batch import check_time
 from handlers.cdc.change import Change, T
 from handlers.cdc.conditions import Condition
 from handlers.cdc.consumer import Consumer
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import UnknownEventShape, batch_of, outline
+from handlers.cdc.time_budget import TimeBudget
 
 #: A JSON object: what the calls of one window hand on.
 State = dict[str, Any]
@@ -74,7 +74,7 @@ class WindowedConsumer(Consumer):
     def _answer(self, event: Any) -> dict[str, Any]:
         window, state = _window_of(event)
         batch = batch_of({name: member for name, member in event.items() if name != "window"}, self._model)
-        check_time()
+        TimeBudget()
         try:
             changes = [batch.change(index) for index in range(len(batch.records))]
             wanted = self._all_wanted(changes)

@@ -289,7 +289,7 @@ def test_a_throttled_mark_costs_what_the_mode_says_and_is_never_taken_for_done(
     tables: Tables, world: Any, monkeypatch: pytest.MonkeyPatch, mode: Any, runs: int
 ) -> None:
     parked: list[Any] = []
-    monkeypatch.setattr("handlers.cdc.batch.park", lambda *arguments: parked.append(arguments))
+    monkeypatch.setattr("handlers.cdc.attempt.park", lambda *arguments: parked.append(arguments))
     ledger, effects = EffectLedger(mode=mode, lease=timedelta(milliseconds=200)), [0]
 
     @consumer

@@ -378,7 +378,7 @@ def test_an_uncertain_record_is_parked_with_its_content_and_counted(
     store: InMemoryLedger, careful: EffectLedger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parked: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("handlers.cdc.batch.park", lambda *arguments: parked.append(arguments))
+    monkeypatch.setattr("handlers.cdc.attempt.park", lambda *arguments: parked.append(arguments))
 
     @consumer
     def handler(change: Change) -> None:

@@ -45,12 +45,11 @@ def run(function: Callable[[Change], object], event: Any, context: Any = None) -
 
 
 class Clock:
-    """A monotonic clock and a Lambda context that agree, and stand still until a test moves them."""
+    """A Lambda context whose time stands still until a test moves it."""
 
-    def __init__(self, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, seconds: float) -> None:
         self.now = 1000.0
         self.ends = self.now + seconds
-        monkeypatch.setattr("handlers.cdc.batch.time.monotonic", lambda: self.now)
 
     def get_remaining_time_in_millis(self) -> int:
         return int((self.ends - self.now) * 1000)
@@ -96,8 +95,8 @@ def test_a_batch_whose_sequence_numbers_grow_a_digit_keeps_its_order() -> None:
     assert worker.seen == [0, 1]
 
 
-def test_a_record_is_not_started_with_less_time_than_the_longest_one_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(10.0, monkeypatch)
+def test_a_record_is_not_started_with_less_time_than_the_longest_one_took() -> None:
+    clock = Clock(10.0)
     seen: list[int] = []
 
     def slow(change: Change) -> None:
@@ -109,8 +108,8 @@ def test_a_record_is_not_started_with_less_time_than_the_longest_one_took(monkey
     assert seen == [0, 1]
 
 
-def test_a_quick_batch_still_keeps_a_second_in_reserve(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(1.25, monkeypatch)
+def test_a_quick_batch_still_keeps_a_second_in_reserve() -> None:
+    clock = Clock(1.25)
     seen: list[int] = []
 
     def quick(change: Change) -> None:
@@ -122,10 +121,10 @@ def test_a_quick_batch_still_keeps_a_second_in_reserve(monkeypatch: pytest.Monke
     assert seen == [0, 1]
 
 
-def test_a_batch_of_which_nothing_can_be_started_fails_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_of_which_nothing_can_be_started_fails_as_a_whole() -> None:
     worker = Worker()
     with pytest.raises(OutOfTime, match=r"0\.5 s are left and 1\.0 s are needed.*raise the function's timeout"):
-        run(worker, batch(2), Clock(0.5, monkeypatch))
+        run(worker, batch(2), Clock(0.5))
     assert worker.seen == []
 
 
@@ -162,8 +161,8 @@ def test_an_invocation_prints_one_line_of_metrics(
     assert {metric["Name"] for metric in declared["Metrics"]} == {"Records", "Failures"}
 
 
-def test_a_spent_time_budget_is_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock(2.0, monkeypatch)
+def test_a_spent_time_budget_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock(2.0)
 
     def slow(change: Change) -> None:
         clock.now += 1.5

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from handlers.cdc.failure_document import BatchRange, instant, of_mapping, of_pipe
 from local.engine.streams.lane import GiveUp, Records, Window
 
 
@@ -41,28 +42,26 @@ def failure_document(
         shard_id: Of the shard.
         payload: Whether the records are included, as S3 gets them; queues and topics get only their range.
     """
-    document: dict[str, Any] = {
-        "requestContext": {
-            "requestId": given_up.request_id,
-            "functionArn": function_arn,
-            "condition": given_up.condition,
-            "approximateInvokeCount": given_up.invoke_count,
-        }
-    }
+    response: dict[str, Any] | None = None
     if given_up.response is not None:
         version = "".join(function_arn.split(":")[7:])
-        document["responseContext"] = {
+        response = {
             "statusCode": 200,
             "executedVersion": version if version.isdecimal() else "$LATEST",
             "functionError": given_up.response.function_error,
         }
-    document["version"] = "1.0"
-    if payload:
-        document["payload"] = payload_text(
-            event_of(given_up.records, given_up.window, stream_arn=stream_arn, shard_id=shard_id)
-        )
-    document["timestamp"] = _instant(now, milliseconds=True)
-    document |= _batch_info(given_up.records, stream_arn=stream_arn, shard_id=shard_id)
+    document = of_mapping(
+        _range(given_up.records, stream_arn=stream_arn, shard_id=shard_id),
+        function_arn=function_arn,
+        request_id=given_up.request_id,
+        condition=given_up.condition,
+        invoke_count=given_up.invoke_count,
+        response=response,
+        payload=payload_text(event_of(given_up.records, given_up.window, stream_arn=stream_arn, shard_id=shard_id))
+        if payload
+        else None,
+        now=now,
+    )
     if given_up.window is not None:
         document["timeWindowInfo"] = {"window": _span(given_up.window), **_flags(given_up.window)}
     return document
@@ -72,12 +71,8 @@ def pipe_failure_document(
     given_up: GiveUp, *, now: float, pipe_arn: str, stream_arn: str, shard_id: str
 ) -> dict[str, Any]:
     """What a pipe's dead-letter queue or topic is told: another envelope, and never the records."""
-    return {
-        "context": {"partnerResourceArn": pipe_arn, "condition": given_up.condition},
-        "version": "1.0",
-        "timestamp": _instant(now, milliseconds=True),
-        **_batch_info(given_up.records, stream_arn=stream_arn, shard_id=shard_id),
-    }
+    batch = _range(given_up.records, stream_arn=stream_arn, shard_id=shard_id)
+    return of_pipe(batch, pipe_arn=pipe_arn, condition=given_up.condition, now=now)
 
 
 def payload_text(event: Mapping[str, Any]) -> str:
@@ -93,23 +88,15 @@ def object_key(*, mapping_uuid: str, shard_id: str, now: float, unique: uuid.UUI
     return f"aws/lambda/{mapping_uuid}/{shard_id}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{unique}"
 
 
-def _batch_info(records: Records, *, stream_arn: str, shard_id: str) -> dict[str, Any]:
-    kinesis = ":kinesis:" in stream_arn
-    info: dict[str, Any] = {"shardId": shard_id}
-    if records:
-        first, last = records[0], records[-1]
-        info |= {
-            "startSequenceNumber": first.sequence,
-            "endSequenceNumber": last.sequence,
-            "approximateArrivalOfFirstRecord": _instant(first.arrived, milliseconds=kinesis),
-            "approximateArrivalOfLastRecord": _instant(last.arrived, milliseconds=kinesis),
-            "batchSize": len(records),
-        }
-    return {"KinesisBatchInfo" if kinesis else "DDBStreamBatchInfo": info | {"streamArn": stream_arn}}
+def _range(records: Records, *, stream_arn: str, shard_id: str) -> BatchRange:
+    if not records:
+        return BatchRange(stream_arn, shard_id)
+    first, last = records[0], records[-1]
+    return BatchRange(stream_arn, shard_id, len(records), first.sequence, last.sequence, first.arrived, last.arrived)
 
 
 def _span(window: Window) -> dict[str, str]:
-    return {"start": _instant(window.start), "end": _instant(window.end)}
+    return {"start": instant(window.start), "end": instant(window.end)}
 
 
 def _flags(window: Window) -> dict[str, bool]:
@@ -121,8 +108,3 @@ def _java_double(digits: str) -> str:
         return f"{digits}.0"
     mantissa = digits[1:].rstrip("0") or "0"
     return f"{digits[0]}.{mantissa}E{len(digits) - 1}"
-
-
-def _instant(seconds: float, *, milliseconds: bool = False) -> str:
-    at = datetime.fromtimestamp(seconds, UTC)
-    return at.isoformat(timespec="milliseconds" if milliseconds else "seconds").replace("+00:00", "Z")

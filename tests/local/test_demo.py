@@ -79,9 +79,8 @@ def test_a_port_in_use_is_one_line() -> None:
     assert len(errors.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("users", ["19", "many"])
-def test_a_wrong_number_of_users_is_a_usage_error(users: str) -> None:
-    demo = _demo("--users", users)
+def test_a_wrong_number_of_users_is_a_usage_error() -> None:
+    demo = _demo("--users", "19")
     _, errors = demo.communicate(timeout=60)
     assert demo.returncode == 2
     assert "--users" in errors

@@ -1,4 +1,4 @@
-"""When alarms are evaluated: at the end of every period of the endpoint's clock, and whenever somebody asks."""
+"""Evaluates alarms at the end of every period of the endpoint's clock, and on request."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from local.engine.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-#: What SQS publishes of a queue's depth, by the attribute that has it.
+#: Attributes of a queue by SQS's metric of them.
 QUEUE_DEPTHS = {
     "ApproximateNumberOfMessagesVisible": "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
 }
 
-#: Seconds at most between two evaluations: a standard metric has a datapoint a minute.
+#: Maximum of seconds between two evaluations: a standard metric has a datapoint a minute.
 LONGEST_PERIOD = 60
 
 
 class AlarmEvaluation:
-    """Evaluates every alarm of the endpoint. A composite alarm follows by itself when one of its alarms changes.
+    """Evaluates every alarm of the endpoint. ministack evaluates a composite alarm when one of its alarms changes.
 
     Args:
-        cloudwatch: A boto3 client; it keeps the alarms, and a change of state there runs their actions.
-        queues: One of SQS, which is asked for the depth of queues that alarms watch.
+        cloudwatch: A boto3 client of CloudWatch, which keeps the alarms and runs their actions.
+        queues: A boto3 client of SQS, for the depth of queues that alarms watch.
         metrics: The recorded datapoints.
-        clock: What periods go by.
+        clock: The clock of the periods.
     """
 
     def __init__(self, cloudwatch: Any, queues: Any, metrics: Metrics, clock: Clock) -> None:
@@ -52,14 +52,14 @@ class AlarmEvaluation:
         self._thread.start()
 
     def close(self) -> None:
-        """Evaluate no more."""
+        """Stop evaluating."""
         self._closed = True
         self._replan.set()
 
     def evaluate(self, at: float) -> dict[str, str]:
-        """Evaluate every alarm at a time, in seconds since 1970; the states by alarm name, composite ones included."""
+        """Evaluate every alarm at a time, in seconds since 1970; return all states by name, composite ones included."""
         with self._lock:
-            # An alarm on metric math has nothing to watch for a moment, between being put and its metrics being kept.
+            # For a moment after it was put, an alarm on metric math has no metrics yet.
             alarms = [each for each in self._alarms("MetricAlarm") if each.get("Metrics") or each.get("Namespace")]
             shortest = min([LONGEST_PERIOD, *map(period_of, alarms)])
             if shortest != self._shortest:

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_semantics.limits import FUNCTION_TIMEOUT
@@ -14,19 +15,19 @@ from aws_semantics.limits import FUNCTION_TIMEOUT
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
-#: Header of an Invoke that sets the request id the function sees: AWS gives a retried batch the id it had.
+#: Header of an Invoke with the request id that the function sees: AWS gives a retried batch its former id.
 REQUEST_ID_HEADER = "x-weir-request-id"
 
-#: The request id of the Invoke calls made in this context.
+#: Request id of the Invoke calls of this context.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-#: Header of a call of DynamoDB Streams that names one of the endpoint's own readers, of which a shard serves two.
+#: Header of a call of DynamoDB Streams with the name of one of the endpoint's own readers. A shard serves two.
 READER_HEADER = "x-weir-reader"
 
-#: The reader of streams in this context.
+#: Name of the reader of streams in this context.
 reader: ContextVar[str | None] = ContextVar("reader", default=None)
 
-#: Header of a DeleteItem that DynamoDB itself makes because the item has expired.
+#: Header of a DeleteItem that is DynamoDB's own, because the item has expired.
 EXPIRED_HEADER = "x-weir-expired"
 
 #: Whether the deletions made in this context are of expired items.
@@ -35,14 +36,14 @@ expired: ContextVar[bool] = ContextVar("expired", default=False)
 
 @dataclass(frozen=True)
 class Connection:
-    """Where an endpoint is and the keys it issued.
+    """Address and keys of an endpoint.
 
     Attributes:
-        url: Its root, `http://127.0.0.1:<port>`.
-        region: The region it plays.
-        account_id: The account it plays.
-        access_key_id: Made at random at every start, like the secret.
-        secret_access_key: What requests are signed with.
+        url: The root of its addresses, `http://127.0.0.1:<port>`.
+        region: The region that it simulates.
+        account_id: The account that it simulates.
+        access_key_id: The access key id that it issued.
+        secret_access_key: The secret that requests are signed with.
     """
 
     url: str
@@ -52,37 +53,49 @@ class Connection:
     secret_access_key: str
 
     def client(self, service: str) -> Any:
-        """A boto3 client; calls are tried once, so that what a test provokes is what it sees."""
-        # boto3 takes a third of a second to import, which starting an endpoint should not.
-        import boto3
+        """Make a boto3 client. Calls are tried once, so that a test sees the failure that it provokes."""
         from botocore.config import Config
 
-        # The stubs know each service by its own literal.
-        make: Any = boto3.session.Session().client
-        client = make(
-            service,
-            endpoint_url=self.url,
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            config=Config(
-                retries={"mode": "standard", "total_max_attempts": 1},
-                read_timeout=FUNCTION_TIMEOUT.maximum + 10,
-                max_pool_connections=50,
-                inject_host_prefix=False,
-            ),
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            read_timeout=FUNCTION_TIMEOUT.maximum + 10,
+            max_pool_connections=50,
+            inject_host_prefix=False,
         )
+        with _session_lock:
+            client = _session()(
+                service,
+                endpoint_url=self.url,
+                region_name=self.region,
+                aws_access_key_id=self.access_key_id,
+                aws_secret_access_key=self.secret_access_key,
+                config=config,
+            )
         client.meta.events.register("before-call.lambda.Invoke", _name_request)
         client.meta.events.register("before-call.dynamodb.DeleteItem", _mark_expired)
         client.meta.events.register("before-call.dynamodb-streams", _name_reader)
         return client
 
 
+@cache
+def _session() -> Any:
+    """Return the function that makes clients: one session, whose loaded models all clients share."""
+    # boto3 takes a third of a second to import, which starting an endpoint should not.
+    import boto3
+
+    # The stubs know each service by its own literal.
+    return boto3.session.Session().client
+
+
+#: Guards the session, which is not safe for threads.
+_session_lock = threading.Lock()
+
+
 class LazyClient:
-    """A boto3 client that is made when it is first used, since making ten would take a second of an endpoint's start.
+    """A boto3 client that is made when it is first used: an endpoint's start need not wait for clients.
 
     Args:
-        connection: Where the endpoint is.
+        connection: The endpoint's address and keys.
         service: boto3's name of the service.
     """
 
@@ -100,7 +113,7 @@ class LazyClient:
 
 
 def error_code(error: ClientError) -> str:
-    """The code of an error that a client raised."""
+    """Return the code of an error that a client raised."""
     return error.response.get("Error", {}).get("Code", "")
 
 
@@ -111,7 +124,7 @@ def _name_request(params: dict[str, Any], **_: Any) -> None:
 
 
 def is_throttling(error: ClientError) -> bool:
-    """Whether a stream was read too often: the words of DynamoDB, of Kinesis, and of an injected fault."""
+    """Return whether a stream was read too often, by the codes of DynamoDB, of Kinesis, and of injected faults."""
     return error_code(error) in (
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
@@ -121,7 +134,7 @@ def is_throttling(error: ClientError) -> bool:
 
 @contextmanager
 def reading_as(name: str) -> Generator[None]:
-    """Streams are read by this reader within."""
+    """Read streams as this reader while the block runs."""
     before = reader.set(name)
     try:
         yield
@@ -137,7 +150,7 @@ def _name_reader(params: dict[str, Any], **_: Any) -> None:
 
 @contextmanager
 def deleting_expired() -> Generator[None]:
-    """Deletions within are those of expired items."""
+    """Delete as DynamoDB deletes expired items while the block runs."""
     before = expired.set(True)
     try:
         yield

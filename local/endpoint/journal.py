@@ -29,7 +29,7 @@ NAMED = 8
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Progress:
     """How far an event source mapping or a pipe is.
 
     Attributes:
@@ -56,8 +56,8 @@ class Held:
     tables: Mapping[str, int] = field(default_factory=dict[str, int])
     queues: Mapping[str, int] = field(default_factory=dict[str, int])
     buckets: Mapping[str, int] = field(default_factory=dict[str, int])
-    mappings: Sequence[Delivery] = ()
-    pipes: Sequence[Delivery] = ()
+    mappings: Sequence[Progress] = ()
+    pipes: Sequence[Progress] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def read(directory: Path) -> Journal | None:
     try:
         document: dict[str, Any] = json.loads((directory / NAME).read_text(encoding="utf-8"))
         held: dict[str, Any] = document["held"]
-        held |= {kind: [Delivery(**each) for each in held[kind]] for kind in ("mappings", "pipes")}
+        held |= {kind: [Progress(**each) for each in held[kind]] for kind in ("mappings", "pipes")}
         document["held"] = Held(**held)
         return Journal(**document)
     except (OSError, ValueError, TypeError, KeyError):
@@ -160,7 +160,7 @@ def _counted(kind: str, counts: Mapping[str, int], unit: str) -> list[str]:
     return [_line(kind, full)] if full else []
 
 
-def _delivered(kind: str, deliveries: Sequence[Delivery]) -> list[str]:
+def _delivered(kind: str, deliveries: Sequence[Progress]) -> list[str]:
     found = [
         f"{each.name} {_number(each.unfinished, 'record')} read and not done with"
         if each.unfinished

@@ -1,6 +1,6 @@
-"""What the endpoint takes from inside ministack: everything that a new version of it may change.
+"""Everything that the endpoint uses from inside ministack, and that a new version of it may change.
 
-tests/local/test_pinned.py fails when one of these means something else.
+tests/local/test_pinned.py fails if one of these means something else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from ministack.services import (
     sqs,
 )
 
-from local.endpoint.services.streams import Stream
 from local.engine.pipes.requests import HttpRequest
 
 _app: Any = app
@@ -42,7 +41,7 @@ _ses: Any = ses
 _sns: Any = sns
 _sqs: Any = sqs
 
-#: Function record, configuration, event, request id and start time to ministack's form of an outcome.
+#: Makes ministack's form of an outcome from function record, configuration, event, request id and start time.
 Execute = Callable[[Mapping[str, Any], Mapping[str, Any], Any, str, float], dict[str, Any]]
 
 
@@ -53,7 +52,7 @@ def run_functions_by(execute: Execute) -> None:
 
 
 def keep_time_by(clock: Callable[[], float]) -> None:
-    """Let tables, streams of both kinds and queues go by a clock, so that records are as old as mappings think."""
+    """Run tables, both kinds of streams, and queues by a clock, so that records are as old as mappings think."""
     shifted = SimpleNamespace(**{**vars(time), "time": clock})
     _dynamodb.time = _dynamodbstreams.time = _kinesis.time = _sqs.time = shifted
     _dynamodb._stream_label = lambda: datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds")[:-6]
@@ -62,11 +61,12 @@ def keep_time_by(clock: Callable[[], float]) -> None:
 def stream_changes_as(
     make: Callable[[str, Mapping[str, Any], str], tuple[str, bytes] | None], wake: Callable[[str], None]
 ) -> None:
-    """Let Kinesis get of a table's changes what AWS puts there: ministack's records have another shape.
+    """Put a table's changes into Kinesis in AWS's shape; ministack's records differ.
 
     Args:
-        make: Table, change record and precision of its time to the partition key and the data; `None` for nothing.
-        wake: Told the name of each stream that got a record.
+        make: Makes partition key and data from the table, the change record and the precision of its time; `None` for
+            no record.
+        wake: Called with the name of each stream that got a record.
     """
 
     def fan_out(table: str, record: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ def stream_changes_as(
 
 
 def read_iterator(iterator: str) -> tuple[str, str] | None:
-    """Stream ARN and shard of an iterator of a table's stream; `None` when it is none."""
+    """Return stream ARN and shard of an iterator of a table's stream; `None` if the text is not one."""
     match _dynamodbstreams._decode_iterator(iterator):
         case {"arn": str(stream_arn), "s": str(shard_id)}:
             return stream_arn, shard_id
@@ -90,18 +90,18 @@ def read_iterator(iterator: str) -> tuple[str, str] | None:
             return None
 
 
-def list_streams() -> list[Stream]:
-    """Every stream that can be read: ministack lists none that was closed."""
+def list_streams() -> list[tuple[str, str, str]]:
+    """Return ARN, table and label of every stream that can be read; ministack does not list closed ones."""
     _dynamodb._sweep_closed_streams()
     open_ones = [_dynamodbstreams._enabled_stream_info(name) for name in list(_dynamodb._tables.keys())]
-    found = [Stream(each["StreamArn"], each["TableName"], each["StreamLabel"]) for each in open_ones if each]
+    found = [(each["StreamArn"], each["TableName"], each["StreamLabel"]) for each in open_ones if each]
     for (_, _, arn), closed in _dynamodb._closed_streams.all_items():
-        found.append(Stream(arn, closed["TableName"], closed["StreamLabel"]))
+        found.append((arn, closed["TableName"], closed["StreamLabel"]))
     return found
 
 
 def describe_tables_without_stream() -> None:
-    """Let the description of a table whose stream is off say nothing of its settings, and name the last one it had."""
+    """Describe a table whose stream is off as AWS does: without a StreamSpecification, but with its latest stream."""
     describe = _dynamodb._table_description
 
     def described(name: str) -> dict[str, Any]:
@@ -115,8 +115,8 @@ def describe_tables_without_stream() -> None:
     _dynamodb._table_description = described
 
 
-def leave_sets_in_no_order() -> None:
-    """Let a write that gives a set in another order change nothing, as it does not."""
+def ignore_order_of_sets() -> None:
+    """Ignore the order of a set: writing the same members in another order is no change."""
     emit = _dynamodb._emit_stream_event
 
     def unless_equal(table: str, event_name: str, old: Any, new: Any, *more: Any, **named: Any) -> None:
@@ -126,7 +126,7 @@ def leave_sets_in_no_order() -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two attribute values, or two items, are equal."""
+    """Return whether two attribute values, or two items, are equal."""
     match one, other:
         case {}, {}:
             sets = one.keys() & other.keys() & {"SS", "NS", "BS"}
@@ -141,7 +141,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
-    """Let the record of a deletion say that DynamoDB made it, when `by_time_to_live` says so."""
+    """Mark the record of a deletion as DynamoDB's own if `by_time_to_live` returns true."""
     build = _dynamodb._build_change_record
 
     def with_identity(*change: Any) -> dict[str, Any]:
@@ -155,8 +155,7 @@ def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
 
 def when_messages_come(wake: Callable[[], None]) -> None:
     """Call `wake` whenever a queue gets a message: from a client, a topic, a rule or a redrive."""
-    told = SimpleNamespace(set=wake)
-    _sqs.esm_wake = _sns.esm_wake = _eventbridge.esm_wake = told
+    _sqs.esm_wake = _sns.esm_wake = _eventbridge.esm_wake = SimpleNamespace(set=wake)
 
 
 def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed: bool, milliseconds: int) -> None:
@@ -164,25 +163,25 @@ def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed
     _lambda._emit_lambda_logs(function, request_id, text, failed, milliseconds)
 
 
-def leave_alarms_alone() -> None:
-    """Stop ministack from evaluating metric alarms by itself; composite ones it evaluates as AWS does."""
+def stop_evaluating_alarms() -> None:
+    """Stop ministack from evaluating metric alarms; it evaluates composite ones as AWS does."""
     _cloudwatch._evaluate_alarm = _nothing
 
 
-def tell_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]]) -> None:
-    """Publish what `make` answers of an alarm and its former state, subject and message: ministack's lacks fields."""
+def notify_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]]) -> None:
+    """Publish the subject and message that `make` builds from an alarm and its former state; ministack's lack fields."""
 
-    def tell(alarm: Mapping[str, Any], before: str, state: str, _: str) -> None:
+    def notify(alarm: Mapping[str, Any], before: str, state: str, _: str) -> None:
         actions = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[state]
         for topic in alarm[actions] if alarm["ActionsEnabled"] else ():
             subject, message = make(alarm, before)
             _sns._fanout(topic, str(uuid.uuid4()), message, subject)
 
-    _cloudwatch._dispatch_alarm_actions = tell
+    _cloudwatch._dispatch_alarm_actions = notify
 
 
 def keep_alarm_metrics(name: str, metrics: list[dict[str, Any]]) -> None:
-    """Keep the metrics and expressions of an alarm, which then has no metric, statistic and period of its own."""
+    """Keep an alarm's metrics and expressions; such an alarm has no metric, statistic and period of its own."""
     alarm = _cloudwatch._alarms[name]
     alarm["Metrics"] = metrics
     for member in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit"):
@@ -190,7 +189,7 @@ def keep_alarm_metrics(name: str, metrics: list[dict[str, Any]]) -> None:
 
 
 def held_counts() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Items of each table, messages of each queue and objects of each bucket, by name."""
+    """Count the items of each table, the messages of each queue and the objects of each bucket, by name."""
     return (
         {name: table["ItemCount"] for name, table in _dynamodb._tables.items()},
         {queue["name"]: len(queue["messages"]) for _, queue in _sqs._queues.items()},
@@ -199,14 +198,14 @@ def held_counts() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
 
 
 def sent_mails() -> list[dict[str, Any]]:
-    """The mails that SES took, oldest first."""
+    """Return the mails that SES accepted, oldest first."""
     return [mail for kept in _ses._sent_emails.to_dict().values() for mail in kept]
 
 
 def route_authorization(host: str, method: str, path: str) -> str | None:
-    """The authorization type of the route that a request to an HTTP API reaches, if it reaches one.
+    """Return the authorization type of the route that a request to an HTTP API reaches; `None` if it reaches none.
 
-    The address is taken apart by ministack itself, so that what is checked is what it will serve.
+    ministack itself parses the address, so that the checked route is the one that it will serve.
     """
     found = _app._parse_execute_api_url(host, path)
     if found is None:
@@ -217,9 +216,10 @@ def route_authorization(host: str, method: str, path: str) -> str | None:
 
 
 def api_destination_request(name: str, http_parameters: Mapping[str, Any], body: str) -> HttpRequest | None:
-    """The request to an API destination, with what its connection adds: parameters and authorization.
+    """Make the request to an API destination, with the parameters and the authorization of its connection.
 
-    `None` when there is no such destination, or its connection is gone.
+    Returns:
+        The request; `None` if the destination or its connection does not exist.
     """
     destination = _eventbridge._api_destinations.get(name)
     connection = destination and _eventbridge._connections.get(destination["ConnectionArn"].rpartition("/")[2])
@@ -231,4 +231,4 @@ def api_destination_request(name: str, http_parameters: Mapping[str, Any], body:
 
 
 def _nothing(*_: Any, **__: Any) -> None:
-    """Stand in for what ministack shall not do."""
+    """Replace a function of ministack that must not run."""

@@ -1,4 +1,4 @@
-"""What roles may do that functions and pipes act with (docs/aws-semantics.md §6.2).
+"""What the roles of functions and pipes may do (docs/aws-semantics.md §6.2).
 
 AWS reads a source, and writes to a destination or a target, with that role, not with rights of its own.
 """
@@ -27,12 +27,12 @@ PIPES = "pipes.amazonaws.com"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who acts with a role.
+    """A function or pipe that acts with its role.
 
     Attributes:
-        role_arn: The role.
-        service: Who assumes it: `LAMBDA` or `PIPES`.
-        arn: Of the function or pipe that it is assumed for.
+        role_arn: The role's ARN.
+        service: The service that assumes the role: `LAMBDA` or `PIPES`.
+        arn: ARN of the function or pipe.
     """
 
     role_arn: str
@@ -41,18 +41,32 @@ class Caller:
 
     @property
     def session(self) -> str:
-        """The name of the role's session, which AWS's messages tell: the function's or the pipe's."""
+        """The name of the role's session in AWS's messages: the function's or the pipe's name."""
         return self.arn.split(":")[6] if self.service == LAMBDA else self.arn.rpartition("/")[2]
 
 
 def role_of(function: Mapping[str, Any]) -> Caller:
-    """Lambda with the role of a function, as GetFunctionConfiguration answers it."""
+    """Return the caller for a function, from GetFunctionConfiguration's answer."""
     return Caller(function["Role"], LAMBDA, function["FunctionArn"])
 
 
 def role_of_pipe(pipe: Mapping[str, Any]) -> Caller:
-    """EventBridge with the role of a pipe, as DescribePipe answers it."""
+    """Return the caller for a pipe, from DescribePipe's answer."""
     return Caller(pipe["RoleArn"], PIPES, pipe["Arn"])
+
+
+def refused_call(refusal: Refusal, code: str, message: str) -> AwsError:
+    """Make the error of a call that needs a refused permission.
+
+    Args:
+        refusal: The reason.
+        code: AWS's code.
+        message: AWS's message.
+
+    Returns:
+        AWS's error, or `NotSimulated` if it is not known whether AWS would refuse the call.
+    """
+    return AwsError(code, message) if refusal.simulated else NotSimulated(refusal.message)
 
 
 @dataclass(frozen=True)
@@ -67,8 +81,8 @@ class Roles:
 
     Args:
         iam: A boto3 client of IAM.
-        region: Where they act.
-        account_id: Whose they are, and what they act on.
+        region: The region they act in.
+        account_id: The account of the roles and of all resources.
     """
 
     def __init__(self, iam: Any, *, region: str, account_id: str) -> None:
@@ -78,16 +92,16 @@ class Roles:
         self._known: dict[str, _Role | None] = {}
 
     def forget(self) -> None:
-        """Roles or policies have changed."""
-        # A new one: what is being read now may be old and goes into the former.
+        """Read roles again when they are needed next: roles or policies have changed."""
+        # A new dictionary: a role that is being read right now may be old, and goes into the former one.
         self._known = {}
 
     def refusal(self, caller: Caller, needs: Iterable[Need] = ()) -> Refusal | None:
-        """Why a role cannot be assumed or does not allow something of this; `None` when all is well."""
+        """Return why a role cannot be assumed or does not allow one of the needs; `None` if it allows all."""
         try:
             role = self._role(caller.role_arn)
         except (ClientError, BotoCoreError) as failure:
-            # Nobody knows, so it is refused now, and asked again the next time.
+            # Its policies are not known, so it is refused now, and read again the next time.
             return Refusal("AssumeRole", str(failure))
         refused = self._unassumable(caller, role)
         if role is not None and refused is None:
@@ -98,10 +112,10 @@ class Roles:
         return refused
 
     def admit(self, caller: Caller, needs: Iterable[Need]) -> None:
-        """Do nothing when a role allows all of this.
+        """Check that a role allows all of the needs.
 
         Raises:
-            ClientError: It does not; as the call itself would fail.
+            ClientError: It does not; the call itself would fail in the same way.
         """
         refused = self.refusal(caller, needs)
         if refused is not None:
@@ -110,10 +124,10 @@ class Roles:
             )
 
     def check_decidable(self, caller: Caller, needs: Iterable[Need]) -> None:
-        """Whether each of this is allowed or not can be told.
+        """Check that each need can be judged here.
 
         Raises:
-            NotSimulated: It depends on what is not evaluated here; names it.
+            NotSimulated: It depends on something that is not evaluated here; the message names it.
         """
         for need in needs:
             refused = self.refusal(caller, [need])
@@ -121,7 +135,7 @@ class Roles:
                 raise NotSimulated(refused.message)
 
     def _unassumable(self, caller: Caller, role: _Role | None) -> Refusal | None:
-        # Pipes say for whom they ask; that Lambda does is documented nowhere.
+        # Pipes send the source's ARN and account; it is documented nowhere that Lambda does.
         source = {"aws:sourceaccount": self._account_id, "aws:sourcearn": caller.arn} if caller.service == PIPES else {}
         decision = Decision("not allowed") if role is None else assumable(role.trust, caller.service, source)
         match decision.outcome:
@@ -155,7 +169,7 @@ class Roles:
         )
 
     def _context(self, caller: Caller) -> Context:
-        """The condition keys that every request of a role has, as long as one account is here."""
+        """Return the condition keys of every request of a role in an endpoint with one account."""
         return {
             "aws:principalaccount": self._account_id,
             "aws:principalarn": caller.role_arn,
@@ -190,11 +204,6 @@ class Roles:
     def _managed(self, arn: str) -> Any:
         version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         return self._iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-
-
-def refused_call(refusal: Refusal, code: str, message: str) -> AwsError:
-    """Return the error of a call that a role may not make: AWS's, or `NotSimulated` when AWS may allow it."""
-    return AwsError(code, message) if refusal.simulated else NotSimulated(refusal.message)
 
 
 def _undecided(operation: str, caller: Caller, decision: Decision, what: str) -> Refusal:

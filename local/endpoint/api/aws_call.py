@@ -1,4 +1,4 @@
-"""Which AWS operation an HTTP request asks for, by botocore's service models."""
+"""AWS calls: the operation and the arguments of an HTTP request, found by botocore's service models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
@@ -14,8 +14,9 @@ import botocore.loaders
 from botocore.model import OperationModel, ServiceModel
 
 from local.endpoint.api.errors import AwsError, NotSimulated
+from local.endpoint.api.http_messages import Request
 
-#: The services the program uses, by boto3's names.
+#: The services that the endpoint simulates, by boto3's names.
 SERVICES = (
     "apigatewayv2",
     "cloudwatch",
@@ -35,43 +36,6 @@ SERVICES = (
     "sts",
 )
 
-_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-
-
-@dataclass(frozen=True)
-class Request:
-    """An HTTP request, read completely.
-
-    Attributes:
-        path: As it was sent, percent-encoded; likewise `query_string`.
-        headers: By lower-case name.
-    """
-
-    method: str
-    path: str
-    query_string: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @cached_property
-    def query(self) -> dict[str, str]:
-        """The query parameters, decoded."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True))
-
-    @property
-    def is_form(self) -> bool:
-        """Whether the request speaks the query protocol."""
-        return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-
-    @cached_property
-    def signing_name(self) -> str | None:
-        """The service in the signature's credential scope; `None` when the request is not signed."""
-        credential = self.query.get("X-Amz-Credential")
-        signed = f"Credential={credential}" if credential else self.headers.get("authorization", "")
-        found = _SCOPE.search(signed)
-        return found[3] if found else None
-
-
 @dataclass(frozen=True)
 class AwsCall:
     """One call of an AWS operation.
@@ -80,24 +44,26 @@ class AwsCall:
         service: boto3's name of the service.
         operation: The operation, e.g. `CreateTable`.
         protocol: botocore's name of the protocol the client speaks.
-        parameters: What was passed, by the names of the input's members. Values are as the protocol carries them; a
+        parameters: The arguments, by the names of the input's members. Values are as the protocol carries them; a
             streamed body stands under its member's name as bytes.
+        request: The HTTP request that makes the call.
     """
 
     service: str
     operation: str
     protocol: str
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    request: Request = field(default=Request(), repr=False)
 
     def __str__(self) -> str:
         return f"{self.service}:{self.operation}"
 
 
 def identify(request: Request) -> AwsCall:
-    """The call that a request makes.
+    """Find the operation that a request calls.
 
     Raises:
-        NotSimulated: It is none that a service of the program has.
+        NotSimulated: No service of the program has it.
         AwsError: Its body is malformed.
     """
     target = request.headers.get("x-amz-target")
@@ -117,15 +83,15 @@ def identify(request: Request) -> AwsCall:
         if matched is not None:
             operation, labels = matched
             protocol = service_model(name).metadata["protocol"]
-            return AwsCall(name, operation.name, protocol, _rest_parameters(operation, labels, request))
+            return AwsCall(name, operation.name, protocol, _rest_parameters(operation, labels, request), request)
     raise NotSimulated(
-        f"{request.method} {unquote(request.path)} is no operation of {' or '.join(candidates)} that this version of "
-        "botocore knows"
+        f"{request.method} {unquote(request.path)} is not an operation of {' or '.join(candidates)} in this version "
+        "of botocore"
     )
 
 
 def protocol_of(request: Request) -> str:
-    """The protocol to answer in when it is not known which operation was asked for."""
+    """Guess the protocol of a client whose operation is not known."""
     if "x-amz-target" in request.headers:
         return "json"
     if request.signing_name == "s3":
@@ -135,7 +101,7 @@ def protocol_of(request: Request) -> str:
 
 @cache
 def service_model(service: str) -> ServiceModel:
-    """The model that botocore has of a service."""
+    """Return botocore's model of a service."""
     return ServiceModel(botocore.loaders.create_loader().load_service_model(service, "service-2"), service)
 
 
@@ -148,7 +114,7 @@ def _json_call(target: str, request: Request) -> AwsCall:
     prefix, _, operation = target.partition(".")
     for name in SERVICES:
         if service_model(name).metadata.get("targetPrefix") == prefix:
-            return AwsCall(name, operation, "json", _document(request.body or b"{}"))
+            return AwsCall(name, operation, "json", _document(request.body or b"{}"), request)
     raise NotSimulated(f"the local endpoint does not simulate {target}: it serves {', '.join(SERVICES)}")
 
 
@@ -163,7 +129,7 @@ def _query_call(service: str, request: Request) -> AwsCall:
             parameters.setdefault(member, {})[rest] = value
         else:
             parameters[member] = value
-    return AwsCall(service, operation, "query", parameters)
+    return AwsCall(service, operation, "query", parameters, request)
 
 
 def _document(body: bytes) -> dict[str, Any]:
@@ -185,7 +151,7 @@ class _Route:
     literals: int
 
     def match(self, request: Request, path: str) -> tuple[int, dict[str, str]] | None:
-        """How specific the match is, and the values of the path's labels."""
+        """Return how specific the match is, and the values of the path's labels; `None` if there is no match."""
         found = self.pattern.fullmatch(path)
         if request.method != self.operation.http["method"] or found is None:
             return None

@@ -10,7 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.endpoint.api.aws_call import Request
+from local.endpoint.api.http_messages import Request
 from local.endpoint.clients import Connection
 
 #: How far a signature's date may be off, as on AWS.

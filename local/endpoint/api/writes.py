@@ -1,4 +1,4 @@
-"""Which tables and Kinesis streams a call writes to."""
+"""Calls that write: the tables and Kinesis streams that they change."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ from collections.abc import Iterable
 
 from local.endpoint.api.aws_call import AwsCall
 
+#: Operations that put records into a table's stream, or end it.
+CHANGING_TABLES = (
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:TransactWriteItems",
+    "dynamodb:UpdateItem",
+    "dynamodb:UpdateTable",
+)
+
+#: Operations that put records into a Kinesis stream.
+PUTTING_RECORDS = ("kinesis:PutRecord", "kinesis:PutRecords")
+
 
 def written_tables(call: AwsCall) -> frozenset[str]:
-    """The names of the tables that a call writes to; none when it is no write.
+    """Return the names of the tables that a call writes to; none if it is not a write.
 
     >>> sorted(written_tables(AwsCall("dynamodb", "BatchWriteItem", "json", {"RequestItems": {"a": [], "b": []}})))
     ['a', 'b']
@@ -31,7 +44,7 @@ def written_tables(call: AwsCall) -> frozenset[str]:
 
 
 def changed_tables(call: AwsCall) -> frozenset[str]:
-    """The names of the tables whose streams have something new after a call: records, or an end.
+    """Return the names of the tables whose streams have something new after a call: records, or an end.
 
     >>> changed_tables(AwsCall("dynamodb", "UpdateTable", "json", {"TableName": "users"}))
     frozenset({'users'})
@@ -41,12 +54,10 @@ def changed_tables(call: AwsCall) -> frozenset[str]:
     return written_tables(call)
 
 
-def written_stream(call: AwsCall) -> str | None:
-    """The name of the Kinesis stream that a call puts records into, if it does.
+def written_stream(call: AwsCall) -> str:
+    """Return the name of the Kinesis stream that a PutRecord or PutRecords writes to.
 
     >>> written_stream(AwsCall("kinesis", "PutRecord", "json", {"StreamName": "clicks"}))
     'clicks'
     """
-    if call.service != "kinesis" or call.operation not in ("PutRecord", "PutRecords"):
-        return None
     return call.parameters.get("StreamName") or call.parameters.get("StreamARN", "").rpartition("/")[2]

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from local.endpoint.api.aws_call import Request
+from local.endpoint.api.http_messages import Request
 from local.endpoint.api.errors import AwsError
 from local.endpoint.control.faults import Faults
 from local.endpoint.delivery.history import GivenUp, History, Invocation, ThrottledRead
+from local.endpoint.delivery.wake_ups import Readers
 from local.endpoint.services.event_source_mappings import EventSourceMapping, EventSourceMappings
 from local.endpoint.services.pipes import Pipe, Pipes
 from local.endpoint.services.time_to_live import TimeToLive
@@ -24,9 +25,16 @@ class ControlApi:
     """Answers control requests.
 
     Args:
-        throttling: Answers the shards that refused reads, as `local.endpoint.readers.reader_limit` does.
-        mails: Answers the mails that SES took, oldest first.
-        evaluate_alarms: Evaluates every alarm at a time in seconds since 1970 and answers their states by name.
+        clock: The endpoint's clock.
+        mappings: All event source mappings.
+        pipes: All pipes.
+        readers: All readers of streams and queues, which wake up when the clock is advanced.
+        time_to_live: The deletion of expired items.
+        metrics: The recorded datapoints.
+        faults: The faults that are set.
+        throttling: Returns the shards that refused reads (`local.endpoint.readers.reader_limit`).
+        mails: Returns the mails that SES accepted, oldest first.
+        evaluate_alarms: Evaluates every alarm at a time in seconds since 1970, and returns their states by name.
     """
 
     def __init__(
@@ -35,6 +43,7 @@ class ControlApi:
         clock: Clock,
         mappings: EventSourceMappings,
         pipes: Pipes,
+        readers: Readers,
         time_to_live: TimeToLive,
         metrics: Metrics,
         faults: Faults,
@@ -45,6 +54,7 @@ class ControlApi:
         self._clock = clock
         self._mappings = mappings
         self._pipes = pipes
+        self._readers = readers
         self._time_to_live = time_to_live
         self._metrics = metrics
         self._faults = faults
@@ -53,7 +63,7 @@ class ControlApi:
         self._evaluate_alarms = evaluate_alarms
 
     def answer(self, request: Request) -> tuple[int, Any]:
-        """Status and JSON document."""
+        """Answer a request with a status and a JSON document."""
         route = request.path.removeprefix(CONTROL_PREFIX).split("/")
         try:
             match request.method, *route:
@@ -85,8 +95,7 @@ class ControlApi:
                     return 200, {}
                 case "POST", "clock":
                     self._clock.advance(float(json.loads(request.body)["advance"]))
-                    self._mappings.wake_all()
-                    self._pipes.wake_all()
+                    self._readers.all()
                     self._time_to_live.wake()
                     return 200, {"now": self._clock.now()}
                 case "POST", "alarms":
@@ -103,7 +112,7 @@ def _status(mapping: EventSourceMapping) -> dict[str, Any]:
     return {
         "uuid": mapping.uuid,
         "functionName": mapping.function_name,
-        "streamArn": mapping.source_arn,
+        "sourceArn": mapping.source_arn,
         "state": mapping.state,
         "idle": mapping.idle,
         "unfinished": mapping.unfinished,
@@ -114,7 +123,7 @@ def _status(mapping: EventSourceMapping) -> dict[str, Any]:
 def _pipe_status(pipe: Pipe) -> dict[str, Any]:
     return {
         "name": pipe.name,
-        "streamArn": pipe.configuration["Source"],
+        "sourceArn": pipe.source_arn,
         "state": pipe.state,
         "idle": pipe.idle,
         "unfinished": pipe.unfinished,

@@ -31,7 +31,7 @@ class MappingStatus:
 
     uuid: str
     functionName: str  # noqa: N815 - the document's own names
-    streamArn: str  # noqa: N815
+    sourceArn: str  # noqa: N815
     state: str
     idle: bool
     unfinished: int
@@ -47,7 +47,7 @@ class PipeStatus:
     """Where a pipe stands; the counts are of executions, as those of `MappingStatus` are of invocations."""
 
     name: str
-    streamArn: str  # noqa: N815 - the document's own names
+    sourceArn: str  # noqa: N815 - the document's own names
     state: str
     idle: bool
     unfinished: int

@@ -1,11 +1,11 @@
-"""Fault injection: what goes wrong, on purpose, for the demo and the tests. Every fault counts how often it fired."""
+"""Fault injection for the demo and the tests. Every fault counts how often it fired."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from local.endpoint.api.aws_call import SERVICES, AwsCall, service_model
@@ -16,7 +16,7 @@ Kind = Literal["fail", "throttle", "drop answer", "crash", "lose writes"]
 
 KINDS: tuple[Kind, ...] = ("fail", "throttle", "drop answer", "crash", "lose writes")
 
-#: How services say that they are asked too often; the others answer ThrottlingException.
+#: Code and status of throttling, by service; the others answer ThrottlingException with 400.
 _THROTTLED = {
     "dynamodb": ("ProvisionedThroughputExceededException", 400),
     "lambda": ("TooManyRequestsException", 429),
@@ -32,12 +32,12 @@ class Fault:
     Attributes:
         kind: `fail` and `throttle` refuse a call. `drop answer` runs an invocation and loses its answer. `crash` runs
             the records of an invocation before the one that contains the text, and then ends it. `lose writes` answers
-            success to writes to a table and stores nothing, also of a batch or transaction that writes to others.
-        operation: Which calls, e.g. `sesv2:SendEmail`; invocations and writes where the kind says it.
-        containing: Only calls that carry this text as a whole value somewhere, e.g. a key or an address.
+            success to writes to a table and stores nothing; of a batch or transaction, nothing at all.
+        operation: The operation to hit, e.g. `sesv2:SendEmail`. Some kinds have one of their own.
+        containing: A text; only calls that carry it as a whole value, e.g. a key or an address, are hit.
         table: Name of the table whose writes are lost.
-        times: How often it fires, `None` for always.
-        fired: How often it has.
+        times: How often it fires; `None` for always.
+        fired: How often it has fired.
     """
 
     kind: Kind
@@ -48,7 +48,7 @@ class Fault:
     fired: int = 0
 
     def applies(self, call: AwsCall) -> bool:
-        """Whether it would fire for a call."""
+        """Return whether it would fire for a call."""
         if self.times is not None and self.fired >= self.times:
             return False
         if self.kind == "lose writes":
@@ -58,7 +58,7 @@ class Fault:
         return self.containing is None or contains(call.parameters, self.containing)
 
     def error(self, call: AwsCall) -> AwsError:
-        """What `fail` and `throttle` answer."""
+        """Make the error that `fail` and `throttle` answer with."""
         if self.kind == "throttle":
             code, status = _THROTTLED.get(call.service, ("ThrottlingException", 400))
             return AwsError(code, "Rate exceeded (fault injected)", status=status)
@@ -76,7 +76,7 @@ class Faults:
         """Set a fault, by its attributes.
 
         Raises:
-            ValueError: It is not one.
+            ValueError: No such fault can exist.
         """
         fault = _fault(description)
         with self._lock:
@@ -84,17 +84,17 @@ class Faults:
         return fault
 
     def all(self) -> list[Fault]:
-        """Every fault that was set, with its count."""
+        """Return every fault that was set, with its count."""
         with self._lock:
             return list(self._faults)
 
     def clear(self) -> None:
-        """Remove them all."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
     def fire(self, call: AwsCall) -> Fault | None:
-        """The first fault that hits this call, counted; a crash before any other, since nothing runs after it."""
+        """Count and return the first fault that hits this call. A crash is first of all: nothing runs after it."""
         with self._lock:
             for fault in sorted(self._faults, key=lambda fault: fault.kind != "crash"):
                 if fault.applies(call):
@@ -104,7 +104,7 @@ class Faults:
 
 
 def contains(value: Any, text: str) -> bool:
-    """Whether a value somewhere in a document is this text; a body that is JSON is looked into.
+    """Return whether any value in a document is this text. A body that is JSON is searched as well.
 
     >>> contains({"Payload": b'{"Records": [{"userId": {"S": "u1"}}]}'}, "u1")
     True
@@ -125,10 +125,21 @@ def contains(value: Any, text: str) -> bool:
             return False
 
 
+def records_before(call: AwsCall, text: str) -> AwsCall | None:
+    """Cut an invocation off before its first record that contains a text; `None` if no record is left."""
+    event = json.loads(call.request.body)
+    records = event.get("Records", []) if isinstance(event, dict) else []
+    hit = next((index for index, record in enumerate(records) if contains(record, text)), 0)
+    if not hit:
+        return None
+    payload = json.dumps({**event, "Records": records[:hit]}).encode()
+    return replace(call, parameters={**call.parameters, "Payload": payload}, request=call.request.with_body(payload))
+
+
 def _fault(description: Mapping[str, Any]) -> Fault:
     kind = description.get("kind")
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no fault: choose one of {', '.join(KINDS)}")
+        raise ValueError(f"{kind!r} is not a fault: choose one of {', '.join(KINDS)}")
     needed = {"fail": "operation", "throttle": "operation", "crash": "containing", "lose writes": "table"}.get(kind)
     if needed is not None and not description.get(needed):
         raise ValueError(f"the fault {kind!r} needs {needed!r}")
@@ -145,6 +156,6 @@ def _fault(description: Mapping[str, Any]) -> Fault:
 def _check_operation(operation: str) -> None:
     service, _, name = operation.partition(":")
     if service not in SERVICES or not name:
-        raise ValueError(f"{operation!r} is no operation: write service:Operation, e.g. sesv2:SendEmail")
+        raise ValueError(f"{operation!r} is not an operation: write service:Operation, e.g. sesv2:SendEmail")
     if name not in service_model(service).operation_names:
         raise ValueError(f"{service} has no operation {name}")

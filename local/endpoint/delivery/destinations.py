@@ -1,4 +1,4 @@
-"""Delivering the document of a failed batch: S3, SQS or SNS, by the destination's ARN (docs/aws-semantics.md §2.7)."""
+"""On-failure destinations: a document goes to S3, SQS or SNS by the destination's ARN (docs/aws-semantics.md §2.7)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 
 def takes_payload(arn: str) -> bool:
-    """Whether the destination gets the records themselves: a bucket does, queues and topics get their range only."""
+    """Return whether a destination gets the records themselves. Buckets do; queues and topics get only their range."""
     return arn.split(":")[2] == "s3"
 
 
 @dataclass(frozen=True)
 class Destinations:
-    """boto3 clients of the services that failed batches go to."""
+    """The services that failed batches go to.
+
+    Attributes:
+        buckets: A boto3 client of S3.
+        queues: A boto3 client of SQS.
+        topics: A boto3 client of SNS.
+    """
 
     buckets: Any
     queues: Any
     topics: Any
 
     def send(self, document: Mapping[str, Any], arn: str, *, key: str = "") -> str | None:
-        """Where the document went; `None` when it could not be delivered, which AWS does not try again.
+        """Send a document, once: AWS does not try again either.
 
         Args:
-            document: What to send.
-            arn: Of the bucket, queue or topic.
-            key: The object's key; for buckets only.
+            document: The document to send.
+            arn: ARN of the bucket, queue or topic.
+            key: The object's key, for buckets only.
+
+        Returns:
+            The document's place, as `s3://bucket/key`, a queue's URL or a topic's ARN; `None` if it was not delivered.
         """
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         name = arn.rpartition(":")[2]

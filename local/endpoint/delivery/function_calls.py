@@ -1,4 +1,4 @@
-"""Calling the function of an event source mapping, and what its answer comes to."""
+"""Calls the function of an event source mapping, and reads the outcome from its answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.endpoint.clients import error_code, request_id
-from local.endpoint.delivery.history import Outcome as OutcomeName
+from local.endpoint.delivery.history import OutcomeName
 from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 
 _NAMES: Mapping[type[Outcome], OutcomeName] = {
@@ -27,10 +27,10 @@ def call_function(
 
     Args:
         functions: A boto3 client of Lambda.
-        function_arn: With its alias or version where the mapping has one.
-        event: What it is called with.
+        function_arn: ARN of the function, with its alias or version if the mapping names one.
+        event: The function's event.
         named: The invocation's request id.
-        read: Says what an answer comes to that is no error.
+        read: Returns the outcome of an answer that is not an error.
 
     Returns:
         The outcome, the history's word for it, and the type of the function's error.
@@ -40,7 +40,7 @@ def call_function(
         answer = functions.invoke(FunctionName=function_arn, Payload=json.dumps(event))
         content = json.loads(answer["Payload"].read() or b"null")
     except ClientError as refused:
-        # The function did not run, or nobody knows: not its failure, so the retry budget is untouched (§2.5).
+        # The function did not run, or it is not known whether it did: no failure of its own costs a retry (§2.5).
         throttled = error_code(refused) == "TooManyRequestsException"
         return Throttled(), "throttled" if throttled else "service error", None
     except BotoCoreError:

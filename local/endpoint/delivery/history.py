@@ -1,4 +1,4 @@
-"""What the mappings did: invocations, batches that were given up, what was filtered out, and throttled reads."""
+"""History of mappings and pipes: invocations, records that were given up or filtered out, and throttled reads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from local.engine.streams.lane import Records
 
-#: Entries kept of one mapping; older ones are forgotten.
+#: Maximum of entries for one mapping; older ones are dropped.
 KEPT_ENTRIES = 100_000
 
-Outcome = Literal["success", "partial", "error", "timeout", "throttled", "service error"]
+#: The words for an invocation's outcome. After a service error it is not known whether the function ran.
+OutcomeName = Literal["success", "partial", "error", "timeout", "throttled", "service error"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +22,15 @@ class Invocation:
     """One attempt at a batch.
 
     Attributes:
-        at: When it began, in seconds since 1970.
-        attempt: Counts from 1 for each batch, those included that never ran the function.
-        identifiers: Of the batch: sequence numbers; message ids of a queue; event IDs of a pipe from a stream.
-        keys: Keys of its items, in DynamoDB's JSON; of a Kinesis record, its partition key; of messages none.
-        outcome: What it came to; a service error ran the function or not, and its answer was lost.
-        accepted: How many records are done by it.
-        error_type: The function's error, e.g. `Sandbox.Timedout`; `None` when it answered.
+        at: Time when it began, in seconds since 1970.
+        shard_id: The shard of the batch; empty for a queue.
+        request_id: The request id that the function sees.
+        attempt: Number of the attempt at this batch, from 1. Attempts that never ran the function count.
+        identifiers: Identifiers of the records: sequence numbers, a queue's message ids, or a stream pipe's event IDs.
+        keys: Keys of the items, in DynamoDB's JSON; the partition keys of Kinesis records; empty for messages.
+        outcome: The word for its outcome.
+        accepted: How many records it finished.
+        error_type: The type of the function's error, e.g. `Sandbox.Timedout`; `None` if it answered.
         bisected: Whether the batch was split because of it.
         iterator_age_ms: Age of the last record when the batch was sent, in milliseconds.
     """
@@ -39,7 +42,7 @@ class Invocation:
     attempt: int
     identifiers: list[str]
     keys: list[dict[str, Any]]
-    outcome: Outcome
+    outcome: OutcomeName
     accepted: int
     error_type: str | None
     bisected: bool
@@ -51,9 +54,10 @@ class GivenUp:
     """Records that were given up.
 
     Attributes:
-        condition: Why, in AWS's word; `retention` when the stream forgot them, of which AWS tells nobody.
-        document: What the destination was told; `None` without a destination.
-        location: Where it went, as `s3://bucket/key`, a queue's URL or a topic's ARN; `None` when it was not delivered.
+        condition: The reason in AWS's word; `retention` if the stream forgot them, which AWS reports nowhere.
+        document: The document for the destination; `None` without a destination.
+        location: The document's place, as `s3://bucket/key`, a queue's URL or a topic's ARN; `None` if it was not
+            delivered.
     """
 
     kind: Literal["given up"] = "given up"
@@ -79,7 +83,7 @@ class FilteredOut:
 
 @dataclass(frozen=True, kw_only=True)
 class ThrottledRead:
-    """A read of a shard that was refused because the shard had more readers than it serves."""
+    """A refused read of a shard that had more readers than it serves."""
 
     kind: Literal["throttled read"] = "throttled read"
     at: float
@@ -102,18 +106,18 @@ class History:
             self._entries.append(entry)
 
     def count(self, applies: Callable[[Entry], bool]) -> int:
-        """How many entries satisfy a condition."""
+        """Count the entries that satisfy a condition."""
         with self._lock:
             return sum(map(applies, self._entries))
 
     def as_json(self) -> list[dict[str, Any]]:
-        """All entries, oldest first."""
+        """Return all entries, oldest first."""
         with self._lock:
             return [asdict(entry) for entry in self._entries]
 
 
 def keys_of(records: Records) -> list[dict[str, Any]]:
-    """The item keys of records, in order; a Kinesis record has its partition key, a message none."""
+    """Return the item keys of records in order: of a Kinesis record its partition key, of messages none."""
     return [
         record.event["dynamodb"]["Keys"] if "dynamodb" in record.event else {"partitionKey": record.item_key}
         for record in records

@@ -1,4 +1,4 @@
-"""Running a pipe: what it executes batches with, what it remembers of them, and where that goes which is given up."""
+"""Runs a pipe: executes its batches, remembers the outcomes, and sends what is given up to its dead-letter queue."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 from aws_semantics.permissions import reading, sending_failures
 from local.endpoint.delivery.destinations import Destinations
 from local.endpoint.delivery.history import GivenUp, History, Invocation, ThrottledRead, keys_of
-from local.endpoint.delivery.pipe_services import Services
+from local.endpoint.delivery.pipe_services import PipeServices
 from local.endpoint.delivery.pipe_telemetry import Concurrency, ExecutionTrace, PipeLog, PipeMetrics
+from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.delivery.queue_poller import QueuePoller
-from local.endpoint.delivery.stream_poller import Poller
+from local.endpoint.delivery.stream_poller import StreamPoller
 from local.endpoint.readers.stream_shard import Reader
 from local.endpoint.roles import Roles, role_of_pipe
 from local.engine.alarms.metrics import Metrics
@@ -22,27 +23,31 @@ from local.engine.pipes.execution import Executions
 from local.engine.pipes.sources import as_event
 from local.engine.queues.batches import QueueBatches
 from local.engine.streams.documents import pipe_failure_document
-from local.engine.streams.lane import GiveUp, Invoke
+from local.engine.streams.lane import GiveUp, Invoke, Lose
 from local.engine.streams.mapping import EventSourceMapping
 from local.engine.streams.outcomes import Failed, Outcome, accepted
+from local.engine.streams.records import StreamRecord
+from local.engine.streams.settings import MappingSettings
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What pipes share: what executions need, and where their records and messages come from.
+class PipeDependencies:
+    """The services and clocks that pipes share.
 
     Attributes:
         logs: A boto3 client of CloudWatch Logs.
-        queues: One of SQS.
-        services: What pipes send to.
-        destinations: Where dead letters go.
-        roles: What the pipes' roles allow.
-        concurrency: Counts the executions of all pipes.
+        queues: A boto3 client of SQS.
+        services: The services that pipes call.
+        destinations: The services that dead letters go to.
+        roles: The account's roles.
+        clock: The endpoint's clock.
+        metrics: The recorded datapoints.
+        concurrency: The count of all running executions.
     """
 
     logs: Any
     queues: Any
-    services: Services
+    services: PipeServices
     destinations: Destinations
     roles: Roles
     clock: Clock
@@ -50,96 +55,66 @@ class Surroundings:
     concurrency: Concurrency
 
 
-class PipeRunner:
-    """One run of a pipe, from when it is started until it is stopped.
+class PipeRun:
+    """One run of a pipe, from its start until it is stopped.
 
     Args:
-        pipe: As DescribePipe answers it.
-        account_id: Of its metrics.
-        history: What it did goes there.
-        on_problem: Told why its stream cannot be read, and nothing when it can again.
+        pipe: DescribePipe's answer.
+        dependencies: The services that pipes share.
+        account_id: The account, which is a dimension of some metrics.
+        history: Receives an entry for everything that happens.
+        on_problem: Called with the reason why the stream cannot be read, and with an empty text once it can again.
     """
 
     def __init__(
         self,
         pipe: Mapping[str, Any],
         *,
-        surroundings: Surroundings,
+        dependencies: PipeDependencies,
         account_id: str,
         history: History,
         on_problem: Callable[[str], None],
     ) -> None:
-        self._pipe = pipe
-        self._role = role_of_pipe(pipe)
-        self._with = surroundings
-        self._history = history
-        self._on_problem = on_problem
-        clock = surroundings.clock
+        self.pipe = pipe
+        self.role = role_of_pipe(pipe)
+        self.dependencies = dependencies
+        self.history = history
+        self.on_problem = on_problem
+        self.name = f"pipe-{pipe['Name']}"
+        clock = dependencies.clock
         self._executions = Executions(
             pipe,
-            services=surroundings.services,
-            refusal=lambda needs: surroundings.roles.refusal(self._role, needs),
+            services=dependencies.services,
+            refusal=lambda needs: dependencies.roles.refusal(self.role, needs),
             now=clock.now,
         )
-        self._log = PipeLog(pipe.get("LogConfiguration", {}), pipe_arn=pipe["Arn"], logs=surroundings.logs, clock=clock)
-        self._metrics = PipeMetrics(surroundings.metrics, clock, pipe_name=pipe["Name"], account_id=account_id)
+        self._log = PipeLog(pipe.get("LogConfiguration", {}), pipe_arn=pipe["Arn"], logs=dependencies.logs, clock=clock)
+        self._metrics = PipeMetrics(dependencies.metrics, clock, pipe_name=pipe["Name"], account_id=account_id)
 
-    def of_stream(self, readers: Sequence[Reader]) -> Poller:
-        """What runs a pipe that reads a stream, by a reader for each shard."""
-        settings = settings_of(self._pipe)
+    def of_stream(self, readers: Sequence[Reader]) -> PollingThread:
+        """Make the poller of a pipe that reads a stream, with a reader for each shard."""
+        settings = settings_of(self.pipe)
+        runner = PipeStreamRunner(self, settings)
+        clock = self.dependencies.clock
+        return StreamPoller(EventSourceMapping(settings), readers, runner, name=self.name, clock=clock)
 
-        def execute(call: Invoke) -> Outcome:
-            outcome, entry = self._execute(call, age_of=-1, bisects=settings.bisect)
-            self._history.add(entry)
-            return outcome
-
-        return Poller(
-            EventSourceMapping(settings),
-            readers,
-            name=self._name,
-            clock=self._with.clock,
-            invoke=execute,
-            give_up=lambda given_up: self._give_up(given_up, settings.destination),
-            identify=as_event,
-            admit=self._admit,
-            unreadable=lambda failure: self._on_problem(f"PROBLEM: {failure}"),
-            throttled=lambda shard_id: self._history.add(ThrottledRead(at=self._with.clock.now(), shard_id=shard_id)),
-        )
-
-    def of_queue(self, queue_url: str) -> QueuePoller:
-        """What runs a pipe that reads a queue."""
-
-        def deliver(call: Invoke, end: Callable[[Outcome], None]) -> None:
-            outcome, entry = self._execute(call, age_of=0, bisects=False)
-            end(outcome)
-            self._history.add(entry)
-
+    def of_queue(self, queue_url: str) -> PollingThread:
+        """Make the poller of a pipe that reads a queue."""
         return QueuePoller(
-            QueueBatches(queue_settings_of(self._pipe)),
-            queues=self._with.queues,
+            QueueBatches(queue_settings_of(self.pipe)),
+            PipeQueueRunner(self),
+            queues=self.dependencies.queues,
             queue_url=queue_url,
-            queue_arn=self._pipe["Source"],
-            name=self._name,
-            clock=self._with.clock,
-            deliver=deliver,
-            may=lambda operation: (
-                not self._with.roles.refusal(self._role, [(f"sqs:{operation}", self._pipe["Source"])])
-            ),
+            queue_arn=self.pipe["Source"],
+            name=self.name,
+            clock=self.dependencies.clock,
         )
 
-    def _admit(self) -> None:
-        self._with.roles.admit(self._role, reading(self._pipe["Source"]))
-        self._on_problem("")
-
-    @property
-    def _name(self) -> str:
-        return f"pipe-{self._pipe['Name']}"
-
-    def _execute(self, call: Invoke, *, age_of: int, bisects: bool) -> tuple[Outcome, Invocation]:
-        """Execute a batch: what it came to, and what the history says of it, with the age of the record at `age_of`."""
-        now = self._with.clock.now()
+    def execute(self, call: Invoke, *, age_of: int, bisects: bool) -> tuple[Outcome, Invocation]:
+        """Execute a batch; return its outcome and the history's entry, with the age of the record at `age_of`."""
+        now = self.dependencies.clock.now()
         age = max(0, round((now - call.records[age_of].arrived) * 1000))
-        with self._with.concurrency.one_more() as running:
+        with self.dependencies.concurrency.one_more() as running:
             self._metrics.record("Concurrency", running)
             outcome, ended = self._executions.run(call, ExecutionTrace(self._log, self._metrics))
         return outcome, Invocation(
@@ -156,7 +131,33 @@ class PipeRunner:
             iterator_age_ms=age,
         )
 
-    def _give_up(self, given_up: GiveUp, dead_letters: str | None) -> bool | None:
+
+class PipeStreamRunner:
+    """`StreamRunner` of a pipe."""
+
+    def __init__(self, run: PipeRun, settings: MappingSettings) -> None:
+        self._run = run
+        self._with = run.dependencies
+        self._settings = settings
+
+    def admit(self) -> None:
+        """Check that the pipe's role may read the stream."""
+        self._with.roles.admit(self._run.role, reading(self._run.pipe["Source"]))
+        self._run.on_problem("")
+
+    def identify(self, record: StreamRecord) -> StreamRecord:
+        """Return the record in the shape of a pipe, which identifies records by event ID."""
+        return as_event(record)
+
+    def deliver(self, call: Invoke) -> Outcome:
+        """Execute a batch."""
+        outcome, entry = self._run.execute(call, age_of=-1, bisects=self._settings.bisect)
+        self._run.history.add(entry)
+        return outcome
+
+    def give_up(self, given_up: GiveUp) -> bool | None:
+        """Send the document of a failed batch to the dead-letter queue or topic, if the pipe has one."""
+        dead_letters = self._settings.destination
         now = self._with.clock.now()
         document: dict[str, Any] | None = None
         location: str | None = None
@@ -164,13 +165,13 @@ class PipeRunner:
             document = pipe_failure_document(
                 given_up,
                 now=now,
-                pipe_arn=self._pipe["Arn"],
-                stream_arn=self._pipe["Source"],
+                pipe_arn=self._run.pipe["Arn"],
+                stream_arn=self._run.pipe["Source"],
                 shard_id=given_up.shard_id,
             )
-            refused = self._with.roles.refusal(self._role, sending_failures(dead_letters))
-            location = None if refused else self._with.destinations.send(document, dead_letters)
-        self._history.add(
+            refusal = self._with.roles.refusal(self._run.role, sending_failures(dead_letters))
+            location = None if refusal else self._with.destinations.send(document, dead_letters)
+        self._run.history.add(
             GivenUp(
                 at=now,
                 shard_id=given_up.shard_id,
@@ -182,3 +183,32 @@ class PipeRunner:
             )
         )
         return None if dead_letters is None else location is not None
+
+    def lose(self, lost: Lose) -> None:
+        """Do nothing: a pipe reports nothing of records that the stream has forgotten."""
+
+    def throttled(self, shard_id: str) -> None:
+        """Note that a shard had too many readers."""
+        self._run.history.add(ThrottledRead(at=self._with.clock.now(), shard_id=shard_id))
+
+    def unreadable(self, failure: Exception) -> None:
+        """Show the reason in the pipe's StateReason."""
+        self._run.on_problem(f"PROBLEM: {failure}")
+
+
+class PipeQueueRunner:
+    """`QueueRunner` of a pipe."""
+
+    def __init__(self, run: PipeRun) -> None:
+        self._run = run
+
+    def may(self, operation: str) -> bool:
+        """Return whether the pipe's role allows an operation on the queue."""
+        roles = self._run.dependencies.roles
+        return not roles.refusal(self._run.role, [(f"sqs:{operation}", self._run.pipe["Source"])])
+
+    def deliver(self, call: Invoke, end: Callable[[Outcome], None]) -> None:
+        """Execute a batch."""
+        outcome, entry = self._run.execute(call, age_of=0, bisects=False)
+        end(outcome)
+        self._run.history.add(entry)

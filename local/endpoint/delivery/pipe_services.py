@@ -1,4 +1,4 @@
-"""`Services`: calling what a pipe sends to and is enriched by, through the endpoint's own APIs."""
+"""`PipeServices`: calls the enrichments and targets of pipes through the endpoint's own APIs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from local.engine.pipes.requests import (
 from local.engine.pipes.sources import Source
 from local.engine.pipes.targets import Service, waits_for_answer
 
-#: Seconds that an API destination gets to answer
+#: Seconds after which a request to an API destination times out
 #: (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinations.html).
 API_DESTINATION_SECONDS = 5.0
 
@@ -43,11 +43,11 @@ _THROTTLED_CODES = (
 )
 
 
-class Services:
-    """What pipes call.
+class PipeServices:
+    """The services that pipes call.
 
     Args:
-        connection: Where the endpoint is.
+        connection: The endpoint's address and keys.
         api_request: Makes requests to API destinations.
     """
 
@@ -63,7 +63,7 @@ class Services:
     def enrich(
         self, arn: str, service: Service, messages: Sequence[Message], parameters: Mapping[str, Any]
     ) -> Exchange:
-        """Ask an enrichment, and wait for its answer.
+        """Call an enrichment, and wait for its answer.
 
         Raises:
             Refused: It failed.
@@ -89,7 +89,7 @@ class Services:
         """Send a batch to a target.
 
         Raises:
-            Refused: It took nothing of it.
+            Refused: The target accepted none of it.
         """
         given: Mapping[str, Any] = parameters.get(service.parameters or "", {})
         wait = waits_for_answer(service, parameters)
@@ -143,16 +143,17 @@ class Services:
             started = _ask("stepfunctions", self._machines.start_execution, request)
             return Exchange(request, {"executionArn": started["executionArn"]})
         answer = _ask("stepfunctions", self._machines.start_sync_execution, request)
-        told = {name: answer[name] for name in ("executionArn", "status", "output", "error", "cause") if name in answer}
+        members = ("executionArn", "status", "output", "error", "cause")
+        ended = {name: answer[name] for name in members if name in answer}
         if answer["status"] != "SUCCEEDED":
             raise Refused(
                 answer.get("cause") or answer.get("error") or f"the execution ended as {answer['status']}",
                 service="stepfunctions",
                 status=200,
                 request=request,
-                response=told,
+                response=ended,
             )
-        return Exchange(request, told, _parsed(answer["output"]))
+        return Exchange(request, ended, _parsed(answer["output"]))
 
     def _put_events(self, messages: Sequence[Message], entries: Sequence[Entry], source: Source) -> Exchange:
         sent = [index for index, entry in enumerate(entries) if _is_event(entry)]
@@ -221,13 +222,13 @@ def _ask(service: str, operation: Callable[..., Any], request: Mapping[str, Any]
 
 
 def _check_size(service: str, request: Mapping[str, Any], size: int, limit: int) -> None:
-    """Refuse what the service would, since the one behind this endpoint takes everything (§3.4)."""
+    """Refuse an input that is too large for the service; ministack accepts any size (§3.4)."""
     if size > limit:
         raise Refused(f"the input has {size} and {limit} are allowed", service=service, status=413, request=request)
 
 
 def _texts(entry: Entry) -> list[str]:
-    """What counts for an entry's size.
+    """Return the parts that count for an entry's size.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size
     """
@@ -235,7 +236,7 @@ def _texts(entry: Entry) -> list[str]:
 
 
 def _is_event(entry: Entry) -> bool:
-    """Whether PutEvents takes an entry, which the bus behind this endpoint does not check."""
+    """Return whether PutEvents accepts an entry, which ministack does not check."""
     return bool(entry["Source"] and entry["DetailType"]) and isinstance(_parsed(entry["Detail"]), Mapping)
 
 
@@ -258,7 +259,7 @@ def _fetch(request: HttpRequest) -> tuple[int, str]:
 
 
 def _parsed(text: str) -> Any:
-    """The JSON document that a text is, or the text."""
+    """Parse a text as JSON; return the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a pipe tells of itself: its metrics and its log (docs/aws-semantics.md §3.6)."""
+"""The metrics and the log of pipes (docs/aws-semantics.md §3.6)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from local.engine.pipes.log_records import is_logged, record
 
 NAMESPACE = "AWS/EventBridge/Pipes"
 
-#: Metrics that have another dimension than the pipe's name alone.
+#: Metrics with other dimensions than the pipe's name alone.
 _BY_ACCOUNT = ("Concurrency",)
 _BY_ACCOUNT_AND_PIPE = ("Invocations", "ExecutionThrottled")
 
 
 class Concurrency:
-    """How many executions of all pipes run. Safe for threads."""
+    """The number of running executions of all pipes. Safe for threads."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -31,7 +31,7 @@ class Concurrency:
 
     @contextmanager
     def one_more(self) -> Generator[int]:
-        """Count one while the block runs; how many run with it."""
+        """Count one more while the block runs; yields the number that then run."""
         with self._lock:
             self._running += 1
             running = self._running
@@ -64,9 +64,9 @@ class PipeLog:
 
     Args:
         configuration: The pipe's LogConfiguration.
-        pipe_arn: Of the pipe.
+        pipe_arn: The pipe's ARN.
         logs: A boto3 client of CloudWatch Logs.
-        clock: What records are dated by.
+        clock: The clock of the records' timestamps.
     """
 
     def __init__(self, configuration: Mapping[str, Any], *, pipe_arn: str, logs: Any, clock: Clock) -> None:
@@ -83,7 +83,7 @@ class PipeLog:
     def write(
         self, step: str, execution_id: str, *, data: Mapping[str, Any], error: Mapping[str, Any] | None = None
     ) -> None:
-        """Write a step of an execution, if the level asks for it."""
+        """Write a step of an execution, if the log level includes it."""
         if self._group is None or not is_logged(step, self._level):
             return
         made = record(
@@ -102,7 +102,7 @@ class PipeLog:
                     self._stream_exists = True
             self._logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=[event])
         except (ClientError, BotoCoreError):
-            # Logging is best effort: a log group that is gone stops no event.
+            # Logging is best effort: a missing log group does not stop events.
             return
 
 
@@ -115,7 +115,7 @@ class ExecutionTrace:
         self._execution_id = str(uuid.uuid4())
 
     def step(self, name: str, *, error: Mapping[str, Any] | None = None, **data: Any) -> None:
-        """A step was made; `data` are any of `payload`, `awsRequest` and `awsResponse`."""
+        """Log a step; `data` are any of `payload`, `awsRequest` and `awsResponse`."""
         self._log.write(name, self._execution_id, data=data, error=error)
 
     def count(self, name: str, value: float = 1) -> None:
@@ -124,7 +124,7 @@ class ExecutionTrace:
 
 
 def log_group_of(configuration: Mapping[str, Any]) -> str | None:
-    """The log group's name in a LogConfiguration.
+    """Return the log group's name in a LogConfiguration; `None` if it names none.
 
     >>> log_group_of({"CloudwatchLogsLogDestination": {"LogGroupArn": "arn:aws:logs:us-east-1:1:log-group:/pipes/a:*"}})
     '/pipes/a'

@@ -1,4 +1,4 @@
-"""Running an event source mapping of a queue: what its function is called with, and what its answer means."""
+"""Runs an event source mapping of a queue: calls its function, and reads what the answer means."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.endpoint.delivery.function_calls import call_function
-from local.endpoint.delivery.history import History, Invocation
-from local.endpoint.delivery.history import Outcome as OutcomeName
+from local.endpoint.delivery.history import History, Invocation, OutcomeName
+from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.delivery.queue_poller import QueuePoller
 from local.endpoint.roles import Caller, Roles
 from local.engine.alarms.metrics import Metrics
@@ -19,8 +19,16 @@ from local.engine.streams.outcomes import Outcome, Succeeded, accepted, read_eac
 
 
 @dataclass(frozen=True)
-class QueueSurroundings:
-    """What mappings of queues share: boto3 clients of SQS and Lambda, the functions' roles, the clock, the metrics."""
+class QueueMappingDependencies:
+    """The services and clocks that mappings of queues share.
+
+    Attributes:
+        queues: A boto3 client of SQS.
+        functions: A boto3 client of Lambda.
+        roles: The account's roles.
+        clock: The endpoint's clock.
+        metrics: The recorded datapoints.
+    """
 
     queues: Any
     functions: Any
@@ -30,43 +38,46 @@ class QueueSurroundings:
 
 
 @dataclass(frozen=True)
-class QueueTarget:
-    """What a mapping connects.
+class QueueMapping:
+    """The ends of a mapping.
 
     Attributes:
-        queue_url: Of the queue whose ARN `stream_arn` is.
-        role: The function's, which the queue is read with.
+        uuid: The mapping's UUID.
+        function_arn: ARN of the function, with its alias or version if the mapping names one.
+        queue_arn: The queue's ARN.
+        queue_url: The queue's URL.
+        role: The function's role, which reads the queue.
     """
 
     uuid: str
     function_arn: str
-    stream_arn: str
+    queue_arn: str
     queue_url: str
     role: Caller
 
 
-class QueueRunner:
-    """Delivers one queue to a function until it is stopped."""
+class QueueMappingRunner:
+    """`QueueRunner` of an event source mapping."""
 
     def __init__(
-        self, target: QueueTarget, settings: QueueSettings, *, surroundings: QueueSurroundings, history: History
+        self,
+        mapping: QueueMapping,
+        settings: QueueSettings,
+        *,
+        dependencies: QueueMappingDependencies,
+        history: History,
     ) -> None:
-        self._target = target
+        self._mapping = mapping
         self._settings = settings
-        self._with = surroundings
+        self._with = dependencies
         self._history = history
-        self.poller = QueuePoller(
-            QueueBatches(settings, record=self._record),
-            queues=surroundings.queues,
-            queue_url=target.queue_url,
-            queue_arn=target.stream_arn,
-            name=f"mapping-{target.uuid}",
-            clock=surroundings.clock,
-            deliver=self._deliver,
-            may=self._may,
-        )
 
-    def _deliver(self, call: Invoke, end: Callable[[Outcome], None]) -> None:
+    def may(self, operation: str) -> bool:
+        """Return whether the function's role allows an operation on the queue."""
+        return not self._with.roles.refusal(self._mapping.role, [(f"sqs:{operation}", self._mapping.queue_arn)])
+
+    def deliver(self, call: Invoke, end: Callable[[Outcome], None]) -> None:
+        """Invoke the function with a batch."""
         now = self._with.clock.now()
         outcome, name, error_type = self._invoke(call)
         end(outcome)
@@ -86,10 +97,15 @@ class QueueRunner:
             )
         )
 
+    def record(self, name: str, value: float, now: float) -> None:
+        """Record a metric of the mapping. Errors and throttles are recorded where the function runs."""
+        if name.endswith("EventCount") and self._settings.event_count:
+            self._with.metrics.record(name, value, at=now, EventSourceMappingUUID=self._mapping.uuid)
+
     def _invoke(self, call: Invoke) -> tuple[Outcome, OutcomeName, str | None]:
         return call_function(
             self._with.functions,
-            self._target.function_arn,
+            self._mapping.function_arn,
             {"Records": [record.event for record in call.records]},
             named=call.request_id,
             read=lambda content: self._read(content, [record.identifier for record in call.records]),
@@ -98,11 +114,18 @@ class QueueRunner:
     def _read(self, content: Any, identifiers: list[str]) -> Outcome:
         return read_each(content, identifiers) if self._settings.report_batch_item_failures else Succeeded()
 
-    def _may(self, operation: str) -> bool:
-        """Whether the function's role allows an operation on the queue."""
-        return not self._with.roles.refusal(self._target.role, [(f"sqs:{operation}", self._target.stream_arn)])
 
-    def _record(self, name: str, value: float, now: float) -> None:
-        """Record a metric of the mapping. Errors and throttles are recorded where the function runs."""
-        if name.endswith("EventCount") and self._settings.event_count:
-            self._with.metrics.record(name, value, at=now, EventSourceMappingUUID=self._target.uuid)
+def poll_queue(
+    mapping: QueueMapping, settings: QueueSettings, *, dependencies: QueueMappingDependencies, history: History
+) -> PollingThread:
+    """Make the poller of a mapping."""
+    runner = QueueMappingRunner(mapping, settings, dependencies=dependencies, history=history)
+    return QueuePoller(
+        QueueBatches(settings, record=runner.record),
+        runner,
+        queues=dependencies.queues,
+        queue_url=mapping.queue_url,
+        queue_arn=mapping.queue_arn,
+        name=f"mapping-{mapping.uuid}",
+        clock=dependencies.clock,
+    )

@@ -1,7 +1,7 @@
-"""`QueuePoller`: receives messages of a queue and does with them what the state machine says, in real time.
+"""`QueuePoller`: receives a queue's messages and delivers the batches of the state machine in real time.
 
-The queue is ministack's, reached through SQS's API. What fails is left alone here, so that it comes back when its
-visibility timeout is over.
+The queue is ministack's, reached through SQS's API. Messages that failed are left in flight, so that they come back when
+their visibility timeout is over.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.endpoint.delivery.polling_thread import PollingThread
 from local.engine.clock import Clock
 from local.engine.queues.batches import Message, QueueBatches
 from local.engine.streams.lane import Invoke
@@ -20,10 +21,10 @@ from local.engine.streams.outcomes import Outcome, Throttled
 
 logger = logging.getLogger(__name__)
 
-#: Messages that one ReceiveMessage or DeleteMessageBatch takes.
+#: Maximum of messages in one ReceiveMessage or DeleteMessageBatch.
 MESSAGES_PER_CALL = 10
 
-#: Seconds between two looks at a queue that holds messages which are delayed or in flight.
+#: Seconds between two looks at a queue with messages that are delayed or in flight.
 LOOK_AGAIN_SECONDS = 0.1
 
 _COUNTS = (
@@ -33,76 +34,64 @@ _COUNTS = (
 )
 
 
-class QueuePoller:
+class QueueRunner(Protocol):
+    """The side of an event source mapping, or of a pipe, that a queue is delivered to."""
+
+    def may(self, operation: str) -> bool:
+        """Return whether an operation on the queue is allowed, such as `ReceiveMessage`."""
+        ...
+
+    def deliver(self, call: Invoke, end: Callable[[Outcome], None]) -> None:
+        """Deliver a batch, in a thread of its own, and call `end` with the outcome: it deletes finished messages."""
+        ...
+
+
+class QueuePoller(PollingThread):
     """Delivers the messages of one queue until it is stopped.
 
     One thread receives; every batch is delivered in a thread of its own.
 
     Args:
-        machine: Says what to do.
+        machine: The state machine that decides.
+        runner: The mapping or pipe that the messages are delivered to.
         queues: A boto3 client of SQS.
-        queue_url: Of the queue; `queue_arn` likewise.
-        name: Of its threads.
-        clock: What the machine goes by.
-        deliver: Delivers a batch, in a thread of its own, and calls what it is given with what that came to: then the
-            messages that are done with are deleted.
-        may: Whether an operation on the queue is allowed, such as `ReceiveMessage`.
+        queue_url: The queue's URL.
+        queue_arn: The queue's ARN.
+        name: Name of its threads.
+        clock: The machine's clock.
     """
 
     def __init__(
         self,
         machine: QueueBatches,
+        runner: QueueRunner,
         *,
         queues: Any,
         queue_url: str,
         queue_arn: str,
         name: str,
         clock: Clock,
-        deliver: Callable[[Invoke, Callable[[Outcome], None]], None],
-        may: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        super().__init__(name)
         self._machine = machine
+        self._runner = runner
         self._queues = queues
         self._queue_url = queue_url
         self._queue_arn = queue_arn
         self._clock = clock
-        self._deliver = deliver
-        self._may = may
         self._running: set[threading.Thread] = set()
-        #: For the machine and for who runs.
+        #: Guards the machine and the set of running deliveries.
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._stopping = False
-        self._idle = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There may be messages, or time has passed."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Receive no more; deliveries that run now go on to their end."""
-        self._stopping = True
-        self._wake.set()
 
     def join(self) -> None:
-        """Wait until it and its deliveries have ended."""
-        self._thread.join()
+        """Wait until the thread and its deliveries have ended."""
+        super().join()
         for thread in list(self._running):
             thread.join()
 
     @property
-    def idle(self) -> bool:
-        """Whether the queue is empty: no message waits, is delayed or in flight."""
-        return self._idle and not self._wake.is_set()
-
-    @property
     def unfinished(self) -> int:
-        """How many messages were received and are not done with."""
+        """How many messages were received and are not finished."""
         with self._lock:
             return len(self._machine.unfinished)
 
@@ -122,10 +111,10 @@ class QueuePoller:
                 self._wait_for_messages(wake_at)
 
     def _receive(self) -> int:
-        """Receive messages, as many as are wanted or one call gives, and delete those that no filter matches."""
+        """Receive messages, at most as many as the machine wants, and delete those that no filter matches."""
         with self._lock:
             most = min(self._machine.wants, MESSAGES_PER_CALL)
-        if not most or not self._may("ReceiveMessage"):
+        if not most or not self._runner.may("ReceiveMessage"):
             return 0
         try:
             answer = self._queues.receive_message(
@@ -136,7 +125,7 @@ class QueuePoller:
                 WaitTimeSeconds=0,
             )
         except (ClientError, BotoCoreError):
-            # The queue may be gone; who reads it stays, as on AWS.
+            # The queue may be gone; its reader stays, as on AWS.
             return 0
         now = self._clock.now()
         messages = [Message(each, queue_arn=self._queue_arn, now=now) for each in answer.get("Messages", [])]
@@ -161,7 +150,7 @@ class QueuePoller:
             self._wake.wait(LOOK_AGAIN_SECONDS if any(counts) else None)
 
     def _start(self, call: Invoke) -> None:
-        thread = threading.Thread(target=self._call, args=(call,), name=self._thread.name, daemon=True)
+        thread = threading.Thread(target=self._call, args=(call,), name=self.name, daemon=True)
         with self._lock:
             self._running.add(thread)
         thread.start()
@@ -177,19 +166,19 @@ class QueuePoller:
             self._delete(done)
 
         try:
-            self._deliver(call, end)
+            self._runner.deliver(call, end)
         except Exception:
-            logger.exception("%s", self._thread.name)
+            logger.exception("%s", self.name)
         finally:
             if not ended:
-                # Nobody knows what became of it, so its messages come back.
+                # Its outcome is unknown, so its messages come back.
                 end(Throttled())
             with self._lock:
                 self._running.discard(threading.current_thread())
             self._wake.set()
 
     def _delete(self, messages: Sequence[Message]) -> None:
-        if not messages or not self._may("DeleteMessage"):
+        if not messages or not self._runner.may("DeleteMessage"):
             return  # they come back
         for start in range(0, len(messages), MESSAGES_PER_CALL):
             entries = [

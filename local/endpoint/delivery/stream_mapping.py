@@ -1,8 +1,4 @@
-"""Runs an event source mapping: calls its function, and sends what is given up to the failure destination.
-
-The rules are the engine's (`local.engine.streams`), the threads the poller's. Mappings share nothing, so that none
-waits for another.
-"""
+"""Runs an event source mapping of a stream: calls its function, and sends what is given up to its destination."""
 
 from __future__ import annotations
 
@@ -13,9 +9,17 @@ from typing import Any
 from aws_semantics.permissions import reading, sending_failures
 from local.endpoint.delivery.destinations import Destinations, takes_payload
 from local.endpoint.delivery.function_calls import call_function
-from local.endpoint.delivery.history import FilteredOut, GivenUp, History, Invocation, ThrottledRead, keys_of
-from local.endpoint.delivery.history import Outcome as OutcomeName
-from local.endpoint.delivery.stream_poller import Poller
+from local.endpoint.delivery.history import (
+    FilteredOut,
+    GivenUp,
+    History,
+    Invocation,
+    OutcomeName,
+    ThrottledRead,
+    keys_of,
+)
+from local.endpoint.delivery.polling_thread import PollingThread
+from local.endpoint.delivery.stream_poller import StreamPoller
 from local.endpoint.readers.stream_shard import Reader
 from local.endpoint.roles import Caller, Roles
 from local.engine.alarms.metrics import Metrics
@@ -29,14 +33,16 @@ from local.engine.streams.settings import MappingSettings
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What mappings share: the services they use, the clock they go by, the metrics they record.
+class StreamMappingDependencies:
+    """The services and clocks that mappings of streams share.
 
     Attributes:
         streams: A boto3 client of DynamoDB Streams.
-        functions: One of Lambda.
-        destinations: Where failed batches go.
-        roles: What the functions' roles allow.
+        functions: A boto3 client of Lambda.
+        destinations: The services that failed batches go to.
+        roles: The account's roles.
+        clock: The endpoint's clock.
+        metrics: The recorded datapoints.
     """
 
     streams: Any
@@ -48,14 +54,14 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a mapping connects.
+class StreamMapping:
+    """The ends of a mapping.
 
     Attributes:
-        uuid: Of the mapping.
-        function_arn: With its alias or version where the mapping has one.
-        stream_arn: Of the stream.
-        role: The function's, which failed batches are sent with.
+        uuid: The mapping's UUID.
+        function_arn: ARN of the function, with its alias or version if the mapping names one.
+        stream_arn: The stream's ARN.
+        role: The function's role, which reads the stream and sends failed batches.
     """
 
     uuid: str
@@ -65,47 +71,46 @@ class Target:
 
     @property
     def function_name(self) -> str:
-        """The function's name, which metrics are recorded by."""
+        """The function's name, which is a dimension of its metrics."""
         return self.function_arn.split(":")[6]
 
 
-class MappingRunner:
-    """Delivers a stream to a function until it is stopped.
+class StreamMappingRunner:
+    """`StreamRunner` of an event source mapping.
 
     Args:
-        readers: Where the records come from, one for each shard.
-        on_result: Told of AWS's LastProcessingResult after each invocation.
+        mapping: The mapping's ends.
+        settings: The mapping's settings.
+        dependencies: The services that mappings share.
+        history: Receives an entry for everything that happens.
+        on_result: Called with LastProcessingResult after each invocation.
     """
 
     def __init__(
         self,
-        target: Target,
+        mapping: StreamMapping,
         settings: MappingSettings,
         *,
-        readers: Sequence[Reader],
-        surroundings: Surroundings,
+        dependencies: StreamMappingDependencies,
         history: History,
         on_result: Callable[[str], None],
     ) -> None:
-        self._target = target
+        self._mapping = mapping
         self._settings = settings
-        self._with = surroundings
+        self._with = dependencies
         self._history = history
         self._on_result = on_result
-        self.poller = Poller(
-            EventSourceMapping(settings, record=self._record, filtered_out=self._skip),
-            readers,
-            name=f"mapping-{target.uuid}",
-            clock=surroundings.clock,
-            invoke=self._deliver,
-            give_up=self._give_up,
-            lose=self._lose,
-            admit=lambda: surroundings.roles.admit(target.role, reading(target.stream_arn)),
-            throttled=lambda shard_id: history.add(ThrottledRead(at=surroundings.clock.now(), shard_id=shard_id)),
-            unreadable=lambda failure: on_result(f"PROBLEM: {failure}"),
-        )
 
-    def _deliver(self, call: Invoke) -> Outcome:
+    def admit(self) -> None:
+        """Check that the function's role may read the stream."""
+        self._with.roles.admit(self._mapping.role, reading(self._mapping.stream_arn))
+
+    def identify(self, record: StreamRecord) -> StreamRecord:
+        """Return the record: a mapping identifies records as the stream does, by sequence number."""
+        return record
+
+    def deliver(self, call: Invoke) -> Outcome:
+        """Invoke the function with a batch."""
         now = self._with.clock.now()
         age = max(0, round((now - call.records[-1].arrived) * 1000)) if call.records else 0
         outcome, name, error_type = self._invoke(call)
@@ -128,21 +133,8 @@ class MappingRunner:
         )
         return outcome
 
-    def _invoke(self, call: Invoke) -> tuple[Outcome, OutcomeName, str | None]:
-        return call_function(
-            self._with.functions,
-            self._target.function_arn,
-            event_of(call.records, call.window, stream_arn=self._target.stream_arn, shard_id=call.shard_id),
-            named=call.request_id,
-            read=lambda content: read_response(
-                content,
-                [record.identifier for record in call.records],
-                reports=self._settings.report_batch_item_failures,
-                windowed=call.window is not None,
-            ),
-        )
-
-    def _give_up(self, given_up: GiveUp) -> bool | None:
+    def give_up(self, given_up: GiveUp) -> bool | None:
+        """Send the document of a failed batch to the on-failure destination, if the mapping has one."""
         arn = self._settings.destination
         if arn is None:
             self._note(given_up, given_up.condition)
@@ -151,20 +143,61 @@ class MappingRunner:
         document = failure_document(
             given_up,
             now=now,
-            function_arn=self._target.function_arn,
-            stream_arn=self._target.stream_arn,
+            function_arn=self._mapping.function_arn,
+            stream_arn=self._mapping.stream_arn,
             shard_id=given_up.shard_id,
             payload=takes_payload(arn),
         )
-        key = object_key(mapping_uuid=self._target.uuid, shard_id=given_up.shard_id, now=now)
-        refused = self._with.roles.refusal(self._target.role, sending_failures(arn, key=key))
-        location = None if refused else self._with.destinations.send(document, arn, key=key)
+        key = object_key(mapping_uuid=self._mapping.uuid, shard_id=given_up.shard_id, now=now)
+        refusal = self._with.roles.refusal(self._mapping.role, sending_failures(arn, key=key))
+        location = None if refusal else self._with.destinations.send(document, arn, key=key)
         self._note(given_up, given_up.condition, document, location)
         return location is not None
 
-    def _lose(self, lost: Lose) -> None:
+    def lose(self, lost: Lose) -> None:
+        """Note records that the stream has forgotten."""
         if lost.records:
             self._note(lost, "retention")
+
+    def throttled(self, shard_id: str) -> None:
+        """Note that a shard had too many readers."""
+        self._history.add(ThrottledRead(at=self._with.clock.now(), shard_id=shard_id))
+
+    def unreadable(self, failure: Exception) -> None:
+        """Show the reason in the mapping's LastProcessingResult."""
+        self._on_result(f"PROBLEM: {failure}")
+
+    def skip(self, shard_id: str, records: Sequence[StreamRecord]) -> None:
+        """Note records that no filter matches."""
+        self._history.add(
+            FilteredOut(
+                at=self._with.clock.now(),
+                shard_id=shard_id,
+                identifiers=[record.identifier for record in records],
+                keys=keys_of(tuple(records)),
+            )
+        )
+
+    def record(self, name: str, value: float, now: float) -> None:
+        """Record a metric of the mapping. Errors and throttles are recorded where the function runs."""
+        if name.endswith("EventCount") and self._settings.event_count:
+            self._with.metrics.record(name, value, at=now, EventSourceMappingUUID=self._mapping.uuid)
+        elif name in ("IteratorAge", "DestinationDeliveryFailures"):
+            self._with.metrics.record(name, round(value), at=now, FunctionName=self._mapping.function_name)
+
+    def _invoke(self, call: Invoke) -> tuple[Outcome, OutcomeName, str | None]:
+        return call_function(
+            self._with.functions,
+            self._mapping.function_arn,
+            event_of(call.records, call.window, stream_arn=self._mapping.stream_arn, shard_id=call.shard_id),
+            named=call.request_id,
+            read=lambda content: read_response(
+                content,
+                [record.identifier for record in call.records],
+                reports=self._settings.report_batch_item_failures,
+                windowed=call.window is not None,
+            ),
+        )
 
     def _note(
         self, ended: GiveUp | Lose, condition: str, document: dict[str, Any] | None = None, location: str | None = None
@@ -181,19 +214,22 @@ class MappingRunner:
             )
         )
 
-    def _skip(self, shard_id: str, records: Sequence[StreamRecord]) -> None:
-        self._history.add(
-            FilteredOut(
-                at=self._with.clock.now(),
-                shard_id=shard_id,
-                identifiers=[record.identifier for record in records],
-                keys=keys_of(tuple(records)),
-            )
-        )
 
-    def _record(self, name: str, value: float, now: float) -> None:
-        """Record a metric of the mapping. Errors and throttles are recorded where the function runs."""
-        if name.endswith("EventCount") and self._settings.event_count:
-            self._with.metrics.record(name, value, at=now, EventSourceMappingUUID=self._target.uuid)
-        elif name in ("IteratorAge", "DestinationDeliveryFailures"):
-            self._with.metrics.record(name, round(value), at=now, FunctionName=self._target.function_name)
+def poll_stream(
+    mapping: StreamMapping,
+    settings: MappingSettings,
+    *,
+    readers: Sequence[Reader],
+    dependencies: StreamMappingDependencies,
+    history: History,
+    on_result: Callable[[str], None],
+) -> PollingThread:
+    """Make the poller of a mapping, with a reader for each shard."""
+    runner = StreamMappingRunner(mapping, settings, dependencies=dependencies, history=history, on_result=on_result)
+    return StreamPoller(
+        EventSourceMapping(settings, record=runner.record, filtered_out=runner.skip),
+        readers,
+        runner,
+        name=f"mapping-{mapping.uuid}",
+        clock=dependencies.clock,
+    )

@@ -1,4 +1,4 @@
-"""`Poller`: reads a stream's shards and does what a delivery machine says, with the endpoint's clock.
+"""`StreamPoller`: reads a stream's shards and carries out the actions of the delivery machine in real time.
 
 One thread asks the machine; every invocation runs in a thread of its own, so that lanes do not wait for each other.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_semantics.limits import STREAM_POLL_SECONDS
 from local.endpoint.clients import is_throttling
+from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.readers.stream_shard import Reader
 from local.engine.clock import Clock
 from local.engine.streams.lane import GiveUp, Invoke, Lose
@@ -23,89 +25,74 @@ from local.engine.streams.records import StreamRecord
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before shards are read again that could not be read.
+#: Seconds before a shard that could not be read is read again.
 READ_AGAIN_SECONDS = 1.0
 
 
-class Poller:
-    """Runs one machine until it is stopped.
+class StreamRunner(Protocol):
+    """The side of an event source mapping, or of a pipe, that a stream is delivered to."""
+
+    def admit(self) -> None:
+        """Check the permission to read.
+
+        Raises:
+            ClientError: The reading is not allowed.
+        """
+        ...
+
+    def identify(self, record: StreamRecord) -> StreamRecord:
+        """Make the record that the machine sees from one that was read."""
+        ...
+
+    def deliver(self, call: Invoke) -> Outcome:
+        """Deliver a batch, in a thread of its own, and return the outcome."""
+        ...
+
+    def give_up(self, given_up: GiveUp) -> bool | None:
+        """Send records that were given up; return whether they were delivered, `None` without a destination."""
+        ...
+
+    def lose(self, lost: Lose) -> None:
+        """Note records that the stream has forgotten."""
+        ...
+
+    def throttled(self, shard_id: str) -> None:
+        """Note that a shard was read too often. It is read again after one period of the base rate."""
+        ...
+
+    def unreadable(self, failure: Exception) -> None:
+        """Note another reason why a shard could not be read. It is read again a second later."""
+        ...
+
+
+class StreamPoller(PollingThread):
+    """Delivers a stream until it is stopped. What it did not finish is read again by the next poller.
 
     Args:
-        machine: Says what to do.
-        readers: Where the records come from, one for each shard.
-        name: Of its threads.
-        clock: What the machine goes by.
-        invoke: Makes an invocation, in a thread of its own, and answers what it came to.
-        give_up: Sends records that were given up, and answers whether they were delivered; `None` without a
-            destination.
-        identify: Makes the record that the machine sees of one that was read.
-        admit: Called before a shard is read; raises what the reading then fails with.
-        lose: Is told what the stream forgot; nobody else is.
-        throttled: Is told of a shard that was read too often; it is read again after one period of the base rate.
-        unreadable: Is told why else a shard could not be read; it is tried again.
+        machine: The state machine that decides.
+        readers: A reader for each shard.
+        runner: The mapping or pipe that the records are delivered to.
+        name: Name of its threads.
+        clock: The machine's clock.
     """
 
     def __init__(
-        self,
-        machine: EventSourceMapping,
-        readers: Sequence[Reader],
-        *,
-        name: str,
-        clock: Clock,
-        invoke: Callable[[Invoke], Outcome],
-        give_up: Callable[[GiveUp], bool | None],
-        identify: Callable[[StreamRecord], StreamRecord] = lambda record: record,
-        admit: Callable[[], None] = lambda: None,
-        lose: Callable[[Lose], None] | None = None,
-        throttled: Callable[[str], None] | None = None,
-        unreadable: Callable[[Exception], None] | None = None,
+        self, machine: EventSourceMapping, readers: Sequence[Reader], runner: StreamRunner, *, name: str, clock: Clock
     ) -> None:
+        super().__init__(name)
         self._machine = machine
         self._readers = readers
-        self._name = name
+        self._runner = runner
         self._clock = clock
-        self._invoke = invoke
-        self._give_up = give_up
-        self._identify = identify
-        self._admit = admit
-        self._lose = lose or _ignore
-        self._throttled = throttled or _ignore
-        self._unreadable = unreadable or _ignore
-        #: When shards that were read too often are read again; not earlier, whatever is written meanwhile.
+        #: Times before which throttled shards are not read again, whatever is written meanwhile.
         self._throttled_until: dict[str, float] = {}
         self._outcomes: SimpleQueue[tuple[Invoke, Outcome]] = SimpleQueue()
         self._running = 0
         self._ended: set[str] = set()
-        self._wake = threading.Event()
-        self._stopping = False
-        self._idle = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There may be something to read, or time has passed."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End after the invocations that run now; what they did not finish is read again by the next poller."""
-        self._stopping = True
-        self._wake.set()
-
-    def join(self) -> None:
-        """Wait until it has ended and its readers are back behind the last record that is done with."""
-        self._thread.join()
-
-    @property
-    def idle(self) -> bool:
-        """Whether every record that was written is done with."""
-        return self._idle and not self._wake.is_set()
 
     @property
     def unfinished(self) -> int:
-        """How many records that were read are not done with."""
+        """How many records were read and are not finished."""
         return sum(len(self._machine.unfinished(reader.shard_id)) for reader in self._readers)
 
     def _run(self) -> None:
@@ -127,27 +114,27 @@ class Poller:
             reader.rewind(self._machine.checkpoints[reader.shard_id])
 
     def _read(self) -> float | None:
-        """Read what there is; when to read again what could not be read, `None` when everything could."""
+        """Read every shard; return when to read those again that could not be read, `None` if all could."""
         again = [self._read_shard(reader) for reader in self._readers if self._machine.wants(reader.shard_id)]
         return min((at for at in again if at is not None), default=None)
 
     def _read_shard(self, reader: Reader) -> float | None:
-        """The same of one shard."""
+        """Read one shard; return when to read it again if it could not be read."""
         shard_id, now = reader.shard_id, self._clock.now()
         if now < self._throttled_until.get(shard_id, now):
             return self._throttled_until[shard_id]
         records: list[StreamRecord] = []
         again: float | None = None
         try:
-            self._admit()
+            self._runner.admit()
             for record in reader.read():
-                records.append(self._identify(record))  # noqa: PERF401 - those before a failure count
+                records.append(self._runner.identify(record))  # noqa: PERF401 - those before a failure count
         except (ClientError, BotoCoreError) as failure:
             if isinstance(failure, ClientError) and is_throttling(failure):
-                self._throttled(shard_id)
+                self._runner.throttled(shard_id)
                 again = self._throttled_until[shard_id] = now + STREAM_POLL_SECONDS
             else:
-                self._unreadable(failure)
+                self._runner.unreadable(failure)
                 again = now + READ_AGAIN_SECONDS
         self._machine.add(shard_id, records, self._clock.now())
         if reader.ended and shard_id not in self._ended:
@@ -170,23 +157,19 @@ class Poller:
         match action:
             case Invoke():
                 self._running += 1
-                threading.Thread(target=self._call, args=(action,), name=self._name, daemon=True).start()
+                threading.Thread(target=self._call, args=(action,), name=self.name, daemon=True).start()
             case GiveUp():
-                delivered = self._give_up(action)
+                delivered = self._runner.give_up(action)
                 self._machine.sent(action, delivered=delivered, now=self._clock.now())
             case Lose():
-                self._lose(action)
+                self._runner.lose(action)
 
     def _call(self, call: Invoke) -> None:
         try:
-            outcome = self._invoke(call)
+            outcome = self._runner.deliver(call)
         except Exception:
-            # The lane must not wait for ever for an answer, and its records are not to blame.
-            logger.exception("%s", self._name)
+            # The lane must not wait forever for an answer, and its records are not to blame.
+            logger.exception("%s", self.name)
             outcome = Throttled()
         self._outcomes.put((call, outcome))
         self._wake.set()
-
-
-def _ignore(_: object) -> None:
-    """Nobody wants to know."""

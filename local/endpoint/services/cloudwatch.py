@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aws_semantics.metric_math import NotEvaluated, Value, WrongExpression, as_series
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError, NotSimulated
+from local.endpoint.routes import Routes
 from local.engine.alarms.evaluation import STATISTICS, aggregate, query
 from local.engine.alarms.metrics import Metrics, metric_of
 
 Parameters = Mapping[str, Any]
 
-_READS = ("GetMetricData", "GetMetricStatistics", "ListMetrics")
-
-#: Datapoints at most in one answer: of GetMetricStatistics, and of GetMetricData.
+#: Datapoints at most in one answer of GetMetricStatistics, and of GetMetricData.
 MOST_STATISTICS = 1_440
 MOST_DATAPOINTS = 100_800
 
@@ -24,32 +23,33 @@ _STAT_MEMBERS = {"Metric", "Period", "Stat", "Unit"}
 
 
 class CloudWatch:
-    """The operations that read metrics.
+    """The operations that read metrics, and PutMetricAlarm.
 
     Args:
-        metrics: What was recorded.
+        metrics: The recorded datapoints.
+        keep_alarm_metrics: Keeps an alarm's metrics and expressions, by its name; ministack forgets them.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, keep_alarm_metrics: Callable[[str, list[dict[str, Any]]], None]) -> None:
         self._metrics = metrics
+        self._keep_alarm_metrics = keep_alarm_metrics
 
-    def answers(self, call: AwsCall) -> bool:
-        """Whether a call is answered here.
-
-        Raises:
-            NotSimulated: It would be, but speaks a protocol that nobody writes here.
-        """
-        if call.service != "cloudwatch" or call.operation not in (
-            "GetMetricData",
-            "GetMetricStatistics",
-            "ListMetrics",
-        ):
-            return False
-        _check_protocol(call)
-        return True
+    @property
+    def routes(self) -> Routes:
+        """The operations."""
+        answered = {
+            "cloudwatch:GetMetricData": self.get_metric_data,
+            "cloudwatch:GetMetricStatistics": self.get_metric_statistics,
+            "cloudwatch:ListMetrics": self.list_metrics,
+        }
+        return Routes(
+            answered=answered,
+            checked={**{name: [_check_protocol] for name in answered}, "cloudwatch:PutMetricAlarm": [check_alarm]},
+            tells={"cloudwatch:PutMetricAlarm": [self._keep_metrics]},
+        )
 
     def get_metric_data(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """GetMetricData, for queries that share one period."""
+        """Answer GetMetricData, for queries that share one period."""
         queries = parameters["MetricDataQueries"]
         period = check_queries(queries)
         starts = _starts(parameters, period, MOST_DATAPOINTS)
@@ -63,7 +63,7 @@ class CloudWatch:
         return 200, {"MetricDataResults": results, "Messages": []}
 
     def get_metric_statistics(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """GetMetricStatistics."""
+        """Answer GetMetricStatistics."""
         period = parameters["Period"]
         starts = _starts(parameters, period, MOST_STATISTICS)
         dimensions = {each["Name"]: each["Value"] for each in parameters.get("Dimensions", [])}
@@ -81,7 +81,7 @@ class CloudWatch:
         }
 
     def list_metrics(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """ListMetrics, all on one page."""
+        """Answer ListMetrics, all on one page."""
         wanted = [(each["Name"], each.get("Value")) for each in parameters.get("Dimensions", [])]
         found = [
             {
@@ -96,12 +96,25 @@ class CloudWatch:
         ]
         return 200, {"Metrics": found}
 
+    def _keep_metrics(self, call: AwsCall) -> None:
+        if call.parameters.get("Metrics"):
+            self._keep_alarm_metrics(call.parameters["AlarmName"], call.parameters["Metrics"])
+
+
+def _check_protocol(call: AwsCall) -> None:
+    """Refuse to answer in a protocol that nothing here writes."""
+    if call.protocol != "json":
+        raise NotSimulated(
+            f"the local endpoint answers {call} in CloudWatch's JSON protocol only, not in {call.protocol}: "
+            "use a current SDK"
+        )
+
 
 def check_alarm(call: AwsCall) -> None:
-    """Refuse a metric math alarm that AWS refuses, or that is not evaluated here.
+    """Refuse a metric math alarm that AWS refuses, or that the endpoint does not evaluate.
 
     Raises:
-        AwsError: The reason.
+        AwsError: The alarm is wrong, or uses what is not simulated.
     """
     queries = call.parameters.get("Metrics")
     if not queries:
@@ -116,10 +129,10 @@ def check_alarm(call: AwsCall) -> None:
 
 
 def check_queries(queries: Sequence[Mapping[str, Any]]) -> int:
-    """The period that metric data queries share, in seconds.
+    """Return the period that metric data queries share, in seconds.
 
     Raises:
-        AwsError: They are wrong, have several, or use what is not simulated.
+        AwsError: The queries are wrong, have several periods, or use what is not simulated.
     """
     periods: set[int] = set()
     for each in queries:
@@ -177,11 +190,3 @@ def _result(asked: Mapping[str, Any], series: Mapping[float, float], ascending: 
         "Values": [value for _, value in points],
         "StatusCode": "Complete",
     }
-
-
-def _check_protocol(call: AwsCall) -> None:
-    if call.protocol != "json":
-        raise NotSimulated(
-            f"the local endpoint answers {call} in CloudWatch's JSON protocol only, not in {call.protocol}: "
-            "use a current SDK"
-        )

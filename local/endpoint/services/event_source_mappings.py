@@ -1,7 +1,7 @@
-"""Lambda's event source mapping API, whatever the source (docs/aws-semantics.md §2.1, §2.2).
+"""Lambda's event source mapping API (docs/aws-semantics.md §2.1, §2.2).
 
-A mapping's life is the same for every source. The modules `stream_source`, `kinesis_source` and `queue_source` beside
-this one hold the differences.
+A mapping's life is the same for every source. The modules `stream_source`, `kinesis_source` and `queue_source` hold
+the differences.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
@@ -17,50 +17,22 @@ from botocore.exceptions import ClientError
 from local.endpoint.api.aws_call import service_model
 from local.endpoint.api.errors import AwsError, NotSimulated, invalid_parameter
 from local.endpoint.delivery.history import History
+from local.endpoint.delivery.polling_thread import PollingThread
+from local.endpoint.routes import Routes
 
 Parameters = Mapping[str, Any]
 
 _JSON_TYPES = {"boolean": bool, "integer": int, "list": list, "string": str, "structure": dict}
 
 
-class Runner(Protocol):
-    """Delivers until it is stopped."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything that was written is done with."""
-        ...
-
-    @property
-    def unfinished(self) -> int:
-        """How much was taken and is not done with."""
-        ...
-
-    def start(self) -> None:
-        """Begin."""
-        ...
-
-    def wake(self) -> None:
-        """There may be something to do."""
-        ...
-
-    def stop(self) -> None:
-        """Take nothing more; what runs goes on to its end."""
-        ...
-
-    def join(self) -> None:
-        """Wait for that end."""
-        ...
-
-
-class Source(Protocol):
-    """What mappings of one kind of source have of their own.
+class MappingSource(Protocol):
+    """The settings, checks and poller of mappings that read one kind of source.
 
     Attributes:
-        defaults: What a mapping has when nothing is said, as AWS answers it.
-        fixed: What CreateEventSourceMapping takes and UpdateEventSourceMapping does not change.
-        updatable: What UpdateEventSourceMapping can change.
-        described: What an answer holds beside the configuration.
+        defaults: The settings of a mapping that gives none, as AWS answers them.
+        fixed: Members that CreateEventSourceMapping takes and UpdateEventSourceMapping does not change.
+        updatable: Members that UpdateEventSourceMapping can change.
+        described: Members of an answer that are not configuration.
     """
 
     defaults: Mapping[str, Any]
@@ -69,32 +41,42 @@ class Source(Protocol):
     described: Mapping[str, Any]
 
     def reads(self, arn: str) -> bool:
-        """Whether a source is of this kind."""
+        """Return whether an ARN is of this kind."""
         ...
 
     def check(self, arn: str, parameters: Parameters) -> None:
-        """Refuse the settings that AWS refuses, in its words."""
+        """Refuse the settings that AWS refuses, in its words.
+
+        Raises:
+            AwsError: A setting, or a combination of settings, is wrong.
+        """
         ...
 
     def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
-        """What AWS says when function and source have a mapping already."""
+        """Return AWS's message for a second mapping of the same function and source."""
         ...
 
-    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
-        """Look at the source once, and return what makes the runner of a mapping each time it is enabled."""
+    def connect(
+        self, parameters: Parameters, function: Mapping[str, Any]
+    ) -> Callable[[EventSourceMapping], PollingThread]:
+        """Look at the source once, and return a function that makes a mapping's poller each time it is enabled."""
         ...
 
 
 class EventSourceMapping:
-    """One mapping: its configuration, its state, and the runner that delivers.
+    """One mapping: its configuration, its state, and the poller that delivers.
 
     Attributes:
-        configuration: By the names of AWS's answer.
-        last_processing_result: As AWS answers it, for sources that have one.
+        configuration: The settings by the names of AWS's answer.
+        last_processing_result: LastProcessingResult, for sources that have one.
     """
 
     def __init__(
-        self, configuration: dict[str, Any], *, source: Source, connect: Callable[[EventSourceMapping], Runner]
+        self,
+        configuration: dict[str, Any],
+        *,
+        source: MappingSource,
+        connect: Callable[[EventSourceMapping], PollingThread],
     ) -> None:
         self.configuration = configuration
         self.source = source
@@ -102,21 +84,21 @@ class EventSourceMapping:
         self.state = "Creating"
         self.last_processing_result = "No records processed"
         self._connect = connect
-        self._runner: Runner | None = None
+        self._poller: PollingThread | None = None
 
     @property
     def uuid(self) -> str:
-        """Of the mapping."""
+        """The mapping's UUID."""
         return self.configuration["UUID"]
 
     @property
     def source_arn(self) -> str:
-        """ARN of the stream or queue."""
+        """ARN of the stream or queue that it reads."""
         return self.configuration["EventSourceArn"]
 
     @property
     def function_arn(self) -> str:
-        """With its alias or version where the mapping has one."""
+        """ARN of the function, with its alias or version if the mapping names one."""
         return self.configuration["FunctionArn"]
 
     @property
@@ -126,53 +108,53 @@ class EventSourceMapping:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was said of how it delivers, by CreateEventSourceMapping's names."""
+        """The settings of its delivery, by CreateEventSourceMapping's names."""
         named = (*self.source.fixed, *self.source.updatable)
         return {name: self.configuration[name] for name in named if name in self.configuration}
 
     @property
     def idle(self) -> bool:
-        """Whether it has nothing to do: everything that was written is done with, or it is disabled."""
-        runner = self._runner
-        return self.state == "Disabled" or (self.state == "Enabled" and (runner is None or runner.idle))
+        """Whether it has nothing to do: its source is finished, or it is disabled."""
+        poller = self._poller
+        return self.state == "Disabled" or (self.state == "Enabled" and (poller is None or poller.idle))
 
     @property
     def unfinished(self) -> int:
-        """How much it has taken and is not done with."""
-        runner = self._runner
-        return 0 if runner is None else runner.unfinished
+        """How many records or messages it has read and not finished."""
+        poller = self._poller
+        return 0 if poller is None else poller.unfinished
 
     def start(self) -> None:
         """Begin to deliver, from where it was."""
-        self._runner = self._connect(self)
-        self._runner.start()
+        self._poller = self._connect(self)
+        self._poller.start()
         self.state = "Enabled"
 
     def stop(self, then: Callable[[], None]) -> None:
-        """Deliver no more, and call `then` once the invocations that run now have ended."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.stop()
+        """Stop delivering, and call `then` once the invocations that run now have ended."""
+        poller, self._poller = self._poller, None
+        if poller is not None:
+            poller.stop()
 
         def finish() -> None:
-            if runner is not None:
-                runner.join()
+            if poller is not None:
+                poller.join()
             then()
 
         threading.Thread(target=finish, name="mapping-stop", daemon=True).start()
 
     def wake(self) -> None:
-        """There may be something to deliver."""
-        runner = self._runner
-        if runner is not None:
-            runner.wake()
+        """Look at the source again."""
+        poller = self._poller
+        if poller is not None:
+            poller.wake()
 
     def note(self, result: str) -> None:
-        """Remember the result of an invocation, or why there was none."""
+        """Remember the result of an invocation, or the reason why there was none."""
         self.last_processing_result = result
 
     def describe(self) -> dict[str, Any]:
-        """As AWS answers it: without a FilterCriteria that has no filters (§2.2, ESM-CREATE-6)."""
+        """Describe it as AWS does: without a FilterCriteria that has no filters (§2.2, ESM-CREATE-6)."""
         described: dict[str, Any] = {**self.configuration, "State": self.state, **self.source.described}
         if not (described.get("FilterCriteria") or {}).get("Filters"):
             described.pop("FilterCriteria", None)
@@ -185,29 +167,42 @@ class EventSourceMappings:
     """The API: each operation takes its parameters by AWS's names and returns the answer's status and body.
 
     Args:
-        sources: The kinds of sources there are.
+        sources: The kinds of sources that mappings can read.
         functions: A boto3 client of Lambda.
-        region: Of the mappings' ARNs.
-        account_id: Likewise.
+        region: Region in the mappings' ARNs.
+        account_id: Account in the mappings' ARNs.
     """
 
-    def __init__(self, *, sources: Sequence[Source], functions: Any, region: str, account_id: str) -> None:
+    def __init__(self, *, sources: Sequence[MappingSource], functions: Any, region: str, account_id: str) -> None:
         self._sources = sources
         self._functions = functions
         self._arn = f"arn:aws:lambda:{region}:{account_id}:event-source-mapping:"
         self._mappings: dict[str, EventSourceMapping] = {}
         self._lock = threading.RLock()
 
+    @property
+    def routes(self) -> Routes:
+        """The operations."""
+        return Routes(
+            answered={
+                "lambda:CreateEventSourceMapping": self.create_event_source_mapping,
+                "lambda:DeleteEventSourceMapping": self.delete_event_source_mapping,
+                "lambda:GetEventSourceMapping": self.get_event_source_mapping,
+                "lambda:ListEventSourceMappings": self.list_event_source_mappings,
+                "lambda:UpdateEventSourceMapping": self.update_event_source_mapping,
+            }
+        )
+
     def all(self) -> list[EventSourceMapping]:
-        """Every mapping."""
+        """Return every mapping."""
         with self._lock:
             return list(self._mappings.values())
 
     def get(self, mapping_uuid: str) -> EventSourceMapping:
-        """One mapping.
+        """Return one mapping.
 
         Raises:
-            AwsError: There is none.
+            AwsError: It does not exist.
         """
         with self._lock:
             mapping = self._mappings.get(mapping_uuid)
@@ -215,33 +210,8 @@ class EventSourceMappings:
             raise AwsError("ResourceNotFoundException", "The resource you requested does not exist.", status=404)
         return mapping
 
-    def wake_readers_of(self, tables: Collection[str]) -> None:
-        """Tables have changed."""
-        for mapping in self.all() if tables else ():
-            service, _, table = mapping.source_arn.partition(":table/")
-            if service.startswith("arn:aws:dynamodb:") and table.partition("/")[0] in tables:
-                mapping.wake()
-
-    def wake_readers_of_kinesis(self, stream: str | None) -> None:
-        """There are records in a Kinesis stream; `None` for none."""
-        for mapping in () if stream is None else self.all():
-            service, _, name = mapping.source_arn.partition(":stream/")
-            if service.startswith("arn:aws:kinesis:") and name == stream:
-                mapping.wake()
-
-    def wake_readers_of_queues(self) -> None:
-        """There may be messages in a queue."""
-        for mapping in self.all():
-            if mapping.source_arn.startswith("arn:aws:sqs:"):
-                mapping.wake()
-
-    def wake_all(self) -> None:
-        """Time has passed."""
-        for mapping in self.all():
-            mapping.wake()
-
     def create_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """CreateEventSourceMapping."""
+        """Answer CreateEventSourceMapping."""
         _check_types("CreateEventSourceMapping", parameters)
         arn = str(parameters.get("EventSourceArn", ""))
         source = self._source(arn)
@@ -271,11 +241,11 @@ class EventSourceMappings:
         return 202, answer
 
     def get_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """GetEventSourceMapping."""
+        """Answer GetEventSourceMapping."""
         return 200, self.get(parameters["UUID"]).describe()
 
     def list_event_source_mappings(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """ListEventSourceMappings, all of them on one page."""
+        """Answer ListEventSourceMappings, with all mappings on one page."""
         listed = self.all()
         if "EventSourceArn" in parameters:
             listed = [mapping for mapping in listed if mapping.source_arn == parameters["EventSourceArn"]]
@@ -285,7 +255,7 @@ class EventSourceMappings:
         return 200, {"EventSourceMappings": [mapping.describe() for mapping in listed]}
 
     def update_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """UpdateEventSourceMapping: takes effect after the invocation that runs now, from the same position."""
+        """Answer UpdateEventSourceMapping. It takes effect after the running invocation, from the same position."""
         mapping = self.get(parameters["UUID"])
         _check_types("UpdateEventSourceMapping", parameters)
         mapping.source.check(mapping.source_arn, {**mapping.settings, **parameters})
@@ -308,7 +278,7 @@ class EventSourceMappings:
         return 202, answer
 
     def delete_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """DeleteEventSourceMapping: gone after the invocation that runs now."""
+        """Answer DeleteEventSourceMapping. The mapping is gone after the running invocation."""
         mapping = self.get(parameters["UUID"])
         with self._lock:
             mapping.state = "Deleting"
@@ -322,7 +292,7 @@ class EventSourceMappings:
         return 202, answer
 
     def _apply(self, mapping: EventSourceMapping, *, enabled: bool) -> None:
-        """Enter the state that was asked for, unless the mapping was deleted meanwhile."""
+        """Enter the requested state, unless the mapping was deleted meanwhile."""
         with self._lock:
             if mapping.state == "Deleting":
                 return
@@ -331,27 +301,27 @@ class EventSourceMappings:
             else:
                 mapping.state = "Disabled"
 
-    def _source(self, arn: str) -> Source:
+    def _source(self, arn: str) -> MappingSource:
         for source in self._sources:
             if source.reads(arn):
                 return source
         raise NotSimulated(
-            f"the local endpoint reads DynamoDB streams, Kinesis streams and SQS queues, and {arn!r} is none: give the "
+            f"the local endpoint reads DynamoDB streams, Kinesis streams and SQS queues, and {arn!r} is not one of them: give the "
             "ARN of a table's stream (LatestStreamArn), of a stream or of a queue, or test this mapping on an AWS "
             "account"
         )
 
     def _function(self, name: str) -> Mapping[str, Any]:
-        """The configuration of a function that may be named in any way."""
+        """Return the configuration of a function, which may be given as a name or an ARN."""
         try:
             found = self._functions.get_function_configuration(FunctionName=name)
         except ClientError as missing:
             raise invalid_parameter("Function does not exist") from missing
-        # ministack leaves the version that was asked for out of the ARN.
+        # ministack leaves the requested version out of the ARN.
         arn, version = found["FunctionArn"], found.get("Version", "$LATEST")
         return found if version in ("$LATEST", arn.rpartition(":")[2]) else {**found, "FunctionArn": f"{arn}:{version}"}
 
-    def _check_unique(self, source: Source, arn: str, function_arn: str) -> None:
+    def _check_unique(self, source: MappingSource, arn: str, function_arn: str) -> None:
         for mapping in self._mappings.values():
             if (mapping.function_arn, mapping.source_arn) == (function_arn, arn):
                 message = source.conflict(arn, function_arn, mapping.uuid)
@@ -363,7 +333,7 @@ def _given(names: Sequence[str], parameters: Parameters) -> dict[str, Any]:
 
 
 def _check_types(operation: str, parameters: Parameters) -> None:
-    """Refuse values of another JSON type, and missing members, as the service's front does."""
+    """Refuse values of another JSON type, and missing members, as Lambda does before it looks at the values."""
     shape = service_model("lambda").operation_model(operation).input_shape
     for name, member in (shape.members if shape else {}).items():
         value = parameters.get(name)

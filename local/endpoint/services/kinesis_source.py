@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from local.endpoint.api.errors import AwsError, invalid_parameter
-from local.endpoint.delivery.stream_mapping import Surroundings
+from local.endpoint.delivery.stream_mapping import StreamMappingDependencies
 from local.endpoint.readers.kinesis_shard import kinesis_readers_of
 from local.endpoint.readers.stream_shard import Reader
 from local.endpoint.roles import Caller
@@ -20,26 +20,26 @@ from local.engine.streams.admission import IN_THE_FUTURE
 
 
 class KinesisSource(StreamSource):
-    """`Source` of Kinesis streams: the settings are those of a table's stream, and one more starting position.
+    """`MappingSource` of Kinesis streams: the settings of a table's stream, and one more starting position.
 
     Args:
-        surroundings: What the mappings share.
+        dependencies: The services that the mappings share.
         kinesis: A boto3 client of Kinesis.
     """
 
     operations = "DescribeStream, ListShards, and ListStreams"
     fixed: Sequence[str] = (*StreamSource.fixed, "StartingPositionTimestamp")
 
-    def __init__(self, surroundings: Surroundings, kinesis: Any) -> None:
-        super().__init__(surroundings)
+    def __init__(self, dependencies: StreamMappingDependencies, kinesis: Any) -> None:
+        super().__init__(dependencies)
         self._kinesis = kinesis
 
     def reads(self, arn: str) -> bool:
-        """Whether it is the ARN of a Kinesis stream, and not of a consumer with enhanced fan-out."""
+        """Return whether an ARN is a Kinesis stream's, not that of a consumer with enhanced fan-out."""
         return re.fullmatch(r"arn:aws:kinesis:[^:]+:\d{12}:stream/[^/]+", arn) is not None
 
     def check(self, arn: str, parameters: Parameters) -> None:
-        """Refuse what AWS refuses, in its words where they were recorded."""
+        """Refuse the settings that AWS refuses, in its words where they were recorded."""
         timestamp = parameters.get("StartingPositionTimestamp")
         if timestamp is not None and (isinstance(timestamp, bool) or not isinstance(timestamp, int | float)):
             raise AwsError("SerializationException", f"StartingPositionTimestamp must be a time, not {timestamp!r}")

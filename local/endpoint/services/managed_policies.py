@@ -1,4 +1,4 @@
-"""Managed policies that roles can have: an account's own, and some of AWS's."""
+"""Managed policies that roles can have: the account's own, and some of AWS's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.endpoint.clients import error_code
 
 _AWS = "arn:aws:iam::aws:policy/"
 
-#: Those of AWS's whose documents, as ministack holds them, were compared with
+#: AWS's managed policies whose documents in ministack were compared with
 #: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html.
 SIMULATED = (
     "AWSXRayDaemonWriteAccess",
@@ -27,10 +27,10 @@ SIMULATED = (
 
 
 def check_policy(call: AwsCall) -> None:
-    """Refuse a policy of AWS's whose document is not known here.
+    """Refuse a managed policy of AWS's whose document the endpoint does not have.
 
     Args:
-        call: One of IAM with a PolicyArn.
+        call: A call of IAM with a PolicyArn.
 
     Raises:
         NotSimulated: Names the policy.
@@ -44,7 +44,7 @@ def check_policy(call: AwsCall) -> None:
 
 
 def check_attachable(call: AwsCall, *, iam: Any) -> None:
-    """Refuse a policy that does not exist, which ministack attaches.
+    """Refuse to attach a policy that does not exist; ministack would attach it.
 
     Args:
         call: An AttachRolePolicy.

@@ -1,7 +1,7 @@
-"""What EventBridge looks at of a pipe's role when the pipe is made, changed or started (docs/aws-semantics.md §6.2).
+"""How EventBridge checks a pipe's role when the pipe is created, updated or started (docs/aws-semantics.md §6.2).
 
-Its trust policy, and then whether it may read the source and send to the dead-letter queue; not whether it may call the
-enrichment and the target, which shows when they are called (IAM-7).
+It looks at the trust policy, and at the permissions to read the source and to send to the dead-letter queue. Missing
+permissions to call the enrichment or the target show only when they are called (IAM-7).
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ Pipe = Mapping[str, Any]
 
 
 def check_role(roles: Roles, pipe: Pipe) -> None:
-    """Refuse a role that EventBridge Pipes could not assume, or of which it cannot be told what it allows.
+    """Refuse a role that EventBridge Pipes could not assume, or whose policies cannot be evaluated here.
 
     Args:
-        roles: What roles allow.
-        pipe: As DescribePipe answers it.
+        roles: The account's roles.
+        pipe: DescribePipe's answer.
 
     Raises:
-        AwsError: In AWS's words.
+        AwsError: AWS's error, or that the policies are not simulated.
     """
     role = role_of_pipe(pipe)
-    refused = roles.refusal(role)
-    if refused is not None:
-        raise refused_call(refused, "ValidationException", refused.message)
+    refusal = roles.refusal(role)
+    if refusal is not None:
+        raise refused_call(refusal, "ValidationException", refusal.message)
     roles.check_decidable(role, [*reading(pipe["Source"]), *_sending_dead_letters(pipe), *_calling(pipe)])
 
 
 def source_problem(roles: Roles, pipe: Pipe) -> str | None:
-    """Why a pipe fails that is made, changed or started, as its StateReason says it; `None` when it does not.
+    """Return the StateReason of a pipe that its role keeps from running; `None` if it can run.
 
     Args:
-        roles: What roles allow.
-        pipe: As DescribePipe answers it.
+        roles: The account's roles.
+        pipe: DescribePipe's answer.
     """
     role, source, dead_letters = role_of_pipe(pipe), pipe["Source"], _dead_letters(pipe)
     if refused := roles.refusal(role, reading(source)):

@@ -1,4 +1,4 @@
-"""Finding what a pipe reads (docs/aws-semantics.md §3.1, §3.7, §3.8)."""
+"""The sources of pipes (docs/aws-semantics.md §3.1, §3.7, §3.8)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from botocore.exceptions import ClientError
 
 from local.endpoint.api.errors import AwsError
 from local.endpoint.clients import reading_as
-from local.endpoint.delivery.pipe import PipeRunner
+from local.endpoint.delivery.pipe import PipeRun
+from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.readers.kinesis_shard import kinesis_readers_of
 from local.endpoint.readers.stream_shard import readers_of
-from local.endpoint.services.event_source_mappings import Runner
 from local.engine.clock import Clock
 from local.engine.pipes.sources import Source, source_of
 from local.engine.streams.admission import IN_THE_FUTURE
 
-#: Makes what runs a pipe, each time it is started; it goes on where the one before it ended.
-Connect = Callable[[PipeRunner], Runner]
+#: Makes a pipe's poller each time it is started. Each poller goes on where the one before it ended.
+Connect = Callable[[PipeRun], PollingThread]
 
 
 class PipeSources:
     """Connects pipes with their sources.
 
     Args:
-        streams: A boto3 client of DynamoDB Streams; likewise `kinesis` and `queues`, of SQS.
-        clock: What readers go by.
+        streams: A boto3 client of DynamoDB Streams.
+        kinesis: A boto3 client of Kinesis.
+        queues: A boto3 client of SQS.
+        clock: The clock of the readers.
     """
 
     def __init__(self, *, streams: Any, kinesis: Any, queues: Any, clock: Clock) -> None:
@@ -39,7 +41,7 @@ class PipeSources:
         """Look at a pipe's source once.
 
         Raises:
-            AwsError: It does not exist, or cannot be read from where it is asked for.
+            AwsError: It does not exist, or cannot be read from the requested position.
         """
         source = source_of(pipe["Source"])
         try:
@@ -54,9 +56,9 @@ class PipeSources:
             raise AwsError("ValidationException", f"Source {pipe['Source']} not found.") from missing
 
     def check_usable(self, pipe: Mapping[str, Any]) -> None:
-        """Refuse to change a pipe whose table's stream was turned off, which it does not outlive (PIPE-CREATE-1).
+        """Refuse to change a pipe whose table's stream was turned off: it cannot outlive its stream (PIPE-CREATE-1).
 
-        AWS says that such a pipe cannot be started, stopped or updated; the words are the endpoint's own.
+        AWS documents that such a pipe cannot be started, stopped or updated; the message is the endpoint's own.
         """
         if source_of(pipe["Source"]).kind != "DynamoDB stream":
             return
@@ -79,7 +81,7 @@ class PipeSources:
             starting_position=source.given(pipe)["StartingPosition"],
             clock=self._clock.now,
         )
-        return lambda runner: runner.of_stream(readers)
+        return lambda run: run.of_stream(readers)
 
     def _kinesis_stream(self, pipe: Mapping[str, Any], source: Source) -> Connect:
         given = source.given(pipe)
@@ -94,8 +96,8 @@ class PipeSources:
             role_arn=pipe["RoleArn"],
             clock=self._clock.now,
         )
-        return lambda runner: runner.of_stream(readers)
+        return lambda run: run.of_stream(readers)
 
     def _queue(self, pipe: Mapping[str, Any]) -> Connect:
         url = self._queues.get_queue_url(QueueName=pipe["Source"].rpartition(":")[2])["QueueUrl"]
-        return lambda runner: runner.of_queue(url)
+        return lambda run: run.of_queue(url)

@@ -6,14 +6,15 @@ https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.api_models import violations
 from local.endpoint.api.errors import AwsError, NotSimulated
 from local.endpoint.delivery.history import History
-from local.endpoint.delivery.pipe import PipeRunner, Surroundings
-from local.endpoint.services.event_source_mappings import Runner
+from local.endpoint.delivery.pipe import PipeDependencies, PipeRun
+from local.endpoint.delivery.polling_thread import PollingThread
+from local.endpoint.routes import Routes
 from local.endpoint.services.pipe_roles import check_role, source_problem
 from local.endpoint.services.pipe_sources import Connect, PipeSources
 from local.engine.pipes.admission import problems
@@ -22,19 +23,19 @@ from local.engine.pipes.sources import source_of
 
 Parameters = Mapping[str, Any]
 
-#: What AWS says of a pipe that runs and has nothing to say (PIPE-CREATE-6).
+#: AWS's StateReason of a pipe that runs without a problem (PIPE-CREATE-6).
 _RUNS_STREAM, _RUNS_QUEUE = "No records processed", "USER_INITIATED"
 
 
 class Pipe:
-    """One pipe: its configuration, its state, and what runs it.
+    """One pipe: its configuration, its state, and the poller that delivers.
 
     Attributes:
-        configuration: As DescribePipe answers it, without the state.
+        configuration: DescribePipe's answer, without the state.
     """
 
     def __init__(
-        self, configuration: dict[str, Any], *, connect: Connect, account_id: str, surroundings: Surroundings
+        self, configuration: dict[str, Any], *, connect: Connect, account_id: str, dependencies: PipeDependencies
     ) -> None:
         self.configuration = configuration
         self.history = History()
@@ -42,64 +43,65 @@ class Pipe:
         self._problem = ""
         self._connect = connect
         self._account_id = account_id
-        self._with = surroundings
-        self._runner: Runner | None = None
+        self._with = dependencies
+        self._poller: PollingThread | None = None
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The pipe's name."""
         return self.configuration["Name"]
 
     @property
     def source_arn(self) -> str:
-        """ARN of what it reads."""
+        """ARN of the stream or queue that it reads."""
         return self.configuration["Source"]
 
     @property
     def idle(self) -> bool:
-        """Whether it has nothing to do: everything that was written is done with, or it does not run."""
-        runner = self._runner
-        return runner.idle if runner is not None else self.state == "STOPPED" or self.state.endswith("_FAILED")
+        """Whether it has nothing to do: its source is finished, or it does not run."""
+        poller = self._poller
+        return poller.idle if poller is not None else self.state == "STOPPED" or self.state.endswith("_FAILED")
 
     @property
     def unfinished(self) -> int:
-        """How many records or messages it has read and is not done with."""
-        return 0 if self._runner is None else self._runner.unfinished
+        """How many records or messages it has read and not finished."""
+        poller = self._poller
+        return 0 if poller is None else poller.unfinished
 
     @property
     def state_reason(self) -> str:
-        """Why it is in its state; empty when there is nothing to say."""
+        """The reason for its state; empty if AWS gives none."""
         if self._problem or self.state != "RUNNING":
             return self._problem
         return _RUNS_STREAM if source_of(self.source_arn).is_stream else _RUNS_QUEUE
 
     def start(self) -> None:
         """Begin to deliver, from where it was."""
-        runner = PipeRunner(
+        run = PipeRun(
             self.configuration,
-            surroundings=self._with,
+            dependencies=self._with,
             account_id=self._account_id,
             history=self.history,
             on_problem=self._note,
         )
-        self._runner = self._connect(runner)
-        self._runner.start()
+        self._poller = self._connect(run)
+        self._poller.start()
         self.state, self._problem = "RUNNING", ""
 
     def rest(self, state: str, reason: str = "") -> None:
-        """Be in a state in which nothing is delivered."""
+        """Enter a state in which nothing is delivered."""
         self.state, self._problem = state, reason
 
     def stop(self, then: Callable[[], None]) -> None:
-        """Deliver no more, and call `then` once the executions that run now have ended."""
-        runner, self._runner = self._runner, None
-        if runner is None:
+        """Stop delivering, and call `then` once the executions that run now have ended."""
+        poller, self._poller = self._poller, None
+        if poller is None:
             then()
             return
-        runner.stop()
+        poller.stop()
 
         def finish() -> None:
-            runner.join()
+            poller.join()
             then()
 
         threading.Thread(target=finish, name=f"pipe-{self.name}-stop", daemon=True).start()
@@ -109,39 +111,55 @@ class Pipe:
             self._problem = problem
 
     def wake(self) -> None:
-        """There may be something to deliver, or time has passed."""
-        if self._runner is not None:
-            self._runner.wake()
+        """Look at the source again."""
+        poller = self._poller
+        if poller is not None:
+            poller.wake()
 
 
 class Pipes:
     """The API: each operation takes its parameters by AWS's names and returns the answer's status and body.
 
     Args:
-        sources: Where they read.
-        surroundings: What pipes work with.
-        region: Of their ARNs.
-        account_id: Likewise.
+        sources: Connects pipes with their sources.
+        dependencies: The services and clocks that pipes share.
+        region: Region in the pipes' ARNs.
+        account_id: Account in the pipes' ARNs.
     """
 
-    def __init__(self, *, sources: PipeSources, surroundings: Surroundings, region: str, account_id: str) -> None:
+    def __init__(self, *, sources: PipeSources, dependencies: PipeDependencies, region: str, account_id: str) -> None:
         self._sources = sources
-        self._with = surroundings
+        self._with = dependencies
         self._arn = f"arn:aws:pipes:{region}:{account_id}:pipe/"
         self._account_id = account_id
         self._pipes: dict[str, Pipe] = {}
         self._lock = threading.RLock()
 
+    @property
+    def routes(self) -> Routes:
+        """The operations."""
+        return Routes(
+            answered={
+                "pipes:CreatePipe": self.create_pipe,
+                "pipes:DeletePipe": self.delete_pipe,
+                "pipes:DescribePipe": self.describe_pipe,
+                "pipes:ListPipes": self.list_pipes,
+                "pipes:StartPipe": self.start_pipe,
+                "pipes:StopPipe": self.stop_pipe,
+                "pipes:UpdatePipe": self.update_pipe,
+            }
+        )
+
     def all(self) -> list[Pipe]:
-        """Every pipe."""
+        """Return every pipe."""
         with self._lock:
             return list(self._pipes.values())
 
     def get(self, name: str) -> Pipe:
-        """One pipe.
+        """Return one pipe.
 
         Raises:
-            AwsError: There is none.
+            AwsError: It does not exist.
         """
         with self._lock:
             pipe = self._pipes.get(name)
@@ -149,33 +167,8 @@ class Pipes:
             raise AwsError("NotFoundException", f"Pipe {name} does not exist.", status=404)
         return pipe
 
-    def wake_readers_of(self, tables: Collection[str]) -> None:
-        """Tables have changed."""
-        for pipe in self.all() if tables else ():
-            service, _, table = pipe.source_arn.partition(":table/")
-            if service.startswith("arn:aws:dynamodb:") and table.partition("/")[0] in tables:
-                pipe.wake()
-
-    def wake_readers_of_kinesis(self, stream: str | None) -> None:
-        """There are records in a Kinesis stream; `None` for none."""
-        for pipe in () if stream is None else self.all():
-            service, _, name = pipe.source_arn.partition(":stream/")
-            if service.startswith("arn:aws:kinesis:") and name == stream:
-                pipe.wake()
-
-    def wake_readers_of_queues(self) -> None:
-        """There may be messages in a queue."""
-        for pipe in self.all():
-            if pipe.source_arn.startswith("arn:aws:sqs:"):
-                pipe.wake()
-
-    def wake_all(self) -> None:
-        """Time has passed."""
-        for pipe in self.all():
-            pipe.wake()
-
     def create_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """CreatePipe."""
+        """Answer CreatePipe."""
         _check(parameters)
         now = self._with.clock.now()
         arn = self._arn + parameters["Name"]
@@ -186,19 +179,19 @@ class Pipes:
         with self._lock:
             if parameters["Name"] in self._pipes:
                 raise AwsError("ConflictException", f"Pipe {parameters['Name']} already exists.", status=409)
-            pipe = Pipe(configuration, connect=connect, account_id=self._account_id, surroundings=self._with)
+            pipe = Pipe(configuration, connect=connect, account_id=self._account_id, dependencies=self._with)
             self._pipes[pipe.name] = pipe
         answer = _summary(pipe)
         self._reach(pipe, failed="CREATE_FAILED")
         return 200, answer
 
     def describe_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """DescribePipe."""
+        """Answer DescribePipe."""
         pipe = self.get(parameters["Name"])
         return 200, {**pipe.configuration, "CurrentState": pipe.state, **_reason(pipe)}
 
     def update_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """UpdatePipe: takes effect after the executions that run now, from the same position."""
+        """Answer UpdatePipe. It takes effect after the running executions, from the same position."""
         for problem in violations("pipes", "UpdatePipe", parameters):
             raise AwsError("ValidationException", problem)
         pipe = self.get(parameters["Name"])
@@ -208,19 +201,19 @@ class Pipes:
         return 200, self._change(pipe, "UPDATING", configuration, failed="UPDATE_FAILED")
 
     def start_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """StartPipe."""
+        """Answer StartPipe."""
         pipe = self.get(parameters["Name"])
         check_role(self._with.roles, pipe.configuration)
         running = pipe.configuration | {"DesiredState": "RUNNING"}
         return 200, self._change(pipe, "STARTING", running, failed="START_FAILED")
 
     def stop_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """StopPipe: the position is kept."""
+        """Answer StopPipe. The position is kept."""
         pipe = self.get(parameters["Name"])
         return 200, self._change(pipe, "STOPPING", pipe.configuration | {"DesiredState": "STOPPED"})
 
     def delete_pipe(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """DeletePipe: gone after the executions that run now."""
+        """Answer DeletePipe. The pipe is gone after the running executions."""
         pipe = self.get(parameters["Name"])
         with self._lock:
             pipe.configuration = pipe.configuration | {"DesiredState": "DELETED"}
@@ -235,7 +228,7 @@ class Pipes:
         return 200, answer
 
     def list_pipes(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """ListPipes, all of them on one page."""
+        """Answer ListPipes, with all pipes on one page."""
         summaries = [
             {**_summary(pipe), **_reason(pipe), **{name: pipe.configuration[name] for name in ("Source", "Target")}}
             | ({"Enrichment": pipe.configuration["Enrichment"]} if "Enrichment" in pipe.configuration else {})
@@ -263,7 +256,7 @@ class Pipes:
         return answer
 
     def _reach(self, pipe: Pipe, *, failed: str | None) -> None:
-        """Bring a pipe that does not run into its desired state, or into `failed` when its role is refused."""
+        """Bring a pipe that does not run into its desired state, or into `failed` if its role is refused."""
         # Found out before the lock is taken: it calls the endpoint, which may be waiting for the lock.
         problem = None if failed is None else source_problem(self._with.roles, pipe.configuration)
         with self._lock:
@@ -277,7 +270,7 @@ class Pipes:
                 pipe.rest("STOPPED")
 
 
-#: Members that DescribePipe adds to what was asked for.
+#: Members that DescribePipe adds to CreatePipe's.
 _ANSWERED = ("Arn", "CreationTime", "LastModifiedTime")
 
 

@@ -12,14 +12,19 @@ from botocore.exceptions import ClientError
 
 from aws_semantics.permissions import reading
 from local.endpoint.api.errors import invalid_parameter
-from local.endpoint.delivery.queue_mapping import QueueRunner, QueueSurroundings, QueueTarget
+from local.endpoint.delivery.queue_mapping import QueueMapping, QueueMappingDependencies, poll_queue
+from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.roles import refused_call, role_of
-from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters, Runner
+from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters
 from local.engine.queues.admission import MAPPING_DEFAULTS, mapping_problems, mapping_settings_of, visibility_problem
 
 
 class QueueSource:
-    """`Source` of SQS queues."""
+    """`MappingSource` of SQS queues.
+
+    Args:
+        dependencies: The services that the mappings share.
+    """
 
     defaults: Mapping[str, Any] = MAPPING_DEFAULTS
     fixed: Sequence[str] = ()
@@ -27,50 +32,52 @@ class QueueSource:
     #: A queue's mapping has no LastProcessingResult.
     described: Mapping[str, Any] = {"StateTransitionReason": "USER_INITIATED"}
 
-    def __init__(self, surroundings: QueueSurroundings) -> None:
-        self._with = surroundings
+    def __init__(self, dependencies: QueueMappingDependencies) -> None:
+        self._with = dependencies
 
     def reads(self, arn: str) -> bool:
-        """Whether it is the ARN of a queue."""
+        """Return whether an ARN is a queue's."""
         return arn.startswith("arn:aws:sqs:")
 
     def check(self, arn: str, parameters: Parameters) -> None:
-        """Refuse what AWS refuses, in its words."""
+        """Refuse the settings that AWS refuses, in its words."""
         for problem in mapping_problems(parameters, fifo=arn.endswith(".fifo")):
             raise invalid_parameter(problem)
 
     def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
-        """What AWS says when function and queue have a mapping already."""
+        """Return AWS's message for a second mapping of the same function and queue."""
         return (
             f'An event source mapping with SQS arn (" {arn} ") and function (" {function_arn.split(":", 6)[6]} ") '
             f"already exists. Please update or delete the existing mapping with UUID {mapping_uuid}"
         )
 
-    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
-        """The queue's URL. Its visibility timeout must not be shorter than the function's timeout."""
+    def connect(
+        self, parameters: Parameters, function: Mapping[str, Any]
+    ) -> Callable[[EventSourceMapping], PollingThread]:
+        """Find the queue, whose visibility timeout must not be shorter than the function's timeout."""
         arn = parameters["EventSourceArn"]
         role = role_of(function)
-        refused = self._with.roles.refusal(role, reading(arn))
-        if refused is not None:
+        refusal = self._with.roles.refusal(role, reading(arn))
+        if refusal is not None:
             raise refused_call(
-                refused,
+                refusal,
                 "InvalidParameterValueException",
-                f"The provided execution role does not have permissions to call {refused.operation} on SQS",
+                f"The provided execution role does not have permissions to call {refusal.operation} on SQS",
             )
         url, attributes = self._queue(arn)
         problem = visibility_problem(int(attributes["VisibilityTimeout"]), function["Timeout"])
         if problem is not None:
             raise invalid_parameter(problem)
 
-        def runner(mapping: EventSourceMapping) -> Runner:
-            return QueueRunner(
-                QueueTarget(mapping.uuid, function["FunctionArn"], arn, url, role),
+        def poller(mapping: EventSourceMapping) -> PollingThread:
+            return poll_queue(
+                QueueMapping(mapping.uuid, function["FunctionArn"], arn, url, role),
                 mapping_settings_of(mapping.configuration),
-                surroundings=self._with,
+                dependencies=self._with,
                 history=mapping.history,
-            ).poller
+            )
 
-        return runner
+        return poller
 
     def _queue(self, arn: str) -> tuple[str, dict[str, str]]:
         try:

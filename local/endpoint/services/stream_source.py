@@ -11,18 +11,22 @@ from botocore.exceptions import ClientError
 from aws_semantics.limits import STREAM_RETENTION_SECONDS
 from aws_semantics.permissions import reading, sending_failures
 from local.endpoint.api.errors import invalid_parameter
-from local.endpoint.delivery.stream_mapping import MappingRunner, Surroundings, Target
+from local.endpoint.delivery.stream_mapping import StreamMapping, StreamMappingDependencies, poll_stream
+from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.readers.stream_shard import Reader, ShardReader, shard_ids
 from local.endpoint.roles import Caller, Roles, refused_call, role_of
-from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters, Runner
+from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters
 from local.engine.streams.admission import problems, settings_of
 
 
 class StreamSource:
-    """`Source` of DynamoDB streams.
+    """`MappingSource` of DynamoDB streams.
+
+    Args:
+        dependencies: The services that the mappings share.
 
     Attributes:
-        operations: Those that AWS's message names at the end when the role may not read.
+        operations: The last operations in AWS's message about a role that may not read the stream.
     """
 
     operations = "DescribeStream, and ListStreams"
@@ -42,28 +46,30 @@ class StreamSource:
     updatable: Sequence[str] = (*defaults, "FilterCriteria", "MetricsConfig")
     described: Mapping[str, Any] = {"StateTransitionReason": "User action", "LastProcessingResult": ""}
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._with = surroundings
+    def __init__(self, dependencies: StreamMappingDependencies) -> None:
+        self._with = dependencies
 
     def reads(self, arn: str) -> bool:
-        """Whether it is the ARN of a table's stream."""
+        """Return whether an ARN is that of a table's stream."""
         return re.fullmatch(r"arn:aws:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", arn) is not None
 
-    def check(self, arn: str, parameters: Parameters) -> None:  # noqa: ARG002 - `Source`
-        """Refuse what AWS refuses, in its words."""
+    def check(self, arn: str, parameters: Parameters) -> None:  # noqa: ARG002 - `MappingSource`
+        """Refuse the settings that AWS refuses, in its words."""
         known = {name: value for name, value in parameters.items() if name != "UUID" and value is not None}
         for problem in problems(known):
             raise invalid_parameter(problem)
 
     def conflict(self, arn: str, function_arn: str, mapping_uuid: str) -> str:
-        """What AWS says when function and stream have a mapping already."""
+        """Return AWS's message for a second mapping of the same function and stream."""
         return (
             f'The event source arn (" {arn} ") and function (" {function_arn.split(":", 6)[6]} ") provided mapping '
             f"already exists. Please update or delete the existing mapping with UUID {mapping_uuid}"
         )
 
-    def connect(self, parameters: Parameters, function: Mapping[str, Any]) -> Callable[[EventSourceMapping], Runner]:
-        """The stream's readers, from the starting position on; every runner goes on where the one before it ended."""
+    def connect(
+        self, parameters: Parameters, function: Mapping[str, Any]
+    ) -> Callable[[EventSourceMapping], PollingThread]:
+        """Open the stream at the starting position. Each poller goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
         role = role_of(function)
         _check_role(self._with.roles, role, parameters, operations=self.operations)
@@ -72,19 +78,19 @@ class StreamSource:
         except ClientError as missing:
             raise invalid_parameter(f"Stream not found: {arn}") from missing
 
-        def runner(mapping: EventSourceMapping) -> Runner:
-            return MappingRunner(
-                Target(mapping.uuid, function["FunctionArn"], arn, role),
+        def poller(mapping: EventSourceMapping) -> PollingThread:
+            return poll_stream(
+                StreamMapping(mapping.uuid, function["FunctionArn"], arn, role),
                 settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
                 readers=readers,
-                surroundings=self._with,
+                dependencies=self._with,
                 history=mapping.history,
                 on_result=mapping.note,
-            ).poller
+            )
 
-        return runner
+        return poller
 
-    def _readers(self, parameters: Parameters, role: Caller) -> Sequence[Reader]:  # noqa: ARG002 - Kinesis shows it
+    def _readers(self, parameters: Parameters, role: Caller) -> Sequence[Reader]:  # noqa: ARG002 - Kinesis needs it
         arn = parameters["EventSourceArn"]
         return [
             ShardReader(
@@ -102,16 +108,16 @@ def _check_role(roles: Roles, role: Caller, parameters: Parameters, *, operation
     """Refuse a mapping whose function's role may not read the stream (ESM-CREATE-7).
 
     Args:
-        roles: What roles allow.
-        role: The function's.
-        parameters: Of CreateEventSourceMapping.
-        operations: What AWS's message names at the end.
+        roles: The account's roles.
+        role: The function's role.
+        parameters: The members of CreateEventSourceMapping.
+        operations: The last operations in AWS's message.
     """
     arn = parameters["EventSourceArn"]
-    refused = roles.refusal(role, reading(arn))
-    if refused is not None:
+    refusal = roles.refusal(role, reading(arn))
+    if refusal is not None:
         raise refused_call(
-            refused,
+            refusal,
             "InvalidParameterValueException",
             f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords, GetShardIterator, "
             f"{operations} Actions on your stream in IAM.",

@@ -1,4 +1,4 @@
-"""A table's stream, turned on and off: what AWS refuses of it (docs/aws-semantics.md §1.3, DDB-RECORD-9)."""
+"""Refusals of a stream being turned on or off (docs/aws-semantics.md §1.3, DDB-RECORD-9)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ from botocore.exceptions import ClientError
 
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
+from local.endpoint.routes import Routes
 
 _INVALID = "One or more parameter values were invalid: "
 
 
+def stream_specification_routes(tables: Any) -> Routes:
+    """Make the tables of CreateTable and UpdateTable.
+
+    Args:
+        tables: A boto3 client of DynamoDB.
+    """
+
+    def check(call: AwsCall) -> None:
+        check_specification(call, tables=tables)
+
+    return Routes(checked={"dynamodb:CreateTable": [check], "dynamodb:UpdateTable": [check]})
+
+
 def check_specification(call: AwsCall, *, tables: Any) -> None:
-    """Refuse what cannot be done to a stream, in AWS's words: ministack takes most of it.
+    """Refuse an impossible change of a stream in AWS's words; ministack accepts most of them.
 
     Args:
         call: A CreateTable or UpdateTable.
@@ -34,7 +48,7 @@ def check_specification(call: AwsCall, *, tables: Any) -> None:
     try:
         table = tables.describe_table(TableName=call.parameters.get("TableName", ""))["Table"]
     except ClientError:
-        # ministack says which table there is not.
+        # ministack answers that the table does not exist.
         return
     if on and "StreamSpecification" in table:
         raise _refused(f"Table already has an enabled stream: TableName: {table['TableName']}")

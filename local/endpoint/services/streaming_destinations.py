@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
+from local.endpoint.routes import Routes
 from local.engine.streams.records import item_size
 
 #: A record that is larger is skipped (KDS-5).
@@ -23,15 +24,15 @@ _IMAGES = ("Keys", "NewImage", "OldImage")
 def streamed_change(
     record: Mapping[str, Any], *, table: str, now: float, precision: str = "MILLISECOND"
 ) -> tuple[str, bytes] | None:
-    """Partition key and data of the record that Kinesis gets of a change; `None` when a record cannot be that large.
+    """Make the Kinesis record of a change: its partition key and its data; `None` if it is too large for Kinesis.
 
     The partition key is the same for all changes of an item; how AWS chooses its 32 hexadecimal digits is not known.
 
     Args:
-        record: As DynamoDB's stream has it, with both images.
+        record: The change in the shape of DynamoDB's stream, with both images.
         table: The table's name.
-        now: When the change was made, in seconds since 1970.
-        precision: Of the time in the record: `MILLISECOND` or `MICROSECOND` (KDS-4).
+        now: Time of the change, in seconds since 1970.
+        precision: Precision of the time in the record: `MILLISECOND` or `MICROSECOND` (KDS-4).
     """
     images = {name: record["dynamodb"][name] for name in _IMAGES if name in record["dynamodb"]}
     identity = record.get("userIdentity")
@@ -56,15 +57,30 @@ def streamed_change(
     return hashlib.md5(key, usedforsecurity=False).hexdigest(), data
 
 
-def check_destination(call: AwsCall, *, tables: Any, kinesis: Any) -> None:
-    """Refuse what cannot be done to a table's destination: ministack takes a missing stream and a second one (KDS-1).
+def streaming_destination_routes(*, tables: Any, kinesis: Any) -> Routes:
+    """Make the tables of the operations that change a table's destination.
 
-    A stream that does not exist is refused at once, where AWS takes it and says later that enabling failed.
+    Args:
+        tables: A boto3 client of DynamoDB.
+        kinesis: A boto3 client of Kinesis.
+    """
+
+    def check(call: AwsCall) -> None:
+        check_destination(call, tables=tables, kinesis=kinesis)
+
+    changing = ("Disable", "Enable", "Update")
+    return Routes(checked={f"dynamodb:{change}KinesisStreamingDestination": [check] for change in changing})
+
+
+def check_destination(call: AwsCall, *, tables: Any, kinesis: Any) -> None:
+    """Refuse an impossible change of a table's destination; ministack accepts a missing or a second stream (KDS-1).
+
+    A stream that does not exist is refused at once; AWS accepts it and reports later that enabling failed.
 
     Args:
         call: An Enable-, Disable- or UpdateKinesisStreamingDestination.
         tables: A boto3 client of DynamoDB.
-        kinesis: One of Kinesis.
+        kinesis: A boto3 client of Kinesis.
     """
     arn, name = call.parameters.get("StreamArn", ""), call.parameters.get("TableName", "")
     try:
@@ -112,7 +128,7 @@ def _invalid(why: str) -> AwsError:
 
 
 def _binaries_twice(value: Any) -> Any:
-    """An image with its binaries, base64 text, encoded once more (KDS-6)."""
+    """Return an image whose binaries, already base64 text, are encoded once more (KDS-6)."""
     match value:
         case {"B": str(binary)} if len(value) == 1:
             return {"B": _base64(binary)}

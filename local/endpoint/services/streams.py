@@ -1,40 +1,39 @@
-"""The DynamoDB Streams API: ministack answers most of it; here is what it does not (docs/aws-semantics.md §1)."""
+"""The DynamoDB Streams API: the limits, pages and ranges that ministack lacks (docs/aws-semantics.md §1)."""
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
+from local.endpoint.api.http_messages import Reply
+from local.endpoint.clients import READER_HEADER
 from local.endpoint.readers.call_rate import CallRate
 from local.endpoint.readers.reader_limit import ReaderLimit
+from local.endpoint.routes import PassOn, Routes
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
 
-#: Records of one GetRecords, and shards or streams of one page (DDB-LIMIT-3, DDB-LIMIT-5).
+#: Maximum of records in one GetRecords, and of shards or streams on one page (DDB-LIMIT-3, DDB-LIMIT-5).
 _RECORDS = 1000
 _PAGE = 100
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A stream that can be read: a table's current one, or one that was closed in the last 24 hours."""
-
-    arn: str
-    table: str
-    label: str
 
 
 class Streams:
     """The operations.
 
     Args:
-        limit: Of readers per shard.
-        iterator: Answers stream ARN and shard of an iterator; `None` when it is none.
-        streams: Answers every stream that can be read.
+        limit: The limit of readers per shard.
+        clock: The clock that rates and throttles are counted by.
+        metrics: The recorded datapoints.
+        iterator: Returns the stream ARN and the shard of an iterator; `None` if the text is not an iterator.
+        streams: Returns ARN, table and label of every stream that can be read: each table's current one, and those
+            that were closed in the last 24 hours.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class Streams:
         clock: Clock,
         metrics: Metrics,
         iterator: Callable[[str], tuple[str, str] | None],
-        streams: Callable[[], Sequence[Stream]],
+        streams: Callable[[], Sequence[tuple[str, str, str]]],
     ) -> None:
         self._limit = limit
         self._clock = clock
@@ -52,31 +51,47 @@ class Streams:
         self._iterator = iterator
         self._streams = streams
         self._rates = {"DescribeStream": CallRate(10), "ListStreams": CallRate(5)}
+        self._lock = threading.Lock()
 
-    def check(self, call: AwsCall, *, own: str | None, connection: str) -> None:
-        """Refuse what AWS refuses (DDB-LIMIT-3, DDB-LIMIT-5, DDB-LIMIT-6).
+    @property
+    def routes(self) -> Routes:
+        """The operations."""
+        return Routes(
+            answered={"dynamodbstreams:ListStreams": self.list_streams},
+            checked={
+                "dynamodbstreams:DescribeStream": [self._check_rate],
+                "dynamodbstreams:GetRecords": [self._check_read],
+                "dynamodbstreams:ListStreams": [self._check_rate],
+            },
+            amended={
+                "dynamodbstreams:DescribeStream": self._describe,
+                "dynamodbstreams:GetShardIterator": self._get_iterator,
+            },
+        )
 
-        Args:
-            call: Of the service.
-            own: The name of a reader of the endpoint's own; how often the account may ask is not for those.
-            connection: By which a client makes the call.
-        """
-        now = self._clock.now()
-        rate = self._rates.get(call.operation)
-        if rate is not None and own is None and not rate.admits(now):
+    def _check_rate(self, call: AwsCall) -> None:
+        """Refuse a client that asks too often (DDB-LIMIT-5). The endpoint's own readers do not count."""
+        if READER_HEADER in call.request.headers:
+            return
+        with self._lock:
+            admitted = self._rates[call.operation].admits(self._clock.now())
+        if not admitted:
             raise AwsError("ThrottlingException", f"Rate of {call.operation} exceeded.")
-        if call.operation == "GetRecords":
-            self._check_read(call, own or connection, now)
 
-    def asked(self, call: AwsCall) -> Mapping[str, Any]:
-        """The parameters that ministack is given: it knows no number before that of a shard's first record."""
+    async def _get_iterator(self, call: AwsCall, pass_on: PassOn) -> Reply:
+        # ministack does not know a number before that of a shard's first record.
         number = call.parameters.get("SequenceNumber")
-        if number is not None and number == _first_number(str(call.parameters.get("StreamArn", ""))):
-            return {**call.parameters, "ShardIteratorType": "TRIM_HORIZON"}
-        return call.parameters
+        if number is None or number != _first_number(str(call.parameters.get("StreamArn", ""))):
+            return await pass_on(call)
+        asked = {**call.parameters, "ShardIteratorType": "TRIM_HORIZON"}
+        return await pass_on(replace(call, request=call.request.with_body(json.dumps(asked).encode())))
 
-    def described(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """The answer of a DescribeStream with what ministack leaves out: a shard without records has a range, too."""
+    async def _describe(self, call: AwsCall, pass_on: PassOn) -> Reply:
+        """Add what ministack leaves out: a shard without records has a range of sequence numbers, too."""
+        reply = await pass_on(call)
+        if reply.status != 200:
+            return reply
+        answer = json.loads(reply.body)
         description = answer["StreamDescription"]
         first = _first_number(description["StreamArn"])
         for shard in description["Shards"]:
@@ -85,12 +100,12 @@ class Streams:
                 numbers["StartingSequenceNumber"] = first
                 if description["StreamStatus"] == "DISABLED":
                     numbers["EndingSequenceNumber"] = first
-        # ministack has that of the table.
+        # ministack has the table's.
         description["CreationRequestDateTime"] = _created(description["StreamArn"])
-        return answer
+        return Reply.json(200, answer)
 
     def list_streams(self, parameters: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """ListStreams; those that were closed are among them (DDB-RECORD-9)."""
+        """Answer ListStreams, closed streams included (DDB-RECORD-9)."""
         limit = parameters.get("Limit", _PAGE)
         if not 1 <= limit <= _PAGE:
             bound = f"less than or equal to {_PAGE}" if limit > _PAGE else "greater than or equal to 1"
@@ -101,19 +116,19 @@ class Streams:
             )
         table, after = parameters.get("TableName"), parameters.get("ExclusiveStartStreamArn", "")
         found = sorted(
-            (each for each in self._streams() if table in (None, each.table) and each.arn > after),
-            key=lambda each: each.arn,
+            (arn, of, label) for arn, of, label in self._streams() if table in (None, of) and arn > after
         )
         page: dict[str, Any] = {
             "Streams": [
-                {"StreamArn": each.arn, "TableName": each.table, "StreamLabel": each.label} for each in found[:limit]
+                {"StreamArn": arn, "TableName": of, "StreamLabel": label} for arn, of, label in found[:limit]
             ]
         }
         if len(found) > limit:
-            page["LastEvaluatedStreamArn"] = found[limit - 1].arn
+            page["LastEvaluatedStreamArn"] = found[limit - 1][0]
         return 200, page
 
-    def _check_read(self, call: AwsCall, reader: str, now: float) -> None:
+    def _check_read(self, call: AwsCall) -> None:
+        """Refuse a page that is too large, and one reader too many (DDB-LIMIT-3, DDB-LIMIT-6)."""
         limit = call.parameters.get("Limit")
         if isinstance(limit, int) and limit > _RECORDS:
             raise AwsError("LimitExceededException", f"Limit is {limit}, and GetRecords reads {_RECORDS} at most.")
@@ -121,7 +136,12 @@ class Streams:
         if read is None:
             return
         stream_arn, shard_id = read
-        if not self._limit.admits(reader, stream_arn=stream_arn, shard_id=shard_id, now=now):
+        # Other readers than the endpoint's own are told apart by their connection: a client process keeps one open.
+        reader = call.request.headers.get(READER_HEADER) or call.request.client
+        with self._lock:
+            now = self._clock.now()
+            admitted = self._limit.admits(reader, stream_arn=stream_arn, shard_id=shard_id, now=now)
+        if not admitted:
             table = stream_arn.split("/")[1]
             self._metrics.record(
                 "ThrottledRequests", 1, at=now, namespace="AWS/DynamoDB", TableName=table, Operation="GetRecords"
@@ -130,12 +150,12 @@ class Streams:
 
 
 def _created(stream_arn: str) -> float:
-    """When a stream was made, which its label says, in seconds since 1970."""
+    """Return when a stream was created, in seconds since 1970; its label says it."""
     return datetime.fromisoformat(stream_arn.rpartition("/")[2]).replace(tzinfo=UTC).timestamp()
 
 
 def _first_number(stream_arn: str) -> str | None:
-    """A sequence number before those of all records of a stream; `None` when it is none."""
+    """Return a sequence number before those of all records of a stream; `None` if the ARN is not a stream's."""
     try:
         return f"{round(_created(stream_arn) * 1000):020d}{0:010d}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""Time to live: which attribute says when an item expires, and the deletions that follow from it.
+"""Time to live: the attribute with an item's expiry time, and the deletions that follow from it.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
 """
@@ -12,8 +12,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
-from local.endpoint.clients import deleting_expired
+from local.endpoint.api.http_messages import Reply
+from local.endpoint.clients import EXPIRED_HEADER, deleting_expired
+from local.endpoint.routes import PassOn, Routes
 from local.engine.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -21,7 +24,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks for expired items, where AWS takes up to a few days.
 SWEEP_SECONDS = 10.0
 
-#: AWS leaves items alone that expired longer ago than five years.
+#: AWS does not delete items that expired more than five years ago.
 OLDEST_SECONDS = 5 * 365 * 24 * 60 * 60
 
 _EXPIRED = "attribute_type(#ttl, :number) AND #ttl < :now AND #ttl > :oldest"
@@ -32,7 +35,7 @@ class TimeToLive:
 
     Args:
         tables: A boto3 client of DynamoDB.
-        clock: What items expire by.
+        clock: The clock that items expire by.
     """
 
     def __init__(self, tables: Any, clock: Clock) -> None:
@@ -48,16 +51,27 @@ class TimeToLive:
         self._thread.start()
 
     def close(self) -> None:
-        """Delete no more."""
+        """Stop deleting."""
         self._closed = True
         self._wake.set()
 
     def wake(self) -> None:
-        """Time has passed."""
+        """Look for expired items now: time has passed."""
         self._wake.set()
 
+    @property
+    def routes(self) -> Routes:
+        """The operations, and the deletion of an expired item."""
+        return Routes(
+            answered={
+                "dynamodb:DescribeTimeToLive": self.describe_time_to_live,
+                "dynamodb:UpdateTimeToLive": self.update_time_to_live,
+            },
+            amended={"dynamodb:DeleteItem": _delete},
+        )
+
     def update_time_to_live(self, parameters: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """UpdateTimeToLive."""
+        """Answer UpdateTimeToLive."""
         table, asked = self._existing(parameters["TableName"]), parameters["TimeToLiveSpecification"]
         current = self._attributes.get(table)
         if asked["Enabled"] == (current is not None):
@@ -73,7 +87,7 @@ class TimeToLive:
         return 200, {"TimeToLiveSpecification": dict(asked)}
 
     def describe_time_to_live(self, parameters: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """DescribeTimeToLive."""
+        """Answer DescribeTimeToLive."""
         attribute = self._attributes.get(self._existing(parameters["TableName"]))
         described = {"TimeToLiveStatus": "DISABLED"}
         if attribute is not None:
@@ -119,3 +133,11 @@ class TimeToLive:
                     self._tables.delete_item(TableName=table, Key=key, ConditionExpression=_EXPIRED, **condition)
                 except self._tables.exceptions.ConditionalCheckFailedException:
                     continue
+
+
+async def _delete(call: AwsCall, pass_on: PassOn) -> Reply:
+    """Delete an item as DynamoDB's own deletion if the request says so."""
+    if EXPIRED_HEADER not in call.request.headers:
+        return await pass_on(call)
+    with deleting_expired():
+        return await pass_on(call)

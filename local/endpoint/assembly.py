@@ -1,0 +1,205 @@
+"""Puts an endpoint together: every service, the threads that deliver, and the application in front of ministack.
+
+A new service is a module of its own in `local.endpoint.services`, and one line here that gathers its routes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.endpoint import journal, ministack_internals
+from local.endpoint.alarm_evaluation import AlarmEvaluation
+from local.endpoint.application import Application, Asgi
+from local.endpoint.clients import Connection, LazyClient, expired
+from local.endpoint.control.api import ControlApi
+from local.endpoint.control.faults import Faults
+from local.endpoint.delivery.destinations import Destinations
+from local.endpoint.delivery.pipe import PipeDependencies
+from local.endpoint.delivery.pipe_services import PipeServices
+from local.endpoint.delivery.pipe_telemetry import Concurrency
+from local.endpoint.delivery.queue_mapping import QueueMappingDependencies
+from local.endpoint.delivery.stream_mapping import StreamMappingDependencies
+from local.endpoint.delivery.wake_ups import Readers
+from local.endpoint.functions.environments import Functions
+from local.endpoint.readers.reader_limit import ReaderLimit
+from local.endpoint.region_names import region_name
+from local.endpoint.roles import Roles
+from local.endpoint.routes import gathered
+from local.endpoint.services.cloudwatch import CloudWatch
+from local.endpoint.services.event_source_mappings import EventSourceMappings
+from local.endpoint.services.functions import FunctionService
+from local.endpoint.services.iam import iam_routes
+from local.endpoint.services.kinesis_source import KinesisSource
+from local.endpoint.services.pipe_sources import PipeSources
+from local.endpoint.services.pipes import Pipes
+from local.endpoint.services.queue_source import QueueSource
+from local.endpoint.services.state_machines import state_machine_routes
+from local.endpoint.services.stream_source import StreamSource
+from local.endpoint.services.stream_specifications import stream_specification_routes
+from local.endpoint.services.streaming_destinations import streamed_change, streaming_destination_routes
+from local.endpoint.services.streams import Streams
+from local.endpoint.services.time_to_live import TimeToLive
+from local.engine.alarms import notifications
+from local.engine.alarms.metrics import Metrics
+from local.engine.clock import Clock
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """An endpoint that is ready to be served.
+
+    Attributes:
+        application: The ASGI application.
+        start: Starts the threads that evaluate alarms and delete expired items.
+        close: Ends those threads, and every function.
+        held: Returns what the endpoint holds in memory.
+    """
+
+    application: Application
+    start: Callable[[], None]
+    close: Callable[[], None]
+    held: Callable[[], journal.Held]
+
+
+def assemble(ministack: Asgi, connection: Connection) -> Assembled:
+    """Put an endpoint together, and adapt ministack to it.
+
+    Args:
+        ministack: ministack's application.
+        connection: The endpoint's address and keys.
+    """
+    clock, metrics, faults, limit = Clock(), Metrics(), Faults(), ReaderLimit()
+    buckets, cloudwatch, functions, iam, kinesis, logs, machines, queues, streams, tables, topics = (
+        LazyClient(connection, name)
+        for name in (
+            *("s3", "cloudwatch", "lambda", "iam", "kinesis", "logs", "stepfunctions", "sqs", "dynamodbstreams"),
+            *("dynamodb", "sns"),
+        )
+    )
+    environments = Functions(connection=connection, clock=clock, metrics=metrics)
+    roles = Roles(iam, region=connection.region, account_id=connection.account_id)
+    destinations = Destinations(buckets=buckets, queues=queues, topics=topics)
+    stream_dependencies = StreamMappingDependencies(streams, functions, destinations, roles, clock, metrics)
+    mappings = EventSourceMappings(
+        sources=[
+            StreamSource(stream_dependencies),
+            KinesisSource(stream_dependencies, kinesis),
+            QueueSource(QueueMappingDependencies(queues, functions, roles, clock, metrics)),
+        ],
+        functions=functions,
+        region=connection.region,
+        account_id=connection.account_id,
+    )
+    pipes = Pipes(
+        sources=PipeSources(streams=streams, kinesis=kinesis, queues=queues, clock=clock),
+        dependencies=PipeDependencies(
+            logs=logs,
+            queues=queues,
+            services=PipeServices(connection, api_request=ministack_internals.api_destination_request),
+            destinations=destinations,
+            roles=roles,
+            clock=clock,
+            metrics=metrics,
+            concurrency=Concurrency(),
+        ),
+        region=connection.region,
+        account_id=connection.account_id,
+    )
+    readers = Readers([mappings, pipes])
+    time_to_live = TimeToLive(tables, clock)
+    alarms = AlarmEvaluation(cloudwatch, queues, metrics, clock)
+    function_service = FunctionService(connection=connection, roles=roles, metrics=metrics, clock=clock)
+    routes = gathered(
+        [
+            mappings.routes,
+            pipes.routes,
+            readers.routes,
+            time_to_live.routes,
+            function_service.routes,
+            CloudWatch(metrics, ministack_internals.keep_alarm_metrics).routes,
+            Streams(
+                limit,
+                clock=clock,
+                metrics=metrics,
+                iterator=ministack_internals.read_iterator,
+                streams=ministack_internals.list_streams,
+            ).routes,
+            iam_routes(iam, roles, readers),
+            state_machine_routes(machines),
+            stream_specification_routes(tables),
+            streaming_destination_routes(tables=tables, kinesis=kinesis),
+        ]
+    )
+    control = ControlApi(
+        clock=clock,
+        mappings=mappings,
+        pipes=pipes,
+        readers=readers,
+        time_to_live=time_to_live,
+        metrics=metrics,
+        faults=faults,
+        throttling=limit.throttled,
+        mails=ministack_internals.sent_mails,
+        evaluate_alarms=alarms.evaluate,
+    )
+    _adapt_ministack(connection, clock, readers, environments)
+    application = Application(
+        ministack,
+        connection=connection,
+        routes=routes,
+        faults=faults,
+        control=control,
+        crashed=function_service.crashed,
+        authorization=ministack_internals.route_authorization,
+    )
+
+    def start() -> None:
+        alarms.start()
+        time_to_live.start()
+
+    def close() -> None:
+        alarms.close()
+        time_to_live.close()
+        environments.close()
+
+    return Assembled(application, start, close, lambda: _held(mappings, pipes))
+
+
+def _adapt_ministack(connection: Connection, clock: Clock, readers: Readers, environments: Functions) -> None:
+    """Replace the parts of ministack that differ from AWS."""
+    region = region_name(connection.region)
+
+    def notification(alarm: Mapping[str, Any], before: str) -> tuple[str, str]:
+        document = notifications.message(
+            alarm, before=before, at=clock.now(), account_id=connection.account_id, region=region
+        )
+        return notifications.subject(alarm, region), json.dumps(document)
+
+    ministack_internals.run_functions_by(environments.execute)
+    ministack_internals.keep_time_by(clock.now)
+    ministack_internals.stop_evaluating_alarms()
+    ministack_internals.notify_of_alarms_by(notification)
+    ministack_internals.when_messages_come(readers.queues)
+    ministack_internals.stream_changes_as(
+        lambda table, record, precision: streamed_change(record, table=table, now=clock.now(), precision=precision),
+        readers.kinesis,
+    )
+    ministack_internals.describe_tables_without_stream()
+    ministack_internals.ignore_order_of_sets()
+    ministack_internals.record_who_deletes(expired.get)
+
+
+def _held(mappings: EventSourceMappings, pipes: Pipes) -> journal.Held:
+    tables, queues, buckets = ministack_internals.held_counts()
+    return journal.Held(
+        tables,
+        queues,
+        buckets,
+        mappings=[
+            journal.Progress(each.function_name, each.source_arn, each.unfinished, each.idle) for each in mappings.all()
+        ],
+        pipes=[journal.Progress(each.name, each.source_arn, each.unfinished, each.idle) for each in pipes.all()],
+    )

@@ -169,7 +169,7 @@ def stop_evaluating_alarms() -> None:
 
 
 def notify_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]]) -> None:
-    """Publish the subject and message that `make` builds from an alarm and its former state; ministack's lack fields."""
+    """Publish the subject and message that `make` makes from an alarm and its former state; ministack's lack fields."""
 
     def notify(alarm: Mapping[str, Any], before: str, state: str, _: str) -> None:
         actions = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[state]

@@ -1,8 +1,8 @@
 """The endpoint's process: `python -m local.endpoint.server`, started by `local.endpoint` alone.
 
 The first line of its standard input has its settings; the first line of its standard output has its address. When
-standard input ends, the parent is gone, and the endpoint ends at once with its functions, its threads and its directory.
-Only the journal is left.
+standard input ends, the parent is gone, and the endpoint ends at once with its functions, threads and directory. Only
+the journal is left.
 """
 
 from __future__ import annotations

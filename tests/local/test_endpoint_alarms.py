@@ -358,7 +358,7 @@ def test_an_alarm_on_metric_math_fires_by_the_values_of_its_expression(world):
     ("expression", "message"),
     [
         ("ANOMALY_DETECTION_BAND(m1, 2)", "does not evaluate ANOMALY_DETECTION_BAND"),
-        ("m1 +", "is no metric math"),
+        ("m1 +", "is not metric math"),
         ("m1 + m9", "no metric or expression has the id m9"),
         ("METRICS()", "several time series"),
     ],

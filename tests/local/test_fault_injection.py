@@ -189,7 +189,7 @@ def test_faults_hit_only_what_they_name(world):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"kind": "explode"}, "'explode' is no fault"),
+        ({"kind": "explode"}, "'explode' is not a fault"),
         ({"kind": "fail"}, "needs 'operation'"),
         ({"kind": "crash"}, "needs 'containing'"),
         ({"kind": "lose writes"}, "needs 'table'"),

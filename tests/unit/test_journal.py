@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.endpoint import journal
-from local.endpoint.journal import Progress, Held, Journal, Keeper
+from local.endpoint.journal import Held, Journal, Keeper, Progress
 
 STREAM = "arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026"
 

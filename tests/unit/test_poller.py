@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from aws_semantics.limits import STREAM_POLL_SECONDS
-from local.endpoint.delivery.stream_poller import Poller
+from local.endpoint.delivery.stream_poller import StreamPoller
 from local.engine.clock import Clock
+from local.engine.streams.lane import Invoke
 from local.engine.streams.mapping import EventSourceMapping
-from local.engine.streams.outcomes import Succeeded
+from local.engine.streams.outcomes import Outcome, Succeeded
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 
@@ -56,10 +58,40 @@ class CrowdedShard(Shard):
             yield StreamRecord(record("2"), arrived=0.0, visible=0.0)
 
 
+class Runner:
+    """A mapping whose function answers as the test says, and that must note nothing it does not list."""
+
+    def __init__(self, deliver: Callable[[Invoke], Outcome]) -> None:
+        self.deliver = deliver
+        self.throttled_shards: list[str] = []
+
+    def admit(self):
+        pass
+
+    def identify(self, record):
+        return record
+
+    def give_up(self, given_up):
+        pytest.fail("nothing is given up")
+
+    def lose(self, lost):
+        pytest.fail("nothing is lost")
+
+    def throttled(self, shard_id):
+        self.throttled_shards.append(shard_id)
+
+    def unreadable(self, failure):
+        pytest.fail(f"the shard can be read: {failure}")
+
+
+def poll(shard: Shard, runner: Runner, **settings: Any) -> StreamPoller:
+    readers: Any = [shard]
+    return StreamPoller(EventSourceMapping(MappingSettings(**settings)), readers, runner, name="poller", clock=Clock())
+
+
 def test_a_throttled_shard_is_read_again_a_period_later_and_nothing_of_it_is_lost():
     shard, done = CrowdedShard(), threading.Event()
     delivered: list[str] = []
-    throttled: list[str] = []
 
     def invoke(call):
         delivered.extend(each.identifier for each in call.records)
@@ -69,22 +101,14 @@ def test_a_throttled_shard_is_read_again_a_period_later_and_nothing_of_it_is_los
         poller.wake()
         return Succeeded()
 
-    poller = Poller(
-        EventSourceMapping(MappingSettings()),
-        [shard],  # pyright: ignore[reportArgumentType] - a stand-in
-        name="poller",
-        clock=Clock(),
-        invoke=invoke,
-        give_up=lambda _: pytest.fail("nothing fails"),
-        throttled=throttled.append,
-        unreadable=lambda _: pytest.fail("it is only throttled"),
-    )
+    runner = Runner(invoke)
+    poller = poll(shard, runner)
     poller.start()
     assert done.wait(20)
     poller.stop()
     poller.join()
     assert delivered == ["1", "2"]
-    assert throttled == ["shard"]
+    assert runner.throttled_shards == ["shard"]
     assert shard.reads[1] - shard.reads[0] > 0.9 * STREAM_POLL_SECONDS
 
 
@@ -99,14 +123,7 @@ def test_an_invocation_that_breaks_is_made_again_and_costs_no_retry(caplog: pyte
         done.set()
         return Succeeded()
 
-    poller = Poller(
-        EventSourceMapping(MappingSettings(maximum_retry_attempts=0)),
-        [shard],  # pyright: ignore[reportArgumentType] - a stand-in
-        name="poller",
-        clock=Clock(),
-        invoke=invoke,
-        give_up=lambda _: pytest.fail("the retry budget was touched"),
-    )
+    poller = poll(shard, Runner(invoke), maximum_retry_attempts=0)
     poller.start()
     assert done.wait(20)
     poller.stop()

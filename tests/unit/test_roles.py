@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.endpoint.api.errors import NotSimulated
-from local.endpoint.roles import LAMBDA, PIPES, Caller, Roles
+from local.endpoint.roles import LAMBDA, PIPES, Caller, Roles, refused_call
 
 ROLE = "arn:aws:iam::111122223333:role/services/orders"
 FUNCTION = Caller(ROLE, LAMBDA, "arn:aws:lambda:us-east-1:111122223333:function:orders:live")
@@ -132,7 +132,7 @@ def test_a_refusal_names_the_session_the_first_action_that_is_missing_and_the_re
 
 def test_what_depends_on_something_that_is_not_evaluated_is_refused_by_name(account, roles):
     account.condition = {"StringEquals": {"aws:SourceVpc": "vpc-1"}}
-    error = roles.refusal(FUNCTION, SEND).error("InvalidParameterValueException", "no")
+    error = refused_call(roles.refusal(FUNCTION, SEND), "InvalidParameterValueException", "no")
     assert isinstance(error, NotSimulated)
     assert str(error).startswith(
         f"whether it allows sqs:SendMessage on {QUEUE} depends on the condition key aws:SourceVpc in a policy of {ROLE}"

@@ -36,6 +36,7 @@ SERVICES = (
     "sts",
 )
 
+
 @dataclass(frozen=True)
 class AwsCall:
     """One call of an AWS operation.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from local.endpoint.api.http_messages import Request
 from local.endpoint.api.errors import AwsError
+from local.endpoint.api.http_messages import Request
 from local.endpoint.control.faults import Faults
 from local.endpoint.delivery.history import GivenUp, History, Invocation, ThrottledRead
 from local.endpoint.delivery.wake_ups import Readers

@@ -1,6 +1,6 @@
 """`QueuePoller`: receives a queue's messages and delivers the batches of the state machine in real time.
 
-The queue is ministack's, reached through SQS's API. Messages that failed are left in flight, so that they come back when
+The queue is ministack's, reached through SQS's API. Messages that failed stay in flight, so that they come back when
 their visibility timeout is over.
 """
 

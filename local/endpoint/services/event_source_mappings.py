@@ -306,9 +306,9 @@ class EventSourceMappings:
             if source.reads(arn):
                 return source
         raise NotSimulated(
-            f"the local endpoint reads DynamoDB streams, Kinesis streams and SQS queues, and {arn!r} is not one of them: give the "
-            "ARN of a table's stream (LatestStreamArn), of a stream or of a queue, or test this mapping on an AWS "
-            "account"
+            f"the local endpoint reads DynamoDB streams, Kinesis streams and SQS queues, and {arn!r} is not one of "
+            "them: give the ARN of a table's stream (LatestStreamArn), of a stream or of a queue, or test this mapping "
+            "on an AWS account"
         )
 
     def _function(self, name: str) -> Mapping[str, Any]:

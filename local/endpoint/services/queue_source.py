@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from aws_semantics.permissions import reading
 from local.endpoint.api.errors import invalid_parameter
-from local.endpoint.delivery.queue_mapping import QueueMapping, QueueMappingDependencies, poll_queue
 from local.endpoint.delivery.polling_thread import PollingThread
+from local.endpoint.delivery.queue_mapping import QueueMapping, QueueMappingDependencies, poll_queue
 from local.endpoint.roles import refused_call, role_of
 from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters
 from local.engine.queues.admission import MAPPING_DEFAULTS, mapping_problems, mapping_settings_of, visibility_problem

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from aws_semantics.limits import STREAM_RETENTION_SECONDS
 from aws_semantics.permissions import reading, sending_failures
 from local.endpoint.api.errors import invalid_parameter
-from local.endpoint.delivery.stream_mapping import StreamMapping, StreamMappingDependencies, poll_stream
 from local.endpoint.delivery.polling_thread import PollingThread
+from local.endpoint.delivery.stream_mapping import StreamMapping, StreamMappingDependencies, poll_stream
 from local.endpoint.readers.stream_shard import Reader, ShardReader, shard_ids
 from local.endpoint.roles import Caller, Roles, refused_call, role_of
 from local.endpoint.services.event_source_mappings import EventSourceMapping, Parameters

@@ -115,13 +115,9 @@ class Streams:
                 f"have value {bound}",
             )
         table, after = parameters.get("TableName"), parameters.get("ExclusiveStartStreamArn", "")
-        found = sorted(
-            (arn, of, label) for arn, of, label in self._streams() if table in (None, of) and arn > after
-        )
+        found = sorted((arn, of, label) for arn, of, label in self._streams() if table in (None, of) and arn > after)
         page: dict[str, Any] = {
-            "Streams": [
-                {"StreamArn": arn, "TableName": of, "StreamLabel": label} for arn, of, label in found[:limit]
-            ]
+            "Streams": [{"StreamArn": arn, "TableName": of, "StreamLabel": label} for arn, of, label in found[:limit]]
         }
         if len(found) > limit:
             page["LastEvaluatedStreamArn"] = found[limit - 1][0]

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from local.engine.actions import GiveUp, Invoke
 from local.engine.clock import VirtualClock
-from local.engine.streams.lane import GiveUp, Invoke
-from local.engine.streams.outcomes import Failed, Outcome, Succeeded
+from local.engine.outcomes import Failed, Outcome, Succeeded
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers

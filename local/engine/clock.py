@@ -1,4 +1,4 @@
-"""Two clocks: real time, which the control API can move forward, and one that moves only when it is told to."""
+"""Two clocks: real time, which the control API can move forward, and virtual time, which its driver moves."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import time
 
 
 class Clock:
-    """What tables, streams, mappings, metrics and alarms go by. Functions keep real time."""
+    """Time of the endpoint's tables, streams, mappings, metrics and alarms. Functions keep real time."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the time, in seconds since 1970."""
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move forward.
+        """Move the clock forward.
 
         Raises:
-            ValueError: `seconds` is negative: nothing here can be undone.
+            ValueError: `seconds` is negative.
         """
         if seconds < 0:
             raise ValueError(f"the clock cannot go back, and {seconds:g} s would")
@@ -27,9 +27,9 @@ class Clock:
 
 
 class VirtualClock:
-    """Seconds since 1970 that pass when somebody says so: what waits for an hour waits no time at all.
+    """Virtual time, in seconds since 1970: an hour's wait takes no time.
 
-    Calling it gives the time, so it can stand wherever `time.time` does; `sleep` can stand for `time.sleep`.
+    Calling it returns the time, so it can replace `time.time`, and `sleep` can replace `time.sleep`.
 
     Example:
         >>> clock = VirtualClock(100.0)
@@ -42,15 +42,15 @@ class VirtualClock:
         self._now = now
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let seconds pass."""
         self.advance_to(self._now + seconds)
 
     def advance_to(self, now: float) -> None:
-        """Let time pass up to a moment.
+        """Let time pass up to a moment, in seconds since 1970.
 
         Raises:
             ValueError: The moment is in the past.

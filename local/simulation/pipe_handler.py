@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from local.engine.actions import Invoke
+from local.engine.outcomes import Failed, Outcome, Throttled
 from local.engine.pipes.answers import EXECUTION_SECONDS, Exchange, Refused
 from local.engine.pipes.execution import Executions
 from local.engine.pipes.log_records import is_logged, record
-from local.engine.pipes.requests import Message
-from local.engine.pipes.sources import Source
+from local.engine.pipes.requests import PipeEvent
+from local.engine.pipes.sources import EventSource
 from local.engine.pipes.targets import Service, waits_for_answer
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Failed, Outcome, Throttled
 from local.simulation.scripted_handler import Answer, Rules
 from local.simulation.stream_run import Handler
 
@@ -54,7 +54,7 @@ def _allowed(_: object) -> None:
 
 
 class _Called:
-    """`Services` that answer by rules, one execution after the other."""
+    """`PipeServices` that answer by rules, one execution after the other."""
 
     def __init__(self, target: Rules, enrichment: Rules, timeout: float) -> None:
         self._target = target
@@ -76,25 +76,25 @@ class _Called:
 
     def enrich(
         self,
-        arn: str,  # noqa: ARG002 - `Services`
+        arn: str,  # noqa: ARG002 - `PipeServices`
         service: Service,
-        messages: Sequence[Message],
-        parameters: Mapping[str, Any],  # noqa: ARG002 - `Services`
+        messages: Sequence[PipeEvent],
+        parameters: Mapping[str, Any],  # noqa: ARG002 - `PipeServices`
     ) -> Exchange:
-        """As `Services.enrich`."""
+        """As `PipeServices.enrich`."""
         return self._ask(self._enrichment, service, messages, limit=EXECUTION_SECONDS)
 
     def send(
         self,
-        arn: str,  # noqa: ARG002 - `Services`
+        arn: str,  # noqa: ARG002 - `PipeServices`
         service: Service,
-        messages: Sequence[Message],
+        messages: Sequence[PipeEvent],
         parameters: Mapping[str, Any],
         *,
-        pipe_name: str,  # noqa: ARG002 - `Services`
-        source: Source,  # noqa: ARG002 - `Services`
+        pipe_name: str,  # noqa: ARG002 - `PipeServices`
+        source: EventSource,  # noqa: ARG002 - `PipeServices`
     ) -> Exchange:
-        """As `Services.send`."""
+        """As `PipeServices.send`."""
         spent = self.spent
         waits = waits_for_answer(service, parameters)
         try:
@@ -107,7 +107,7 @@ class _Called:
             if not waits:
                 self.spent = spent
 
-    def _ask(self, rules: Rules, service: Service, messages: Sequence[Message], *, limit: float) -> Exchange:
+    def _ask(self, rules: Rules, service: Service, messages: Sequence[PipeEvent], *, limit: float) -> Exchange:
         result, takes = rules.call(self._identifiers, self.now(), limit=limit)
         self.spent += takes
         match result:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from local.engine.actions import Invoke
 from local.engine.clock import VirtualClock
-from local.engine.queues.batches import Message, QueueBatches, QueueSettings, Recorder
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Outcome
+from local.engine.event_counts import Recorder
+from local.engine.outcomes import Outcome
+from local.engine.queues.batches import Message, QueueBatches, QueueSettings
 from local.simulation.report import Report
 from local.simulation.stream_run import Handler
 from local.simulation.virtual_queue import Kept, VirtualQueue

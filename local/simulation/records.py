@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from local.engine.pipes.sources import Kind
+from local.engine.pipes.sources import SourceKind
 from local.engine.streams.records import from_kinesis, item_size
 from local.simulation.virtual_queue import Kept
 
@@ -23,7 +23,7 @@ _IMAGES = {
     "NEW_AND_OLD_IMAGES": ("NewImage", "OldImage"),
 }
 #: Members of a record that only some sources have.
-_MEMBERS_OF: Mapping[str, tuple[Kind, ...]] = {
+_MEMBERS_OF: Mapping[str, tuple[SourceKind, ...]] = {
     **dict.fromkeys(("shard", "eventName", "eventID", "eventVersion"), ("DynamoDB stream", "Kinesis stream")),
     **dict.fromkeys(
         ("body", "messageId", "messageAttributes", "attributes", "receiptHandle", "md5OfBody"), ("SQS queue",)
@@ -33,7 +33,7 @@ _MEMBERS_OF: Mapping[str, tuple[Kind, ...]] = {
     "userIdentity": ("DynamoDB stream",),
     "invokeIdentityArn": ("Kinesis stream",),
 }
-_EVENT_NAMES: Mapping[Kind, tuple[str, ...]] = {
+_EVENT_NAMES: Mapping[SourceKind, tuple[str, ...]] = {
     "DynamoDB stream": ("INSERT", "MODIFY", "REMOVE"),
     "Kinesis stream": ("aws:kinesis:record",),
 }
@@ -193,7 +193,7 @@ class Attributes(Strict):
     SequenceNumber: Any = None
 
 
-class Record(Strict):
+class ScenarioRecord(Strict):
     """A record or a message as Lambda shows it, and when it was written; what is missing is made up."""
 
     shard: str | None = None
@@ -221,7 +221,7 @@ class Record(Strict):
     def _is_json(cls, body: Any) -> Any:
         return check_json(body)
 
-    def problems(self, kind: Kind) -> Iterator[str]:
+    def problems(self, kind: SourceKind) -> Iterator[str]:
         """What does not fit the source, each with the member's name before it."""
         given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
         for member, kinds in _MEMBERS_OF.items():
@@ -232,7 +232,7 @@ class Record(Strict):
         if self.kinesis.content_is_given_twice:
             yield "kinesis: either data or json, which is the same in another form"
 
-    def sequence_number(self, kind: Kind) -> str | None:
+    def sequence_number(self, kind: SourceKind) -> str | None:
         """As it was given."""
         return self.kinesis.sequence_number if kind == "Kinesis stream" else self.dynamodb.SequenceNumber
 

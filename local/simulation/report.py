@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from local.engine.actions import GiveUp, Invoke, Lose
+from local.engine.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled, name_of
+from local.engine.records import Record
 from local.engine.streams.documents import failure_document, object_key, pipe_failure_document
-from local.engine.streams.lane import GiveUp, Invoke, Lose
-from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
-from local.engine.streams.records import StreamRecord
 
 #: Metrics that the report sums.
 SUMS = (
@@ -145,7 +145,7 @@ class Report:
         self._on_failure.append(entry)
         self.timeline.append(Happening("onFailure", entry, queue, [identifier]))
 
-    def filtered_out(self, records: Iterable[StreamRecord]) -> None:
+    def filtered_out(self, records: Iterable[Record]) -> None:
         """As `Sink.filtered_out`."""
         self._filtered_out += _identifiers(records)
 
@@ -210,19 +210,6 @@ def pipe_documents(*, pipe_arn: str, stream_arn: str) -> Callable[[GiveUp, float
     return document
 
 
-def name_of(outcome: Outcome) -> str:
-    """The report's word for an outcome."""
-    match outcome:
-        case Succeeded():
-            return "success"
-        case Partial() | Rejected():
-            return "partial"
-        case Failed(timed_out=timed_out):
-            return "timeout" if timed_out else "error"
-        case Throttled():
-            return "throttled"
-
-
 def _done(identifiers: Sequence[str], outcome: Outcome) -> Sequence[str]:
     match outcome:
         case Succeeded():
@@ -235,7 +222,7 @@ def _done(identifiers: Sequence[str], outcome: Outcome) -> Sequence[str]:
             return ()
 
 
-def _identifiers(records: Iterable[StreamRecord]) -> list[str]:
+def _identifiers(records: Iterable[Record]) -> list[str]:
     return [record.identifier for record in records]
 
 

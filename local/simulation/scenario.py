@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from local.engine.pipes.sources import Kind, Source, UnsupportedSource, as_event, source_of
+from local.engine.pipes.sources import EventSource, SourceKind, UnsupportedSource, as_event, source_of
 from local.engine.queues import admission as queue_admission
 from local.engine.streams import admission
 from local.engine.streams.records import StreamRecord
@@ -25,7 +25,7 @@ from local.simulation.records import (
     Attributes,
     KinesisPart,
     MessageAttribute,
-    Record,
+    ScenarioRecord,
     StreamRecordPart,
     Strict,
 )
@@ -65,7 +65,7 @@ class Scenario(Strict):
     function: Function | None = None
     stream: Stream = Stream()
     queue: Queue = Queue()
-    records: list[Record] = Field(default=[])
+    records: list[ScenarioRecord] = Field(default=[])
     handler: list[Rule] = Field(default=[])
     enrichment: list[Rule] = Field(default=[])
     destination: Destination = Destination()
@@ -94,15 +94,15 @@ class Scenario(Strict):
         return self.starts_at + (LONGEST_RUN_SECONDS if self.until is None else self.until)
 
     @property
-    def stream_arn(self) -> str:
+    def source_arn(self) -> str:
         """Of the stream or queue that is read."""
         given = (self.pipe or {}).get("Source") or (self.event_source_mapping or {}).get("EventSourceArn")
         return given or STREAM_ARN
 
     @property
-    def source(self) -> Source:
+    def source(self) -> EventSource:
         """What it is."""
-        return source_of(str(self.stream_arn))
+        return source_of(str(self.source_arn))
 
     @property
     def given_to_source(self) -> Mapping[str, Any]:
@@ -121,12 +121,12 @@ class Scenario(Strict):
         if name.startswith("arn:"):
             return name
         if ":function:" in name:
-            return f"arn:aws:lambda:{self.stream_arn.split(':')[3]}:{name}"
+            return f"arn:aws:lambda:{self.source_arn.split(':')[3]}:{name}"
         return self.beside_stream("lambda", f"function:{name}")
 
     def beside_stream(self, service: str, resource: str) -> str:
         """The ARN of something in the stream's region and account."""
-        _, partition, _, region, account, *_ = self.stream_arn.split(":")
+        _, partition, _, region, account, *_ = self.source_arn.split(":")
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     @property
@@ -144,7 +144,7 @@ class Scenario(Strict):
         """The stream: its shards, each with the records that are read of it."""
         shards = self.shards
         parents = {shard.parent for shard in shards}
-        of: dict[str, list[tuple[Record, str, int]]] = {shard.id: [] for shard in shards}
+        of: dict[str, list[tuple[ScenarioRecord, str, int]]] = {shard.id: [] for shard in shards}
         for record, number, index in self.numbered():
             of[record.shard or shards[0].id].append((record, number, index))
         return [
@@ -154,17 +154,17 @@ class Scenario(Strict):
 
     def messages(self) -> list[Kept]:
         """What is sent to the queue."""
-        fifo = self.stream_arn.endswith(".fifo")
+        fifo = self.source_arn.endswith(".fifo")
         return [record.message(index, starts_at=self.starts_at, fifo=fifo) for index, record in enumerate(self.records)]
 
     def identifiers(self) -> dict[str, list[str]]:
         """Identifiers of the records that are read of each shard, in stream order; of a queue's messages as sent."""
         if not self.source.is_stream:
             sent = sorted(self.messages(), key=lambda message: message.sent_at)
-            return {self.stream_arn.rpartition(":")[2]: [message.message_id for message in sent]}
+            return {self.source_arn.rpartition(":")[2]: [message.message_id for message in sent]}
         return {feed.shard_id: [record.identifier for record in feed.rest()] for feed in self.feeds()}
 
-    def numbered(self) -> Iterator[tuple[Record, str, int]]:
+    def numbered(self) -> Iterator[tuple[ScenarioRecord, str, int]]:
         """Each record with its sequence number and its place in the scenario."""
         latest: dict[str, int] = {}
         kind, first_shard = self.source.kind, self.shards[0].id
@@ -178,8 +178,8 @@ class Scenario(Strict):
             latest[shard] = number
             yield record, given or str(number), index
 
-    def _in_order(self, numbered: Sequence[tuple[Record, str, int]], shard_id: str) -> Iterator[StreamRecord]:
-        kind, stream_arn, begins = self.source.kind, self.stream_arn, self.starts_reading_at
+    def _in_order(self, numbered: Sequence[tuple[ScenarioRecord, str, int]], shard_id: str) -> Iterator[StreamRecord]:
+        kind, stream_arn, begins = self.source.kind, self.source_arn, self.starts_reading_at
         role_arn = (self.pipe or {}).get("RoleArn") or self.beside_stream("iam", "role/function")
         visible = -math.inf
         for record, number, index in sorted(numbered, key=lambda each: int(each[1])):
@@ -205,7 +205,7 @@ class Scenario(Strict):
 
 _MODELS = (
     *(Scenario, Stream, Shard, Queue, Rule, When, Function, Destination),
-    *(Record, StreamRecordPart, KinesisPart, MessageAttribute, Attributes),
+    *(ScenarioRecord, StreamRecordPart, KinesisPart, MessageAttribute, Attributes),
 )
 
 
@@ -300,7 +300,7 @@ def _contradictions(scenario: Scenario) -> Iterator[str]:
         yield from _of_source(scenario, scenario.source.kind)
 
 
-def _of_source(scenario: Scenario, kind: Kind) -> Iterator[str]:
+def _of_source(scenario: Scenario, kind: SourceKind) -> Iterator[str]:
     for index, record in enumerate(scenario.records):
         yield from (f"records.{index}.{problem}" for problem in record.problems(kind))
     yield from _of_queue(scenario) if kind == "SQS queue" else _of_stream(scenario, kind)
@@ -315,7 +315,7 @@ def _of_queue(scenario: Scenario) -> Iterator[str]:
         problem = queue_admission.visibility_problem(scenario.queue.visibility_timeout, timeout)
         if problem is not None:
             yield f"queue.visibilityTimeout: {problem}"
-    fifo = scenario.stream_arn.endswith(".fifo")
+    fifo = scenario.source_arn.endswith(".fifo")
     for index, record in enumerate(scenario.records):
         of = record.attributes
         if fifo and of.MessageGroupId is None:
@@ -328,7 +328,7 @@ def _of_queue(scenario: Scenario) -> Iterator[str]:
         yield f"records: MessageDeduplicationId {each} is there twice, and SQS would drop the second message"
 
 
-def _of_stream(scenario: Scenario, kind: Kind) -> Iterator[str]:
+def _of_stream(scenario: Scenario, kind: SourceKind) -> Iterator[str]:
     if "queue" in scenario.model_fields_set:
         yield f"queue: a {kind} has none"
     if kind == "Kinesis stream" and "view_type" in scenario.stream.model_fields_set:

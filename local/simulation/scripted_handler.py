@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from local.engine.actions import Invoke
+from local.engine.outcomes import Failed, Outcome, Succeeded, Throttled, read_each, read_response
 from local.engine.queues.batches import QueueSettings
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Failed, Outcome, Succeeded, Throttled, read_each, read_response
 from local.engine.streams.settings import MappingSettings
-from local.simulation.sections import Report, Return, Rule
+from local.simulation.sections import ReportFailures, ReturnValue, Rule
 from local.simulation.stream_run import Handler
 
 #: What an answer to an invocation comes to.
@@ -58,9 +58,9 @@ class Rules:
         match rule.then:
             case "raise":
                 return Failed("Unhandled"), rule.takes
-            case Return(value=value):
+            case ReturnValue(value=value):
                 return Answer(value), rule.takes
-            case Report(identifiers=named):
+            case ReportFailures(identifiers=named):
                 return Answer({"batchItemFailures": [{"itemIdentifier": each} for each in named]}), rule.takes
             case _:
                 return Answer(echoes=True), rule.takes

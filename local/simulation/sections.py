@@ -51,28 +51,28 @@ class When(Strict):
 
 
 @dataclass(frozen=True)
-class Return:
+class ReturnValue:
     """The function returns this."""
 
     value: Any
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportFailures:
     """The function reports these records as failed."""
 
     identifiers: tuple[str, ...]
 
 
-def _answer(value: Any) -> str | Return | Report:
+def _answer(value: Any) -> str | ReturnValue | ReportFailures:
     if isinstance(value, str) and value in ("raise", "timeout", "throttle", "succeed"):
         return value
     if isinstance(value, dict) and list(value) == ["return"]:
-        return Return(check_json(value["return"], "returns what is no JSON value"))
+        return ReturnValue(check_json(value["return"], "returns something that is not a JSON value"))
     if isinstance(value, dict) and list(value) == ["report"] and isinstance(value["report"], list):
         named: list[Any] = value["report"]
         if all(isinstance(each, str) for each in named):
-            return Report(tuple(named))
+            return ReportFailures(tuple(named))
     raise PydanticCustomError(
         "answer", "is none of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}"
     )
@@ -83,7 +83,7 @@ class Rule(Strict):
 
     when: When = When()
     times: int | None = Field(default=None, ge=1)
-    then: Annotated[str | Return | Report, PlainValidator(_answer)] = "succeed"
+    then: Annotated[str | ReturnValue | ReportFailures, PlainValidator(_answer)] = "succeed"
     takes: float = Field(default=0, ge=0)
 
 

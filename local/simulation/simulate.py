@@ -50,12 +50,12 @@ def _of_stream(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
     if scenario.pipe is not None:
         settings = pipe_admission.settings_of(scenario.pipe, retention=retention)
         pipe_arn = scenario.beside_stream("pipes", f"pipe/{scenario.pipe['Name']}")
-        document = pipe_documents(pipe_arn=pipe_arn, stream_arn=scenario.stream_arn)
+        document = pipe_documents(pipe_arn=pipe_arn, stream_arn=scenario.source_arn)
     else:
         settings = admission.settings_of(scenario.event_source_mapping or {}, retention=retention)
         document = mapping_documents(
             function_arn=scenario.function_arn,
-            stream_arn=scenario.stream_arn,
+            stream_arn=scenario.source_arn,
             destination=settings.destination,
             identifiers=identifiers,
         )
@@ -92,7 +92,7 @@ def _of_queue(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
         settings = mapping_settings_of({**MAPPING_DEFAULTS, **(scenario.event_source_mapping or {})})
     queue = VirtualQueue(
         scenario.messages(),
-        fifo=scenario.stream_arn.endswith(".fifo"),
+        fifo=scenario.source_arn.endswith(".fifo"),
         visibility_timeout=scenario.queue.visibility_timeout,
         max_receive_count=scenario.queue.max_receive_count,
         retention=scenario.queue.retention_seconds,
@@ -102,7 +102,7 @@ def _of_queue(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
         settings,
         queue,
         _handler(scenario, of_queue(settings), rules, report),
-        queue_arn=scenario.stream_arn,
+        queue_arn=scenario.source_arn,
         report=report,
         clock=VirtualClock(scenario.starts_at),
         until=scenario.ends_at,

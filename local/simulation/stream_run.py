@@ -6,10 +6,11 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
+from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.clock import VirtualClock
-from local.engine.streams.lane import GiveUp, Invoke, Lose
-from local.engine.streams.mapping import EventSourceMapping, Recorder
-from local.engine.streams.outcomes import Outcome
+from local.engine.event_counts import Recorder
+from local.engine.outcomes import Outcome
+from local.engine.streams.batches import StreamBatches
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 
@@ -105,7 +106,7 @@ class Simulation:
         new_request_id: Callable[[], str],
         record: Recorder | None = None,
     ) -> None:
-        self.mapping = EventSourceMapping(
+        self.mapping = StreamBatches(
             settings,
             new_request_id=new_request_id,
             record=record,
@@ -128,7 +129,7 @@ class Simulation:
     def run(self) -> None:
         """Let time pass until nothing is left to do, or `until`."""
         for feed in _parents_first(self.feeds):
-            self.mapping.open(feed.shard_id, feed.parent, self._clock())
+            self.mapping.open(feed.shard_id, () if feed.parent is None else (feed.parent,), self._clock())
         for feed in self.feeds:
             self._schedule(feed)
         while True:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aws_semantics.limits import STREAM_RETENTION_SECONDS
+from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.alarms.evaluation import EXTRA_PERIODS, evaluate
 from local.engine.alarms.metrics import Datapoint
 from local.engine.clock import VirtualClock
-from local.engine.streams.lane import GiveUp, Invoke, Lose, Records, back_off
-from local.engine.streams.outcomes import Failed, Outcome, Succeeded, read_answer
+from local.engine.outcomes import Failed, Outcome, Succeeded, read_answer
+from local.engine.streams.lane import Records, back_off
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.engine.streams.mapping import EventSourceMapping
+from local.engine.streams.batches import StreamBatches
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 from tests.conformance.simulated import QUEUE, mapping, run
@@ -28,8 +28,8 @@ def test_esm_metric_1_iterator_age_is_the_last_records_age_when_the_batch_is_sen
 @conforms("ESM-METRIC-1", "documented")
 def test_esm_metric_1_cloudwatch_gets_that_age_in_milliseconds():
     told: list[tuple[str, float]] = []
-    stream = EventSourceMapping(MappingSettings(), record=lambda name, value, now: told.append((name, value)))
-    stream.open("shard", None, 0)
+    stream = StreamBatches(MappingSettings(), record=lambda name, value, now: told.append((name, value)))
+    stream.open("shard", (), 0)
     records = [
         StreamRecord({"dynamodb": {"SequenceNumber": str(at), "SizeBytes": 1}}, arrived=at, visible=at) for at in (1, 5)
     ]
@@ -42,9 +42,9 @@ def test_esm_metric_1_cloudwatch_gets_that_age_in_milliseconds():
 @pytest.mark.parametrize("settings", [{"filters": ('{"eventName": ["REMOVE"]}',)}, {}])
 def test_esm_metric_1_a_mapping_that_is_disabled_or_filters_everything_out_has_no_iterator_age(settings: Any):
     told: list[str] = []
-    stream = EventSourceMapping(MappingSettings(**settings), record=lambda name, value, now: told.append(name))
+    stream = StreamBatches(MappingSettings(**settings), record=lambda name, value, now: told.append(name))
     stream.enabled = bool(settings)
-    stream.open("shard", None, 0)
+    stream.open("shard", (), 0)
     event = {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "SizeBytes": 1}}
     stream.add("shard", [StreamRecord(event, arrived=0, visible=0)], 1)
     assert list(stream.next(1)) == []

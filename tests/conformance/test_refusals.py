@@ -185,13 +185,13 @@ def test_esm_param_10_failed_batches_go_to_queues_and_topics_and_buckets():
     assert takes(to(TOPIC))
     assert takes(to(BUCKET))
     (line,) = of_mapping(to("arn:aws:lambda:us-east-1:111122223333:function:F"))
-    assert "is no ARN of a queue, a topic or a bucket" in line
+    assert "is not the ARN of a queue, a topic or a bucket" in line
 
 
 @conforms("ESM-CREATE-1", "documented", refused=True)
 def test_esm_create_1_a_kafka_topic_is_no_destination_of_a_streams_failed_batches():
     (line,) = of_mapping(to("kafka://topic"))
-    assert "Destination='kafka://topic' is no ARN of a queue, a topic or a bucket" in line
+    assert "Destination='kafka://topic' is not the ARN of a queue, a topic or a bucket" in line
 
 
 @conforms("ESM-PARAM-10", "documented")
@@ -307,7 +307,7 @@ def test_a_pipe_has_no_settings_of_a_mapping():
     [
         ("arn:aws:sqs:us-east-1:111122223333:dead.fifo", "is FIFO"),
         ("arn:aws:sns:us-east-1:111122223333:dead.fifo", "is FIFO"),
-        ("arn:aws:s3:us-east-1:111122223333:dead", "is no queue or topic"),
+        ("arn:aws:s3:us-east-1:111122223333:dead", "is not a queue or topic"),
     ],
 )
 def test_pipe_param_8_a_pipes_dead_letters_go_to_standard_queues_and_topics_only(arn: str, says: str):
@@ -391,7 +391,7 @@ def test_pipe_shape_5_a_header_of_a_target_is_not_read_from_the_event():
 def test_pipe_kin_6_a_stream_consumer_is_no_source():
     consumer = "arn:aws:kinesis:us-east-1:111122223333:stream/orders/consumer/reader:1"
     source = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
-    assert f"Source: '{consumer}' is no source that is simulated" in refused(pipe().replace(source, consumer))
+    assert f"Source: '{consumer}' is not a source that is simulated" in refused(pipe().replace(source, consumer))
 
 
 @conforms("PIPE-CREATE-5", "documented")

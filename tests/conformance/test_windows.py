@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from local.engine.actions import Invoke
 from local.engine.clock import VirtualClock
+from local.engine.outcomes import Outcome, Succeeded
 from local.engine.streams.documents import event_of
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Outcome, Succeeded
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers

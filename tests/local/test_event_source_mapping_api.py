@@ -292,7 +292,7 @@ def test_a_source_that_is_not_simulated_is_refused_by_name(refused):
 def test_esm_create_1_a_kafka_topic_is_no_destination_of_a_streams_failed_batches(refused):
     code, message, _ = refused(DestinationConfig={"OnFailure": {"Destination": "kafka://topic"}})
     assert code == "InvalidParameterValueException"
-    assert "Destination='kafka://topic' is no ARN of a queue, a topic or a bucket" in message
+    assert "Destination='kafka://topic' is not the ARN of a queue, a topic or a bucket" in message
 
 
 @conforms("ESM-CREATE-2", "documented")

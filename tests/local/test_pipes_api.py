@@ -277,7 +277,7 @@ def test_pipe_ops_1_records_go_to_log_groups_only(pipes, member, value):
     [
         ({"BatchSize": 10_001}, {}, "Member must have value less than or equal to 10000"),
         ({"MaximumRecordAgeInSeconds": 59}, {}, "must be either -1 (forever) or between 60 and 604800 (inclusive)"),
-        ({"DeadLetterConfig": {"Arn": "arn:aws:s3:::letters"}}, {}, "is no queue or topic"),
+        ({"DeadLetterConfig": {"Arn": "arn:aws:s3:::letters"}}, {}, "is not a queue or topic"),
         ({}, {"TargetParameters": {"HttpParameters": {}}}, "TargetParameters.HttpParameters is not for an SQS queue"),
         ({}, {"TargetParameters": {"InputTemplate": "<nothing>"}}, "neither a JSON path"),
         (

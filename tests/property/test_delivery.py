@@ -16,10 +16,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.clock import VirtualClock
-from local.engine.streams.lane import GiveUp, Invoke, Lose, back_off
-from local.engine.streams.mapping import EventSourceMapping
-from local.engine.streams.outcomes import Failed, Outcome, Partial, Succeeded, Throttled
+from local.engine.outcomes import Failed, Outcome, Partial, Succeeded, Throttled
+from local.engine.streams.batches import StreamBatches
+from local.engine.streams.lane import back_off
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers, Report, mapping_documents
@@ -384,8 +385,8 @@ class OneMapping(RuleBasedStateMachine):
             maximum_record_age=600,
             report_batch_item_failures=True,
         )
-        self.mapping = EventSourceMapping(self.settings)
-        self.mapping.open("s0", None, self.now)
+        self.mapping = StreamBatches(self.settings)
+        self.mapping.open("s0", (), self.now)
 
     @rule(items=st.lists(st.integers(0, 3), min_size=1, max_size=6))
     def write(self, items: list[int]) -> None:
@@ -426,8 +427,8 @@ class OneMapping(RuleBasedStateMachine):
         behind = [each for each in self.written if checkpoint is None or each.sequence_number > int(checkpoint)]
         # What other lanes have done there comes again.
         self.ended = {each: how for each, how in self.ended.items() if each not in {one.identifier for one in behind}}
-        self.mapping = EventSourceMapping(self.settings)
-        self.mapping.open("s0", None, self.now)
+        self.mapping = StreamBatches(self.settings)
+        self.mapping.open("s0", (), self.now)
         self.mapping.add("s0", behind, self.now)
         self._act()
 

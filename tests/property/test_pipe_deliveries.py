@@ -8,10 +8,11 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.engine.actions import Invoke
+from local.engine.outcomes import Failed, Rejected, Succeeded
 from local.engine.pipes.answers import rejected
 from local.engine.pipes.templates import InputTemplate, find, resolve
-from local.engine.streams.lane import Invoke, Lane
-from local.engine.streams.outcomes import Failed, Rejected, Succeeded
+from local.engine.streams.lane import Lane
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 

@@ -7,10 +7,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.engine.actions import Invoke
 from local.engine.clock import VirtualClock
+from local.engine.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
 from local.engine.queues.batches import QueueBatches, QueueSettings
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
 from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report
 from local.simulation.virtual_queue import Kept, VirtualQueue

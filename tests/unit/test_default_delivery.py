@@ -11,10 +11,10 @@ import pytest
 from components.delivery import StreamDelivery
 from handlers.cdc import Change, EffectLedger, consumer
 from handlers.cdc.testing import InMemoryLedger
+from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.clock import VirtualClock
+from local.engine.outcomes import Failed, Outcome, Succeeded, read_response
 from local.engine.streams.documents import event_of
-from local.engine.streams.lane import GiveUp, Invoke, Lose
-from local.engine.streams.outcomes import Failed, Outcome, Succeeded, read_response
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from local.engine.actions import GiveUp, Invoke, Lose, Wait
 from local.engine.clock import Clock, VirtualClock
+from local.engine.outcomes import Failed, Partial, Succeeded, Throttled, read_answer, read_response
 from local.engine.streams import admission
 from local.engine.streams.documents import failure_document
-from local.engine.streams.lane import GiveUp, Invoke, Lane, Lose, Wait
-from local.engine.streams.outcomes import Failed, Partial, Succeeded, Throttled, read_answer, read_response
+from local.engine.streams.lane import Lane
 from local.engine.streams.records import StreamRecord, from_get_records, item_size
 from local.engine.streams.settings import MappingSettings
 from local.engine.streams.tumbling_lane import TumblingLane

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from local.endpoint.delivery.pipe_telemetry import ExecutionTrace, PipeLog, PipeMetrics
+from local.engine.actions import Invoke
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
+from local.engine.outcomes import Failed
 from local.engine.pipes.answers import Exchange
 from local.engine.pipes.execution import Executions
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Failed
 from local.engine.streams.records import StreamRecord
 
 conforms = pytest.mark.conformance

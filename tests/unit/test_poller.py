@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 
 from aws_semantics.limits import STREAM_POLL_SECONDS
 from local.endpoint.delivery.stream_poller import StreamPoller
+from local.engine.actions import Invoke
 from local.engine.clock import Clock
-from local.engine.streams.lane import Invoke
-from local.engine.streams.mapping import EventSourceMapping
-from local.engine.streams.outcomes import Outcome, Succeeded
+from local.engine.outcomes import Outcome, Succeeded
+from local.engine.streams.batches import StreamBatches
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 
@@ -86,7 +86,7 @@ class Runner:
 
 def poll(shard: Shard, runner: Runner, **settings: Any) -> StreamPoller:
     readers: Any = [shard]
-    return StreamPoller(EventSourceMapping(MappingSettings(**settings)), readers, runner, name="poller", clock=Clock())
+    return StreamPoller(StreamBatches(MappingSettings(**settings)), readers, runner, name="poller", clock=Clock())
 
 
 def test_a_throttled_shard_is_read_again_a_period_later_and_nothing_of_it_is_lost():

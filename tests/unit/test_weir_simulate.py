@@ -235,7 +235,7 @@ def test_a_mistake_is_told_with_what_was_meant(tmp_path: Path):
     assert sorted(ran.stderr.splitlines()) == [
         "Records: unknown key, did you mean records?",
         "eventSourceMaping: unknown key, did you mean eventSourceMapping?",
-        "handler.0.then: returns what is no JSON value",
+        "handler.0.then: returns something that is not a JSON value",
         "handler.1.when.contain: unknown key, did you mean contains?",
         "records.0.dynamodb.SequenceNumber: is a number, and a text is wanted: put it in quotes",
         "records.1: is not an object with members",
@@ -312,7 +312,7 @@ def test_contradictions_in_a_scenario_are_named(tmp_path: Path):
             ),
         ],
     )
-    assert "'arn:aws:kafka:us-east-1:111122223333:cluster/c/1' is no source that is simulated" in ran.stderr
+    assert "'arn:aws:kafka:us-east-1:111122223333:cluster/c/1' is not a source that is simulated" in ran.stderr
     ran = cli.invoke(
         app,
         [

@@ -9,15 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.endpoint.clients import error_code, request_id
-from local.endpoint.delivery.history import OutcomeName
-from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
-
-_NAMES: Mapping[type[Outcome], OutcomeName] = {
-    Succeeded: "success",
-    Partial: "partial",
-    Rejected: "partial",
-    Failed: "error",
-}
+from local.engine.outcomes import Failed, Outcome, OutcomeName, Throttled, name_of
 
 
 def call_function(
@@ -52,4 +44,4 @@ def call_function(
         timed_out = error_type == "Sandbox.Timedout"
         return Failed(answer["FunctionError"], timed_out), "timeout" if timed_out else "error", error_type
     outcome = read(content)
-    return outcome, _NAMES[type(outcome)], None
+    return outcome, name_of(outcome), None

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from local.engine.streams.lane import Records
+from local.engine.outcomes import OutcomeName
+from local.engine.records import Record
 
 #: Maximum of entries for one mapping; older ones are dropped.
 KEPT_ENTRIES = 100_000
-
-#: The words for an invocation's outcome. After a service error it is not known whether the function ran.
-OutcomeName = Literal["success", "partial", "error", "timeout", "throttled", "service error"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +114,13 @@ class History:
             return [asdict(entry) for entry in self._entries]
 
 
-def keys_of(records: Records) -> list[dict[str, Any]]:
+def keys_of(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Return the item keys of records in order: of a Kinesis record its partition key, of messages none."""
+    events = (record.event for record in records)
     return [
-        record.event["dynamodb"]["Keys"] if "dynamodb" in record.event else {"partitionKey": record.item_key}
-        for record in records
-        if record.event.get("eventSource") != "aws:sqs"
+        event["dynamodb"]["Keys"]
+        if "dynamodb" in event
+        else {"partitionKey": event.get("kinesis", event)["partitionKey"]}
+        for event in events
+        if event.get("eventSource") != "aws:sqs"
     ]

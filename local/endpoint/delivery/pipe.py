@@ -16,16 +16,16 @@ from local.endpoint.delivery.queue_poller import QueuePoller
 from local.endpoint.delivery.stream_poller import StreamPoller
 from local.endpoint.readers.stream_shard import Reader
 from local.endpoint.roles import Roles, role_of_pipe
+from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
+from local.engine.outcomes import Failed, Outcome, accepted
 from local.engine.pipes.admission import queue_settings_of, settings_of
 from local.engine.pipes.execution import Executions
 from local.engine.pipes.sources import as_event
 from local.engine.queues.batches import QueueBatches
+from local.engine.streams.batches import StreamBatches
 from local.engine.streams.documents import pipe_failure_document
-from local.engine.streams.lane import GiveUp, Invoke, Lose
-from local.engine.streams.mapping import EventSourceMapping
-from local.engine.streams.outcomes import Failed, Outcome, accepted
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 
@@ -96,7 +96,7 @@ class PipeRun:
         settings = settings_of(self.pipe)
         runner = PipeStreamRunner(self, settings)
         clock = self.dependencies.clock
-        return StreamPoller(EventSourceMapping(settings), readers, runner, name=self.name, clock=clock)
+        return StreamPoller(StreamBatches(settings), readers, runner, name=self.name, clock=clock)
 
     def of_queue(self, queue_url: str) -> PollingThread:
         """Make the poller of a pipe that reads a queue."""

@@ -17,7 +17,7 @@ from local.engine.pipes.requests import (
     Entry,
     HttpRequest,
     MakeHttpRequest,
-    Message,
+    PipeEvent,
     bus_entries,
     document_of,
     http_parameters,
@@ -26,7 +26,7 @@ from local.engine.pipes.requests import (
     text_of,
     topic_entries,
 )
-from local.engine.pipes.sources import Source
+from local.engine.pipes.sources import EventSource
 from local.engine.pipes.targets import Service, waits_for_answer
 
 #: Seconds after which a request to an API destination times out
@@ -61,7 +61,7 @@ class PipeServices:
         self._api_request = api_request
 
     def enrich(
-        self, arn: str, service: Service, messages: Sequence[Message], parameters: Mapping[str, Any]
+        self, arn: str, service: Service, messages: Sequence[PipeEvent], parameters: Mapping[str, Any]
     ) -> Exchange:
         """Call an enrichment, and wait for its answer.
 
@@ -80,11 +80,11 @@ class PipeServices:
         self,
         arn: str,
         service: Service,
-        messages: Sequence[Message],
+        messages: Sequence[PipeEvent],
         parameters: Mapping[str, Any],
         *,
         pipe_name: str,
-        source: Source,
+        source: EventSource,
     ) -> Exchange:
         """Send a batch to a target.
 
@@ -155,7 +155,7 @@ class PipeServices:
             )
         return Exchange(request, ended, _parsed(answer["output"]))
 
-    def _put_events(self, messages: Sequence[Message], entries: Sequence[Entry], source: Source) -> Exchange:
+    def _put_events(self, messages: Sequence[PipeEvent], entries: Sequence[Entry], source: EventSource) -> Exchange:
         sent = [index for index, entry in enumerate(entries) if _is_event(entry)]
         failed = [{"Id": str(index)} for index in range(len(entries)) if index not in sent]
         request = {"Entries": [entries[index] for index in sent]}
@@ -171,7 +171,7 @@ class PipeServices:
             ]
         return Exchange({"Entries": list(entries)}, answer, _failures(messages, failed, source))
 
-    def _call_api(self, arn: str, message: Message, parameters: Mapping[str, Any]) -> Exchange:
+    def _call_api(self, arn: str, message: PipeEvent, parameters: Mapping[str, Any]) -> Exchange:
         name = arn.split("/")[1]
         request = self._api_request(name, http_parameters(message, parameters), text_of(message.payload))
         if request is None:
@@ -240,7 +240,9 @@ def _is_event(entry: Entry) -> bool:
     return bool(entry["Source"] and entry["DetailType"]) and isinstance(_parsed(entry["Detail"]), Mapping)
 
 
-def _failures(messages: Sequence[Message], failed: Sequence[Mapping[str, Any]], source: Source) -> dict[str, Any]:
+def _failures(
+    messages: Sequence[PipeEvent], failed: Sequence[Mapping[str, Any]], source: EventSource
+) -> dict[str, Any]:
     named = [identifier_of(messages[int(each["Id"])].event, source) for each in failed]
     return {"batchItemFailures": [{"itemIdentifier": each} for each in named]}
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.endpoint.delivery.function_calls import call_function
-from local.endpoint.delivery.history import History, Invocation, OutcomeName
+from local.endpoint.delivery.history import History, Invocation
 from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.delivery.queue_poller import QueuePoller
 from local.endpoint.roles import Caller, Roles
+from local.engine.actions import Invoke
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
+from local.engine.outcomes import Outcome, OutcomeName, Succeeded, accepted, read_each
 from local.engine.queues.batches import QueueBatches, QueueSettings
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Outcome, Succeeded, accepted, read_each
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.endpoint.delivery.polling_thread import PollingThread
+from local.engine.actions import Invoke
 from local.engine.clock import Clock
+from local.engine.outcomes import Outcome, Throttled
 from local.engine.queues.batches import Message, QueueBatches
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Outcome, Throttled
 
 logger = logging.getLogger(__name__)
 

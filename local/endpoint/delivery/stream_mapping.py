@@ -14,7 +14,6 @@ from local.endpoint.delivery.history import (
     GivenUp,
     History,
     Invocation,
-    OutcomeName,
     ThrottledRead,
     keys_of,
 )
@@ -22,12 +21,12 @@ from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.delivery.stream_poller import StreamPoller
 from local.endpoint.readers.stream_shard import Reader
 from local.endpoint.roles import Caller, Roles
+from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
+from local.engine.outcomes import Failed, Outcome, OutcomeName, Throttled, accepted, read_response
+from local.engine.streams.batches import StreamBatches
 from local.engine.streams.documents import event_of, failure_document, object_key
-from local.engine.streams.lane import GiveUp, Invoke, Lose
-from local.engine.streams.mapping import EventSourceMapping
-from local.engine.streams.outcomes import Failed, Outcome, Throttled, accepted, read_response
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 
@@ -227,7 +226,7 @@ def poll_stream(
     """Make the poller of a mapping, with a reader for each shard."""
     runner = StreamMappingRunner(mapping, settings, dependencies=dependencies, history=history, on_result=on_result)
     return StreamPoller(
-        EventSourceMapping(settings, record=runner.record, filtered_out=runner.skip),
+        StreamBatches(settings, record=runner.record, filtered_out=runner.skip),
         readers,
         runner,
         name=f"mapping-{mapping.uuid}",

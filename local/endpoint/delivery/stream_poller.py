@@ -17,10 +17,10 @@ from aws_semantics.limits import STREAM_POLL_SECONDS
 from local.endpoint.clients import is_throttling
 from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.readers.stream_shard import Reader
+from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.clock import Clock
-from local.engine.streams.lane import GiveUp, Invoke, Lose
-from local.engine.streams.mapping import EventSourceMapping
-from local.engine.streams.outcomes import Outcome, Throttled
+from local.engine.outcomes import Outcome, Throttled
+from local.engine.streams.batches import StreamBatches
 from local.engine.streams.records import StreamRecord
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class StreamPoller(PollingThread):
     """
 
     def __init__(
-        self, machine: EventSourceMapping, readers: Sequence[Reader], runner: StreamRunner, *, name: str, clock: Clock
+        self, machine: StreamBatches, readers: Sequence[Reader], runner: StreamRunner, *, name: str, clock: Clock
     ) -> None:
         super().__init__(name)
         self._machine = machine
@@ -97,7 +97,7 @@ class StreamPoller(PollingThread):
 
     def _run(self) -> None:
         for reader in self._readers:
-            self._machine.open(reader.shard_id, None, self._clock.now())
+            self._machine.open(reader.shard_id, (), self._clock.now())
         while not self._stopping:
             self._idle = False
             self._wake.clear()

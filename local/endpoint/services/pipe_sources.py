@@ -14,7 +14,7 @@ from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.readers.kinesis_shard import kinesis_readers_of
 from local.endpoint.readers.stream_shard import readers_of
 from local.engine.clock import Clock
-from local.engine.pipes.sources import Source, source_of
+from local.engine.pipes.sources import EventSource, source_of
 from local.engine.streams.admission import IN_THE_FUTURE
 
 #: Makes a pipe's poller each time it is started. Each poller goes on where the one before it ended.
@@ -74,7 +74,7 @@ class PipeSources:
                 "any more: delete it, and create a pipe of the table's new stream.",
             )
 
-    def _stream(self, pipe: Mapping[str, Any], source: Source) -> Connect:
+    def _stream(self, pipe: Mapping[str, Any], source: EventSource) -> Connect:
         readers = readers_of(
             self._streams,
             stream_arn=pipe["Source"],
@@ -83,7 +83,7 @@ class PipeSources:
         )
         return lambda run: run.of_stream(readers)
 
-    def _kinesis_stream(self, pipe: Mapping[str, Any], source: Source) -> Connect:
+    def _kinesis_stream(self, pipe: Mapping[str, Any], source: EventSource) -> Connect:
         given = source.given(pipe)
         timestamp = given.get("StartingPositionTimestamp")
         if timestamp is not None and timestamp > self._clock.now():

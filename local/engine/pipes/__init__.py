@@ -1,1 +1,1 @@
-"""EventBridge Pipes that read a stream: what one accepts, sends and does with answers, without I/O."""
+"""EventBridge Pipes: their admission, executions and requests, without I/O."""

@@ -1,4 +1,4 @@
-"""What CreatePipe accepts (docs/aws-semantics.md §3.1 to §3.4, §3.7, §3.8)."""
+"""Settings that CreatePipe refuses (docs/aws-semantics.md §3.1 to §3.4, §3.7, §3.8), and how a pipe reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_semantics.limits import STREAM_MAPPING_RANGES
 from local.engine.pipes.configuration import defaults_of
-from local.engine.pipes.sources import Source, UnsupportedSource, source_of
+from local.engine.pipes.sources import EventSource, UnsupportedSource, source_of
 from local.engine.pipes.targets import UnsupportedTarget, enrichment_of, service_of
 from local.engine.pipes.templates import InputTemplate, InvalidTemplate, is_path
 from local.engine.queues.admission import queue_problems
@@ -61,7 +61,7 @@ def problems(parameters: Parameters) -> Iterator[str]:
 
 
 def settings_of(parameters: Parameters, *, retention: int | None = None) -> MappingSettings:
-    """How a pipe without problems reads a stream: as a mapping whose answers always name failed records."""
+    """Return how a pipe without problems reads a stream: as a mapping whose answers always name failed records."""
     stream = {**defaults_of(parameters), **source_of(parameters["Source"]).given(parameters)}
     return MappingSettings(
         batch_size=stream["BatchSize"],
@@ -77,7 +77,7 @@ def settings_of(parameters: Parameters, *, retention: int | None = None) -> Mapp
 
 
 def queue_settings_of(parameters: Parameters) -> QueueSettings:
-    """How a pipe without problems takes messages of a queue."""
+    """Return how a pipe without problems reads a queue."""
     source = source_of(parameters["Source"])
     given = {**defaults_of(parameters), **source.given(parameters)}
     return QueueSettings(
@@ -103,13 +103,13 @@ def _dead_letter_problems(arn: str | None) -> Iterator[str]:
     if arn is None:
         return
     if arn.split(":")[2] not in ("sqs", "sns"):
-        yield f"DeadLetterConfig.Arn={arn!r} is no queue or topic: a pipe's dead letters can go nowhere else"
+        yield f"DeadLetterConfig.Arn={arn!r} is not a queue or topic: a pipe's dead letters can go nowhere else"
     elif arn.endswith(_FIFO):
         yield f"DeadLetterConfig.Arn={arn!r} is FIFO: a pipe's dead letters go to standard queues and topics only"
 
 
-def _batch_problems(parameters: Parameters, source: Source) -> Iterator[str]:
-    """A batch that is larger than what target and enrichment take at a time."""
+def _batch_problems(parameters: Parameters, source: EventSource) -> Iterator[str]:
+    """Yield a line for a batch size above the maximum of target or enrichment."""
     size = {**defaults_of(parameters), **source.given(parameters)}["BatchSize"]
     with contextlib.suppress(UnsupportedTarget):
         target = service_of(parameters["Target"])

@@ -1,4 +1,4 @@
-"""One execution of a pipe: enrichment, then target, and what the two come to (docs/aws-semantics.md §3.3, §3.5)."""
+"""Answers of enrichments and targets, and their outcomes for a batch (docs/aws-semantics.md §3.3, §3.5)."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
-from local.engine.pipes.requests import Message
-from local.engine.pipes.sources import Source
+from local.engine.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer, read_each
+from local.engine.pipes.requests import PipeEvent
+from local.engine.pipes.sources import EventSource
 from local.engine.pipes.targets import Service
-from local.engine.streams.outcomes import Failed, Outcome, Rejected, Succeeded, read_answer, read_each
-from local.engine.streams.records import json_bytes
+from local.engine.records import json_bytes
 
 #: Seconds that enrichment and target may take together.
 EXECUTION_SECONDS = 300
 
 
 class Refused(Exception):
-    """A service did not do what a pipe asked for.
+    """Error of a service that a pipe called.
 
     Attributes:
-        service: boto3's name of it.
+        service: boto3's name of the service.
         status: HTTP status; 0 when there was no answer.
-        request_id: As the service gave it, if it did.
-        request: What it was asked.
-        response: What it answered.
-        throttled: Whether it was asked too often.
-        internal: Whether the service or the network failed, so that nobody's retry budget is touched (§3.5).
-        failed: How the code ended that was asked, where that is known.
+        request_id: The service's request id, if it gave one.
+        request: The request.
+        response: The service's answer.
+        throttled: Whether the service was called too often.
+        internal: Whether the service or the network failed, so that no retry is spent (§3.5).
+        failed: How the code that was called ended, if that is known.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Exchange:
-    """What a service was asked, what it answered, and what that means to the pipe.
+    """Request to a service, its answer, and the value of the answer for the pipe.
 
     Attributes:
-        value: What an enrichment or the code of a target returned; of a queue, topic or bus the events that it did not
-            take, as `batchItemFailures`.
+        value: The value that an enrichment or the code of a target returned; for a queue, topic or bus the events that
+            it did not take, as `batchItemFailures`.
     """
 
     request: Any
@@ -69,13 +69,13 @@ class Exchange:
     value: Any = None
 
 
-class Services(Protocol):
+class PipeServices(Protocol):
     """Calls enrichments and targets."""
 
     def enrich(
-        self, arn: str, service: Service, messages: Sequence[Message], parameters: Mapping[str, Any]
+        self, arn: str, service: Service, messages: Sequence[PipeEvent], parameters: Mapping[str, Any]
     ) -> Exchange:
-        """Ask an enrichment, and wait for its answer.
+        """Call an enrichment, and wait for its answer.
 
         Raises:
             Refused: It failed.
@@ -86,11 +86,11 @@ class Services(Protocol):
         self,
         arn: str,
         service: Service,
-        messages: Sequence[Message],
+        messages: Sequence[PipeEvent],
         parameters: Mapping[str, Any],
         *,
         pipe_name: str,
-        source: Source,
+        source: EventSource,
     ) -> Exchange:
         """Send a batch to a target.
 
@@ -101,19 +101,19 @@ class Services(Protocol):
 
 
 class Trace(Protocol):
-    """Is told what one execution does."""
+    """Log and metrics of one execution."""
 
     def step(self, name: str, *, error: Mapping[str, Any] | None = None, **data: Any) -> None:
-        """A step was made; `data` are any of `payload`, `awsRequest` and `awsResponse`."""
+        """Log a step; `data` are any of `payload`, `awsRequest` and `awsResponse`."""
         ...
 
     def count(self, name: str, value: float = 1) -> None:
-        """A metric has another datapoint."""
+        """Add a datapoint to a metric."""
         ...
 
 
 def enriched(answer: Any) -> list[Any]:
-    """The events that an enrichment's answer stands for; none when it is empty, and then the target is not called.
+    """Return the events in an enrichment's answer; none when it is empty, and then the target is not called.
 
     >>> enriched([{}])
     [{}]
@@ -126,27 +126,27 @@ def enriched(answer: Any) -> list[Any]:
 
 
 def too_large(answer: Any) -> Failed | None:
-    """The failure that an enrichment makes by an answer of more than 6 MB."""
+    """Return the failure of an enrichment whose answer has more than 6 MB, else `None`."""
     if json_bytes(answer) > INVOCATION_PAYLOAD_BYTES:
         return Failed(function_error=None)
     return None
 
 
 def too_many(events: Sequence[Any], target: Service) -> Failed | None:
-    """The failure that an enrichment makes by answering with more events than the target takes at a time."""
+    """Return the failure of an enrichment that answers more events than the target takes at a time, else `None`."""
     if target.batch is not None and len(events) > target.batch:
         return Failed(function_error=None)
     return None
 
 
-def read_target(answer: Any, identifiers: Sequence[str], target: Service, source: Source) -> Outcome:
-    """What the target's answer says of a batch.
+def read_target(answer: Any, identifiers: Sequence[str], target: Service, source: EventSource) -> Outcome:
+    """Read a target's answer to a batch.
 
     Args:
-        answer: What it returned; for a queue, topic or bus the entries that failed, as `batchItemFailures`.
-        identifiers: Of the batch, by which a pipe names records.
-        target: What was called.
-        source: Where the batch is from: what follows a failed record of a stream waits for it.
+        answer: The value of the answer; for a queue, topic or bus the entries that failed, as `batchItemFailures`.
+        identifiers: The batch's identifiers, by which a pipe names records.
+        target: The service that was called.
+        source: The batch's source: in a stream, the successors of a failed record wait for it.
     """
     if target.answers == "code":
         return read_answer(answer, identifiers) if source.is_stream else read_each(answer, identifiers)
@@ -159,7 +159,7 @@ def read_target(answer: Any, identifiers: Sequence[str], target: Service, source
 
 
 def rejected(named: set[str], identifiers: Sequence[str]) -> Outcome:
-    """What it means for a batch that a batch API took some of its entries: only the others are sent again.
+    """Return the outcome of a batch of which an API refused these entries: only they are sent again.
 
     An entry that names no record of the batch, because an enrichment left its `eventID` out, fails all of them.
 

@@ -1,4 +1,4 @@
-"""What a pipe is configured with: AWS's defaults, what an update changes, and what is not simulated of it."""
+"""Configuration of a pipe: AWS's defaults, the effect of an update, and settings that are not simulated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.engine.pipes.targets import UnsupportedTarget, enrichment_of, service
 
 Parameters = Mapping[str, Any]
 
-#: What is taken by AWS and has no effect here.
+#: Members that AWS takes and that would have no effect here.
 _NOT_SIMULATED = (
     ("TargetParameters", "EventBridgeEventBusParameters", "EndpointId"),
     ("TargetParameters", "EventBridgeEventBusParameters", "Time"),
@@ -21,7 +21,7 @@ _NOT_SIMULATED = (
 
 
 def not_simulated(parameters: Parameters) -> Iterator[str]:
-    """What of a pipe AWS may take and nobody simulates, one line each."""
+    """Yield a line for every setting that AWS may take and that is not simulated."""
     for member, look_up in (("Target", service_of), ("Enrichment", enrichment_of), ("Source", source_of)):
         arn = parameters.get(member)
         if isinstance(arn, str) and arn:
@@ -38,7 +38,7 @@ def not_simulated(parameters: Parameters) -> Iterator[str]:
 
 
 def defaults_of(parameters: Parameters) -> Parameters:
-    """What a pipe's source has where nothing is said: a batch is then none that the target could not take.
+    """Return the defaults of a pipe's source; the batch size is at most what the target takes.
 
     >>> stream = "arn:aws:dynamodb:us-east-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
     >>> defaults_of({"Source": stream, "Target": "arn:aws:sqs:us-east-1:111122223333:orders"})
@@ -53,11 +53,11 @@ def defaults_of(parameters: Parameters) -> Parameters:
 
 
 def completed(parameters: Parameters) -> dict[str, Any]:
-    """What a pipe is made with: what was given, and AWS's defaults."""
+    """Return the configuration of a new pipe: the given parameters and AWS's defaults."""
     configuration = {"DesiredState": "RUNNING", **parameters}
     source = source_of(parameters["Source"])
     given = parameters.get("SourceParameters", {})
-    # Of a stream it must be said where to begin.
+    # A stream needs a starting position.
     if source.parameters in given or not source.is_stream:
         of_source = {**defaults_of(parameters), **given.get(source.parameters, {})}
         configuration["SourceParameters"] = {**given, source.parameters: of_source}
@@ -65,7 +65,7 @@ def completed(parameters: Parameters) -> dict[str, Any]:
 
 
 def updated(configuration: Parameters, given: Parameters) -> dict[str, Any]:
-    """The configuration after UpdatePipe: members of services are replaced as a whole, the others one by one."""
+    """Return the configuration after UpdatePipe: members of services are replaced as a whole, the others one by one."""
     changed = {**configuration, **given}
     for member in ("SourceParameters", "EnrichmentParameters", "TargetParameters"):
         if member in configuration or member in given:
@@ -75,11 +75,11 @@ def updated(configuration: Parameters, given: Parameters) -> dict[str, Any]:
     kept = {name: of_source[name] for name in source.fixed if name in of_source}
     changed["SourceParameters"][source.parameters] = {**defaults_of(changed), **source.given(changed), **kept}
     if changed["Target"] != configuration["Target"]:
-        # Those of the former target's service say nothing to the new one.
+        # Parameters of the former target's service do not apply to the new one.
         known = {"InputTemplate", *given.get("TargetParameters", {}), _parameters_of(changed["Target"])}
         of_target = changed.get("TargetParameters", {})
         changed["TargetParameters"] = {name: value for name, value in of_target.items() if name in known}
-    # An empty text removes what it stands for.
+    # An empty text removes a member.
     for member in ("Enrichment", "KmsKeyIdentifier"):
         if changed.get(member) == "":
             del changed[member]

@@ -1,4 +1,4 @@
-"""`Executions`: what a pipe does with each batch: enrichment, input template, target."""
+"""`Executions`: the executions of a pipe, each of one batch: enrichment, input template, target."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from aws_semantics.permissions import Need, calling
+from local.engine.actions import Invoke
+from local.engine.outcomes import Failed, Outcome, OutcomeName, Partial, Rejected, Succeeded, Throttled, name_of
 from local.engine.pipes.answers import (
     EXECUTION_SECONDS,
     Exchange,
+    PipeServices,
     Refused,
-    Services,
     Trace,
     enriched,
     read_target,
     too_large,
     too_many,
 )
-from local.engine.pipes.requests import Message
+from local.engine.pipes.requests import PipeEvent
 from local.engine.pipes.sources import opened, source_of
 from local.engine.pipes.targets import enrichment_of, service_of, waits_for_answer
 from local.engine.pipes.templates import InputTemplate, InvalidTemplate
 from local.engine.roles.refusals import Refusal
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 
 Stage = Literal["Enrichment", "Target"]
 
-#: The steps that end an execution, and the metrics that count them, by the history's word for the outcome.
-_ENDS: Mapping[str, tuple[str, str | None]] = {
+#: Steps that end an execution and metrics that count them, by outcome.
+_ENDS: Mapping[OutcomeName, tuple[str, str | None]] = {
     "success": ("EXECUTION_SUCCEEDED", None),
     "partial": ("EXECUTION_PARTIALLY_FAILED", "ExecutionPartiallyFailed"),
     "error": ("EXECUTION_FAILED", "ExecutionFailed"),
@@ -38,25 +38,24 @@ _ENDS: Mapping[str, tuple[str, str | None]] = {
     "throttled": ("EXECUTION_THROTTLED", "ExecutionThrottled"),
     "timeout": ("EXECUTION_TIMEOUT", "ExecutionTimeout"),
 }
-Ended = Literal["success", "partial", "error", "service error", "throttled", "timeout"]
 
 
 class Executions:
     """Executes one pipe.
 
     Args:
-        pipe: As DescribePipe answers it.
-        services: What it calls.
-        refusal: Why its role may not do something of what is needed; `None` when it may.
-        now: What its ingestion times go by, in seconds since 1970.
-        timer: What executions are measured by, in seconds.
+        pipe: The pipe as DescribePipe answers it.
+        services: Calls its enrichment and target.
+        refusal: Returns why its role may not do something that is needed; `None` when it may.
+        now: Returns the time for ingestion times, in seconds since 1970.
+        timer: Returns seconds, to measure executions.
     """
 
     def __init__(
         self,
         pipe: Mapping[str, Any],
         *,
-        services: Services,
+        services: PipeServices,
         refusal: Callable[[Sequence[Need]], Refusal | None],
         now: Callable[[], float],
         timer: Callable[[], float] = lambda: time.monotonic(),
@@ -76,8 +75,8 @@ class Executions:
             "target-arn": pipe["Target"],
         }
 
-    def run(self, call: Invoke, trace: Trace) -> tuple[Outcome, Ended]:
-        """Execute a batch: what it came to, and the history's word for that."""
+    def run(self, call: Invoke, trace: Trace) -> tuple[Outcome, OutcomeName]:
+        """Execute a batch, and return its outcome and the word for it."""
         events = [each.event for each in call.records]
         trace.count("Invocations")
         trace.count("EventCount", len(events))
@@ -86,7 +85,8 @@ class Executions:
         started = self._timer()
         error: Mapping[str, Any] | None = None
         try:
-            outcome, ended = _named(self._stages(call, trace))
+            outcome = self._stages(call, trace)
+            ended = name_of(outcome)
         except Refused as refused:
             outcome, ended, error = *_of_refusal(refused), _error(refused)
         seconds = self._timer() - started
@@ -114,7 +114,7 @@ class Executions:
                 return Succeeded()
             return read_target(exchange.value, identifiers, self._target, self._source)
 
-        def ask(messages: Sequence[Message]) -> Exchange:
+        def ask(messages: Sequence[PipeEvent]) -> Exchange:
             self._admit("Target", self._pipe["Target"], wait=waits_for_answer(self._target, parameters))
             return self._services.send(
                 self._pipe["Target"],
@@ -128,11 +128,11 @@ class Executions:
         return self._stage("Target", events, parameters, trace, ask, read, opens=not self._pipe.get("Enrichment"))[0]
 
     def _enrich(self, events: Sequence[Any], trace: Trace) -> tuple[Outcome | None, list[Any]]:
-        """The events that go on to the target, or what the execution came to without it."""
+        """Return the events for the target, or the outcome of an execution that does not reach it."""
         arn, parameters = self._pipe["Enrichment"], self._pipe.get("EnrichmentParameters", {})
         service = enrichment_of(arn)
 
-        def ask(messages: Sequence[Message]) -> Exchange:
+        def ask(messages: Sequence[PipeEvent]) -> Exchange:
             self._admit("Enrichment", arn, wait=True)
             return self._services.enrich(arn, service, messages, parameters)
 
@@ -162,12 +162,12 @@ class Executions:
         events: Sequence[Any],
         parameters: Mapping[str, Any],
         trace: Trace,
-        ask: Callable[[Sequence[Message]], Exchange],
+        ask: Callable[[Sequence[PipeEvent]], Exchange],
         read: Callable[[Exchange], Outcome],
         *,
         opens: bool,
     ) -> tuple[Outcome, Exchange]:
-        """One stage; `opens` when its events are the source's own, whose content paths can lead into."""
+        """Run one stage; `opens` if its events are the source's own, whose content paths can lead into."""
         name = stage.upper()
         started = self._timer()
         trace.step(f"{name}_STAGE_ENTERED")
@@ -199,16 +199,16 @@ class Executions:
 
     def _transform(
         self, name: str, events: Sequence[Any], seen: Sequence[Any], text: str, trace: Trace
-    ) -> list[Message]:
+    ) -> list[PipeEvent]:
         """Apply a stage's input template to each event as it is seen; without one, events pass as they are."""
         if not text:
-            return [Message(*each) for each in zip(seen, events, strict=True)]
+            return [PipeEvent(*each) for each in zip(seen, events, strict=True)]
         trace.step(f"{name}_TRANSFORMATION_STARTED")
         template = InputTemplate(text)
         ingested = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
         try:
             messages = [
-                Message(each, template.render(each, self._constants, ingested=ingested, raw=event))
+                PipeEvent(each, template.render(each, self._constants, ingested=ingested, raw=event))
                 for each, event in zip(seen, events, strict=True)
             ]
         except InvalidTemplate as invalid:
@@ -219,7 +219,7 @@ class Executions:
         return messages
 
     def _ask(
-        self, name: str, messages: Sequence[Message], trace: Trace, ask: Callable[[Sequence[Message]], Exchange]
+        self, name: str, messages: Sequence[PipeEvent], trace: Trace, ask: Callable[[Sequence[PipeEvent]], Exchange]
     ) -> Exchange:
         trace.step(f"{name}_INVOCATION_STARTED")
         try:
@@ -234,7 +234,7 @@ class Executions:
             raise
 
     def _admit(self, stage: Stage, arn: str, *, wait: bool) -> None:
-        """Do nothing when the pipe's role allows the call of a stage.
+        """Check that the pipe's role allows the call of a stage.
 
         Raises:
             Refused: It does not, which is the customer's error (PIPE-FAIL-1).
@@ -250,17 +250,7 @@ class Executions:
         trace.step(step, awsRequest=exchange.request, awsResponse=exchange.response)
 
 
-def _named(outcome: Outcome) -> tuple[Outcome, Ended]:
-    match outcome:
-        case Succeeded():
-            return outcome, "success"
-        case Partial() | Rejected():
-            return outcome, "partial"
-        case _:
-            return outcome, "error"
-
-
-def _of_refusal(refused: Refused) -> tuple[Outcome, Ended]:
+def _of_refusal(refused: Refused) -> tuple[Outcome, OutcomeName]:
     if refused.internal:
         return Throttled(), "throttled" if refused.throttled else "service error"
     return refused.failed or Failed(function_error=None), "error"

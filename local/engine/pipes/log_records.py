@@ -1,4 +1,4 @@
-"""What a pipe logs of its executions (docs/aws-semantics.md §3.6).
+"""Records that a pipe logs of its executions (docs/aws-semantics.md §3.6).
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-logs.html
 """
@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 Level = Literal["ERROR", "INFO", "TRACE"]
 
-#: Bytes that a record may have.
+#: Bytes of a record at most.
 RECORD_BYTES = 256 * 1024
 
-#: From the fewest records to the most.
+#: Log levels, from the fewest records to the most.
 LEVELS: tuple[Literal["OFF"] | Level, ...] = ("OFF", "ERROR", "INFO", "TRACE")
 
 _STAGES = ("ENRICHMENT", "TARGET")
-#: The level from which on each step is logged.
+#: The first level at which each step is logged.
 LEVEL_OF: Mapping[str, Level] = {
     "EXECUTION_STARTED": "INFO",
     "EXECUTION_SUCCEEDED": "INFO",
@@ -43,7 +43,7 @@ LEVEL_OF: Mapping[str, Level] = {
 
 
 def is_logged(step: str, level: str) -> bool:
-    """Whether a pipe with this level logs a step.
+    """Return whether a pipe with this level logs a step.
 
     >>> is_logged("EXECUTION_STARTED", "ERROR"), is_logged("EXECUTION_STARTED", "TRACE")
     (False, True)
@@ -60,14 +60,14 @@ def record(
     execution_id: str,
     now: float,
 ) -> dict[str, Any]:
-    """One record.
+    """Make one record.
 
     Args:
         step: A key of `LEVEL_OF`.
         data: Execution data of the step: any of `payload`, `awsRequest` and `awsResponse`. Each becomes a text, and
             they are cut in this order until the record has 256 KB.
-        error: What went wrong.
-        pipe_arn: Of the pipe.
+        error: The error of the step, if there was one.
+        pipe_arn: The pipe's ARN.
         execution_id: The same for every step of an execution.
         now: Seconds since 1970.
     """
@@ -100,7 +100,7 @@ def _truncate(made: dict[str, Any]) -> None:
 
 
 def _cut(text: str, excess: int) -> str:
-    """A text without so many bytes, at least, of its JSON form."""
+    """Cut at least so many bytes of its JSON form off a text."""
     limit = len(_json(text)) - excess
     while text and (over := len(_json(text)) - limit) > 0:
         # A character takes six bytes as an escape, and twelve when it needs two of them.

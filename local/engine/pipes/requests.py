@@ -1,4 +1,4 @@
-"""What a pipe asks of its target for the events of a batch (docs/aws-semantics.md §3.3, §3.4).
+"""Requests of a pipe to its target for the events of a batch (docs/aws-semantics.md §3.3, §3.4).
 
 A dynamic parameter, `$.path`, is read from the event as it reached the stage, before the stage's input template.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local.engine.pipes.sources import Source
+from local.engine.pipes.sources import EventSource
 from local.engine.pipes.templates import resolve
 
 Parameters = Mapping[str, Any]
@@ -18,12 +18,12 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Message:
-    """One event on its way to an enrichment or a target.
+class PipeEvent:
+    """Event on its way to an enrichment or a target.
 
     Attributes:
-        event: As it reached the stage, and as dynamic parameters see it (`local.engine.pipes.sources.opened`).
-        payload: As the stage's input template made it.
+        event: The event as it reached the stage and as dynamic parameters see it (`local.engine.pipes.sources.opened`).
+        payload: The result of the stage's input template.
     """
 
     event: Any
@@ -45,7 +45,7 @@ MakeHttpRequest = Callable[[str, Mapping[str, Any], str], HttpRequest | None]
 
 
 def text_of(payload: Any) -> str:
-    """A payload as the text that a queue, a topic or an API gets: a JSON document, and a text as it is.
+    """Return a payload as the text for a queue, a topic or an API: a JSON document, or the text as it is.
 
     >>> text_of({"id": "u1"}), text_of("hello")
     ('{"id":"u1"}', 'hello')
@@ -53,13 +53,13 @@ def text_of(payload: Any) -> str:
     return payload if isinstance(payload, str) else _json(payload)
 
 
-def document_of(messages: Sequence[Message]) -> str:
-    """What code gets: the JSON list of the payloads, also of a single one."""
+def document_of(messages: Sequence[PipeEvent]) -> str:
+    """Return the payloads as the JSON list that code receives, even for a single one."""
     return _json([message.payload for message in messages])
 
 
-def queue_entries(messages: Sequence[Message], parameters: Parameters) -> list[Entry]:
-    """Entries of SendMessageBatch, by the members of SqsQueueParameters."""
+def queue_entries(messages: Sequence[PipeEvent], parameters: Parameters) -> list[Entry]:
+    """Return the entries of SendMessageBatch, by the members of SqsQueueParameters."""
     return [
         {
             "Id": str(index),
@@ -70,15 +70,15 @@ def queue_entries(messages: Sequence[Message], parameters: Parameters) -> list[E
     ]
 
 
-def topic_entries(messages: Sequence[Message]) -> list[Entry]:
-    """Entries of PublishBatch."""
+def topic_entries(messages: Sequence[PipeEvent]) -> list[Entry]:
+    """Return the entries of PublishBatch."""
     return [{"Id": str(index), "Message": text_of(message.payload)} for index, message in enumerate(messages)]
 
 
 def bus_entries(
-    messages: Sequence[Message], parameters: Parameters, *, pipe_name: str, source: Source, bus_arn: str
+    messages: Sequence[PipeEvent], parameters: Parameters, *, pipe_name: str, source: EventSource, bus_arn: str
 ) -> list[Entry]:
-    """Entries of PutEvents, by the members of EventBridgeEventBusParameters.
+    """Return the entries of PutEvents, by the members of EventBridgeEventBusParameters.
 
     Without parameters an event's source is `Pipe <name>` and its detail type names the service that it comes from.
     """
@@ -95,8 +95,8 @@ def bus_entries(
     ]
 
 
-def http_parameters(message: Message, parameters: Parameters) -> dict[str, Any]:
-    """HttpParameters with the values for one event."""
+def http_parameters(message: PipeEvent, parameters: Parameters) -> dict[str, Any]:
+    """Return HttpParameters with the values for one event."""
 
     def resolved(member: str) -> dict[str, str]:
         return {name: resolve(value, message.event) for name, value in parameters.get(member, {}).items()}
@@ -108,8 +108,8 @@ def http_parameters(message: Message, parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def identifier_of(event: Any, source: Source) -> str:
-    """What a pipe calls an event by: the source's identifier, or nothing when an enrichment left that out."""
+def identifier_of(event: Any, source: EventSource) -> str:
+    """Return the source's identifier of an event, or an empty text when an enrichment left it out."""
     identifier = event.get(source.identifier) if isinstance(event, Mapping) else None
     return identifier if isinstance(identifier, str) else ""
 

@@ -1,4 +1,4 @@
-"""What a pipe can read, and a mapping as well (docs/aws-semantics.md §3.1, §3.7, §3.8)."""
+"""Kinds of event sources that pipes and mappings read (docs/aws-semantics.md §3.1, §3.7, §3.8)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Any, Literal
 from local.engine.queues.batches import content_of
 from local.engine.streams.records import StreamRecord
 
-Kind = Literal["DynamoDB stream", "Kinesis stream", "SQS queue"]
+SourceKind = Literal["DynamoDB stream", "Kinesis stream", "SQS queue"]
 
 
 @dataclass(frozen=True)
-class Source:
-    """One kind of source.
+class EventSource:
+    """One kind of event source.
 
     Attributes:
         kind: Its name.
-        parameters: The member of SourceParameters that is for it.
-        defaults: What a pipe has when nothing is said, as AWS reads it back; what else has a default is left out there.
-        fixed: What UpdatePipe cannot change.
-        event_source: What its events have under `eventSource`.
-        identifier: The member that an answer names an event by.
+        parameters: Its member of SourceParameters.
+        defaults: Defaults of a pipe, as DescribePipe answers them; it leaves out other members that have a default.
+        fixed: Members that UpdatePipe cannot change.
+        event_source: The value of `eventSource` in its events.
+        identifier: The member that names an event in an answer.
     """
 
-    kind: Kind
+    kind: SourceKind
     parameters: str
     defaults: Mapping[str, Any]
     fixed: Sequence[str]
@@ -38,16 +38,16 @@ class Source:
 
     @property
     def is_stream(self) -> bool:
-        """Whether its records stay where they are and are read in order; messages of a queue are taken."""
+        """Whether it keeps its records and they are read in order; messages of a queue are taken out of it."""
         return self.kind != "SQS queue"
 
     def given(self, pipe: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a pipe says of it."""
+        """Return the source's own parameters of a pipe."""
         return pipe.get("SourceParameters", {}).get(self.parameters, {})
 
 
-_SOURCES: Mapping[str, Source] = {
-    r"arn:[^:]+:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+": Source(
+_SOURCES: Mapping[str, EventSource] = {
+    r"arn:[^:]+:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+": EventSource(
         "DynamoDB stream",
         "DynamoDBStreamParameters",
         {"BatchSize": 100},
@@ -55,7 +55,7 @@ _SOURCES: Mapping[str, Source] = {
         "aws:dynamodb",
         "eventID",
     ),
-    r"arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[^/]+": Source(
+    r"arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[^/]+": EventSource(
         "Kinesis stream",
         "KinesisStreamParameters",
         {"BatchSize": 100},
@@ -63,7 +63,7 @@ _SOURCES: Mapping[str, Source] = {
         "aws:kinesis",
         "eventID",
     ),
-    r"arn:[^:]+:sqs:[^:]+:\d{12}:[^:]+": Source(
+    r"arn:[^:]+:sqs:[^:]+:\d{12}:[^:]+": EventSource(
         "SQS queue",
         "SqsQueueParameters",
         {"BatchSize": 10, "MaximumBatchingWindowInSeconds": 0},
@@ -75,14 +75,14 @@ _SOURCES: Mapping[str, Source] = {
 
 
 class UnsupportedSource(ValueError):
-    """Reading this is not simulated."""
+    """Source that is not simulated."""
 
 
-def source_of(arn: str) -> Source:
-    """What an ARN stands for.
+def source_of(arn: str) -> EventSource:
+    """Return the kind of source that an ARN names.
 
     Raises:
-        UnsupportedSource: Nothing that is simulated.
+        UnsupportedSource: It names a source that is not simulated.
 
     >>> source_of("arn:aws:sqs:us-east-1:111122223333:orders").identifier
     'messageId'
@@ -91,13 +91,13 @@ def source_of(arn: str) -> Source:
         if re.fullmatch(pattern, arn):
             return source
     raise UnsupportedSource(
-        f"{arn!r} is no source that is simulated: give the ARN of a table's stream (LatestStreamArn), of a Kinesis "
+        f"{arn!r} is not a source that is simulated: give the ARN of a table's stream (LatestStreamArn), of a Kinesis "
         "stream or of a queue, or test this on an AWS account"
     )
 
 
 def as_event(record: StreamRecord) -> StreamRecord:
-    """A stream's record as a pipe has it: named by its event ID (PIPE-FAIL-4), and Kinesis's flat (PIPE-KIN-1)."""
+    """Convert a stream's record to a pipe's: named by its event ID (PIPE-FAIL-4), and Kinesis's flat (PIPE-KIN-1)."""
     event = {name: value for name, value in record.event.items() if name != "kinesis"}
     event = {**record.event.get("kinesis", {}), **event}
     return StreamRecord(
@@ -106,7 +106,7 @@ def as_event(record: StreamRecord) -> StreamRecord:
 
 
 def opened(event: Mapping[str, Any]) -> dict[str, Any]:
-    """A source's event as input templates and dynamic parameters see it (PIPE-SHAPE-6).
+    """Return a source's event as input templates and dynamic parameters see it (PIPE-SHAPE-6).
 
     The `data` of Kinesis is the JSON that it holds, and the `body` of SQS the object or array; others are as they came.
 

@@ -1,4 +1,4 @@
-"""What a pipe can send to and be enriched by (docs/aws-semantics.md §3.3, §3.4)."""
+"""Services that a pipe can send to and be enriched by (docs/aws-semantics.md §3.3, §3.4)."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal[
+ServiceKind = Literal[
     "API destination", "event bus", "Lambda function", "SNS topic", "SQS queue", "Step Functions state machine"
 ]
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a pipe can call.
+    """Kind of service that a pipe can call.
 
     Attributes:
         kind: Its name.
         batch: Events per call at most; `None` where only the payload limits them.
-        parameters: The member of TargetParameters that is for it.
-        answers: Who says which events failed: the `code` that runs there, by naming them; the API, for each of the
-            `entries` of a batch; or nobody, since a call has `one` event.
+        parameters: Its member of TargetParameters.
+        answers: How failed events are reported: by the `code` that runs there, by the API for each of the `entries` of
+            a batch, or not at all, since a call has `one` event.
     """
 
-    kind: Kind
+    kind: ServiceKind
     batch: int | None
     parameters: str | None
     answers: Literal["code", "entries", "one"]
@@ -39,7 +39,7 @@ _SERVICES: dict[tuple[str, str], Service] = {
     ("events", "event-bus"): Service("event bus", 10, "EventBridgeEventBusParameters", "entries"),
     ("events", "api-destination"): Service("API destination", 1, "HttpParameters", "one"),
 }
-#: What AWS's pipes can send to and these cannot, by the service in its ARN.
+#: Targets of AWS's pipes that are not simulated, by the service in their ARN.
 _OTHERS = {
     "batch": "a Batch job queue",
     "ecs": "an ECS task",
@@ -53,18 +53,18 @@ _OTHERS = {
     "sagemaker": "a SageMaker pipeline",
     "timestream": "a Timestream table",
 }
-_ENRICHMENTS: tuple[Kind, ...] = ("API destination", "Lambda function", "Step Functions state machine")
+_ENRICHMENTS: tuple[ServiceKind, ...] = ("API destination", "Lambda function", "Step Functions state machine")
 
 
 class UnsupportedTarget(ValueError):
-    """A pipe to this is not simulated. The message names the service."""
+    """Target or enrichment that is not simulated. The message names the service."""
 
 
 def service_of(arn: str) -> Service:
-    """What an ARN stands for.
+    """Return the kind of service that an ARN names.
 
     Raises:
-        UnsupportedTarget: Nothing that is simulated.
+        UnsupportedTarget: It names a service that is not simulated.
 
     >>> service_of("arn:aws:sqs:us-east-1:111122223333:orders").batch
     10
@@ -86,10 +86,10 @@ def service_of(arn: str) -> Service:
 
 
 def enrichment_of(arn: str) -> Service:
-    """What an enrichment's ARN stands for.
+    """Return the kind of service that an enrichment's ARN names.
 
     Raises:
-        UnsupportedTarget: Nothing that is simulated as an enrichment.
+        UnsupportedTarget: It names a service that is not simulated as an enrichment.
     """
     try:
         service = service_of(arn)
@@ -102,7 +102,7 @@ def enrichment_of(arn: str) -> Service:
 
 
 def waits_for_answer(service: Service, target_parameters: Mapping[str, Any]) -> bool:
-    """Whether the pipe sees what the target makes of its events; FIRE_AND_FORGET hides every error of a handler."""
+    """Return whether a pipe waits for the target's answer; FIRE_AND_FORGET hides every error of a handler."""
     if service.parameters is None:
         return True
     given = target_parameters.get(service.parameters, {})

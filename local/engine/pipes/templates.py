@@ -23,11 +23,11 @@ _VARIABLES = (*(f"aws.pipes.{name}" for name in (*CONSTANTS, "event.ingestion-ti
 
 
 class InvalidTemplate(ValueError):
-    """An input template that AWS would not take, or that makes no JSON. The message says what and where."""
+    """Input template that AWS would refuse, or whose result is not JSON. The message names the place."""
 
 
 class InputTemplate:
-    """A template, ready to be applied.
+    """Input template, ready to be applied.
 
     Args:
         text: The template; empty: events pass unchanged.
@@ -51,16 +51,16 @@ class InputTemplate:
                 )
 
     def render(self, event: Any, constants: Mapping[str, str], *, ingested: str, raw: Any = None) -> Any:
-        """What the target gets instead of an event: a JSON value, or a text when the result is no JSON.
+        """Apply the template to an event: the result is a JSON value, or a text when it is not JSON.
 
         Args:
             event: The event as paths and `<aws.pipes.event.json>` see it (`local.engine.pipes.sources.opened`).
             constants: Values of the reserved variables in `CONSTANTS`.
             ingested: When the pipe received the event, as ISO 8601.
-            raw: The event as it came, which is `<aws.pipes.event>`; the same by default.
+            raw: The event as it came, for `<aws.pipes.event>`; the same by default.
 
         Raises:
-            InvalidTemplate: The template is an object or a list, and what comes out is no JSON.
+            InvalidTemplate: The template is an object or a list, and its result is not JSON.
         """
         raw = event if raw is None else raw
         if not self._text:
@@ -93,9 +93,9 @@ class InputTemplate:
 
 
 def resolve(value: str, event: Any) -> str:
-    """A target parameter that may be a path into the event, such as a queue's MessageGroupId; the whole value is.
+    """Return the value of a target parameter, which may be a path into the event as a whole, such as MessageGroupId.
 
-    A path that finds nothing leaves nothing, which most services refuse.
+    A path that finds nothing gives an empty text, which most services refuse.
 
     >>> resolve("$.dynamodb.Keys.id.S", {"dynamodb": {"Keys": {"id": {"S": "u1"}}}})
     'u1'
@@ -111,12 +111,12 @@ def resolve(value: str, event: Any) -> str:
 
 
 def is_path(value: str) -> bool:
-    """Whether a target parameter is read from the event."""
+    """Return whether a target parameter is read from the event."""
     return _PATH.fullmatch(value) is not None
 
 
 def find(path: str, event: Any) -> Any:
-    """What a JSON path finds in an event; `None` when nothing. `[*]` finds a list of what every element has."""
+    """Return the value that a JSON path finds in an event, or `None`; `[*]` finds a list, with each element's value."""
     steps: list[tuple[str, str]] = _STEP.findall(path)
     return _walk(event, steps)
 

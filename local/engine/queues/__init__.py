@@ -1,1 +1,1 @@
-"""Queue batches and the settings of a queue's event source mapping, without I/O."""
+"""Batches of a queue and the settings of its event source mapping, without I/O."""

@@ -1,4 +1,4 @@
-"""What AWS refuses of reading a queue, in its words, whether a mapping reads it or a pipe.
+"""Settings that AWS refuses for reading a queue, in its words, for a mapping and a pipe alike.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
 """
@@ -32,7 +32,7 @@ STREAM_MEMBERS = (
 #: Above this batch size AWS wants a batching window, and FIFO queues end here.
 _SIZE_WITHOUT_WINDOW = 10
 
-#: What a mapping has when nothing is said, as AWS answers it.
+#: Defaults of a mapping, as AWS answers them.
 MAPPING_DEFAULTS: Mapping[str, Any] = {
     "BatchSize": 10,
     "MaximumBatchingWindowInSeconds": 0,
@@ -41,11 +41,11 @@ MAPPING_DEFAULTS: Mapping[str, Any] = {
 
 
 def queue_problems(parameters: Parameters, *, fifo: bool) -> Iterator[str]:
-    """What is refused of batches of messages.
+    """Yield a line for everything that is refused of batches of messages.
 
     Args:
-        parameters: With BatchSize and MaximumBatchingWindowInSeconds within their ranges.
-        fifo: Whether the queue is.
+        parameters: BatchSize and MaximumBatchingWindowInSeconds, within their ranges.
+        fifo: Whether the queue is a FIFO queue.
     """
     size, window = parameters["BatchSize"], parameters["MaximumBatchingWindowInSeconds"]
     if fifo and window:
@@ -57,7 +57,7 @@ def queue_problems(parameters: Parameters, *, fifo: bool) -> Iterator[str]:
 
 
 def mapping_problems(parameters: Parameters, *, fifo: bool) -> Iterator[str]:
-    """What is refused of a queue's mapping, whose parameters are complete."""
+    """Yield a line for everything that is refused of a queue's mapping, whose parameters are complete."""
     if "StartingPosition" in parameters or "StartingPositionTimestamp" in parameters:
         yield "StartingPosition is not valid for SQS event sources."
     for name in STREAM_MEMBERS:
@@ -86,14 +86,14 @@ def mapping_problems(parameters: Parameters, *, fifo: bool) -> Iterator[str]:
 
 
 def visibility_problem(visibility: int, timeout: int) -> str | None:
-    """What is refused of a queue that hides messages for fewer seconds than the mapping's function may run."""
+    """Return AWS's message for a queue that hides messages for fewer seconds than the function may run, or `None`."""
     if visibility >= timeout:
         return None
     return f"Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"
 
 
 def mapping_settings_of(configuration: Parameters) -> QueueSettings:
-    """The settings of a mapping without problems, whose parameters are complete."""
+    """Return the settings of a mapping without problems, whose parameters are complete."""
     return QueueSettings(
         batch_size=configuration["BatchSize"],
         batching_window=configuration["MaximumBatchingWindowInSeconds"],

@@ -1,7 +1,7 @@
-"""What becomes of the messages of a queue, without I/O, for event source mappings and for pipes.
+"""`QueueBatches`: the batches of a queue, for event source mappings and for pipes, without I/O.
 
 SQS itself keeps the order and the attempts: visibility timeouts, receive counts, message groups, the redrive to a
-dead-letter queue. So all that is left is to gather batches, and to say which messages are done with.
+dead-letter queue. So a reader only gathers batches and decides which messages are done with.
 
 https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 """
@@ -18,18 +18,16 @@ from typing import Any
 
 from aws_semantics.event_patterns import matches
 from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
-from local.engine.streams.lane import Invoke
-from local.engine.streams.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
-from local.engine.streams.records import StreamRecord
+from local.engine.actions import Invoke
+from local.engine.event_counts import Recorder, count_invocation
+from local.engine.outcomes import Outcome, Rejected, Succeeded
+from local.engine.records import Record
 
-#: What is run at once when no maximum is set: where AWS begins. It scales up from there, this does not.
+#: Batches that run at once when no maximum is set: AWS begins with as many and scales up, which is not simulated.
 CONCURRENCY = 5
 
-#: What the event adds to its messages: `{"Records":[` and `]}`.
+#: Bytes that the event adds to its messages: `{"Records":[` and `]}`.
 _WRAPPER_BYTES = 14
-
-#: Takes a metric's name, a value and the time.
-Recorder = Callable[[str, float, float], None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class QueueSettings:
 
     Attributes:
         batch_size: Messages of one invocation at most.
-        batching_window: Seconds to wait for them, from the first on.
+        batching_window: Seconds to wait for them, from the first one on.
         concurrency: Invocations that run at once.
         filters: Patterns, as JSON text; a message that none matches is deleted.
         report_batch_item_failures: Whether the function's answer names the failed messages.
@@ -53,18 +51,18 @@ class QueueSettings:
     event_count: bool = False
 
 
-class Message(StreamRecord):
-    """A message that was received: a record that its message id names, and that has no place in a stream.
+class Message(Record):
+    """Message that was received, named by its message id.
 
     Args:
-        received: As ReceiveMessage answers it, with all attributes.
-        queue_arn: Where from.
-        now: When, in seconds since 1970.
+        received: The message as ReceiveMessage answers it, with all attributes.
+        queue_arn: The queue's ARN.
+        now: When it was received, in seconds since 1970.
 
     Attributes:
-        receipt_handle: What it is deleted by.
+        receipt_handle: The handle that deletes it.
         receives: How often it was received.
-        group: Of a FIFO queue, else `None`.
+        group: Its message group; `None` in a standard queue.
     """
 
     __slots__ = ("group", "receipt_handle", "receives")
@@ -76,7 +74,6 @@ class Message(StreamRecord):
             arrived=int(attributes["SentTimestamp"]) / 1000,
             visible=now,
             identifier=received["MessageId"],
-            sequence="",
         )
         self.receipt_handle: str = received["ReceiptHandle"]
         self.receives = int(attributes["ApproximateReceiveCount"])
@@ -87,14 +84,14 @@ Messages = tuple[Message, ...]
 
 
 class QueueBatches:
-    """Gathers batches, says when to deliver them, and which messages are done with.
+    """Gathers batches, decides when to deliver them, and which messages are done with.
 
-    Receive what `wants` says, `add` it, deliver what `next` says, tell by `finished` how that ended.
+    Receive as many messages as `wants`, `add` them, deliver what `next` yields, report by `finished` how that ended.
 
     Args:
         settings: How the queue is read.
         new_request_id: Makes the request id of a batch.
-        record: Is told every metric that CloudWatch would have.
+        record: Receives every metric that CloudWatch would have.
     """
 
     def __init__(
@@ -108,31 +105,31 @@ class QueueBatches:
         self._new_request_id = new_request_id
         self._record = record or _ignore
         self._gathered: list[Message] = []
-        #: When the batching window of what was gathered is over.
+        #: End of the batching window of the gathered messages.
         self._window_ends = 0.0
         self._formed: deque[Messages] = deque()
         self._running: dict[int, Messages] = {}
 
     @property
     def wants(self) -> int:
-        """How many messages to receive now: none while every invocation that may run does, or a batch waits."""
+        """Number of messages to receive now: none while all invocations that may run do, or a batch waits."""
         if self._formed or len(self._running) >= self._settings.concurrency or self._is_full:
             return 0
         return self._settings.batch_size - len(self._gathered)
 
     @property
     def wake_at(self) -> float | None:
-        """When to ask again, in seconds since 1970; `None` when only a message or an end makes a difference."""
+        """When to call `next` again, in seconds since 1970; `None`: when a message or an outcome has arrived."""
         return self._window_ends if self._gathered else None
 
     @property
     def unfinished(self) -> Messages:
-        """What was received and is not done with."""
+        """Messages that were received and are not done with."""
         taken = [*self._running.values(), *self._formed, self._gathered]
         return tuple(message for messages in taken for message in messages)
 
     def add(self, messages: Sequence[Message], now: float) -> Messages:
-        """Messages that were received; those that no filter matches are returned, to be deleted."""
+        """Take messages that were received, and return those to delete because no filter matches them."""
         wanted = [each for each in messages if selected(each.event, self._settings.filters)]
         others = tuple(each for each in messages if each not in wanted)
         if messages:
@@ -145,7 +142,7 @@ class QueueBatches:
         return others
 
     def next(self, now: float) -> Iterator[Invoke]:
-        """What to deliver now."""
+        """Yield the batches to deliver now."""
         if self._gathered and (self._is_full or now >= self._window_ends):
             batch, self._gathered = _cut(self._gathered, self._settings.batch_size)
             self._window_ends = now + self._settings.batching_window
@@ -158,9 +155,9 @@ class QueueBatches:
             yield Invoke(messages, self._new_request_id(), attempt, shard_id=messages[0].group or "", lane=lane)
 
     def finished(self, invoke: Invoke, outcome: Outcome, now: float) -> Messages:
-        """How a delivery ended that `next` asked for; what is done with is returned, to be deleted.
+        """Take the outcome of a batch that `next` yielded, and return the messages to delete.
 
-        What is not comes back by itself, once its visibility timeout is over.
+        The others come back by themselves, once their visibility timeout is over.
         """
         messages = self._running.pop(invoke.lane)
         match outcome:
@@ -170,13 +167,7 @@ class QueueBatches:
                 done = tuple(message for place, message in enumerate(messages) if place not in positions)
             case _:
                 done = ()
-        # Throttled attempts are among the events that were tried to invoke with (ESM-METRIC-5).
-        self._record("InvokedEventCount", len(messages), now)
-        self._record("FailedInvokeEventCount", len(messages) - len(done), now)
-        if isinstance(outcome, Throttled):
-            self._record("Throttles", 1, now)
-        elif isinstance(outcome, Failed) and outcome.function_error is not None:
-            self._record("Errors", 1, now)
+        count_invocation(self._record, outcome, sent=len(messages), now=now)
         self._record("DeletedEventCount", len(done), now)
         return done
 
@@ -187,7 +178,7 @@ class QueueBatches:
 
 
 def as_record(message: Mapping[str, Any], *, queue_arn: str) -> dict[str, Any]:
-    """A message that ReceiveMessage answered, as a function gets it."""
+    """Make the record that a function receives from a message that ReceiveMessage answered."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -204,7 +195,7 @@ def as_record(message: Mapping[str, Any], *, queue_arn: str) -> dict[str, Any]:
 
 
 def selected(record: Mapping[str, Any], filters: Sequence[str]) -> bool:
-    """Whether a filter matches a record. A body that is a JSON object or array is filtered by what is in it.
+    """Return whether a filter matches a record; a body that is a JSON object or array is filtered by its content.
 
     >>> selected({"body": '{"kind": "order"}'}, ['{"body": {"kind": ["order"]}}'])
     True
@@ -218,7 +209,7 @@ def selected(record: Mapping[str, Any], filters: Sequence[str]) -> bool:
 
 
 def content_of(body: str) -> Any:
-    """The JSON object or array that a message's body is, or the text."""
+    """Return the JSON object or array that a message's body is, or the text."""
     try:
         content = json.loads(body)
     except ValueError:
@@ -227,7 +218,7 @@ def content_of(body: str) -> Any:
 
 
 def by_group(messages: Iterable[Message]) -> list[Messages]:
-    """The messages of a FIFO queue by their group, each in its order; those of a standard queue together."""
+    """Divide the messages of a FIFO queue by their group, in order; those of a standard queue stay together."""
     groups: dict[str | None, list[Message]] = {}
     for message in messages:
         groups.setdefault(message.group, []).append(message)
@@ -235,7 +226,7 @@ def by_group(messages: Iterable[Message]) -> list[Messages]:
 
 
 def _cut(messages: list[Message], most: int) -> tuple[list[Message], list[Message]]:
-    """A batch within the size and the payload of one invocation, and what is left."""
+    """Return a batch within the size and the payload of one invocation, and the messages that are left."""
     size = _WRAPPER_BYTES
     for index, message in enumerate(messages):
         size += message.payload_bytes
@@ -254,4 +245,4 @@ def _attribute(attribute: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ignore(*_: object) -> None:
-    """Nobody wants to know."""
+    """Ignore what a listener would receive."""

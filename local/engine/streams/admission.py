@@ -1,4 +1,4 @@
-"""What CreateEventSourceMapping refuses for a stream, in AWS's words (docs/aws-semantics.md §2.1)."""
+"""Settings that CreateEventSourceMapping refuses for a stream, in AWS's words (docs/aws-semantics.md §2.1)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FOR_OTHER_SOURCES = (
     "SourceAccessConfigurations",
     "Topics",
 )
-#: What is said of a stream that shall be read from a time that has not come; the words are ours.
+#: Our words for a starting position in the future; AWS's are not recorded.
 IN_THE_FUTURE = "StartingPositionTimestamp must not be in the future"
 
 _TYPES: Mapping[str, type] = {
@@ -51,7 +51,7 @@ _TYPES: Mapping[str, type] = {
 
 
 def problems(parameters: Parameters) -> Iterator[str]:
-    """What AWS refuses of a mapping's parameters, one line each; nothing when it would be created.
+    """Yield a line for everything that AWS refuses of a mapping's parameters.
 
     The messages are AWS's where one was recorded.
     """
@@ -71,7 +71,7 @@ def problems(parameters: Parameters) -> Iterator[str]:
             yield f"{name}={value!r} is not {_named(_TYPES[name])}"
         elif name in STREAM_MAPPING_RANGES and value not in STREAM_MAPPING_RANGES[name]:
             yield out_of_range(name, value, STREAM_MAPPING_RANGES[name])
-    # What has the wrong type has its line already.
+    # A member of the wrong type has its line already.
     typed = {name: value for name, value in parameters.items() if isinstance(value, _TYPES.get(name, object))}
     if "StartingPosition" in typed or "StartingPosition" not in parameters:
         yield from _starting_position(typed)
@@ -87,7 +87,7 @@ def problems(parameters: Parameters) -> Iterator[str]:
 
 
 def settings_of(parameters: Parameters, *, retention: int | None = None) -> MappingSettings:
-    """The settings of a mapping whose parameters have no problems; what is missing has AWS's default."""
+    """Return the settings of a mapping whose parameters have no problems; missing ones have AWS's default."""
     return MappingSettings(
         batch_size=parameters.get("BatchSize", 100),
         batching_window=parameters.get("MaximumBatchingWindowInSeconds", 0),
@@ -105,12 +105,12 @@ def settings_of(parameters: Parameters, *, retention: int | None = None) -> Mapp
 
 
 def filters_of(criteria: Mapping[str, Any]) -> tuple[str, ...]:
-    """The patterns of a FilterCriteria."""
+    """Return the patterns of a FilterCriteria."""
     return tuple(each.get("Pattern", "{}") for each in criteria.get("Filters") or ())
 
 
 def filter_problems(criteria: Mapping[str, Any]) -> Iterator[str]:
-    """What AWS refuses of a FilterCriteria; a pipe's is the same."""
+    """Yield a line for everything that AWS refuses of a FilterCriteria, a mapping's or a pipe's."""
     filters = criteria.get("Filters") or []
     if set(criteria) - {"Filters"} or not isinstance(filters, list):
         yield "FilterCriteria holds a list of Filters and nothing else"
@@ -130,7 +130,7 @@ def filter_problems(criteria: Mapping[str, Any]) -> Iterator[str]:
 
 
 def destination_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """What AWS refuses of a stream mapping's DestinationConfig."""
+    """Yield a line for everything that AWS refuses of a stream mapping's DestinationConfig."""
     if config.get("OnSuccess"):
         yield "OnSuccess configuration is not supported for event source mappings."
     unknown = set(config) - {"OnSuccess", "OnFailure"}
@@ -146,7 +146,7 @@ def destination_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def out_of_range(name: str, value: int, allowed: Range) -> str:
-    """AWS's words for a number that is none of a member's."""
+    """Return AWS's message for a number outside a member's range."""
     if name == "MaximumRecordAgeInSeconds" and 0 <= value < allowed.minimum:
         return "MaximumRecordAgeInSeconds must be either -1 (forever) or between 60 and 604800 (inclusive)"
     least = min(allowed.minimum, *allowed.also) if allowed.also else allowed.minimum
@@ -157,7 +157,7 @@ def out_of_range(name: str, value: int, allowed: Range) -> str:
 
 
 def violation(what: str, constraint: str) -> str:
-    """The form that AWS's validation messages have."""
+    """Return a message in the form of AWS's validation errors."""
     return f"1 validation error detected: {what} failed to satisfy constraint: {constraint}"
 
 
@@ -203,7 +203,7 @@ def _on_failure(destination: str) -> Iterator[str]:
     service = parts[2] if len(parts) >= 6 and parts[0] == "arn" else ""
     if service not in ("s3", "sqs", "sns"):
         yield (
-            f"DestinationConfig.OnFailure.Destination={destination!r} is no ARN of a queue, a topic or a bucket: "
+            f"DestinationConfig.OnFailure.Destination={destination!r} is not the ARN of a queue, a topic or a bucket: "
             "the failed batches of a stream can go nowhere else"
         )
     elif service != "s3" and destination.endswith(".fifo"):

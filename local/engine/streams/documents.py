@@ -1,20 +1,22 @@
-"""What a function is called with, and what is told of records given up (docs/aws-semantics.md §2.7, §2.9, §3.5)."""
+"""Events that functions receive, and documents of records given up (docs/aws-semantics.md §2.7, §2.9, §3.5)."""
 
 from __future__ import annotations
 
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from handlers.cdc.failure_document import BatchRange, instant, of_mapping, of_pipe
-from local.engine.streams.lane import GiveUp, Records, Window
+from local.engine.actions import GiveUp, Window
+from local.engine.records import Record
+from local.engine.streams.records import StreamRecord
 
 
-def event_of(records: Records, window: Window | None, *, stream_arn: str, shard_id: str) -> dict[str, Any]:
-    """The event of an invocation; a tumbling window adds its members, in AWS's order."""
+def event_of(records: Sequence[Record], window: Window | None, *, stream_arn: str, shard_id: str) -> dict[str, Any]:
+    """Make the event of an invocation; a tumbling window adds its members, in AWS's order."""
     event: dict[str, Any] = {"Records": [record.event for record in records]}
     if window is not None:
         event |= {"shardId": shard_id, "eventSourceARN": stream_arn, "window": _span(window), "state": window.state}
@@ -31,16 +33,16 @@ def failure_document(
     shard_id: str,
     payload: bool,
 ) -> dict[str, Any]:
-    """What the destination is told, members in AWS's order.
+    """Make the document that an on-failure destination receives, members in AWS's order.
 
     Args:
         given_up: The lane's action.
         now: Seconds since 1970.
-        function_arn: Of the function, with its version or alias where the mapping has one. Which version an alias
-            stands for is not known here: the document names `$LATEST` then.
-        stream_arn: Of the stream.
-        shard_id: Of the shard.
-        payload: Whether the records are included, as S3 gets them; queues and topics get only their range.
+        function_arn: The function's ARN, with its version or alias where the mapping has one. The version that an alias
+            stands for is not known here: the document then names `$LATEST`.
+        stream_arn: The stream's ARN.
+        shard_id: The shard of the records.
+        payload: Whether the records are included, as in S3; queues and topics receive only their range.
     """
     response: dict[str, Any] | None = None
     if given_up.response is not None:
@@ -70,25 +72,25 @@ def failure_document(
 def pipe_failure_document(
     given_up: GiveUp, *, now: float, pipe_arn: str, stream_arn: str, shard_id: str
 ) -> dict[str, Any]:
-    """What a pipe's dead-letter queue or topic is told: another envelope, and never the records."""
+    """Make the document that a pipe's dead-letter queue or topic receives: another envelope, and never the records."""
     batch = _range(given_up.records, stream_arn=stream_arn, shard_id=shard_id)
     return of_pipe(batch, pipe_arn=pipe_arn, condition=given_up.condition, now=now)
 
 
 def payload_text(event: Mapping[str, Any]) -> str:
-    """The event as the JSON text under `payload`; times are written as Java writes a double."""
+    """Write an event as the JSON text under `payload`, with times as Java writes a double."""
     text = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
     return re.sub(r'("ApproximateCreationDateTime":)(\d+)\.0', lambda match: match[1] + _java_double(match[2]), text)
 
 
 def object_key(*, mapping_uuid: str, shard_id: str, now: float, unique: uuid.UUID | None = None) -> str:
-    """Where in the bucket the document goes; `unique` ends the name, a new one by default."""
+    """Return the key of a document in its bucket; `unique` ends the name, a new UUID by default."""
     at = datetime.fromtimestamp(now, UTC)
     unique = uuid.uuid4() if unique is None else unique
     return f"aws/lambda/{mapping_uuid}/{shard_id}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{unique}"
 
 
-def _range(records: Records, *, stream_arn: str, shard_id: str) -> BatchRange:
+def _range(records: Sequence[StreamRecord], *, stream_arn: str, shard_id: str) -> BatchRange:
     if not records:
         return BatchRange(stream_arn, shard_id)
     first, last = records[0], records[-1]

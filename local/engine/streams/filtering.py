@@ -1,4 +1,4 @@
-"""What a mapping's filters select."""
+"""Filters of a stream's mapping or pipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.engine.streams.records import StreamRecord
 
 
 def select(records: Iterable[StreamRecord], filters: Sequence[str]) -> tuple[list[StreamRecord], list[StreamRecord]]:
-    """The records that one of the patterns matches, and the others; all of them where there is no pattern.
+    """Divide records into those that one of the patterns matches, and the others; without patterns all match.
 
     A filter sees GetRecords' record, to which the poller adds the ARN later (docs/aws-semantics.md §2.8). Of a Kinesis
     record it sees the members under `kinesis`, and `data` as the JSON it holds: other data matches no pattern for it
@@ -30,7 +30,7 @@ def select(records: Iterable[StreamRecord], filters: Sequence[str]) -> tuple[lis
 
 def _seen(record: StreamRecord) -> Mapping[str, Any]:
     seen = {name: value for name, value in record.event.items() if name != "eventSourceARN"}
-    # A pipe's records have these members beside the others.
+    # A pipe's records have these members next to the others.
     seen |= seen.pop("kinesis", {})
     if "data" in seen:
         data = base64.b64decode(seen.pop("data"))

@@ -1,7 +1,45 @@
 """The lane: records of one shard on their way to a function, as a state machine without I/O.
 
-It is given records, the time and what invocations came to, and says what to do next. The rules are those of
-docs/aws-semantics.md §2.3 and §2.5; what AWS does not document is fixed by docs/decisions/0015-the-lane.md.
+Theory of operation
+-------------------
+
+A lane delivers the records of one shard, or of one parallel slice of it, in order, with one invocation at a time.
+Records that were read *wait*. Once the batch size or the payload is reached, or the batching window is over, the
+first of them are *formed* into a batch with a request id and a retry budget of its own. Formed batches are a stack:
+the top one is delivered until it is done with, and a split puts both halves there, the older one on top. Nothing new
+is formed before the stack is empty, so that no record overtakes an older one.
+
+The driver reports events by three methods: `take` (records were read), `next` (do what is due now; it returns an
+action) and `finished` (the invocation has ended). After `Invoke` only `finished` may follow; after any other action
+the driver calls `next` again, at once or at the time that `Wait` names. *It* is the batch on top of the stack.
+
+| state | event | next state | action, effect |
+|---|---|---|---|
+| empty: nothing waits, no batch | `take` | filling | |
+| | `next` | empty | `Wait(None)` |
+| filling: records wait, no batch | `take` | filling | |
+| | `next`, the oldest has outlived the retention | filling, empty | `Lose` those that have |
+| | `next`, batch not full, in its window | filling | `Wait` for the window's end |
+| | `next`, batch full or window over | due | form a batch and go on as due |
+| due: it is sent | `next`, its first records have reached the age | due, or done | `GiveUp` them; the rest stays |
+| | `next`, the stream has forgotten its first records | due, or done | `Lose` them; the rest stays |
+| | `next`, one record above the payload limit | as of `Failed` | |
+| | `next`, else | running | `Invoke` |
+| running: the function is called | `Succeeded` | done | checkpoint |
+| | `Partial(n)` | due, with a new batch | checkpoint of the first n, the others are the new batch |
+| | `Rejected(positions)` | due, with a new batch | all others are done, these are the new batch |
+| | `Failed`, bisect and two records or more | due, with two new batches | no retry is spent |
+| | `Failed`, retries left | backing off | a retry is spent |
+| | `Failed`, no retries left | exhausted | |
+| | `Throttled` | backing off | no retry is spent, the records grow older |
+| backing off: it waits | `next`, too early | backing off | `Wait` for the end |
+| | `next`, at its end | due | go on as due |
+| exhausted: it is given up | `next` | done | `GiveUp` all of it |
+
+*Done* stands for what the top batch leaves behind: due if another batch is below it, else filling or empty.
+
+The rules are those of docs/aws-semantics.md §2.3 and §2.5; docs/decisions/0015-the-lane.md fixes what AWS does not
+document. `TumblingLane` adds windows.
 """
 
 from __future__ import annotations
@@ -10,125 +48,67 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from aws_semantics.limits import BACK_OFF_CAP_SECONDS, BACK_OFF_FIRST_SECONDS, INVOCATION_PAYLOAD_BYTES
-from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
+from local.engine.actions import Condition, GiveUp, Invoke, Lose, Wait, Window
+from local.engine.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.engine.streams.progress import Progress
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 
 Records = tuple[StreamRecord, ...]
-Condition = Literal["RetryAttemptsExhausted", "RecordAgeExceeded"]
 
-#: What the event adds to its records: `{"Records":[` and `]}`.
+#: Bytes that the event adds to its records: `{"Records":[` and `]}`.
 _WRAPPER_BYTES = 14
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a tumbling window adds to an invocation (docs/aws-semantics.md §2.9).
-
-    Attributes:
-        start: Seconds since 1970, a multiple of the window's length.
-        end: Of the window, `start` plus its length.
-        state: What the function returned last, `{}` at first.
-        final: Whether this is the window's last invocation; it carries no records.
-        early: Whether the window ends before its time, because the state grew too large.
-    """
-
-    start: int
-    end: int
-    state: Mapping[str, Any]
-    final: bool = False
-    early: bool = False
 
 
 @dataclass(slots=True)
 class OpenWindow:
-    """The tumbling window that a lane is in, by its `start`."""
+    """Tumbling window that a lane is in.
+
+    Attributes:
+        start: Seconds since 1970, a multiple of `length`.
+        length: Seconds.
+        state: The state that the function returned last.
+        state_too_large: Whether that state ends the window early.
+        begun: Whether the function has run with records of it.
+    """
 
     start: int
     length: int
     state: Mapping[str, Any]
     state_too_large: bool = False
-    #: Whether the function has run with records of it.
     begun: bool = False
 
     @property
     def end(self) -> int:
-        """Seconds since 1970."""
+        """The end of the window, in seconds since 1970."""
         return self.start + self.length
 
     def holds(self, record: StreamRecord) -> bool:
-        """Whether a record arrived in it."""
+        """Return whether a record arrived in the window."""
         return self.start <= record.arrived < self.end
 
     def seen_by(self, records: Records) -> Window:
-        """The window as an invocation with these records sees it; the one without any is its last."""
+        """Return the window as an invocation with these records sees it; the one without any is its last."""
         final = not records
         return Window(self.start, self.end, self.state, final, final and self.state_too_large)
 
 
-@dataclass(frozen=True, slots=True)
-class Invoke:
-    """Call the function with these records, then tell by `finished` how that ended.
+class PendingBatch:
+    """Batch that was formed and is not done with.
 
     Attributes:
-        request_id: The same for every attempt at a batch, another for every batch.
-        attempt: Counts from 1 for each batch, throttled attempts included.
-        window: Where the mapping has a tumbling window.
-        shard_id: Whose records they are.
-        lane: Which of the shard's lanes calls.
+        records: Its records, in order.
+        request_id: The request id of all its attempts.
+        not_before: End of its back-off, in seconds since 1970.
+        attempts: Attempts so far, throttled ones included.
+        failures: Attempts that spent a retry.
+        throttles: Attempts in a row that were throttled.
+        exhausted: Whether its retries are spent.
+        response: The failure of the last attempt; `None` while the function was not run.
     """
-
-    records: Records
-    request_id: str
-    attempt: int
-    window: Window | None = None
-    shard_id: str = ""
-    lane: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Send these records to the on-failure destination; the lane has left them behind.
-
-    Attributes:
-        condition: Why, in AWS's word.
-        request_id: Of the last invocation with these records.
-        invoke_count: Invocations of this batch, those that Lambda refused included; 1 even when there was none.
-        response: The last invocation's outcome, or `None` when the destination is told of none.
-        window: Where the mapping has a tumbling window. There are no records when its final invocation was given up.
-        shard_id: Whose records they are.
-    """
-
-    records: Records
-    condition: Condition
-    request_id: str
-    invoke_count: int
-    response: Failed | None
-    window: Window | None = None
-    shard_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lose:
-    """The stream has forgotten these records: nobody is told."""
-
-    records: Records
-    shard_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do before `until` (seconds since 1970), or before a record comes when that is `None`."""
-
-    until: float | None
-
-
-class Batch:
-    """Records that are delivered together, with their own request id and retry budget."""
 
     __slots__ = ("attempts", "exhausted", "failures", "not_before", "records", "request_id", "response", "throttles")
 
@@ -140,7 +120,6 @@ class Batch:
         self.failures = 0
         self.throttles = 0
         self.exhausted = False
-        #: How the last invocation failed; `None` while the function was not run.
         self.response: Failed | None = None
 
 
@@ -148,12 +127,12 @@ class Lane:
     """Delivers records of one shard in order, one invocation at a time.
 
     Args:
-        settings: The mapping's.
+        settings: The mapping's settings.
         new_request_id: Makes the request id of a new batch.
-        progress: What is done of the shard; shared by its lanes.
-        shard_id: Which shard.
-        index: Which of the shard's lanes.
-        opened: When the shard began to be read, in seconds since 1970: no batch window starts before.
+        progress: The finished part of the shard, shared by its lanes.
+        shard_id: The shard.
+        index: The place of this lane among the shard's lanes.
+        opened: When the shard began to be read, in seconds since 1970: no batching window starts before.
     """
 
     def __init__(
@@ -172,21 +151,20 @@ class Lane:
         self._new_request_id = new_request_id
         self._progress = Progress() if progress is None else progress
         self._waiting: deque[StreamRecord] = deque()
-        #: Bytes of what waits: exact once a bound was not enough to tell whether a payload is full.
+        #: Bytes of the waiting records: a bound until it is not enough to tell whether a payload is full, then exact.
         self._waiting_bytes = 0
         self._exact_bytes = False
-        #: Batches that were formed, the next one last: a split puts both halves here.
-        self._batches: list[Batch] = []
+        #: The stack of formed batches; the last one is on top.
+        self._batches: list[PendingBatch] = []
         self._running = False
-        #: No batch window starts before this.
         self._opened = opened
-        #: When the last batch was done with, which starts a batch window.
+        #: When the last batch was done with, which starts a batching window.
         self._idle_since: float | None = None
         self._window: OpenWindow | None = None
 
     @property
     def checkpoint(self) -> str | None:
-        """Sequence number of the last record before which all of the shard's are done, or `None`."""
+        """Sequence number of the last record of the shard's finished prefix, or `None`."""
         return self._progress.checkpoint
 
     @property
@@ -196,7 +174,7 @@ class Lane:
 
     @property
     def waiting(self) -> int:
-        """Records that are in no batch yet."""
+        """Number of records that are in no batch yet."""
         return len(self._waiting)
 
     @property
@@ -206,25 +184,25 @@ class Lane:
         return (*formed, *self._waiting)
 
     def add(self, records: Iterable[StreamRecord]) -> None:
-        """Records that the stream has shown, in stream order."""
+        """Take records that the stream has shown, in stream order, and note them in the shard's progress."""
         records = tuple(records)
         self._progress.seen(records)
         self.take(records)
 
     def take(self, records: Iterable[StreamRecord]) -> None:
-        """Records of the shard that are for this lane, already known to the shard's progress."""
+        """Take records for this lane that the shard's progress knows already."""
         for record in records:
             self._waiting.append(record)
             self._waiting_bytes += self._bytes(record)
 
     def next(self, now: float) -> Invoke | GiveUp | Lose | Wait:
-        """What to do now.
+        """Return the action that is due now.
 
         Raises:
             RuntimeError: An invocation is running.
         """
         if self._running:
-            raise RuntimeError("one invocation at a time: tell the lane how the last one ended before asking again")
+            raise RuntimeError("one invocation at a time: report how the last one ended before asking again")
         lost = self._trim(now)
         if lost is not None:
             return lost
@@ -252,7 +230,7 @@ class Lane:
         )
 
     def finished(self, outcome: Outcome, now: float) -> None:
-        """How the invocation ended that `next` asked for.
+        """Take the outcome of the invocation that `next` asked for.
 
         Raises:
             RuntimeError: No invocation is running.
@@ -262,7 +240,6 @@ class Lane:
         self._running = False
         batch = self._batches[-1]
         if isinstance(outcome, Throttled):
-            # Not the function's failure: the retry budget is untouched while the records grow older.
             batch.throttles += 1
             batch.not_before = now + back_off(batch.throttles)
             return
@@ -277,10 +254,10 @@ class Lane:
             case Failed():
                 self._whole_failure(batch, outcome, now)
 
-    # What a tumbling window does differently.
+    # Overridden by `TumblingLane`.
 
     def _ready_at(self) -> float | None:
-        """When the next batch may be formed; `None` while there is no record."""
+        """Return when the next batch may be formed; `None` while no record waits."""
         if not self._waiting:
             return None
         first = self._waiting[0].visible
@@ -292,7 +269,8 @@ class Lane:
             return self._idle_since + window
         return max(first, self._opened) + window
 
-    def _form(self) -> Batch:
+    def _form(self) -> PendingBatch:
+        """Form a batch of the first waiting records."""
         records: list[StreamRecord] = []
         size = _WRAPPER_BYTES
         while self._waiting and len(records) < self._settings.batch_size:
@@ -311,8 +289,8 @@ class Lane:
             records.append(self._waiting.popleft())
         return self._new_batch(tuple(records))
 
-    def _cut(self, batch: Batch, now: float) -> GiveUp | Lose | None:
-        """Cut off what has become too old of a batch."""
+    def _cut(self, batch: PendingBatch, now: float) -> GiveUp | Lose | None:
+        """Cut the records off a batch that have become too old."""
         count = _leading(batch.records, now, self._settings.maximum_record_age)
         if count:
             return self._give_up(batch, batch.records[:count], "RecordAgeExceeded", now)
@@ -323,7 +301,7 @@ class Lane:
             return Lose(lost, self.shard_id)
         return None
 
-    def _leave(self, batch: Batch, done: int, now: float) -> None:
+    def _leave(self, batch: PendingBatch, done: int, now: float) -> None:
         """Move past the first `done` records of the batch; the rest becomes a new one with a fresh budget."""
         self._progress.done(batch.records[:done])
         self._batches.pop()
@@ -332,16 +310,16 @@ class Lane:
         elif not self._batches:
             self._idle_since = now
 
-    # What every lane does.
+    # The same in every lane.
 
-    def _leave_all_but(self, batch: Batch, positions: Sequence[int]) -> None:
-        """Move past what was accepted of the batch, wherever it stands; the rest becomes a new one."""
+    def _leave_all_but(self, batch: PendingBatch, positions: Sequence[int]) -> None:
+        """Move past all records of the batch but these, which become a new one."""
         kept = set(positions)
         self._progress.done(record for index, record in enumerate(batch.records) if index not in kept)
         self._batches[-1] = self._new_batch(tuple(batch.records[index] for index in positions))
 
     def _trim(self, now: float) -> Lose | None:
-        """Leave behind what the stream has forgotten before it was read."""
+        """Move past waiting records that the stream has forgotten."""
         retention = self._settings.retention
         if retention is None or self._batches or not self._waiting or now - self._waiting[0].arrived < retention:
             return None
@@ -366,15 +344,16 @@ class Lane:
         return self._waiting_bytes + _WRAPPER_BYTES >= INVOCATION_PAYLOAD_BYTES
 
     def _measure(self) -> None:
-        """Count in exact bytes from now on: records are so large that a bound does not tell any more."""
+        """Count in exact bytes from now on: for records of this size a bound is not enough."""
         if not self._exact_bytes:
             self._exact_bytes = True
             self._waiting_bytes = sum(record.payload_bytes for record in self._waiting)
 
-    def _new_batch(self, records: Records) -> Batch:
-        return Batch(records, self._new_request_id())
+    def _new_batch(self, records: Records) -> PendingBatch:
+        return PendingBatch(records, self._new_request_id())
 
-    def _whole_failure(self, batch: Batch, response: Failed | None, now: float) -> None:
+    def _whole_failure(self, batch: PendingBatch, response: Failed | None, now: float) -> None:
+        """Split the batch, back off, or mark it exhausted."""
         if self._settings.bisect and len(batch.records) > 1:
             middle = len(batch.records) // 2
             self._batches[-1:] = [self._new_batch(batch.records[middle:]), self._new_batch(batch.records[:middle])]
@@ -387,7 +366,7 @@ class Lane:
         else:
             batch.not_before = now + back_off(batch.failures)
 
-    def _give_up(self, batch: Batch, records: Records, condition: Condition, now: float) -> GiveUp:
+    def _give_up(self, batch: PendingBatch, records: Records, condition: Condition, now: float) -> GiveUp:
         action = GiveUp(
             records,
             condition,
@@ -400,17 +379,17 @@ class Lane:
         self._cut_off(batch, records, now)
         return action
 
-    def _cut_off(self, batch: Batch, records: Records, now: float) -> None:
+    def _cut_off(self, batch: PendingBatch, records: Records, now: float) -> None:
+        """Move past the batch's first records; younger ones go on as the same batch, with the attempts it has had."""
         if len(records) == len(batch.records):
             self._leave(batch, len(records), now)
         else:
-            # What is younger goes on as the same batch, with the attempts it has had.
             batch.records = batch.records[len(records) :]
             self._progress.done(records)
 
 
 def back_off(failures: int) -> float:
-    """Seconds to wait after so many failures of a batch in a row (docs/aws-semantics.md §2.5).
+    """Return the seconds to wait after so many failures of a batch in a row (docs/aws-semantics.md §2.5).
 
     >>> [back_off(failures) for failures in (1, 2, 3, 9, 10_000)]
     [0.25, 0.5, 1.0, 60.0, 60.0]
@@ -420,7 +399,7 @@ def back_off(failures: int) -> float:
 
 
 def _leading(records: Sequence[StreamRecord], now: float, age: int | None) -> int:
-    """How many of the first records have reached an age."""
+    """Count the first records that have reached an age."""
     count = 0
     if age is not None and age != -1:
         while count < len(records) and now - records[count].arrived >= age:

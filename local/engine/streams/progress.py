@@ -1,4 +1,4 @@
-"""How far a shard has been processed."""
+"""`Progress`: the finished prefix of a shard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.engine.streams.records import StreamRecord
 
 
 class Progress:
-    """The finished prefix of a shard, whatever order its records finish in.
+    """Finished prefix of a shard, in whatever order its records finish.
 
     Attributes:
         checkpoint: Sequence number of the prefix's last record, or `None`. A reader that starts behind it misses
@@ -29,11 +29,11 @@ class Progress:
         return not self._open
 
     def seen(self, records: Iterable[StreamRecord]) -> None:
-        """Records that were read, in stream order."""
+        """Note records that were read, in stream order."""
         self._open.extend(records)
 
     def done(self, records: Iterable[StreamRecord]) -> None:
-        """Records that are done with: delivered, given up, lost or filtered out."""
+        """Note records that are done with: delivered, given up, lost or filtered out."""
         self._done.update(record.sequence for record in records)
         while self._open and self._open[0].sequence in self._done:
             self.checkpoint = self._open.popleft().sequence

@@ -1,4 +1,4 @@
-"""A stream record on its way to a function: from GetRecords' shape to Lambda's (docs/aws-semantics.md §1.3)."""
+"""`StreamRecord`: a record of a stream, from GetRecords' shape to Lambda's (docs/aws-semantics.md §1.3)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-#: What JSON needs at most for a byte of DynamoDB's size. The worst is the number 1E125 in a set, two bytes of size and
+from local.engine.records import Record
+
+#: JSON bytes for each byte of DynamoDB's size, at most. The worst is the number 1E125 in a set, two bytes of size and
 #: 126 digits; an empty string attribute with a name of one letter needs 13.
 _JSON_BYTES_PER_SIZE_BYTE = 72
-#: What a record's envelope (identifiers, names, the stream's ARN) adds at most.
+#: Bytes that a record's envelope (identifiers, names, the stream's ARN) adds at most.
 _ENVELOPE_BYTES = 4096
 
 
-class StreamRecord:
-    """One record.
+class StreamRecord(Record):
+    """Record of a shard, with its place in it.
 
     Args:
         event: The record as Lambda puts it under `Records`.
-        arrived: When it was written (its ApproximateCreationDateTime), in seconds since 1970.
+        arrived: Its ApproximateCreationDateTime, in seconds since 1970.
         visible: When the poller first saw it, in seconds since 1970.
-        identifier: What an answer names it by; its sequence number by default. A pipe's is the event ID.
-        sequence: Its sequence number, as it came; by default the one of a DynamoDB stream record.
+        identifier: The name of it in a function's answer; its sequence number by default. A pipe's is the event ID.
+        sequence: Its sequence number, as it came; by default that of a DynamoDB stream record.
     """
 
-    __slots__ = ("_payload_bytes", "arrived", "event", "identifier", "sequence", "visible")
+    __slots__ = ("sequence",)
 
     def __init__(
         self,
@@ -38,35 +40,23 @@ class StreamRecord:
         identifier: str | None = None,
         sequence: str | None = None,
     ) -> None:
-        self.event = event
-        self.arrived = arrived
-        self.visible = visible
         self.sequence: str = event["dynamodb"]["SequenceNumber"] if sequence is None else sequence
-        self.identifier = self.sequence if identifier is None else identifier
-        self._payload_bytes = 0
-
-    def __repr__(self) -> str:
-        return f"<StreamRecord {self.identifier}>"
+        super().__init__(
+            event, arrived=arrived, visible=visible, identifier=self.sequence if identifier is None else identifier
+        )
 
     @property
     def sequence_number(self) -> int:
-        """For comparisons: lengths vary inside one shard."""
+        """The sequence number as an integer, to compare by: lengths vary inside one shard."""
         return int(self.sequence)
 
     @property
     def item_key(self) -> str:
-        """Which item it is about, or a Kinesis record's partition key: records with the same one keep their order."""
+        """The key of its item, or a Kinesis record's partition key: records with the same one keep their order."""
         if "kinesis" in self.event:
             return self.event["kinesis"]["partitionKey"]
         keys = self.event["dynamodb"]["Keys"] if "dynamodb" in self.event else self.event["partitionKey"]
         return keys if isinstance(keys, str) else json.dumps(keys, sort_keys=True)
-
-    @property
-    def payload_bytes(self) -> int:
-        """What the record adds to an invocation's payload."""
-        if not self._payload_bytes:
-            self._payload_bytes = json_bytes(self.event) + 1
-        return self._payload_bytes
 
     @property
     def payload_bytes_at_most(self) -> int:
@@ -75,17 +65,8 @@ class StreamRecord:
         return self.payload_bytes if size is None else size * _JSON_BYTES_PER_SIZE_BYTE + _ENVELOPE_BYTES
 
 
-def json_bytes(value: Any) -> int:
-    """How long a value is as the JSON that Lambda sends: without spaces, in UTF-8.
-
-    >>> json_bytes({"name": "Zoë"})
-    15
-    """
-    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
-
-
 def from_get_records(record: Mapping[str, Any], *, stream_arn: str, visible: float) -> StreamRecord:
-    """The record that boto3's GetRecords gave."""
+    """Make a record from one that boto3's GetRecords returned."""
     dynamodb: dict[str, Any] = {}
     for name, value in record["dynamodb"].items():
         match name:
@@ -121,16 +102,18 @@ def from_kinesis(
     stream_arn: str,
     role_arn: str,
 ) -> dict[str, Any]:
-    """The event that Lambda makes of a Kinesis record (https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html).
+    """Make the event that Lambda makes of a Kinesis record.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html
 
     Args:
-        partition_key: Of the record.
-        sequence_number: Likewise.
-        data: In base64.
-        arrived: When, in seconds since 1970.
-        shard_id: Where it was read.
-        stream_arn: Likewise.
-        role_arn: Of the role that reads.
+        partition_key: The record's partition key.
+        sequence_number: The record's sequence number.
+        data: The record's data, in base64.
+        arrived: When the record arrived, in seconds since 1970.
+        shard_id: The shard that it was read from.
+        stream_arn: The stream's ARN.
+        role_arn: The role that reads.
     """
     return {
         "kinesis": {
@@ -151,7 +134,7 @@ def from_kinesis(
 
 
 def item_size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """DynamoDB's size of an item or a key, in bytes: names and values (docs/aws-semantics.md §1.3)."""
+    """Return DynamoDB's size of an item or a key, in bytes: names and values (docs/aws-semantics.md §1.3)."""
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
@@ -188,7 +171,7 @@ def _seconds(value: datetime | float) -> float:
 
 
 def _json(wire: Any) -> Any:
-    """Wire format as JSON carries it: binaries as base64 text."""
+    """Convert boto3's wire format to JSON's: binaries become base64 text."""
     if isinstance(wire, bytes):
         return base64.b64encode(wire).decode()
     if isinstance(wire, Mapping):

@@ -1,4 +1,4 @@
-"""`MappingSettings`: what an event source mapping was told, as plain values."""
+"""`MappingSettings`: how an event source mapping reads a stream, as plain values."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class MappingSettings:
 
     Attributes:
         batch_size: Records per invocation at most.
-        batching_window: Seconds a batch may wait to fill.
+        batching_window: Seconds that a batch may wait to fill.
         parallelization_factor: Lanes per shard: batches of one shard that may be processed at a time.
         maximum_retry_attempts: Retries of a batch, -1 for no limit.
         maximum_record_age: Seconds, -1 for no limit.
         bisect: Whether a batch that failed as a whole is split.
         report_batch_item_failures: Whether the function's answer can name failed records.
-        tumbling_window: Seconds of an aggregation window, 0 for none.
+        tumbling_window: Length of a tumbling window in seconds, 0 for none.
         filters: Event patterns as JSON text; a record that matches none of them is not delivered. Empty: all are.
         destination: ARN of the on-failure destination, or `None`.
         event_count: Whether the EventCount metrics are recorded.
-        retention: Seconds the stream keeps a record; what is older is lost. `None`: the reader sees to it itself.
+        retention: Seconds that the stream keeps a record; older ones are lost. `None`: the reader enforces it.
     """
 
     batch_size: int = 100

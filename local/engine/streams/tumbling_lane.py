@@ -1,16 +1,21 @@
 """The lane of a mapping with a tumbling window (docs/aws-semantics.md §2.9).
 
-Batches never mix windows, each call is given the state that the last one returned, and a window ends with a call that
-has no records: when a record of another window is next, when the shard has ended, when the reader has seen everything
-up to the window's end, or at once when the state has grown over 1 MB.
+Batches never mix windows, and each call receives the state that the last one returned. A window ends with a *final
+call*, which has no records. It is due when a record of another window is next, when the shard has ended, when the
+reader has seen everything up to the window's end, or at once when the state has grown over 1 MB.
+
+The states are those of `Lane`, with one more batch to form: where `Lane` is filling or empty and the open window's
+final call is due, the batch that is formed has no records. Back-off and giving up apply to it as to any other.
 """
 
 from __future__ import annotations
 
 from aws_semantics.limits import TUMBLING_STATE_BYTES
-from local.engine.streams.lane import Batch, GiveUp, Lane, Lose, OpenWindow
-from local.engine.streams.outcomes import Outcome, Partial, Succeeded, Throttled
-from local.engine.streams.records import StreamRecord, json_bytes
+from local.engine.actions import GiveUp, Lose
+from local.engine.outcomes import Outcome, Partial, Succeeded, Throttled
+from local.engine.records import json_bytes
+from local.engine.streams.lane import Lane, OpenWindow, PendingBatch
+from local.engine.streams.records import StreamRecord
 
 _AT_ONCE = 0.0
 
@@ -19,8 +24,8 @@ class TumblingLane(Lane):
     """Delivers the records of one shard by windows of their arrival times.
 
     Attributes:
-        unseen_since: When the oldest record was written that the stream holds and the reader has not seen, in seconds
-            since 1970; `None` when it has seen everything. A window that ends later than this stays open.
+        unseen_since: When the oldest record was written that the reader has not seen yet, in seconds since 1970, or
+            `None`. A window that ends later than this stays open.
         ended: Whether the shard has no more records than were added.
     """
 
@@ -36,7 +41,7 @@ class TumblingLane(Lane):
         return self._window is not None
 
     def finished(self, outcome: Outcome, now: float) -> None:
-        """As `Lane.finished`; the state returned is given to the next call."""
+        """Take an outcome as `Lane` does; the next call receives the state that was returned."""
         if self._window is not None and isinstance(outcome, Succeeded | Partial):
             state = self._window.state = {} if outcome.state is None else outcome.state
             self._window.state_too_large = json_bytes(state) > TUMBLING_STATE_BYTES
@@ -46,7 +51,7 @@ class TumblingLane(Lane):
 
     def _ready_at(self) -> float | None:
         if self._window is not None and not self._window.begun:
-            # Its records were given up before the function saw any: there is nothing to finish.
+            # Its records were given up before the function saw any: it has no state to finish.
             self._window = None
         if self._window is not None:
             closes_at = self._closes_at(self._window)
@@ -62,14 +67,14 @@ class TumblingLane(Lane):
             return first.visible
         return min(ready_at, max(first.visible, window.end))
 
-    def _form(self) -> Batch:
+    def _form(self) -> PendingBatch:
         if self._window is not None and self._closes_at(self._window) is not None:
             return self._new_batch(())
         if self._window is None:
             self._window = self._window_of(self._waiting[0])
         return super()._form()
 
-    def _cut(self, batch: Batch, now: float) -> GiveUp | Lose | None:
+    def _cut(self, batch: PendingBatch, now: float) -> GiveUp | Lose | None:
         if batch.records:
             return super()._cut(batch, now)
         # A final call has no records: it is as old as it is due.
@@ -83,7 +88,7 @@ class TumblingLane(Lane):
             return Lose((), self.shard_id)
         return None
 
-    def _leave(self, batch: Batch, done: int, now: float) -> None:
+    def _leave(self, batch: PendingBatch, done: int, now: float) -> None:
         if not batch.records:
             self._window = self._final_since = None
         super()._leave(batch, done, now)
@@ -93,7 +98,7 @@ class TumblingLane(Lane):
         return OpenWindow(int(record.arrived // length) * length, length, {})
 
     def _closes_at(self, window: OpenWindow) -> float | None:
-        """When the window's final call is due; `None` while its records wait or may still be seen."""
+        """Return when the window's final call is due; `None` while its records wait or may still come."""
         if window.state_too_large:
             return _AT_ONCE
         if self._waiting:

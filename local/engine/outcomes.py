@@ -1,18 +1,18 @@
-"""What an invocation came to, and how a function's answer is read (docs/aws-semantics.md §2.6, §2.9)."""
+"""Outcomes of invocations, and how a function's answer is read (docs/aws-semantics.md §2.6, §2.9)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """Every record of the batch is done.
+    """Success: every record of the batch is done.
 
     Attributes:
-        state: What the function returned as the tumbling window's state; `None` where there is no window.
+        state: The tumbling window's state that the function returned; `None` where there is no window.
     """
 
     state: Mapping[str, Any] | None = None
@@ -20,10 +20,10 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Partial:
-    """The first `accepted` records are done, at least one; the others are delivered again.
+    """Partial response: the first `accepted` records are done, at least one; the others are delivered again.
 
     Attributes:
-        state: As of `Succeeded`.
+        state: The window's state, as in `Succeeded`.
     """
 
     accepted: int
@@ -32,13 +32,12 @@ class Partial:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Some records failed and all others are done: only these are delivered again, as a new batch.
+    """Failure of single records: only these are delivered again, as a new batch.
 
-    This is what a pipe's target comes to whose API takes a batch and answers for each of its entries (§3.5), and what
-    comes of messages of a queue.
+    Targets of a pipe whose API answers for each entry of a batch end like this (§3.5), and so do messages of a queue.
 
     Attributes:
-        positions: Of the failed records in the batch, ascending: at least one, and not all of them.
+        positions: Places of the failed records in the batch, ascending: at least one, and not all of them.
     """
 
     positions: tuple[int, ...]
@@ -46,11 +45,11 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Failed:
-    """The batch failed as a whole.
+    """Failure of the batch as a whole.
 
     Attributes:
-        function_error: What Lambda says of it: `Unhandled` when the function raised, ended or ran out of time; `None`
-            when it answered, but with its first record or with something that is no answer.
+        function_error: Lambda's word: `Unhandled` if the function raised, ended or ran out of time; `None` if it
+            answered, but reported the first record or answered something else than AWS reads.
         timed_out: Whether it ran out of time.
     """
 
@@ -60,14 +59,30 @@ class Failed:
 
 @dataclass(frozen=True)
 class Throttled:
-    """The function was not run."""
+    """Throttle: the function was not run."""
 
 
 Outcome = Succeeded | Partial | Rejected | Failed | Throttled
 
+#: Words for outcomes in reports and histories; a service error ran the function or not, and its answer was lost.
+OutcomeName = Literal["success", "partial", "error", "timeout", "throttled", "service error"]
+
+
+def name_of(outcome: Outcome) -> OutcomeName:
+    """Return the word for an outcome."""
+    match outcome:
+        case Succeeded():
+            return "success"
+        case Partial() | Rejected():
+            return "partial"
+        case Failed(timed_out=timed_out):
+            return "timeout" if timed_out else "error"
+        case Throttled():
+            return "throttled"
+
 
 def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial | Failed:
-    """What a function's answer says of a stream's batch, with ReportBatchItemFailures on.
+    """Read a function's answer to a stream's batch, with ReportBatchItemFailures on.
 
     A missing list is success; an item that names no record of the batch fails the batch; of several the lowest
     sequence number counts.
@@ -88,7 +103,7 @@ def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial 
 
 
 def read_each(answer: Any, identifiers: Sequence[str]) -> Succeeded | Rejected | Failed:
-    """What the same answer says of a queue's batch, whose messages do not wait for each other: all others are done.
+    """Read the same answer to a queue's batch, whose messages do not wait for each other: all others are done.
 
     >>> read_each({"batchItemFailures": [{"itemIdentifier": "a"}]}, ["a", "b"])
     Rejected(positions=(0,))
@@ -102,7 +117,7 @@ def read_each(answer: Any, identifiers: Sequence[str]) -> Succeeded | Rejected |
 
 
 def accepted(outcome: Outcome, sent: int) -> int:
-    """How many of a batch's records are done by what it came to."""
+    """Return how many of the records sent are done by an outcome."""
     match outcome:
         case Succeeded():
             return sent
@@ -115,11 +130,11 @@ def accepted(outcome: Outcome, sent: int) -> int:
 
 
 def read_response(answer: Any, identifiers: Sequence[str], *, reports: bool, windowed: bool) -> Outcome:
-    """What a function that returned has made of a batch.
+    """Read what a function returned for a stream's batch.
 
     Args:
-        answer: What it returned.
-        identifiers: Of the batch, in order.
+        answer: The value it returned.
+        identifiers: Sequence numbers of the batch, in order.
         reports: Whether the mapping has ReportBatchItemFailures.
         windowed: Whether it has a tumbling window.
     """
@@ -128,7 +143,7 @@ def read_response(answer: Any, identifiers: Sequence[str], *, reports: bool, win
 
 
 def read_window_answer(answer: Any, outcome: Succeeded | Partial | Failed) -> Succeeded | Partial | Failed:
-    """The same answer's outcome where a tumbling window asks for a state as well: without one it is a failure.
+    """Read the same answer where a tumbling window asks for a state as well: without one it is a failure.
 
     >>> read_window_answer({"state": {"count": 2}}, Succeeded())
     Succeeded(state={'count': 2})
@@ -148,7 +163,7 @@ def read_window_answer(answer: Any, outcome: Succeeded | Partial | Failed) -> Su
 
 
 def _reported(answer: Any, identifiers: Sequence[str]) -> tuple[int, ...] | None:
-    """The places of the records that an answer reports, ascending; `None` when it is malformed."""
+    """Return the places of the records that an answer reports, ascending; `None` when it is malformed."""
     failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
     if not failures:
         return ()

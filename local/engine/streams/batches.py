@@ -1,8 +1,4 @@
-"""An event source mapping as a whole: its shards, their lanes, filters, order and metrics, without I/O.
-
-It is driven like a lane: give it what the stream has shown, ask it what to do now, tell it how that ended. A mapping
-that is enabled again is a new one, which is given what comes behind the checkpoints of the old one.
-"""
+"""`StreamBatches`: the batches of a whole stream, its shards, their lanes, filters and metrics, without I/O."""
 
 from __future__ import annotations
 
@@ -11,9 +7,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from zlib import crc32
 
+from local.engine.actions import GiveUp, Invoke, Lose, Wait
+from local.engine.event_counts import Recorder, count_invocation
+from local.engine.outcomes import Outcome
 from local.engine.streams.filtering import select
-from local.engine.streams.lane import GiveUp, Invoke, Lane, Lose, Wait
-from local.engine.streams.outcomes import Failed, Outcome, Partial, Rejected, Throttled
+from local.engine.streams.lane import Lane
 from local.engine.streams.progress import Progress
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
@@ -22,37 +20,34 @@ from local.engine.streams.tumbling_lane import TumblingLane
 #: Records of a shard that are read ahead of what is being processed: enough for the largest batch.
 READ_AHEAD = 10_000
 
-#: Takes a metric's name, a value and the time: sums of events and calls, and `IteratorAge` in milliseconds.
-Recorder = Callable[[str, float, float], None]
 
-
-class Shard:
-    """One shard of the stream and what is read of it.
+class ShardState:
+    """One shard of the stream and what was read of it.
 
     Attributes:
-        parent: The shard that must be drained before this one is read, or `None`.
+        parents: Shards that must be drained before this one is read.
         ended: Whether everything it will ever hold was added.
-        lanes: One for each batch that may be processed at a time.
-        progress: What is done of it.
+        lanes: One for each batch that may be processed at a time; none before its parents are drained.
+        progress: The finished part of it.
     """
 
-    def __init__(self, shard_id: str, parent: str | None) -> None:
+    def __init__(self, shard_id: str, parents: Sequence[str]) -> None:
         self.shard_id = shard_id
-        self.parent = parent
+        self.parents = tuple(parents)
         self.ended = False
         self.progress = Progress()
         self.lanes: list[Lane] = []
-        #: What was added while the parent was not drained.
+        #: Records that were added while a parent was not drained.
         self.unread: list[StreamRecord] = []
 
     @property
     def is_read(self) -> bool:
-        """Whether its records are being read: its parent is drained."""
+        """Whether its records are being read: its parents are drained."""
         return bool(self.lanes)
 
     @property
     def drained(self) -> bool:
-        """Whether nothing of it is left to do, now and for ever."""
+        """Whether nothing of it is left to do, now and forever."""
         return (
             self.ended
             and self.is_read
@@ -61,14 +56,18 @@ class Shard:
         )
 
 
-class EventSourceMapping:
-    """What Lambda's poller does for one mapping (docs/aws-semantics.md §2.3 to §2.10).
+class StreamBatches:
+    """Reads a stream as Lambda's poller does for one mapping, or EventBridge's for one pipe.
+
+    It is driven like a lane: add the records that the stream has shown, do what `next` returns, report by `finished`
+    how an invocation ended. A mapping that is enabled again is a new object, which receives the records behind the
+    checkpoints of the old one. The rules are those of docs/aws-semantics.md §2.3 to §2.10.
 
     Args:
-        settings: The mapping's.
+        settings: How the stream is read.
         new_request_id: Makes the request id of a new batch.
-        record: Is told every metric that CloudWatch would have.
-        filtered_out: Is told the shard and its records that no filter matched.
+        record: Receives every metric that CloudWatch would have.
+        filtered_out: Called with a shard and its records that no filter matched.
 
     Attributes:
         enabled: Whether it reads and makes invocations.
@@ -87,21 +86,21 @@ class EventSourceMapping:
         self._new_request_id = new_request_id
         self._record = record or _ignore
         self._filtered_out = filtered_out or _ignore
-        self._shards: dict[str, Shard] = {}
+        self._shards: dict[str, ShardState] = {}
         #: When to look at which lane next; an entry that is not its lane's latest one is stale.
         self._agenda: list[tuple[float, int, Lane]] = []
         self._next_look: dict[Lane, tuple[float, int]] = {}
         self._looks = 0
 
-    # What the stream shows.
+    # Events of the stream.
 
-    def open(self, shard_id: str, parent: str | None, now: float) -> None:
-        """A shard exists. It is read once its parent is drained; a parent that was never opened is gone."""
-        self._shards[shard_id] = Shard(shard_id, parent)
+    def open(self, shard_id: str, parents: Sequence[str], now: float) -> None:
+        """Add a shard. It is read once its parents are drained; a parent that was never opened is gone."""
+        self._shards[shard_id] = ShardState(shard_id, parents)
         self._read_what_is_due(now)
 
     def add(self, shard_id: str, records: Sequence[StreamRecord], now: float) -> None:
-        """A shard's next records, in stream order."""
+        """Add a shard's next records, in stream order."""
         shard = self._shards[shard_id]
         if shard.is_read:
             self._read(shard, records, now)
@@ -109,7 +108,7 @@ class EventSourceMapping:
             shard.unread.extend(records)
 
     def end(self, shard_id: str, now: float) -> None:
-        """A shard has no more records than were added: it was split, or its stream was disabled."""
+        """Note that a shard has no more records than were added: it was split, or its stream was disabled."""
         shard = self._shards[shard_id]
         shard.ended = True
         for lane in shard.lanes:
@@ -119,62 +118,46 @@ class EventSourceMapping:
         self._read_what_is_due(now)
 
     def unseen(self, shard_id: str, since: float | None, now: float) -> None:
-        """When the oldest record was written that the stream holds and the reader has not seen, or `None`."""
+        """Note when the oldest record was written that the reader has not seen, in seconds since 1970."""
         for lane in self._shards[shard_id].lanes:
             if isinstance(lane, TumblingLane) and lane.unseen_since != since:
                 lane.unseen_since = since
                 self._look(lane, now)
 
     def wants(self, shard_id: str) -> bool:
-        """Whether more of the shard should be read; nothing is while the mapping is not enabled."""
+        """Return whether more of the shard should be read; nothing is while the mapping is disabled."""
         shard = self._shards[shard_id]
         return (
             self.enabled and shard.is_read and sum(lane.waiting for lane in shard.lanes) < READ_AHEAD * len(shard.lanes)
         )
 
-    # What to do.
+    # Actions and their ends.
 
     @property
     def wake_at(self) -> float | None:
-        """When to ask again, unless something happens before; `None` when only a happening can make a difference."""
+        """When to call `next` again; `None` if nothing changes until records or an outcome arrive."""
         while self._agenda and self._next_look.get(self._agenda[0][2]) != self._agenda[0][:2]:
             heapq.heappop(self._agenda)
         return self._agenda[0][0] if self._agenda and self.enabled else None
 
     def next(self, now: float) -> Iterator[Invoke | GiveUp | Lose]:
-        """What to do now, in order."""
+        """Yield the actions that are due now, in order."""
         while (at := self.wake_at) is not None and at <= now:
             lane = heapq.heappop(self._agenda)[2]
             del self._next_look[lane]
             yield from self._advance(lane, now)
 
     def finished(self, invoke: Invoke, outcome: Outcome, now: float) -> None:
-        """How an invocation ended that `next` asked for."""
+        """Take the outcome of an invocation that `next` asked for."""
         shard = self._shards[invoke.shard_id]
         lane = shard.lanes[invoke.lane]
-        count = len(invoke.records)
-        # An attempt that was throttled is among the events that were tried to invoke with (ESM-METRIC-5).
-        self._record("InvokedEventCount", count, now)
-        match outcome:
-            case Throttled():
-                self._record("Throttles", 1, now)
-                self._record("FailedInvokeEventCount", count, now)
-            case Failed(function_error):
-                self._record("FailedInvokeEventCount", count, now)
-                if function_error is not None:
-                    self._record("Errors", 1, now)
-            case Partial(accepted):
-                self._record("FailedInvokeEventCount", count - accepted, now)
-            case Rejected(positions):
-                self._record("FailedInvokeEventCount", len(positions), now)
-            case _:
-                pass
+        count_invocation(self._record, outcome, sent=len(invoke.records), now=now)
         lane.finished(outcome, now)
         self._look(lane, now)
         self._read_children(shard, now)
 
     def sent(self, given_up: GiveUp, *, delivered: bool | None, now: float) -> None:
-        """What became of a batch that was given up: delivered, not delivered, or `None` without a destination."""
+        """Record whether a batch that was given up was delivered; `None` without a destination."""
         count = len(given_up.records)
         if delivered:
             self._record("OnFailureDestinationDeliveredEventCount", count, now)
@@ -183,7 +166,7 @@ class EventSourceMapping:
         if delivered is not None:
             self._record("DestinationDeliveryFailures", 1, now)
 
-    # Where it stands.
+    # Progress.
 
     @property
     def checkpoints(self) -> dict[str, str | None]:
@@ -191,22 +174,25 @@ class EventSourceMapping:
         return {shard_id: shard.progress.checkpoint for shard_id, shard in self._shards.items()}
 
     def unfinished(self, shard_id: str) -> list[StreamRecord]:
-        """Records that were added and are not done with, in stream order."""
+        """Return the records that were added and are not done with, in stream order."""
         shard = self._shards[shard_id]
         records = [record for lane in shard.lanes for record in lane.unfinished] + shard.unread
         return sorted(records, key=lambda record: record.sequence_number)
 
     def _read_what_is_due(self, now: float) -> None:
         for shard in self._shards.values():
-            parent = None if shard.parent is None else self._shards.get(shard.parent)
-            if not shard.is_read and (parent is None or parent.drained):
+            if not shard.is_read and all(self._is_drained(parent) for parent in shard.parents):
                 self._start(shard, now)
 
-    def _read_children(self, parent: Shard, now: float) -> None:
+    def _is_drained(self, shard_id: str) -> bool:
+        shard = self._shards.get(shard_id)
+        return shard is None or shard.drained
+
+    def _read_children(self, parent: ShardState, now: float) -> None:
         if parent.ended and parent.drained:
             self._read_what_is_due(now)
 
-    def _start(self, shard: Shard, now: float) -> None:
+    def _start(self, shard: ShardState, now: float) -> None:
         kind = TumblingLane if self._settings.tumbling_window else Lane
         shard.lanes = [
             kind(
@@ -225,7 +211,7 @@ class EventSourceMapping:
         unread, shard.unread = shard.unread, []
         self._read(shard, unread, now)
 
-    def _read(self, shard: Shard, records: Sequence[StreamRecord], now: float) -> None:
+    def _read(self, shard: ShardState, records: Sequence[StreamRecord], now: float) -> None:
         if records:
             self._record("PolledEventCount", len(records), now)
             shard.progress.seen(records)
@@ -238,7 +224,7 @@ class EventSourceMapping:
                     self._give(lane, (record,), now)
         self._read_children(shard, now)
 
-    def _filter(self, shard: Shard, records: Sequence[StreamRecord], now: float) -> list[StreamRecord]:
+    def _filter(self, shard: ShardState, records: Sequence[StreamRecord], now: float) -> list[StreamRecord]:
         kept, skipped = select(records, self._settings.filters)
         if skipped:
             self._record("FilteredOutEventCount", len(skipped), now)
@@ -278,4 +264,4 @@ class EventSourceMapping:
 
 
 def _ignore(*_: object) -> None:
-    """Nobody wants to know."""
+    """Ignore what a listener would receive."""

@@ -1,0 +1,31 @@
+"""Metrics that Lambda counts for every batch of an event source mapping (docs/aws-semantics.md §2.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from local.engine.outcomes import Failed, Outcome, Throttled, accepted
+
+#: Takes a metric's name, a value and the time: sums of events and calls, and `IteratorAge` in milliseconds.
+Recorder = Callable[[str, float, float], None]
+
+
+def count_invocation(record: Recorder, outcome: Outcome, *, sent: int, now: float) -> None:
+    """Record what an invocation adds to the sums.
+
+    An attempt that was throttled is among the events that were invoked and failed (ESM-METRIC-5).
+
+    Args:
+        record: Receives each metric.
+        outcome: How the invocation ended.
+        sent: Records of its batch.
+        now: Seconds since 1970.
+    """
+    record("InvokedEventCount", sent, now)
+    failed = sent - accepted(outcome, sent)
+    if failed:
+        record("FailedInvokeEventCount", failed, now)
+    if isinstance(outcome, Throttled):
+        record("Throttles", 1, now)
+    elif isinstance(outcome, Failed) and outcome.function_error is not None:
+        record("Errors", 1, now)

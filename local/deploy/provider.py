@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.deploy import strict
+from local.deploy.checks import problems
 from local.deploy.program import Created, Registration
-from local.deploy.resources import RESOURCES, Aws, Inputs, NotUsed
+from local.deploy.resources import RESOURCES, Aws, NotUsed
+from local.deploy.resources.members import request
+from local.deploy.resources.resource_type import ResourceType
 
 #: Called with a resource before its creation; returns the inputs to create it with.
 ChangeInputs = Callable[[Registration], Mapping[str, Any]]
@@ -74,7 +76,12 @@ class AwsProvider:
         Raises:
             DeployFailed: One line per unknown type, and per input that the provider would reject.
         """
-        lines = [line for each in registrations if each.custom for line in _problems(each)]
+        lines = [
+            f"{_named(each)}: {line}"
+            for each in registrations
+            if each.custom
+            for line in problems(each.type, each.inputs)
+        ]
         if lines:
             raise DeployFailed("\n".join(lines))
 
@@ -90,8 +97,8 @@ class AwsProvider:
             self.check([registration])
         try:
             self._mark()
-            inputs = Inputs(registration.inputs, lambda: self._physical_name(registration))
-            created = RESOURCES[registration.type](inputs, self._aws)
+            resource_type = RESOURCES[registration.type]
+            created = create(resource_type, self._named(resource_type, registration), self._aws)
         except (ClientError, BotoCoreError, NotUsed, TimeoutError, ValueError) as error:
             raise DeployFailed(f"{_named(registration)}: {_said(error)}") from error
         with self._lock:
@@ -131,13 +138,32 @@ class AwsProvider:
                 ) from None
             self._marked = True
 
-    def _physical_name(self, registration: Registration) -> str:
-        """Generate a name as the provider does: the resource's name and seven random hexadecimal digits."""
+    def _named(self, resource_type: ResourceType, registration: Registration) -> Mapping[str, Any]:
+        """The inputs, with a generated physical name if none was given."""
+        inputs, name = registration.inputs, resource_type.name
+        if name is None or inputs.get(name.property):
+            return inputs
         if self._name_seed is None:
             digits = secrets.token_hex(4)
         else:
             digits = hashlib.sha256(f"{self._name_seed} {registration.urn}".encode()).hexdigest()
-        return f"{registration.name}-{digits[:7]}"
+        generated = resource_type.generated_name(registration.name, digits, inputs)
+        if problem := name.problem(generated):
+            raise ValueError(f"{name.property} {problem}")
+        return {**inputs, name.property: generated}
+
+
+def create(resource_type: ResourceType, inputs: Mapping[str, Any], aws: Aws) -> Created:
+    """Create a resource and wait until it can be used.
+
+    Raises:
+        NotUsed: An input has no member.
+        ClientError: AWS rejected it; `BotoCoreError`, `TimeoutError` and `ValueError` are further failures.
+    """
+    document = request(resource_type.members, inputs)
+    id_ = resource_type.begin(aws, document)
+    resource_type.settle(aws, id_, document)
+    return Created(id_, resource_type.read(aws, id_, document).outputs)
 
 
 def _said(error: Exception) -> str:
@@ -147,17 +173,6 @@ def _said(error: Exception) -> str:
 
 def _named(registration: Registration) -> str:
     return f"{registration.name} ({registration.type})"
-
-
-def _problems(registration: Registration) -> Iterator[str]:
-    if registration.type not in RESOURCES:
-        yield (
-            f"{_named(registration)} is of a type that cannot be deployed on this machine: "
-            f"those in local/deploy/resources are {', '.join(sorted(RESOURCES))}"
-        )
-        return
-    for problem in strict.problems(registration.type, registration.inputs):
-        yield f"{_named(registration)}: {problem}"
 
 
 def _caller_identity(aws: Aws) -> Mapping[str, Any]:

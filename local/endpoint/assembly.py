@@ -29,6 +29,7 @@ from local.endpoint.region_names import region_name
 from local.endpoint.roles import Roles
 from local.endpoint.routes import gathered
 from local.endpoint.services.cloudwatch import CloudWatch
+from local.endpoint.services.email_identities import email_identity_routes
 from local.endpoint.services.event_source_mappings import EventSourceMappings
 from local.endpoint.services.functions import FunctionService
 from local.endpoint.services.iam import iam_routes
@@ -127,6 +128,7 @@ def assemble(ministack: Asgi, connection: Connection) -> Assembled:
                 iterator=ministack_internals.read_iterator,
                 streams=ministack_internals.list_streams,
             ).routes,
+            email_identity_routes(LazyClient(connection, "sesv2")),
             iam_routes(iam, roles, readers),
             state_machine_routes(machines),
             stream_specification_routes(tables),

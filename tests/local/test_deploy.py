@@ -67,14 +67,14 @@ name: small
 runtime: python
 config:
   stop: {type: boolean, default: false}
-  path: {type: string, default: ""}
+  boundary: {type: string, default: ""}
 """
 PROGRAM_OF_TWO = """
 import pulumi
 import pulumi_aws as aws
 
 logs = aws.cloudwatch.LogGroup("logs", retention_in_days=7)
-role = aws.iam.Role("role", assume_role_policy="{}", path=pulumi.Config().get("path") or None)
+role = aws.iam.Role("role", assume_role_policy="{}", permissions_boundary=pulumi.Config().get("boundary") or None)
 if pulumi.Config().require_bool("stop"):
     raise pulumi.RunError("stopped by the program")
 pulumi.export("logs", logs.name)
@@ -114,8 +114,8 @@ def test_a_resource_can_be_changed_before_it_is_created(small: Path, aws: Endpoi
 
 
 def test_an_input_that_would_be_ignored_is_refused_with_its_resource(small: Path, aws: Endpoint) -> None:
-    with pytest.raises(DeployFailed, match=r"^role \(aws:iam/role:Role\): path would be ignored, because"):
-        deploy_small(small, aws, config={"small:path": "/teams/"})
+    with pytest.raises(DeployFailed, match=r"^role \(aws:iam/role:Role\): permissionsBoundary would be ignored"):
+        deploy_small(small, aws, config={"small:boundary": "arn:aws:iam::aws:policy/PowerUserAccess"})
 
 
 def test_what_the_endpoint_refuses_names_the_resource(small: Path, aws: Endpoint) -> None:

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from local.deploy.program import Created
+from collections.abc import Mapping
+
 from local.deploy.resources.aws import Aws
-from local.deploy.resources.inputs import Inputs
+from local.deploy.resources.members import Document
+from local.deploy.resources.resource_type import Found, ResourceType, words
 
 
-def email_identity(inputs: Inputs, aws: Aws) -> Created:
-    """CreateEmailIdentity. On AWS a person follows a link or adds DNS records; here it must be verified at once."""
-    identity = inputs.take("emailIdentity")
-    inputs.finish()
-    made = aws.client("sesv2").create_email_identity(EmailIdentity=identity)
-    if not made["VerifiedForSendingStatus"]:
-        raise ValueError(f"{identity} is not verified, so SES would refuse every mail from it: verify it first")
-    return Created(identity, {"arn": aws.arn("ses", f"identity/{identity}"), "identityType": made["IdentityType"]})
+def _create(aws: Aws, request: Document) -> str:
+    aws.client("sesv2").create_email_identity(**request)
+    return request["EmailIdentity"]
+
+
+def _settle(aws: Aws, id_: str, _request: Document) -> None:
+    # On AWS a person follows a link or adds DNS records; here it must be verified at once.
+    if not aws.client("sesv2").get_email_identity(EmailIdentity=id_)["VerifiedForSendingStatus"]:
+        raise ValueError(f"{id_} is not verified, so SES would refuse every mail from it: verify it first")
+
+
+def _read(aws: Aws, id_: str, _request: Document) -> Found:
+    found = aws.client("sesv2").get_email_identity(EmailIdentity=id_)
+    outputs = {"arn": aws.arn("ses", f"identity/{id_}"), "identityType": found["IdentityType"]}
+    return Found({"EmailIdentity": id_}, outputs)
+
+
+def _delete(aws: Aws, id_: str, _request: Document) -> None:
+    aws.client("sesv2").delete_email_identity(EmailIdentity=id_)
+
+
+TYPES: Mapping[str, ResourceType] = {
+    "aws:sesv2/emailIdentity:EmailIdentity": ResourceType(
+        members={"emailIdentity": "EmailIdentity"},
+        begin=_create,
+        settle=_settle,
+        read=_read,
+        delete=_delete,
+        replaces=words("emailIdentity"),
+        outputs=words("arn identityType"),
+    )
+}
+"""Types of the package `sesv2`."""

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
-from local.deploy.program import Created
+from collections.abc import Mapping
+
 from local.deploy.resources.aws import Aws
-from local.deploy.resources.inputs import Inputs
+from local.deploy.resources.members import Document
+from local.deploy.resources.resource_type import Found, Name, ResourceType, words
 
 
-def topic(inputs: Inputs, aws: Aws) -> Created:
-    """CreateTopic."""
-    name = inputs.name()
-    inputs.finish()
-    arn = aws.client("sns").create_topic(Name=name)["TopicArn"]
-    return Created(arn, {"arn": arn, "name": name, "owner": aws.account_id})
+def _create_topic(aws: Aws, request: Document) -> str:
+    return aws.client("sns").create_topic(**request)["TopicArn"]
 
 
-def topic_subscription(inputs: Inputs, aws: Aws) -> Created:
-    """Subscribe."""
-    request = inputs.members({"topic": "TopicArn", "protocol": "Protocol", "endpoint": "Endpoint"})
-    inputs.finish()
-    arn = aws.client("sns").subscribe(**request, ReturnSubscriptionArn=True)["SubscriptionArn"]
-    return Created(arn, {"arn": arn, "ownerId": aws.account_id})
+def _read_topic(aws: Aws, id_: str, _request: Document) -> Found:
+    aws.client("sns").get_topic_attributes(TopicArn=id_)
+    return Found({}, {"arn": id_, "name": id_.rpartition(":")[2], "owner": aws.account_id})
+
+
+def _delete_topic(aws: Aws, id_: str, _request: Document) -> None:
+    aws.client("sns").delete_topic(TopicArn=id_)
+
+
+def _subscribe(aws: Aws, request: Document) -> str:
+    return aws.client("sns").subscribe(**request, ReturnSubscriptionArn=True)["SubscriptionArn"]
+
+
+def _read_subscription(aws: Aws, id_: str, _request: Document) -> Found:
+    found = aws.client("sns").get_subscription_attributes(SubscriptionArn=id_)["Attributes"]
+    return Found(found, {"arn": id_, "ownerId": aws.account_id})
+
+
+def _unsubscribe(aws: Aws, id_: str, _request: Document) -> None:
+    aws.client("sns").unsubscribe(SubscriptionArn=id_)
+
+
+TYPES: Mapping[str, ResourceType] = {
+    "aws:sns/topic:Topic": ResourceType(
+        members={"name": "Name"},
+        begin=_create_topic,
+        read=_read_topic,
+        delete=_delete_topic,
+        name=Name(longest=256, suffix=lambda inputs: ".fifo" if inputs.get("fifoTopic") else ""),
+        replaces=words("name namePrefix fifoTopic"),
+        outputs=words("arn owner"),
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": ResourceType(
+        members={"topic": "TopicArn", "protocol": "Protocol", "endpoint": "Endpoint"},
+        begin=_subscribe,
+        read=_read_subscription,
+        delete=_unsubscribe,
+        replaces=words("topic protocol endpoint"),
+        outputs=words("arn ownerId"),
+    ),
+}
+"""Types of the package `sns`."""

@@ -38,10 +38,19 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "CreateIntegration": _takes("ApiId IntegrationType IntegrationUri PayloadFormatVersion"),
         "CreateRoute": _takes("ApiId RouteKey Target AuthorizationType"),
         "CreateStage": _takes("ApiId StageName AutoDeploy"),
+        "DeleteApi": _takes("ApiId"),
+        "DeleteIntegration": _takes("ApiId IntegrationId"),
+        "DeleteRoute": _takes("ApiId RouteId"),
+        "DeleteStage": _takes("ApiId StageName"),
         "GetApi": _takes("ApiId"),
+        "GetIntegration": _takes("ApiId IntegrationId"),
         "GetIntegrations": _takes("ApiId"),
+        "GetRoute": _takes("ApiId RouteId"),
         "GetRoutes": _takes("ApiId"),
         "GetStage": _takes("ApiId StageName"),
+        "UpdateApi": _takes("ApiId Name"),
+        "UpdateIntegration": _takes("ApiId IntegrationId IntegrationType IntegrationUri PayloadFormatVersion"),
+        "UpdateRoute": _takes("ApiId RouteId RouteKey Target AuthorizationType"),
     },
     "cloudwatch": {
         "DeleteAlarms": _takes("AlarmNames"),
@@ -67,6 +76,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             kept="BillingMode DeletionProtectionEnabled SSESpecification Tags",
         ),
         "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS}"),
+        "DeleteTable": _takes("TableName"),
         "DescribeContinuousBackups": _takes("TableName"),
         "DescribeKinesisStreamingDestination": _takes("TableName"),
         "DescribeTable": _takes("TableName"),
@@ -85,11 +95,13 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             "TableName FilterExpression ProjectionExpression ExpressionAttributeNames ExpressionAttributeValues "
             "ConsistentRead Limit ExclusiveStartKey Segment TotalSegments Select"
         ),
+        "TagResource": _takes(kept="ResourceArn Tags"),
         "TransactWriteItems": _takes("TransactItems ClientRequestToken"),
+        "UntagResource": _takes(kept="ResourceArn TagKeys"),
         # Restoring is refused, so that nothing depends on the backups.
         "UpdateContinuousBackups": _takes("TableName", kept="PointInTimeRecoverySpecification"),
         "UpdateKinesisStreamingDestination": _takes("TableName StreamArn UpdateKinesisStreamingConfiguration"),
-        "UpdateTable": _takes("TableName StreamSpecification"),
+        "UpdateTable": _takes("TableName StreamSpecification", kept="DeletionProtectionEnabled"),
         "UpdateItem": _takes(f"TableName Key UpdateExpression {_ITEM_CONDITIONS} {_RETURNS}"),
         "UpdateTimeToLive": _takes("TableName TimeToLiveSpecification"),
     },
@@ -104,10 +116,15 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "CreateApiDestination": _takes("Name ConnectionArn InvocationEndpoint HttpMethod"),
         "CreateConnection": _takes("Name AuthorizationType AuthParameters"),
         "CreateEventBus": _takes("Name"),
+        "DeleteEventBus": _takes("Name"),
+        "DeleteRule": _takes("Name EventBusName"),
+        "DescribeEventBus": _takes("Name"),
         "DescribeRule": _takes("Name EventBusName"),
+        "ListTargetsByRule": _takes("Rule EventBusName"),
         "PutEvents": _takes("Entries"),
         "PutRule": _takes("Name EventBusName EventPattern State", kept="Description"),
         "PutTargets": _takes("Rule EventBusName Targets"),
+        "RemoveTargets": _takes("Rule EventBusName Ids"),
     },
     # What a function itself calls is not checked against its role, since ministack denies some that AWS allows.
     "iam": {
@@ -117,6 +134,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "CreateRole": _takes("RoleName Path AssumeRolePolicyDocument"),
         "DeletePolicy": _takes("PolicyArn"),
         "DeletePolicyVersion": _takes("PolicyArn VersionId"),
+        "DeleteRole": _takes("RoleName"),
         "DeleteRolePolicy": _takes("RoleName PolicyName"),
         "DetachRolePolicy": _takes("RoleName PolicyArn"),
         "GetPolicy": _takes("PolicyArn"),
@@ -156,6 +174,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
             kept="Runtime MemorySize Architectures",
         ),
         "DeleteEventSourceMapping": _takes("UUID"),
+        "DeleteFunction": _takes("FunctionName"),
         "DeleteFunctionConcurrency": _takes("FunctionName"),
         "GetEventSourceMapping": _takes("UUID"),
         "GetFunction": _takes("FunctionName"),
@@ -166,15 +185,22 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "ListEventSourceMappings": _takes("EventSourceArn FunctionName"),
         "ListFunctions": _takes("Marker MaxItems"),
         "PutFunctionConcurrency": _takes("FunctionName ReservedConcurrentExecutions"),
+        "RemovePermission": _takes("FunctionName StatementId"),
         "UpdateEventSourceMapping": _takes(
             "UUID FunctionName Enabled BatchSize MaximumBatchingWindowInSeconds ParallelizationFactor "
             "BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds TumblingWindowInSeconds "
             "FunctionResponseTypes FilterCriteria DestinationConfig MetricsConfig ScalingConfig"
         ),
+        "UpdateFunctionCode": _takes("FunctionName ZipFile", kept="Architectures"),
+        "UpdateFunctionConfiguration": _takes(
+            "FunctionName Role Handler Timeout Environment LoggingConfig", kept="Runtime MemorySize"
+        ),
     },
     "logs": {
         "CreateLogGroup": _takes("logGroupName"),
         "CreateLogStream": _takes("logGroupName logStreamName"),
+        "DeleteLogGroup": _takes("logGroupName"),
+        "DeleteRetentionPolicy": _takes("logGroupName"),
         "DescribeLogGroups": _takes("logGroupNamePrefix limit nextToken"),
         "DescribeLogStreams": _takes("logGroupName logStreamNamePrefix limit nextToken"),
         # ministack answers 10,000 events at most and has no second page.
@@ -202,6 +228,12 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "s3": {
         "CreateBucket": _takes("Bucket CreateBucketConfiguration"),
+        "DeleteBucket": _takes("Bucket"),
+        "DeleteBucketEncryption": _takes("Bucket"),
+        "DeleteBucketLifecycle": _takes("Bucket"),
+        "DeleteBucketOwnershipControls": _takes("Bucket"),
+        "DeleteObject": _takes("Bucket Key"),
+        "DeletePublicAccessBlock": _takes("Bucket"),
         "GetBucketEncryption": _takes("Bucket"),
         "GetBucketLifecycleConfiguration": _takes("Bucket"),
         "GetBucketOwnershipControls": _takes("Bucket"),
@@ -223,15 +255,20 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "sesv2": {
         "CreateEmailIdentity": _takes("EmailIdentity"),
+        "DeleteEmailIdentity": _takes("EmailIdentity"),
         "GetEmailIdentity": _takes("EmailIdentity"),
         "SendEmail": _takes("FromEmailAddress Destination Content"),
     },
     "sns": {
         "CreateTopic": _takes("Name"),
+        "DeleteTopic": _takes("TopicArn"),
+        "GetSubscriptionAttributes": _takes("SubscriptionArn"),
+        "GetTopicAttributes": _takes("TopicArn"),
         "Publish": _takes("TopicArn Message"),
         "PublishBatch": _takes("TopicArn PublishBatchRequestEntries"),
         # Mails to subscribers go nowhere; queues get theirs.
         "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
+        "Unsubscribe": _takes("SubscriptionArn"),
     },
     "sqs": {
         "ChangeMessageVisibility": _takes("QueueUrl ReceiptHandle VisibilityTimeout"),
@@ -239,6 +276,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "CreateQueue": _takes("QueueName Attributes"),
         "DeleteMessage": _takes("QueueUrl ReceiptHandle"),
         "DeleteMessageBatch": _takes("QueueUrl Entries"),
+        "DeleteQueue": _takes("QueueUrl"),
         "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
         "GetQueueUrl": _takes("QueueName QueueOwnerAWSAccountId"),
         "ReceiveMessage": _takes(
@@ -253,11 +291,13 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
     },
     "stepfunctions": {
         "CreateStateMachine": _takes("name definition type", kept="roleArn"),
+        "DeleteStateMachine": _takes("stateMachineArn"),
         "DescribeExecution": _takes("executionArn"),
         "DescribeStateMachine": _takes("stateMachineArn"),
         "ListExecutions": _takes("stateMachineArn"),
         "StartExecution": _takes("stateMachineArn name input"),
         "StartSyncExecution": _takes("stateMachineArn name input"),
+        "UpdateStateMachine": _takes("stateMachineArn definition", kept="roleArn"),
     },
     "sts": {"GetCallerIdentity": _takes()},
 }
@@ -295,6 +335,9 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateApi", "ProtocolType"): (lambda value: value == "HTTP", "HTTP"),
     ("apigatewayv2:CreateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
     ("apigatewayv2:CreateIntegration", "PayloadFormatVersion"): (lambda value: value == "2.0", "2.0"),
+    ("apigatewayv2:UpdateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
+    ("apigatewayv2:UpdateIntegration", "PayloadFormatVersion"): (lambda value: value == "2.0", "2.0"),
+    ("apigatewayv2:UpdateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
     ("apigatewayv2:CreateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
     ("apigatewayv2:CreateStage", "AutoDeploy"): (lambda value: value is True, "True"),
     ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
@@ -317,6 +360,7 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         "StreamMode PROVISIONED",
     ),
     ("lambda:CreateFunction", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
+    ("lambda:UpdateFunctionConfiguration", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
     # An asynchronous invocation that fails is repeated twice, as on AWS, but after seconds instead of minutes.
     ("lambda:Invoke", "InvocationType"): (
         lambda value: value in ("RequestResponse", "Event", "DryRun"),

@@ -26,6 +26,7 @@ _CHANGING_ROLES = (
     "iam:AttachRolePolicy",
     "iam:CreatePolicyVersion",
     "iam:CreateRole",
+    "iam:DeleteRole",
     "iam:DeleteRolePolicy",
     "iam:DetachRolePolicy",
     "iam:PutRolePolicy",

@@ -61,9 +61,7 @@ def test_a_mistake_in_the_program_is_named_with_its_line(tmp_path: Path) -> None
 
 def test_a_type_that_the_table_does_not_know(tmp_path: Path) -> None:
     message = failure(tmp_path, "import pulumi_aws as aws\naws.kinesis.Stream('changes')")
-    assert message.startswith(
-        "changes (aws:kinesis/stream:Stream) is of a type that cannot be deployed on this machine: "
-    )
+    assert message.startswith("changes (aws:kinesis/stream:Stream): this type cannot be deployed on this machine: ")
     assert "aws:dynamodb/table:Table" in message
 
 

@@ -15,7 +15,9 @@ from botocore.awsrequest import AWSResponse
 from local.deploy import strict
 from local.deploy.archives import zipped
 from local.deploy.program import Created
-from local.deploy.resources import RESOURCES, Aws, Inputs, NotUsed
+from local.deploy.provider import create
+from local.deploy.resources import RESOURCES, Aws, NotUsed
+from local.deploy.resources.members import check_used
 from local.endpoint.clients import Connection
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
@@ -27,26 +29,44 @@ READS = f"arn:aws:iam::{ACCOUNT}:policy/teams/reads"
 
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "CreateApi": {"ApiId": "api1"},
-    "CreateEmailIdentity": {"VerifiedForSendingStatus": True, "IdentityType": "DOMAIN"},
-    "CreateEventSourceMapping": {"UUID": UUID, "State": "Creating", "FunctionArn": "arn:f"},
-    "CreateEventBus": {"EventBusArn": "arn:bus"},
-    "CreateFunction": {"FunctionArn": "arn:f", "CodeSha256": "sha", "Version": "$LATEST"},
+    "CreateEventSourceMapping": {"UUID": UUID},
     "CreateIntegration": {"IntegrationId": "int1"},
-    "CreatePolicy": {"Policy": {"Arn": READS, "PolicyId": "ANPA1"}},
-    "CreatePipe": {"Arn": "arn:pipe", "DesiredState": "RUNNING", "CurrentState": "CREATING"},
-    "CreateQueue": {"QueueUrl": f"{URL}/{ACCOUNT}/q"},
-    "CreateRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
+    "CreatePolicy": {"Policy": {"Arn": READS}},
+    "CreateQueue": {"QueueUrl": f"{URL}/{ACCOUNT}/made-up"},
     "CreateRoute": {"RouteId": "route1"},
     "CreateStateMachine": {"stateMachineArn": "arn:machine"},
     "CreateTopic": {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t"},
+    "DescribeAlarms": {"MetricAlarms": [{"AlarmName": "made-up"}]},
+    "DescribeContinuousBackups": {
+        "ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
+    },
+    "DescribeEventBus": {"Arn": "arn:bus"},
+    "DescribeLogGroups": {"logGroups": [{"logGroupName": "made-up"}]},
     "DescribePipe": {"Arn": "arn:pipe", "DesiredState": "RUNNING", "CurrentState": "RUNNING"},
+    "DescribeRule": {"Name": "made-up", "Arn": "arn:rule"},
+    "DescribeStateMachine": {"name": "made-up"},
     "DescribeTable": {"Table": {"TableStatus": "ACTIVE", "TableArn": "arn:table"}},
-    "GetEventSourceMapping": {"UUID": UUID, "State": "Enabled", "FunctionArn": "arn:f"},
-    "GetFunction": {"Configuration": {"State": "Active"}},
+    "DescribeTimeToLive": {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}},
+    "GetApi": {"Name": "made-up"},
+    "GetEmailIdentity": {"VerifiedForSendingStatus": True, "IdentityType": "DOMAIN"},
+    "GetEventSourceMapping": {"State": "Enabled", "FunctionArn": "arn:f"},
+    "GetFunction": {
+        "Configuration": {"State": "Active", "FunctionArn": "arn:f", "CodeSha256": "sha", "Version": "$LATEST"}
+    },
+    "GetPolicy": {"Policy": {"PolicyName": "reads", "PolicyId": "ANPA1", "DefaultVersionId": "v1"}},
+    "GetPolicyVersion": {"PolicyVersion": {"Document": "%7B%7D"}},
     "GetQueueAttributes": {"Attributes": {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}},
-    "PutRule": {"RuleArn": "arn:rule"},
+    "GetRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
+    "GetSubscriptionAttributes": {"Attributes": {}},
+    "ListAttachedRolePolicies": {"AttachedPolicies": [{"PolicyArn": READS}]},
+    "ListTagsOfResource": {"Tags": []},
+    "ListTargetsByRule": {"Targets": [{"Id": "made-up"}]},
     "PutTargets": {"FailedEntryCount": 0},
     "Subscribe": {"SubscriptionArn": "arn:subscription"},
+}
+#: Lambda's operation of a name that IAM has as well.
+ANSWERS_OF_LAMBDA: Mapping[str, Mapping[str, Any]] = {
+    "GetPolicy": {"Policy": '{"Statement": [{"Sid": "made-up"}]}'},
 }
 
 
@@ -70,12 +90,16 @@ class RecordingAws(Aws):
         self.calls.append((model.name, params))
 
     def _answer(self, model: Any, **_: Any) -> Any:
-        return AWSResponse(URL, 200, {}, io.BytesIO()), dict(self.answers.get(model.name, {}))
+        special = ANSWERS_OF_LAMBDA if model.service_model.service_name == "lambda" else {}
+        answers = {**self.answers, **special}
+        return AWSResponse(URL, 200, {}, io.BytesIO()), dict(answers.get(model.name, {}))
 
     def make(self, type_: str, inputs: Mapping[str, Any]) -> Created:
         (token,) = [token for token in RESOURCES if token.rpartition(":")[2] == type_]
         assert strict.problems(token, inputs) == []
-        return RESOURCES[token](Inputs(inputs, lambda: "made-up"), self)
+        name = RESOURCES[token].name
+        named = inputs if name is None else {name.property: "made-up", **inputs}
+        return create(RESOURCES[token], named, self)
 
     def only(self, operation: str) -> Mapping[str, Any]:
         (found,) = [parameters for name, parameters in self.calls if name == operation]
@@ -168,12 +192,12 @@ def test_a_mapping_with_every_setting_waits_until_it_reads(aws: RecordingAws) ->
         "MetricsConfig": {"Metrics": ["EventCount"]},
         "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::b"}},
     }
-    assert aws.only("GetEventSourceMapping") == {"UUID": UUID}
+    assert ("GetEventSourceMapping", {"UUID": UUID}) in aws.calls
     assert created.outputs["uuid"] == UUID
 
 
 def test_a_mapping_that_never_reads_is_a_failure(aws: RecordingAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.deploy.resources.lambda_._ENABLED_WITHIN_SECONDS", 0.0)
+    monkeypatch.setattr("local.deploy.resources.lambda_._SETTLED_WITHIN_SECONDS", 0.0)
     aws.answers["GetEventSourceMapping"] = {**aws.answers["GetEventSourceMapping"], "State": "Creating"}
     with pytest.raises(TimeoutError, match="the mapping is still Creating after 0 s"):
         aws.make("EventSourceMapping", {"functionName": "arn:f"})
@@ -224,8 +248,8 @@ def test_a_queue_s_attributes_are_texts(aws: RecordingAws) -> None:
         "Attributes": {"MessageRetentionPeriod": "60", "VisibilityTimeout": "5", "SqsManagedSseEnabled": "true"},
     }
     assert created == Created(
-        f"{URL}/{ACCOUNT}/q",
-        {"url": f"{URL}/{ACCOUNT}/q", "arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", "name": "made-up"},
+        f"{URL}/{ACCOUNT}/made-up",
+        {"url": f"{URL}/{ACCOUNT}/made-up", "arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", "name": "made-up"},
     )
 
 
@@ -322,7 +346,7 @@ def test_a_pipe_with_everything_waits_until_it_runs(aws: RecordingAws) -> None:
         },
         "Tags": {"team": "orders"},
     }
-    assert aws.only("DescribePipe") == {"Name": "p"}
+    assert ("DescribePipe", {"Name": "p"}) in aws.calls
     assert created == Created("p", {"name": "p", "arn": "arn:pipe"})
 
 
@@ -502,7 +526,7 @@ def test_an_alarm_s_dimensions_are_a_list(aws: RecordingAws) -> None:
 
 def test_logs_are_kept_for_ever_unless_the_group_says_how_long(aws: RecordingAws) -> None:
     aws.make("LogGroup", {})
-    assert {name for name, _ in aws.calls} == {"CreateLogGroup"}
+    assert {name for name, _ in aws.calls} == {"CreateLogGroup", "DescribeLogGroups"}
     aws.make("LogGroup", {"retentionInDays": 7})
     assert aws.only("PutRetentionPolicy") == {"logGroupName": "made-up", "retentionInDays": 7}
 
@@ -512,7 +536,7 @@ def test_an_identity_must_be_verified_or_nothing_could_be_sent(aws: RecordingAws
         "arn": f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/example.com",
         "identityType": "DOMAIN",
     }
-    aws.answers["CreateEmailIdentity"] = {"VerifiedForSendingStatus": False}
+    aws.answers["GetEmailIdentity"] = {"VerifiedForSendingStatus": False}
     with pytest.raises(ValueError, match=r"example\.org is not verified, so SES would refuse every mail from it"):
         aws.make("EmailIdentity", {"emailIdentity": "example.org"})
 
@@ -534,15 +558,14 @@ def test_an_input_that_nobody_uses_is_refused_before_anything_is_made(token: str
     with pytest.raises(
         NotUsed, match="shiny would be ignored, because local/deploy/resources does not know what to do"
     ):
-        RESOURCES[token](Inputs({"shiny": True}, lambda: "made-up"), aws)
+        create(RESOURCES[token], {"shiny": True}, aws)
     assert aws.calls == []
 
 
-def test_a_nested_input_that_nobody_uses_is_refused_with_its_path(aws: RecordingAws) -> None:
+def test_a_nested_input_that_nobody_uses_is_refused_with_its_path() -> None:
+    members = RESOURCES["aws:dynamodb/table:Table"].members
     with pytest.raises(NotUsed, match=r"^attributes\[0\]\.order, ttl\.zone would be ignored"):
-        RESOURCES["aws:dynamodb/table:Table"](
-            Inputs({"ttl": {"zone": "UTC"}, "attributes": [{"order": 1}]}, lambda: "made-up"), aws
-        )
+        check_used(members, {"ttl": {"zone": "UTC"}, "attributes": [{"order": 1}]})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from local.endpoint.api.operations import PASSES, VALUES, Members
+from local.endpoint.api.operations import OPERATIONS, VALUES, Members
 from tools.marked_tests import ROOT, marked_with
 
 PAGE = ROOT / "docs" / "local-operations.md"
@@ -47,7 +47,7 @@ def wrong() -> list[str]:
     proved: defaultdict[str, set[str]] = defaultdict(set)
     for each in shown():
         proved[each.operation] |= each.members
-    listed = {f"{service}:{name}": members for service, of in PASSES.items() for name, members in of.items()}
+    listed = {f"{service}:{name}": members for service, of in OPERATIONS.items() for name, members in of.items()}
     none = Members(frozenset(), frozenset())
     found: list[str] = []
     for operation in sorted(listed | proved):
@@ -69,7 +69,7 @@ def page() -> str:
     for each in shown():
         tests[each.operation][each.test] = each.file
     lines = [_INTRODUCTION]
-    for service, operations in PASSES.items():
+    for service, operations in OPERATIONS.items():
         lines += [f"## {service}\n", "| operation | honoured | kept | shown by |", "|---|---|---|---|"]
         for name, members in operations.items():
             operation = f"{service}:{name}"

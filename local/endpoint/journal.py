@@ -1,7 +1,7 @@
-"""What an endpoint holds, written down while it runs: if it is killed, the next one can say what was lost.
+"""Journal of an endpoint's contents: if the endpoint is killed, the next one can say what was lost.
 
 An endpoint keeps everything in memory. Its journal is one small file that is replaced as a whole, at most about once a
-second and only when something changed; there is nothing in it to restore from.
+second and only after a change. Nothing can be restored from it.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ logger = logging.getLogger(__name__)
 #: The journal's name in an endpoint's directory.
 NAME = "journal.json"
 
-#: Seconds between two looks at what there is.
+#: Seconds between two looks at the contents.
 EVERY_SECONDS = 1.0
 
-#: How many things of a kind are named before the rest is counted.
+#: Maximum of names in one line; the rest is counted.
 NAMED = 8
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an event source mapping or a pipe is.
+    """Progress of an event source mapping or a pipe.
 
     Attributes:
         name: The pipe's name, or the function's.
-        source: ARN of what it reads.
-        unfinished: Records or messages that it has read and is not done with.
-        idle: Whether it had nothing to do, neither those nor any that it had not read.
+        source: ARN of the stream or queue that it reads.
+        unfinished: Records or messages that it has read and not finished.
+        idle: Whether it had nothing to do: no such records, and none that it had not read.
     """
 
     name: str
@@ -47,10 +47,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Held:
-    """What an endpoint holds.
+    """The contents of an endpoint.
 
     Attributes:
-        tables: Items by table; likewise `queues` messages and `buckets` objects.
+        tables: Number of items by table.
+        queues: Number of messages by queue.
+        buckets: Number of objects by bucket.
+        mappings: Progress of every event source mapping.
+        pipes: Progress of every pipe.
     """
 
     tables: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -62,12 +66,14 @@ class Held:
 
 @dataclass(frozen=True)
 class Journal:
-    """What an endpoint held when its journal was written last.
+    """An endpoint's contents when its journal was last written.
 
     Attributes:
-        command: What had started it.
-        url: Where it was.
-        started: When, in seconds since 1970; likewise `written`.
+        command: The command that had started it.
+        url: The endpoint's address.
+        started: Time of its start, in seconds since 1970.
+        written: Time of the last change, in seconds since 1970.
+        held: The contents.
     """
 
     command: str
@@ -77,7 +83,7 @@ class Journal:
     held: Held
 
     def lines(self) -> list[str]:
-        """What was lost with it, for people."""
+        """Return lines for people about what was lost with it."""
         head = f"The AWS endpoint at {self.url} ended without being stopped, and what it held in memory is lost:"
         found = [
             *_counted("tables", self.held.tables, "item"),
@@ -90,12 +96,12 @@ class Journal:
         return [head, f"  started     {when}", *(found or ["  nothing that a deployment does not make again"])]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as a document; times in seconds since 1970."""
+        """Return it as a JSON document, with times in seconds since 1970."""
         return asdict(self)
 
 
 def read(directory: Path) -> Journal | None:
-    """The journal in an endpoint's directory; `None` if there is none, or none that can be read."""
+    """Read the journal in an endpoint's directory; `None` if there is no readable one."""
     try:
         document: dict[str, Any] = json.loads((directory / NAME).read_text(encoding="utf-8"))
         held: dict[str, Any] = document["held"]
@@ -110,9 +116,10 @@ class Keeper:
     """Keeps the journal of a running endpoint, in a thread of its own.
 
     Args:
-        directory: The endpoint's.
-        command: What started the endpoint; `url` is where it is.
-        look: Answers what the endpoint holds.
+        directory: The endpoint's directory.
+        command: The command that started the endpoint.
+        url: The endpoint's address.
+        look: Returns the endpoint's contents.
     """
 
     def __init__(self, directory: Path, *, command: str, url: str, look: Callable[[], Held]) -> None:
@@ -126,12 +133,12 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
-        """Write it, and begin to keep it."""
+        """Write the journal, and begin to keep it up to date."""
         self._write()
         self._thread.start()
 
     def close(self) -> None:
-        """Write it for the last time."""
+        """Write the journal for the last time."""
         self._closed.set()
         self._thread.join(2 * EVERY_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Directories that belong to running processes: what a killed one left can be told from what another one needs."""
+"""Directories locked by running processes, so that a killed process's directory can be told from one in use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 class OwnedDirectory:
     """A new directory, locked for as long as its owner runs, or any process that inherits the lock.
 
-    The lock is the kernel's, so it ends when the last of them does, in whatever way. No process id is written down that
-    another process may have by the time somebody looks.
+    The lock is the kernel's, so it ends with the last of them, however that ends. A process id in a file could by then
+    belong to another process.
 
     Args:
-        base: Where to make it; made itself if it is missing.
-        prefix: How its name begins.
+        base: The directory to create it in, which is created if it is missing.
+        prefix: Beginning of its name.
 
     Attributes:
-        path: Where it is.
+        path: The directory's path.
         lock: The file descriptor that holds the lock.
     """
 
@@ -29,7 +29,7 @@ class OwnedDirectory:
         base.mkdir(parents=True, exist_ok=True)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
-            # Until it is locked, it looks abandoned, and somebody may sweep it.
+            # Until it is locked, it looks abandoned, and another process may remove it.
             try:
                 self.lock = os.open(self.path, os.O_RDONLY)
             except FileNotFoundError:
@@ -40,18 +40,18 @@ class OwnedDirectory:
             os.close(self.lock)
 
     def remove(self) -> None:
-        """Remove it with everything in it."""
+        """Remove the directory with everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self.lock)
 
 
 def abandoned(base: Path, prefix: str) -> Iterator[Path]:
-    """Directories of this user whose owners are gone. Each is removed when the next one is asked for."""
+    """Yield this user's directories whose owners are gone. Each is removed before the next one is yielded."""
     for path in sorted(base.glob(f"{prefix}*")):
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
-            continue  # gone by now, another user's, or no directory of anybody's
+            continue  # gone by now, another user's, or not a directory
         try:
             if os.fstat(lock).st_uid == os.getuid():
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

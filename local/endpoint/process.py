@@ -19,14 +19,14 @@ from local.endpoint.clients import Connection
 from local.endpoint.control.client import Control
 from local.endpoint.owned_directory import OwnedDirectory, abandoned
 
-#: Variables that the endpoint inherits. Nothing else does: the caller's secrets stay with the caller. The first is set
-#: while coverage is measured, and would otherwise end at the process's border.
+#: Variables that the endpoint inherits. It inherits no others: the caller's secrets stay with the caller. The first one
+#: is set while coverage is measured, and would otherwise end at the process's border.
 INHERITED = ("COVERAGE_PROCESS_CONFIG", "LANG", "LC_ALL", "PATH", "TZ")
 
-#: Seconds the endpoint gets to end by itself when it is told to.
+#: Seconds that the endpoint gets to end by itself after a signal.
 STOP_SECONDS = 5.0
 
-#: How the names of endpoints' directories begin. Nobody sweeps those named "weir-endpoint-", which were not locked.
+#: Beginning of the names of endpoints' directories.
 PREFIX = "weir-aws-"
 
 
@@ -35,24 +35,25 @@ class EndpointError(Exception):
 
 
 class Endpoint:
-    """An AWS endpoint on 127.0.0.1, up while the `with` block runs.
+    """An AWS endpoint on 127.0.0.1, which runs while the `with` block runs.
 
     Args:
-        port: The port, a free one by default.
-        region: The region it plays.
-        account_id: The account it plays, twelve digits.
-        state: The directory for its journal of what it holds (`local.endpoint.journal`), in a directory of its own; by
-            default it keeps none. Endpoints that belong together share it, also at the same time.
-        command: What started it, as its journal shall call it.
+        port: The port; a free one by default.
+        region: The region to simulate.
+        account_id: The account to simulate, twelve digits.
+        state: The directory for its journal (`local.endpoint.journal`); by default it keeps none. Endpoints that belong
+            together may share it at the same time.
+        command: The name of the command that starts it, for the journal.
 
     Attributes:
-        url: Its root.
-        region: As given.
-        account_id: As given.
-        access_key_id: Made at random at every start, like `secret_access_key`.
-        control: The control API.
-        lost: Known once it was started: what former endpoints with the same `state` held when they ended without being
-            stopped. Each is told once. And once it was stopped: what it held itself, had it ended before that.
+        url: The root of its addresses.
+        region: The simulated region.
+        account_id: The simulated account.
+        access_key_id: An access key id, random at every start.
+        secret_access_key: The key's secret, random at every start.
+        control: The client of its control API.
+        lost: Journals of former endpoints with the same `state` that were killed, each reported once. They are known
+            after the start. If this endpoint ended before it was stopped, its own journal follows.
 
     Raises:
         EndpointError: The port is in use, or the process ended before it served.
@@ -94,24 +95,24 @@ class Endpoint:
 
     @property
     def connection(self) -> Connection:
-        """Where it is and its keys."""
+        """The endpoint's address and keys."""
         return Connection(self.url, self.region, self.account_id, self.access_key_id, self.secret_access_key)
 
     @property
     def control(self) -> Control:
-        """Its control API."""
+        """The client of its control API."""
         return Control(self.url)
 
     def client(self, service: str) -> Any:
-        """A boto3 client with the endpoint's keys. Calls are not retried."""
+        """Make a boto3 client with the endpoint's keys. Calls are not retried."""
         return self.connection.client(service)
 
     def api_url(self, api_id: str) -> str:
-        """Where an HTTP API's `$default` stage is called."""
+        """Return the address of an HTTP API's `$default` stage."""
         return f"{self.url}/_aws/execute-api/{api_id}"
 
     def start(self) -> None:
-        """Start it and wait until it serves. What killed endpoints have left is removed first."""
+        """Start it and wait until it serves. The directories of killed endpoints are removed first."""
         temporary = Path(tempfile.gettempdir())
         for base in {temporary, self._state or temporary}:
             found = [journal.read(left) for left in abandoned(base, PREFIX)]
@@ -141,13 +142,13 @@ class Endpoint:
             raise
 
     def wait(self, seconds: float | None = None) -> str | None:
-        """Wait until it has ended although nobody stopped it.
+        """Wait until it ends without being stopped.
 
         Args:
-            seconds: How long at most; for ever by default.
+            seconds: Maximum of seconds to wait; forever by default.
 
         Returns:
-            How it ended, e.g. "was killed by SIGKILL"; `None` while it runs or when it was stopped.
+            The way it ended, e.g. "was killed by SIGKILL"; `None` if it still runs or was stopped.
         """
         if self._process is None:
             return None
@@ -158,7 +159,7 @@ class Endpoint:
         return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     def stop(self) -> None:
-        """End it, its functions and its directory. Does nothing when it is not running."""
+        """End it, its functions and its directory. Does nothing if it is not running."""
         process, self._process = self._process, None
         directory, self._directory = self._directory, None
         if process is not None:
@@ -169,7 +170,7 @@ class Endpoint:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
-            # Whatever is left of its session, functions included. Once it was reaped, another may have its id.
+            # The rest of its session, functions included. After it was reaped, another process may have its id.
             if not reaped:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -181,7 +182,7 @@ class Endpoint:
             directory.remove()
 
     def _say_hello(self, process: subprocess.Popen[str], directory: Path) -> str:
-        told = {
+        settings = {
             "port": self._port,
             "directory": str(directory),
             "command": None if self._state is None else self._command,
@@ -194,7 +195,7 @@ class Endpoint:
         }
         stdin, stdout = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         with contextlib.suppress(BrokenPipeError):
-            stdin.write(json.dumps(told) + "\n")
+            stdin.write(json.dumps(settings) + "\n")
             stdin.flush()
         line = stdout.readline()
         answer = json.loads(line or '{"error": "its process ended at once"}')

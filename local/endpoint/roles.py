@@ -1,4 +1,4 @@
-"""What the roles of functions and pipes may do (docs/aws-semantics.md §6.2).
+"""Permissions of the roles that functions and pipes act with (docs/aws-semantics.md §6.2).
 
 AWS reads a source, and writes to a destination or a target, with that role, not with rights of its own.
 """

@@ -1,6 +1,6 @@
-"""Which operations the endpoint does not simply pass on, as tables that each service fills for itself.
+"""Tables of the operations that the endpoint does not simply pass on; each service fills its own.
 
-An operation is named "service:Operation", e.g. `lambda:Invoke`. Whatever is in no table goes to ministack as it came.
+An operation is named "service:Operation", e.g. `lambda:Invoke`. Operations in no table go to ministack as they came.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PassOn = Callable[[AwsCall], Awaitable[Reply]]
 #: Passes a call on in its own way, and returns the reply in AWS's shape.
 Amend = Callable[[AwsCall, PassOn], Awaitable[Reply]]
 
-#: Wakes whoever waits for what a call has changed.
+#: Wakes the readers of the resources that a call has changed.
 Tell = Callable[[AwsCall], None]
 
 

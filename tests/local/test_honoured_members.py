@@ -11,22 +11,22 @@ from botocore.exceptions import ClientError
 
 from local.endpoint.api.aws_call import SERVICES, AwsCall, service_model
 from local.endpoint.api.errors import NotSimulated
-from local.endpoint.api.operations import PASSES, VALUES, check
+from local.endpoint.api.operations import OPERATIONS, VALUES, check
 
 honours = pytest.mark.honours
 
 POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
 
-EVERY_OPERATION = [(service, operation) for service, operations in PASSES.items() for operation in operations]
+EVERY_OPERATION = [(service, operation) for service, operations in OPERATIONS.items() for operation in operations]
 
 
 def test_every_service_has_a_list():
-    assert set(PASSES) == set(SERVICES)
+    assert set(OPERATIONS) == set(SERVICES)
 
 
 @pytest.mark.parametrize(("service", "operation"), EVERY_OPERATION)
 def test_every_listed_operation_and_member_is_one_of_awss(service, operation):
-    members = PASSES[service][operation]
+    members = OPERATIONS[service][operation]
     assert members.honoured | members.kept <= set(members_of(service, operation))
     assert not members.honoured & members.kept
 
@@ -34,14 +34,14 @@ def test_every_listed_operation_and_member_is_one_of_awss(service, operation):
 def test_values_are_limited_of_listed_members_only():
     for call, member in VALUES:
         service, _, operation = call.partition(":")
-        members = PASSES[service][operation]
+        members = OPERATIONS[service][operation]
         assert member in members.honoured | members.kept
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_other_operation_and_member_of_a_service_is_refused_by_name(service):
     for operation in service_model(service).operation_names:
-        listed = PASSES[service].get(operation)
+        listed = OPERATIONS[service].get(operation)
         if listed is None:
             with pytest.raises(NotSimulated, match=f"does not simulate {service}:{operation},"):
                 check(AwsCall(service, operation, "json"))

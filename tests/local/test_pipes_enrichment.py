@@ -18,7 +18,7 @@ KEYS = """
 def handler(events, context):
     return [{"eventID": event["eventID"], "id": event["dynamodb"]["Keys"]["id"]["S"]} for event in events]
 """
-PASSES = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
+OPERATIONS = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
 FAILS = {"StartAt": "Fail", "States": {"Fail": {"Type": "Fail", "Error": "Refused", "Cause": "no"}}}
 
 
@@ -158,7 +158,7 @@ def test_pipe_shape_3_without_the_event_ids_in_an_enrichments_answer_the_whole_b
 @honours("stepfunctions:CreateStateMachine", "name definition type")
 def test_pipe_shape_1_an_express_workflow_enriches_a_batch(pipes):
     queue = pipes.queue()
-    pipes.deliver(queue, "ab", Enrichment=pipes.machine(PASSES))
+    pipes.deliver(queue, "ab", Enrichment=pipes.machine(OPERATIONS))
     assert ids(pipes.messages(queue)) == ["a", "b"]
 
 
@@ -187,7 +187,7 @@ def test_pipe_target_5_a_standard_workflow_is_started_with_the_batch_and_its_fai
 
 
 def test_a_standard_workflow_cannot_be_waited_for(pipes):
-    pipes.deliver(pipes.machine(PASSES, kind="STANDARD"), "a", source={"MaximumRetryAttempts": 0})
+    pipes.deliver(pipes.machine(OPERATIONS, kind="STANDARD"), "a", source={"MaximumRetryAttempts": 0})
     assert pipes.executions() == [("a", "error")]
 
 
@@ -206,7 +206,7 @@ def test_pipe_target_2_an_event_bus_takes_no_more_than_1_mb(pipes):
 def test_pipe_target_2_a_workflow_takes_no_more_than_262144_characters(pipes):
     template = '"' + "x" * 8000 + '"'
     items = [f"{index:02d}" for index in range(33)]
-    machine = pipes.machine(PASSES)
+    machine = pipes.machine(OPERATIONS)
     source = {"BatchSize": 100, "MaximumRetryAttempts": 0, "OnPartialBatchItemFailure": "AUTOMATIC_BISECT"}
     pipes.deliver(machine, dict.fromkeys(items), source=source, TargetParameters={"InputTemplate": template})
     assert [outcome for _, outcome in pipes.executions()] == ["error", "success", "success"]

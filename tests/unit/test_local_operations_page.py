@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.endpoint.api.operations import PASSES, Members
+from local.endpoint.api.operations import OPERATIONS, Members
 from tools import local_operations
 
 
@@ -19,8 +19,8 @@ def test_the_page_of_operations_is_what_the_list_and_the_tests_say():
 
 
 def test_what_no_test_shows_is_named(monkeypatch: pytest.MonkeyPatch):
-    listed = {**PASSES["sts"], "GetSessionToken": Members(frozenset({"DurationSeconds"}), frozenset({"TokenCode"}))}
-    monkeypatch.setitem(PASSES, "sts", listed)
+    listed = {**OPERATIONS["sts"], "GetSessionToken": Members(frozenset({"DurationSeconds"}), frozenset({"TokenCode"}))}
+    monkeypatch.setitem(OPERATIONS, "sts", listed)
     assert local_operations.wrong() == [
         "no test shows sts:GetSessionToken",
         "no test shows DurationSeconds of sts:GetSessionToken",
@@ -29,9 +29,9 @@ def test_what_no_test_shows_is_named(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_what_is_shown_and_not_listed_is_named(monkeypatch: pytest.MonkeyPatch):
-    queues = {**PASSES["sqs"], "GetQueueUrl": Members(frozenset(), frozenset())}
-    monkeypatch.setitem(PASSES, "sqs", queues)
-    monkeypatch.setitem(PASSES, "sts", {})
+    queues = {**OPERATIONS["sqs"], "GetQueueUrl": Members(frozenset(), frozenset())}
+    monkeypatch.setitem(OPERATIONS, "sqs", queues)
+    monkeypatch.setitem(OPERATIONS, "sts", {})
     assert local_operations.wrong() == [
         "a test shows QueueName of sqs:GetQueueUrl, which is not listed",
         "a test shows QueueOwnerAWSAccountId of sqs:GetQueueUrl, which is not listed",

@@ -1,4 +1,4 @@
-"""Errors that a client of the endpoint sees, each in the form of the protocol it speaks."""
+"""Errors that a client of the endpoint sees, each in the form of the client's protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class AwsError(Exception):
-    """An answer that boto3 raises as `ClientError`.
+    """An error answer, which boto3 raises as `ClientError`.
 
     Attributes:
         code: The error's code, e.g. `ResourceNotFoundException`.
@@ -24,25 +24,25 @@ class AwsError(Exception):
 
 
 class NotSimulated(AwsError):
-    """The endpoint cannot do what AWS would, so it does nothing and says so."""
+    """An error for something that the endpoint does not simulate: it does nothing, and says so."""
 
     def __init__(self, message: str) -> None:
-        # 501 is no status that SDKs retry.
+        # SDKs do not retry the status 501.
         super().__init__("NotSimulated", message, status=501)
 
 
 def invalid_parameter(message: str) -> AwsError:
-    """How Lambda refuses a parameter.
+    """Make Lambda's error for a wrong parameter.
 
-    What its front finds out by the API's model has another code than what the service itself finds out; to the latter
-    belongs the missing starting position, whose message differs by its full stop (docs/aws-semantics.md, ESM-REFUSE-7).
+    Errors against the API's model have another code than errors that the service itself finds. A missing starting
+    position is one of the latter; its message differs by the full stop (docs/aws-semantics.md, ESM-REFUSE-7).
     """
     by_model = message.startswith("1 validation error detected") and not message.endswith(".")
     return AwsError("ValidationException" if by_model else "InvalidParameterValueException", message)
 
 
 def render(error: AwsError, protocol: str) -> Answer:
-    """The error as a service with this protocol (a botocore name) writes it."""
+    """Write an error as a service with this protocol (a botocore name) does."""
     message = str(error)
     match protocol:
         case "query":

@@ -1,10 +1,10 @@
-"""Which AWS operations the endpoint takes, and which of their members it honours. Everything else is refused by name.
+"""The AWS operations that the endpoint accepts, and the members of each that it honours. Others are refused by name.
 
-An operation is here when the program, its deployment, its demo or its tests use it, or when it reads what those made.
-A member is under `honoured` when what it asks for happens here too, and under `kept` when it is stored and read back
-but has nothing to act on in one process: encryption at rest, tags, processor architectures. No claim of Weir's rests on
-what is merely kept. A test marked with `honours` sets each of them and looks for its effect; docs/local-operations.md
-is made from both.
+An operation is listed if the program, its deployment, its demo or its tests use it, or if it reads what those created.
+A member is `honoured` if it has the effect that it has on AWS. It is `kept` if it is stored and read back but has
+nothing to act on in one process: encryption at rest, tags, processor architectures. None of Weir's claims rests on a
+kept member. For each member, a test marked with `honours` sets it and looks for its effect; docs/local-operations.md is
+made from both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from local.endpoint.api.errors import NotSimulated
 
 @dataclass(frozen=True)
 class Members:
-    """Members of an operation's input, by AWS's names."""
+    """Members of an operation's input, by AWS's names.
+
+    Attributes:
+        honoured: Members that have their effect.
+        kept: Members that are stored and read back.
+    """
 
     honoured: frozenset[str]
     kept: frozenset[str]
@@ -32,7 +37,8 @@ def _takes(honoured: str = "", kept: str = "") -> Members:
 _ITEM_CONDITIONS = "ConditionExpression ExpressionAttributeNames ExpressionAttributeValues"
 _RETURNS = "ReturnValues ReturnValuesOnConditionCheckFailure"
 
-PASSES: Mapping[str, Mapping[str, Members]] = {
+#: The members of every operation, by service and operation.
+OPERATIONS: Mapping[str, Mapping[str, Members]] = {
     "apigatewayv2": {
         "CreateApi": _takes("Name ProtocolType"),
         "CreateIntegration": _takes("ApiId IntegrationType IntegrationUri PayloadFormatVersion"),
@@ -112,7 +118,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "ListStreams": _takes("TableName Limit ExclusiveStartStreamArn"),
     },
     "events": {
-        # Nothing limits how often a destination is called here.
+        # The endpoint does not limit the rate of calls to a destination.
         "CreateApiDestination": _takes("Name ConnectionArn InvocationEndpoint HttpMethod"),
         "CreateConnection": _takes("Name AuthorizationType AuthParameters"),
         "CreateEventBus": _takes("Name"),
@@ -126,7 +132,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "PutTargets": _takes("Rule EventBusName Targets"),
         "RemoveTargets": _takes("Rule EventBusName Ids"),
     },
-    # What a function itself calls is not checked against its role, since ministack denies some that AWS allows.
+    # A function's own calls are not checked against its role, since ministack denies some that AWS allows.
     "iam": {
         "AttachRolePolicy": _takes("RoleName PolicyArn"),
         "CreatePolicy": _takes("PolicyName PolicyDocument Path", kept="Description"),
@@ -266,7 +272,7 @@ PASSES: Mapping[str, Mapping[str, Members]] = {
         "GetTopicAttributes": _takes("TopicArn"),
         "Publish": _takes("TopicArn Message"),
         "PublishBatch": _takes("TopicArn PublishBatchRequestEntries"),
-        # Mails to subscribers go nowhere; queues get theirs.
+        # Mails to subscribers are not sent; queues get their messages.
         "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
         "Unsubscribe": _takes("SubscriptionArn"),
     },
@@ -330,7 +336,7 @@ def _are_topics(actions: Any) -> bool:
     return all(str(each).startswith("arn:aws:sns:") for each in actions)
 
 
-#: Members of which only some values are honoured: what is asked, and what is true of those values.
+#: Members of which only some values are honoured: a condition on the value, and words for the values that meet it.
 VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateApi", "ProtocolType"): (lambda value: value == "HTTP", "HTTP"),
     ("apigatewayv2:CreateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
@@ -397,9 +403,9 @@ def check(call: AwsCall) -> None:
     """Refuse an operation, or a member of one, that the endpoint does not honour.
 
     Raises:
-        NotSimulated: Names it.
+        NotSimulated: The endpoint does not honour it; the message names it.
     """
-    members = PASSES[call.service].get(call.operation)
+    members = OPERATIONS[call.service].get(call.operation)
     if members is None:
         raise NotSimulated(
             f"the local endpoint does not simulate {call}, which nothing in Weir's program uses: run this against an "

@@ -1,4 +1,4 @@
-"""Whether a request to a route of an HTTP API is signed as AWS_IAM wants it, checked with botocore's own signer."""
+"""Checks the signature of a request to an AWS_IAM route of an HTTP API, with botocore's own signer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from botocore.credentials import Credentials
 from local.endpoint.api.http_messages import Request
 from local.endpoint.clients import Connection
 
-#: How far a signature's date may be off, as on AWS.
+#: Maximum difference between a signature's date and the time, as on AWS.
 SIGNATURE_LIFETIME = timedelta(minutes=5)
 
 
 def is_signed(request: Request, connection: Connection, *, now: datetime | None = None) -> bool:
-    """Whether the signature is this endpoint's keys', for this request, and made within five minutes."""
+    """Return whether a request was signed with the endpoint's keys within the last five minutes."""
     algorithm, _, rest = request.headers.get("authorization", "").partition(" ")
     parts = {name: value for name, _, value in (part.strip().partition("=") for part in rest.split(","))}
     date = request.headers.get("x-amz-date", "")

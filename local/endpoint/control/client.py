@@ -1,4 +1,4 @@
-"""The client of the control API: the state of mappings, metrics, mails, alarms, and fault injection."""
+"""Client of the control API: the state of mappings, metrics, mails, alarms, and fault injection."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ class ControlError(Exception):
 
 @dataclass(frozen=True)
 class MappingStatus:
-    """Where an event source mapping stands.
+    """Status of an event source mapping.
 
     Attributes:
-        idle: Whether every record that was written is done with.
-        unfinished: Records read and not done with.
-        invocations: Attempts, throttled ones included.
-        retries: Attempts at a batch after its first.
-        bisections: Batches that were split.
-        givenUp: Batches that were given up.
-        throttledReads: Reads that were refused because a shard had more readers than it serves.
+        uuid: The mapping's UUID.
+        functionName: Name of the function.
+        sourceArn: ARN of the stream or queue that it reads.
+        state: The mapping's state, e.g. `Enabled`.
+        idle: Whether every record that was written is finished.
+        unfinished: Number of records that were read and are not finished.
+        invocations: Number of attempts, throttled ones included.
+        retries: Number of attempts at a batch after its first.
+        bisections: Number of batches that were split.
+        givenUp: Number of batches that were given up.
+        throttledReads: Number of reads that were refused because a shard had more readers than it serves.
     """
 
     uuid: str
@@ -44,7 +48,7 @@ class MappingStatus:
 
 @dataclass(frozen=True)
 class PipeStatus:
-    """Where a pipe stands; the counts are of executions, as those of `MappingStatus` are of invocations."""
+    """Status of a pipe; it counts executions as `MappingStatus` counts invocations."""
 
     name: str
     sourceArn: str  # noqa: N815 - the document's own names
@@ -62,18 +66,18 @@ class Control:
     """The control API of one endpoint.
 
     Args:
-        url: The endpoint's.
+        url: The root of the endpoint's addresses.
     """
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url).netloc
 
     def mappings(self) -> list[MappingStatus]:
-        """Every event source mapping."""
+        """List every event source mapping."""
         return [MappingStatus(**each) for each in self._call("GET", "mappings")]
 
     def mapping(self, uuid: str) -> MappingStatus:
-        """One event source mapping."""
+        """Return the status of one event source mapping."""
         return MappingStatus(**self._call("GET", f"mappings/{uuid}"))
 
     def history(self, uuid: str) -> list[dict[str, Any]]:
@@ -81,22 +85,22 @@ class Control:
         return self._call("GET", f"mappings/{uuid}/history")
 
     def pipes(self) -> list[PipeStatus]:
-        """Every pipe."""
+        """List every pipe."""
         return [PipeStatus(**each) for each in self._call("GET", "pipes")]
 
     def pipe(self, name: str) -> PipeStatus:
-        """One pipe."""
+        """Return the status of one pipe."""
         return PipeStatus(**self._call("GET", f"pipes/{name}"))
 
     def pipe_history(self, name: str) -> list[dict[str, Any]]:
-        """What a pipe did, oldest first; see `history`. Identifiers are event IDs, of a queue message ids."""
+        """List what a pipe did, oldest first; see `history`. Identifiers are event IDs, or a queue's message ids."""
         return self._call("GET", f"pipes/{name}/history")
 
     def wait_until_idle(self, uuids: Iterable[str], *, timeout: float = 60.0) -> None:
         """Wait until these mappings have nothing to do.
 
         Raises:
-            TimeoutError: They had after `timeout` seconds.
+            TimeoutError: They still had after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         waited_for = list(uuids)
@@ -106,35 +110,35 @@ class Control:
             time.sleep(0.02)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every metric: namespace, name, dimensions, and the count, sum and maximum of its values."""
+        """List every metric: namespace, name, dimensions, and the count, sum and maximum of its values."""
         return self._call("GET", "metrics")
 
     def metric_sum(self, name: str, **dimensions: str) -> float:
-        """The sum of a metric's values; 0 when nothing was recorded."""
+        """Return the sum of a metric's values; 0 if nothing was recorded."""
         found = [each["sum"] for each in self.metrics() if (each["name"], each["dimensions"]) == (name, dimensions)]
         return sum(found)
 
     def throttling(self) -> list[dict[str, Any]]:
-        """The shards of tables' streams that refused a read: streamArn, shardId, throttledReads, and advice."""
+        """List the shards of tables' streams that refused reads: streamArn, shardId, throttledReads, and advice."""
         return self._call("GET", "throttling")
 
     def mails(self) -> list[dict[str, Any]]:
-        """The mails that SES took, oldest first: `To`, `Source`, `Subject`, `BodyText`."""
+        """List the mails that SES accepted, oldest first: `To`, `Source`, `Subject`, `BodyText`."""
         return self._call("GET", "mails")
 
     def advance_clock(self, seconds: float) -> float:
-        """Move the clock of tables, mappings, metrics and alarms forward; what it shows then, in seconds since 1970."""
+        """Advance the clock of tables, mappings, metrics and alarms; return the new time in seconds since 1970."""
         return self._call("POST", "clock", {"advance": seconds})["now"]
 
     def evaluate_alarms(self, at: float | None = None) -> dict[str, str]:
-        """Evaluate every alarm as if it were `at`, in seconds since 1970, or now; the states by alarm name.
+        """Evaluate every alarm at a time in seconds since 1970, by default now; return the states by alarm name.
 
         States change here only: DescribeAlarms shows what the last evaluation found, and a change runs the actions.
         """
         return self._call("POST", "alarms", {} if at is None else {"at": at})
 
     def faults(self) -> list[dict[str, Any]]:
-        """Every fault that was set, with `fired`: how often it hit."""
+        """List every fault that was set, with `fired`, the number of calls that it hit."""
         return self._call("GET", "faults")
 
     def clear_faults(self) -> None:
@@ -146,8 +150,8 @@ class Control:
 
         Args:
             operation: Service and operation.
-            times: How many calls.
-            containing: Only calls that carry this text as a whole value, e.g. an address.
+            times: Number of calls.
+            containing: A text; only calls that carry it as a whole value, e.g. an address, fail.
         """
         self.set_fault(kind="fail", operation=operation, times=times, containing=containing)
 
@@ -171,7 +175,7 @@ class Control:
         """Set a fault by the attributes of `local.endpoint.control.faults.Fault`.
 
         Raises:
-            ControlError: It could never happen.
+            ControlError: No such fault can exist.
         """
         self._call("POST", "faults", {name: value for name, value in description.items() if value is not None})
 

@@ -45,7 +45,7 @@ class PollingThread(ABC):
     @property
     @abstractmethod
     def unfinished(self) -> int:
-        """How many records or messages were read and are not finished."""
+        """Number of records or messages that were read and are not finished."""
 
     @abstractmethod
     def _run(self) -> None:

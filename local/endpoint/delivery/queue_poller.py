@@ -91,7 +91,7 @@ class QueuePoller(PollingThread):
 
     @property
     def unfinished(self) -> int:
-        """How many messages were received and are not finished."""
+        """Number of messages that were received and are not finished."""
         with self._lock:
             return len(self._machine.unfinished)
 

@@ -92,7 +92,7 @@ class StreamPoller(PollingThread):
 
     @property
     def unfinished(self) -> int:
-        """How many records were read and are not finished."""
+        """Number of records that were read and are not finished."""
         return sum(len(self._machine.unfinished(reader.shard_id)) for reader in self._readers)
 
     def _run(self) -> None:

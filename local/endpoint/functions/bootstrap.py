@@ -1,9 +1,9 @@
-"""What runs inside a function's process: the part of Lambda's Python runtime that a handler can see.
+"""The program inside a function's process: the part of Lambda's Python runtime that a handler can see.
 
-It is started by path with `-P`, imports nothing of Weir, and takes the endpoint's clone off the import path: code that
-is missing in a function's archive must be missing here too. Standard input carries one JSON line per invocation.
-When it ends the endpoint is gone, and so is the function at once, whatever it was doing.
-Standard output is the function's log; a line that starts with NUL is an answer, so both stay in order.
+It is started by path with `-P`, imports nothing of Weir, and removes the endpoint's clone from the import path: code
+that is missing in a function's archive must be missing here too. Standard input carries one JSON line per invocation.
+When it ends, the endpoint is gone, and the function ends at once. Standard output is the function's log; a line that
+starts with NUL is an answer, so both stay in order.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Context:
         self._deadline: float = invocation["deadline"]
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation is ended."""
+        """Return the milliseconds until the invocation times out."""
         return max(0, int((self._deadline - time.time()) * 1000))
 
 
@@ -56,7 +56,7 @@ class LogFormatter(logging.Formatter):
     request_id = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format a record as one line."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         if os.environ["AWS_LAMBDA_LOG_FORMAT"] != "JSON":
             return f"[{record.levelname}]\t{at}.{int(record.msecs):03d}Z\t{self.request_id}\t{super().format(record)}"
@@ -78,13 +78,13 @@ class LogFormatter(logging.Formatter):
 def _answer(document: dict[str, Any]) -> None:
     sys.stderr.flush()
     sys.stdout.flush()
-    # The newline ends whatever the handler has printed without one.
+    # The newline ends a line that the handler may have left open.
     os.write(1, b"\n\0" + json.dumps(document, default=_number).encode() + b"\n")
 
 
 def _number(value: object) -> Any:
-    # Lambda's runtime writes the digits of a Decimal (lambda_runtime_marshaller of awslambdaric), and nothing else that
-    # JSON has no type for.
+    # Of the types that JSON lacks, Lambda's runtime writes only Decimal, by its digits (lambda_runtime_marshaller of
+    # awslambdaric).
     if isinstance(value, Decimal):
         return json.loads(str(value))
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
@@ -108,7 +108,7 @@ def _load(name: str) -> Any:
     except ImportError as missing:
         message = f"Unable to import module '{module_name}': {missing}"
         _refuse(ImportError(message), "Runtime.ImportModuleError")
-    except Exception as error:  # noqa: BLE001 - whatever a module raises is the answer of its init
+    except Exception as error:  # noqa: BLE001 - any error of a module is the answer of its init
         _refuse(error, None)
     if not hasattr(module, function_name):
         message = f"Handler '{function_name}' missing on module '{module_name}'"
@@ -124,7 +124,7 @@ def _refuse(error: BaseException, error_type: str | None) -> NoReturn:
 def _receive(invocations: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         invocations.put(line)
-    # With all that the endpoint's functions have started: its session is theirs alone.
+    # With every process that the endpoint's functions have started: the session is theirs alone.
     if os.getpgrp() == _endpoint:
         os.killpg(_endpoint, signal.SIGKILL)
     os._exit(1)
@@ -146,7 +146,7 @@ def main() -> None:
         formatter.request_id = invocation["requestId"]
         try:
             result = handler(invocation["event"], Context(invocation))
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
+        except Exception as error:  # noqa: BLE001 - any error of a handler is its answer
             _answer(_failed(error, request_id=invocation["requestId"]))
             continue
         try:

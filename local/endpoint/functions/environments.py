@@ -1,8 +1,8 @@
-"""Running functions: each in processes of its own, as Lambda's execution environments.
+"""Execution environments: every function runs in processes of its own.
 
-ministack keeps functions and their configuration; how an invocation runs is decided here, since ministack's own
-runner lets the endpoint's environment through, ends the process of a handler that raises, knows one error type only,
-gives every retry a new request id and waits 50 ms for a log that may not come.
+ministack keeps functions and their configuration. Invocations run here, since ministack's own runner passes the
+endpoint's environment on, ends the process of a handler that raises, knows one error type only, gives every retry a new
+request id, and waits 50 ms for a log that may not come.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from local.endpoint.clients import Connection
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
 
-#: Seconds an environment may take to load its handler, which do not count against the function's timeout.
+#: Maximum of seconds to load a handler, which do not count against the function's timeout.
 INIT_SECONDS = 30.0
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
@@ -41,7 +41,7 @@ Configuration = Mapping[str, Any]
 
 @contextlib.contextmanager
 def named(request_id: str | None) -> Generator[None]:
-    """Give the invocations of the block this request id instead of a new one."""
+    """Give the block's invocations this request id instead of a new one."""
     token = _request_id.set(request_id)
     try:
         yield
@@ -50,7 +50,7 @@ def named(request_id: str | None) -> Generator[None]:
 
 
 def name_of(function: str) -> str:
-    """The name in a function's name or ARN, with or without a qualifier.
+    """Return the name in a function's name or ARN, with or without a qualifier.
 
     >>> name_of("arn:aws:lambda:us-east-1:111122223333:function:welcome:live"), name_of("welcome")
     ('welcome', 'welcome')
@@ -59,10 +59,10 @@ def name_of(function: str) -> str:
 
 
 class Failure(Exception):
-    """An invocation that did not end well.
+    """An invocation that failed.
 
     Attributes:
-        document: What Lambda answers: errorMessage, errorType and, from a handler, stackTrace.
+        document: Lambda's answer: errorMessage, errorType and, from a handler, stackTrace.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -71,13 +71,13 @@ class Failure(Exception):
 
 
 def exit_error(request_id: str, status: int = 1) -> Failure:
-    """What Lambda says of a process that ended while it ran an invocation."""
+    """Make Lambda's error for a process that ended during an invocation."""
     how = f"Runtime exited with error: exit status {status}" if status else "Runtime exited without providing a reason"
     return Failure({"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {request_id} Error: {how}"})
 
 
 class Environment:
-    """One process with the function's code. It runs one invocation at a time and is reused until it ends."""
+    """A process with the function's code. It runs one invocation at a time and is reused until it ends."""
 
     def __init__(self, configuration: Configuration, code: bytes, connection: Connection) -> None:
         self._configuration = configuration
@@ -102,10 +102,10 @@ class Environment:
         return self._process.poll() is None
 
     def invoke(self, event: Any, request_id: str, log: list[str]) -> Any:
-        """What the handler returns. Its output is added to `log`.
+        """Run an invocation, and return the handler's result. The handler's output is added to `log`.
 
         Raises:
-            Failure: It raised, ended its process or ran out of time.
+            Failure: The handler raised, ended its process or ran out of time.
         """
         if not self._loaded:
             answer = self._answer(INIT_SECONDS, log, request_id, "Init")
@@ -162,7 +162,7 @@ class Environment:
 
 
 class Functions:
-    """Every execution environment, and what invocations leave behind in metrics and logs."""
+    """Every execution environment, and the metrics and logs of their invocations."""
 
     def __init__(self, *, connection: Connection, clock: Clock, metrics: Metrics) -> None:
         self._connection = connection
@@ -172,10 +172,6 @@ class Functions:
         self._all: set[Environment] = set()
         self._closed = False
         self._lock = threading.Lock()
-
-    def install(self) -> None:
-        """Let ministack run functions here."""
-        ministack_internals.run_functions_by(self.execute)
 
     def execute(
         self, function: Mapping[str, Any], configuration: Configuration, event: Any, request_id: str, started: float
@@ -190,7 +186,7 @@ class Functions:
         except Failure as failure:
             answer = {"body": dict(failure.document), "error": True, "function_error": "Unhandled"}
         text, milliseconds = "\n".join(log), (time.time() - started) * 1000
-        # A success is a point too: what has no failure is not without data, and the average is the error rate.
+        # Record 0 for a success: an alarm then sees data, and the average is the error rate.
         self._metrics.record("Errors", 1 if "error" in answer else 0, at=self._clock.now(), FunctionName=name)
         self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
         self._metrics.record_embedded(text, at=self._clock.now())
@@ -200,7 +196,7 @@ class Functions:
         return {**answer, "log": text}
 
     def close(self) -> None:
-        """End every environment; invocations that run end as crashes."""
+        """End every environment. Running invocations end as crashes."""
         with self._lock:
             self._closed = True
             environments, self._all = self._all, set()
@@ -239,7 +235,7 @@ class Functions:
 
 
 def _variables(configuration: Configuration, directory: Path, connection: Connection) -> dict[str, str]:
-    """The process's whole environment: Lambda's variables and the function's own."""
+    """Return the process's whole environment: Lambda's variables and the function's own."""
     name, version = configuration["FunctionName"], configuration.get("Version", "$LATEST")
     logging = configuration.get("LoggingConfig", {})
     return {

@@ -1,4 +1,4 @@
-"""Reading one shard of a Kinesis stream, from a position that can be returned to."""
+"""`KinesisShardReader`: reads one shard of a Kinesis stream, from a position that it can return to."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from local.engine.streams.records import StreamRecord, from_kinesis
 
 
 class KinesisShardReader:
-    """Reads a shard once, in order. Shards do not split here, so that none ends.
+    """Reads a shard once, in order. Shards do not split here, so none ends.
 
     Args:
         kinesis: A boto3 client of Kinesis.
-        start: The members of GetShardIterator that say where to begin: a ShardIteratorType, and its Timestamp. `LATEST`
-            is behind the last record that is there when this is made.
-        role_arn: Of the role that reads, which records name.
-        clock: Seconds since 1970.
+        stream_arn: The stream's ARN.
+        shard_id: The shard's id.
+        start: The starting position, as members of GetShardIterator: a ShardIteratorType and its Timestamp. `LATEST`
+            is behind the last record at the time of construction.
+        role_arn: ARN of the reading role, which is part of the records.
+        clock: Returns the time in seconds since 1970.
     """
 
     ended = False
@@ -38,7 +40,7 @@ class KinesisShardReader:
         self._role_arn = role_arn
         self._clock = clock
         self._start = start
-        #: Sequence numbers of the last record done with and of the last one read; `None` before the first.
+        #: Sequence numbers of the last finished record and of the last one read; `None` before the first.
         self._checkpoint: str | None = None
         self._last_read: str | None = None
         if start["ShardIteratorType"] == "LATEST":
@@ -48,9 +50,9 @@ class KinesisShardReader:
                 self._checkpoint = record.identifier
 
     def read(self) -> Iterator[StreamRecord]:
-        """What the stream holds that was not read yet."""
+        """Read the records of the stream that were not read yet."""
         while True:
-            # ministack's iterators count records from the oldest one on, and so jump when that one expires.
+            # ministack's iterators count records from the oldest one, and so jump when that one expires.
             position = self._start
             if self._last_read is not None:
                 position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": self._last_read}
@@ -66,7 +68,7 @@ class KinesisShardReader:
                 yield self._record(record, now)
 
     def rewind(self, checkpoint: str | None) -> None:
-        """Go back to behind the last record done with; `None` when none was since the last call."""
+        """Go back to behind the last finished record; `None` if none was finished since the last call."""
         if checkpoint is not None:
             self._checkpoint = checkpoint
         self._last_read = self._checkpoint
@@ -94,12 +96,18 @@ def kinesis_readers_of(
     role_arn: str,
     clock: Callable[[], float],
 ) -> list[KinesisShardReader]:
-    """A reader for each shard of a stream.
+    """Make a reader for each shard of a stream.
 
-    Begins at TRIM_HORIZON, at LATEST, or AT_TIMESTAMP, which needs a timestamp in seconds since 1970.
+    Args:
+        kinesis: A boto3 client of Kinesis.
+        stream_arn: The stream's ARN.
+        starting_position: `TRIM_HORIZON`, `LATEST` or `AT_TIMESTAMP`.
+        timestamp: The position of `AT_TIMESTAMP`, in seconds since 1970.
+        role_arn: ARN of the reading role.
+        clock: Returns the time in seconds since 1970.
 
     Raises:
-        ClientError: There is no such stream.
+        ClientError: The stream does not exist.
     """
     pages = kinesis.get_paginator("list_shards").paginate(StreamARN=stream_arn)
     start = {"ShardIteratorType": starting_position, **({} if timestamp is None else {"Timestamp": timestamp})}

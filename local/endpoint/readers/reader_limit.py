@@ -1,8 +1,8 @@
-"""How many readers a shard of a table's stream serves at the same time (docs/aws-semantics.md §1.1, DDB-LIMIT-6).
+"""The limit of readers at the same time on a shard of a table's stream (docs/aws-semantics.md §1.1, DDB-LIMIT-6).
 
-AWS says that two processes may read a shard at the same time, and not what the same time is. Here it is one period of
-Lambda's base rate, a quarter of a second (ESM-BATCH-1). So two readers are always served, however often they read, and
-of three that poll at that rate, one is refused in each period.
+AWS documents that two processes may read a shard at the same time, without defining "the same time". Here it is one
+period of Lambda's base rate, a quarter of a second (ESM-BATCH-1). So two readers are always served, however often they
+read, and of three that poll at that rate, one is refused in each period.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aws_semantics.limits import STREAM_POLL_SECONDS, STREAM_READERS
 
-#: Seconds after which a refused reader that does not ask again has lost its turn.
+#: Seconds after which a refused reader that does not try again loses its turn.
 PATIENCE_SECONDS = 4 * STREAM_POLL_SECONDS
 
 ADVICE = (
@@ -22,21 +22,21 @@ ADVICE = (
 
 
 class SharedShard:
-    """The seats of one shard. Whoever has one in a period reads as often as it likes; who was refused goes first.
+    """The seats of one shard. A reader with a seat reads any number of times in that period; refused readers go first.
 
     Args:
-        seats: How many readers are served in a period.
+        seats: Number of readers served in a period.
     """
 
     def __init__(self, seats: int = STREAM_READERS) -> None:
         self._seats = seats
         self._period = 0
         self._served: set[str] = set()
-        #: When each refused reader asked last, in the order of their turns.
+        #: Time of each refused reader's last attempt, in the order of their turns.
         self._waiting: dict[str, float] = {}
 
     def admits(self, reader: str, now: float) -> bool:
-        """Whether a reader may read, at a time in seconds that never goes back."""
+        """Return whether a reader may read, at a time in seconds that never goes back."""
         period = int(now / STREAM_POLL_SECONDS)
         if period != self._period:
             self._period, self._served = period, set()
@@ -58,20 +58,20 @@ class _Shard:
 
 
 class ReaderLimit:
-    """The seats of every shard, and how often each had none."""
+    """The seats of every shard, and the number of reads that each refused."""
 
     def __init__(self) -> None:
         self._shards: dict[tuple[str, str], _Shard] = {}
 
     def admits(self, reader: str, *, stream_arn: str, shard_id: str, now: float) -> bool:
-        """Whether a reader may read a shard; a refusal is counted."""
+        """Return whether a reader may read a shard, and count a refusal."""
         shard = self._shards.setdefault((stream_arn, shard_id), _Shard())
         admitted = shard.seats.admits(reader, now)
         shard.throttled += not admitted
         return admitted
 
     def throttled(self) -> list[dict[str, str | int]]:
-        """The shards that refused a read: which, how often, and what to do."""
+        """List the shards that refused reads: stream, shard, number of refused reads, and advice."""
         return [
             {"streamArn": stream_arn, "shardId": shard_id, "throttledReads": shard.throttled, "advice": ADVICE}
             for (stream_arn, shard_id), shard in self._shards.items()

@@ -1,4 +1,4 @@
-"""Reading one shard through the Streams API, from a position that can be returned to."""
+"""`ShardReader`: reads one shard through the Streams API, from a position that it can return to."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from local.engine.streams.records import StreamRecord, from_get_records
 
 
 class Reader(Protocol):
-    """Reads a shard of some stream.
+    """A reader of one shard.
 
     Attributes:
-        shard_id: Of the shard.
+        shard_id: The shard's id.
     """
 
     shard_id: str
@@ -29,11 +29,11 @@ class Reader(Protocol):
         ...
 
     def read(self) -> Iterator[StreamRecord]:
-        """What the stream shows that was not read yet."""
+        """Read the records of the stream that were not read yet."""
         ...
 
     def rewind(self, checkpoint: str | None) -> None:
-        """Go back to behind the last record done with; `None` when none was since the last call."""
+        """Go back to behind the last finished record; `None` if none was finished since the last call."""
         ...
 
 
@@ -42,8 +42,10 @@ class ShardReader:
 
     Args:
         streams: A boto3 client of DynamoDB Streams.
-        starting_position: `TRIM_HORIZON`, or `LATEST`: behind the last record that is there when this is made.
-        clock: Seconds since 1970.
+        stream_arn: The stream's ARN.
+        shard_id: The shard's id.
+        starting_position: `TRIM_HORIZON` or `LATEST`: behind the last record at the time of construction.
+        clock: Returns the time in seconds since 1970.
     """
 
     def __init__(
@@ -60,13 +62,13 @@ class ShardReader:
         self._stream_arn = stream_arn
         self._clock = clock
         self._name = uuid.uuid4().hex
-        #: Sequence numbers of the last record done with and of the last one read; `None` before the first.
+        #: Sequence numbers of the last finished record and of the last one read; `None` before the first.
         self._checkpoint: str | None = None
         self._last_read: str | None = None
         self._iterator: str | None = None
         self._drained = False
         if starting_position == "LATEST":
-            # An iterator says nothing of where it is and dies in 15 minutes, a sequence number lasts.
+            # An iterator does not show its position and dies in 15 minutes; a sequence number lasts.
             self._read_to_the_end()
             self._checkpoint = self._last_read
 
@@ -76,7 +78,7 @@ class ShardReader:
         return self._drained
 
     def read(self) -> Iterator[StreamRecord]:
-        """What the stream shows that was not read yet; nothing once the shard is closed and drained."""
+        """Read the records of the stream that were not read yet; none once the shard is closed and drained."""
         while not self._drained:
             if self._iterator is None:
                 self._iterator = self._iterator_behind(self._last_read)
@@ -99,7 +101,7 @@ class ShardReader:
                 yield from_get_records(record, stream_arn=self._stream_arn, visible=now)
 
     def rewind(self, checkpoint: str | None) -> None:
-        """Go back to behind the last record done with; `None` when none was since the last call."""
+        """Go back to behind the last finished record; `None` if none was finished since the last call."""
         if checkpoint is not None:
             self._checkpoint = checkpoint
         if self._last_read != self._checkpoint:
@@ -129,21 +131,21 @@ class ShardReader:
         except ClientError as refused:
             if sequence_number is None or error_code(refused) != "TrimmedDataAccessException":
                 raise
-            # The stream has forgotten that record, and with it all that came before (docs/aws-semantics.md §1.1).
+            # The stream has forgotten that record, and all records before it (docs/aws-semantics.md §1.1).
             return self._iterator_behind(None)
 
 
 def shard_ids(streams: Any, stream_arn: str) -> list[str]:
-    """The shards of a stream: there is one here.
+    """List the shards of a stream; on this endpoint there is one.
 
     Args:
         streams: A boto3 client of DynamoDB Streams.
-        stream_arn: Of the stream.
+        stream_arn: The stream's ARN.
 
     Raises:
-        ClientError: There is no such stream.
+        ClientError: The stream does not exist.
     """
-    # How often the account may ask is not for what AWS does itself.
+    # The account's limit of calls does not count AWS's own.
     with reading_as("shard discovery"):
         description = streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]
     return [shard["ShardId"] for shard in description["Shards"]]
@@ -152,10 +154,16 @@ def shard_ids(streams: Any, stream_arn: str) -> list[str]:
 def readers_of(
     streams: Any, *, stream_arn: str, starting_position: str, clock: Callable[[], float]
 ) -> list[ShardReader]:
-    """A reader for each shard of a stream.
+    """Make a reader for each shard of a stream.
+
+    Args:
+        streams: A boto3 client of DynamoDB Streams.
+        stream_arn: The stream's ARN.
+        starting_position: `TRIM_HORIZON` or `LATEST`.
+        clock: Returns the time in seconds since 1970.
 
     Raises:
-        ClientError: There is no such stream.
+        ClientError: The stream does not exist.
     """
     return [
         ShardReader(

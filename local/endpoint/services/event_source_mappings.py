@@ -120,7 +120,7 @@ class EventSourceMapping:
 
     @property
     def unfinished(self) -> int:
-        """How many records or messages it has read and not finished."""
+        """Number of records or messages that it has read and not finished."""
         poller = self._poller
         return 0 if poller is None else poller.unfinished
 

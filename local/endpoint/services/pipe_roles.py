@@ -1,4 +1,4 @@
-"""How EventBridge checks a pipe's role when the pipe is created, updated or started (docs/aws-semantics.md §6.2).
+"""EventBridge's checks of a pipe's role at creation, update and start (docs/aws-semantics.md §6.2).
 
 It looks at the trust policy, and at the permissions to read the source and to send to the dead-letter queue. Missing
 permissions to call the enrichment or the target show only when they are called (IAM-7).

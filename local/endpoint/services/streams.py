@@ -132,7 +132,7 @@ class Streams:
         if read is None:
             return
         stream_arn, shard_id = read
-        # Other readers than the endpoint's own are told apart by their connection: a client process keeps one open.
+        # A reader of the user's is known by its connection: a client process keeps one open.
         reader = call.request.headers.get(READER_HEADER) or call.request.client
         with self._lock:
             now = self._clock.now()

@@ -20,7 +20,7 @@ class UnusableAddress(ValueError):
 @consumer(when=on.modify & on.changed("plan") & on.new("plan").is_in(["pro", "enterprise"]))
 def handler(change: Change) -> None:
     """Welcome a user whose plan has just become a paid one."""
-    user = change.new
+    user = change.item
     mails.once(f"welcome-email:{user['userId']}#plan-{user['plan']}", send_welcome, user)
 
 

@@ -13,13 +13,14 @@ Importing this package costs the standard library only: boto3 is loaded when the
 
 from typing import TYPE_CHECKING, Any
 
-from handlers.cdc.change import ABSENT, Change, ImageNotAvailable
+from handlers.cdc.change import ABSENT, Change, Difference, ImageNotAvailable
 from handlers.cdc.clients import client, lazy_import
 from handlers.cdc.conditions import Condition, on
 from handlers.cdc.consumer import Consumer, consumer
 from handlers.cdc.discard import Discard
 from handlers.cdc.effect_ledger import EffectInProgress, EffectLedger, EffectUncertain, NotApplied
 from handlers.cdc.image import Image
+from handlers.cdc.image_json import from_dynamodb_json, from_json, to_dynamodb_json, to_json
 from handlers.cdc.model import ImageDoesNotFit
 from handlers.cdc.sources import UnknownEventShape
 from handlers.cdc.time_budget import OutOfTime
@@ -33,6 +34,7 @@ __all__ = [
     "Change",
     "Condition",
     "Consumer",
+    "Difference",
     "Discard",
     "EffectInProgress",
     "EffectLedger",
@@ -46,8 +48,12 @@ __all__ = [
     "client",
     "consumer",
     "effects",
+    "from_dynamodb_json",
+    "from_json",
     "lazy_import",
     "on",
+    "to_dynamodb_json",
+    "to_json",
 ]
 
 

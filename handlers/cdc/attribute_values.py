@@ -9,10 +9,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Set
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 #: One attribute value as DynamoDB sends it: a mapping with a single key, the type descriptor.
 Wire = Mapping[str, Any]
+
+#: Significant digits that DynamoDB keeps of a number, and the range of its magnitude (AWS: "Supported data types").
+NUMBER_DIGITS: Final = 38
+SMALLEST_EXPONENT: Final = -130
+LARGEST_EXPONENT: Final = 125
 
 
 def _binary(value: str | bytes) -> bytes:
@@ -74,6 +79,7 @@ def encode(value: Any, *, binary: Callable[[bytes], Any] = _base64_text) -> dict
 
     Raises:
         TypeError: DynamoDB has no type for this value.
+        ValueError: DynamoDB cannot store this number; see `number_text`.
     """
     match value:
         case None:
@@ -83,7 +89,7 @@ def encode(value: Any, *, binary: Callable[[bytes], Any] = _base64_text) -> dict
         case str():
             return {"S": value}
         case int() | Decimal():
-            return {"N": str(value)}
+            return {"N": number_text(value)}
         case bytes():
             return {"B": binary(value)}
         case Mapping():
@@ -96,11 +102,32 @@ def encode(value: Any, *, binary: Callable[[bytes], Any] = _base64_text) -> dict
             raise TypeError(f"DynamoDB has no type for {'an empty set' if value == set() else type(value).__name__}")
 
 
+def number_text(value: int | Decimal) -> str:
+    """Write a number as DynamoDB takes it.
+
+    Raises:
+        ValueError: It is not finite, has more than 38 significant digits, or is outside of 1E-130 to 1E+126. The
+            message has no digits of it.
+    """
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError("DynamoDB has no infinite numbers and no NaN")
+    digits = len("".join(map(str, number.as_tuple().digits)).strip("0"))
+    if digits > NUMBER_DIGITS:
+        raise ValueError(f"DynamoDB keeps {NUMBER_DIGITS} significant digits of a number, this one has {digits}")
+    if number and not SMALLEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT:
+        raise ValueError(
+            f"DynamoDB's numbers have magnitudes from 1E{SMALLEST_EXPONENT} to below 1E+{LARGEST_EXPONENT + 1}, "
+            f"this one has 1E{number.adjusted():+}"
+        )
+    return str(value)
+
+
 def _encode_set(members: Set[Any], binary: Callable[[bytes], Any]) -> dict[str, Any]:
     if all(isinstance(member, str) for member in members):
         return {"SS": sorted(members)}
     if all(isinstance(member, int | Decimal) and not isinstance(member, bool) for member in members):
-        return {"NS": [str(member) for member in sorted(members)]}
+        return {"NS": [number_text(member) for member in sorted(members)]}
     if all(isinstance(member, bytes) for member in members):
         return {"BS": [binary(member) for member in sorted(members)]}
     raise TypeError("a DynamoDB set has members of one type: strings, numbers or binaries")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, overload
 
 from handlers.cdc.attribute_values import Wire, decode, same
 from handlers.cdc.image import Image
@@ -12,20 +15,24 @@ from handlers.cdc.image import Image
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # for `default`, which typing has from Python 3.13 on
 
-    T = TypeVar("T", default=Any)
+    T_co = TypeVar("T_co", covariant=True, default=Image)
 else:
     from typing import TypeVar
 
-    T = TypeVar("T")
+    T_co = TypeVar("T_co", covariant=True)
+
+Model = TypeVar("Model")
 
 EventName = Literal["INSERT", "MODIFY", "REMOVE"]
 #: The way a change reached the consumer: from the stream, from a walk over the table, or redelivered on request.
 Origin = Literal["stream", "snapshot", "replay"]
 ImageName = Literal["OldImage", "NewImage"]
 
-#: A place in an item: a dotted string, or a tuple whose members are map keys (`str`) and list indexes (`int`).
-#: Use the tuple for attribute names that contain a dot.
+#: A place in an item: a string such as `"address.city"` or `"tags[0]"`, or a tuple whose members are map keys (`str`)
+#: and list indexes (`int`). Use the tuple for attribute names that contain a dot or a bracket.
 Path = str | Sequence[str | int]
+#: The attribute in which writers to a global table store their Region, for `Change.origin_region`.
+ORIGIN_REGION: Final = "originRegion"
 
 
 class _Absent:
@@ -59,7 +66,7 @@ _CARRIED_BY: dict[ImageName, tuple[str, ...]] = {
 _NOT_READ: Final = object()
 
 
-class Change(Generic[T]):
+class Change(Generic[T_co]):
     """One item-level change: the content of a stream record in native Python values.
 
     Images are decoded when they are read. docs/aws-semantics.md §1.3 has the shape of a record.
@@ -72,13 +79,13 @@ class Change(Generic[T]):
     Example:
         >>> from handlers.cdc.testing import change
         >>> upgrade = change(old={"userId": "u1", "plan": "free"}, new={"userId": "u1", "plan": "pro"})
-        >>> upgrade.event_name, upgrade.changed("plan"), upgrade.new["plan"]
+        >>> upgrade.event_name, upgrade.changed("plan"), upgrade.item["plan"]
         ('MODIFY', True, 'pro')
     """
 
     __slots__ = ("_dynamodb", "_model", "_new", "_old", "_record")
 
-    def __init__(self, record: Mapping[str, Any], *, model: Callable[[Image], T] | None = None) -> None:
+    def __init__(self, record: Mapping[str, Any], *, model: Callable[[Image], T_co] | None = None) -> None:
         self._record = record
         self._dynamodb: Mapping[str, Any] = record["dynamodb"]
         self._model = model
@@ -135,7 +142,7 @@ class Change(Generic[T]):
         return Image(self._dynamodb["Keys"])
 
     @property
-    def old(self) -> T:
+    def old(self) -> T_co | None:
         """The item before the change: an `Image`, or the consumer's model of one; `None` for an INSERT.
 
         Raises:
@@ -147,7 +154,7 @@ class Change(Generic[T]):
         return self._old
 
     @property
-    def new(self) -> T:
+    def new(self) -> T_co | None:
         """The item after the change: an `Image`, or the consumer's model of one; `None` for a REMOVE.
 
         Raises:
@@ -159,14 +166,81 @@ class Change(Generic[T]):
         return self._new
 
     @property
+    def item(self) -> T_co:
+        """The item after the change; for a REMOVE, as it was last. Never `None`.
+
+        It hides deletes: code that writes `change.item` somewhere else writes a removed item again. Read it if a
+        removal does not matter, or if a condition such as `on.modify` has excluded it; otherwise ask `new`.
+
+        Raises:
+            ImageNotAvailable: The stream's view type does not carry the image.
+            ImageDoesNotFit: The image does not fit the consumer's model.
+        """
+        item = self.old if self.event_name == "REMOVE" else self.new
+        if item is None:
+            raise ImageNotAvailable(f"the record of {self.event_name} {self.event_id} has no image of the item")
+        return item
+
+    @property
+    def region(self) -> str:
+        """Region of the table whose stream has the record, e.g. `eu-west-1`; empty if the record names none."""
+        return self._record.get("awsRegion") or [*self._record.get("eventSourceARN", "").split(":"), "", "", "", ""][3]
+
+    @property
+    def origin_region(self) -> str | None:
+        """The Region that wrote the item, from its attribute `originRegion`; `None` if it has none.
+
+        On a global table each replica's stream has the writes of every Region, and no record names the writer's
+        (docs/aws-semantics.md §1.3). So writers store their own Region in this attribute with every write. A delete
+        stores nothing: for a REMOVE this is the Region of the last write before it.
+
+        Raises:
+            ImageNotAvailable: The stream's view type does not carry the image that has the attribute.
+        """
+        value = value_at(self._last_wire(), (ORIGIN_REGION,))
+        return None if value is None else value.get("S")
+
+    @property
+    def is_from_another_region(self) -> bool:
+        """Is true if another Region wrote the item and this record is a replica's; see `origin_region`.
+
+        Raises:
+            ImageNotAvailable: The stream's view type does not carry the image that has the attribute.
+        """
+        return self.origin_region not in (None, self.region)
+
+    @property
     def is_ttl_delete(self) -> bool:
-        """Is true if DynamoDB removed the item because its time to live ended (docs/aws-semantics.md §1.3)."""
+        """Is true if DynamoDB removed the item because its time to live ended (docs/aws-semantics.md §1.3).
+
+        On a global table only the Region in which the time to live ended marks the record: a replicated delete looks
+        like anyone's. `had_expired` tells more there.
+        """
         identity = self._record.get("userIdentity") or {}
         return (
             self.event_name == "REMOVE"
             and identity.get("type") == "Service"
             and identity.get("principalId") == "dynamodb.amazonaws.com"
         )
+
+    def had_expired(self, attribute: str = "expiresAt") -> bool:
+        """Return true for a REMOVE of an item whose time to live had ended.
+
+        So it is true for a replicated delete by time to live, which `is_ttl_delete` cannot see, and also for an item
+        that someone deleted after its end and before DynamoDB did. AWS tells these two apart only in the Region in
+        which the time to live ended.
+
+        Args:
+            attribute: The table's TTL attribute: a number of seconds since 1970.
+
+        Raises:
+            ImageNotAvailable: The stream's view type carries no old images.
+        """
+        if self.event_name != "REMOVE":
+            return False
+        end = value_at(self.wire("OldImage"), (attribute,))
+        removed = self._dynamodb.get("ApproximateCreationDateTime")
+        return end is not None and "N" in end and removed is not None and Decimal(end["N"]) <= Decimal(removed)
 
     @property
     def version(self) -> int | None:
@@ -178,8 +252,11 @@ class Change(Generic[T]):
         Raises:
             ImageNotAvailable: The stream's view type does not carry the image that holds it.
         """
-        value = value_at(self.wire("OldImage" if self.event_name == "REMOVE" else "NewImage"), ("version",))
-        return int(value["N"]) if value is not None and "N" in value else None
+        value = value_at(self._last_wire(), ("version",))
+        if value is None or "N" not in value:
+            return None
+        number = Decimal(value["N"])
+        return int(number) if number == number.to_integral_value() else None
 
     @property
     def correlation_id(self) -> str:
@@ -196,30 +273,50 @@ class Change(Generic[T]):
     def changed(self, path: Path) -> bool:
         """Compare the values at `path` of the two images; appearing and vanishing are differences.
 
+        A removal and an insertion change every attribute that the item has. To compare only items that were there
+        before and still are, ask `event_name` first, or declare `on.modify & on.changed(path)`.
+
         Args:
-            path: `"plan"`, `"profile.address.city"`, or `("tags", 0)` for list indexes and names with dots.
+            path: `"plan"`, `"profile.address.city"`, `"tags[0]"`, or `("tags", 0)` for names with dots or brackets.
 
         Raises:
             ImageNotAvailable: The stream's view type does not carry both images.
+            ValueError: `path` is not one.
         """
-        steps = path.split(".") if isinstance(path, str) else path
+        steps = path_steps(path)
         old, new = self.wire("OldImage"), self.wire("NewImage")
         return not same(value_at(old, steps), value_at(new, steps))
 
-    def diff(self) -> dict[str, Difference]:
-        """Map the names of the top-level attributes that differ to both values.
+    @overload
+    def diff(self) -> dict[str, Difference]: ...
+    @overload
+    def diff(self, *, nested: Literal[True]) -> dict[str | tuple[str | int, ...], Difference]: ...
+    @overload
+    def diff(self, *, nested: Literal[False]) -> dict[str, Difference]: ...
+    def diff(self, *, nested: bool = False) -> Mapping[Any, Difference]:
+        """Map the attributes that differ to both values.
 
         >>> from handlers.cdc.testing import change
         >>> change(old={"id": 1, "plan": "free"}, new={"id": 1, "plan": "pro", "seats": 3}).diff()
         {'plan': Difference(old='free', new='pro'), 'seats': Difference(old=ABSENT, new=Decimal('3'))}
+        >>> moved = change(old={"id": 1, "home": {"city": "Bern"}}, new={"id": 1, "home": {"city": "Basel"}})
+        >>> moved.diff(nested=True)
+        {'home.city': Difference(old='Bern', new='Basel')}
+
+        Args:
+            nested: Look into maps and lists, and name each place by its path, in a form that `changed` takes: a
+                string, or a tuple if an attribute's name contains a dot or a bracket. Sets are compared as a whole. By
+                default only the top-level attributes are compared.
 
         Raises:
             ImageNotAvailable: The stream's view type does not carry both images.
         """
         old, new = self.wire("OldImage") or {}, self.wire("NewImage") or {}
+        if nested:
+            return {_path(steps): difference for steps, difference in _differences({"M": old}, {"M": new}, ())}
         return {
             name: Difference(_native(old.get(name)), _native(new.get(name)))
-            for name in (*old, *(name for name in new if name not in old))
+            for name in _names(old, new)
             if not same(old.get(name), new.get(name))
         }
 
@@ -236,6 +333,13 @@ class Change(Generic[T]):
                 f"choose one of {', '.join(_CARRIED_BY[name])} for the table (NEW_AND_OLD_IMAGES carries both)"
             )
         return image
+
+    def with_model(self, model: Callable[[Image], Model]) -> Change[Model]:
+        """Return the same change, whose `old`, `new` and `item` are what `model` returns for an image."""
+        return Change(self._record, model=model)
+
+    def _last_wire(self) -> Mapping[str, Wire] | None:
+        return self.wire("OldImage" if self.event_name == "REMOVE" else "NewImage")
 
     def _read(self, name: ImageName) -> Any:
         wire = self.wire(name)
@@ -254,6 +358,77 @@ def _request_in(image: Any) -> str | None:
 
 def _native(value: Wire | None) -> Any:
     return ABSENT if value is None else decode(value)
+
+
+def _names(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [*old, *(name for name in new if name not in old)]
+
+
+def _differences(
+    old: Wire | None, new: Wire | None, place: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Difference]]:
+    if same(old, new):
+        return
+    if old is not None and new is not None and "M" in old and "M" in new:
+        for name in _names(old["M"], new["M"]):
+            yield from _differences(old["M"].get(name), new["M"].get(name), (*place, name))
+    elif old is not None and new is not None and "L" in old and "L" in new:
+        before, after = old["L"], new["L"]
+        for index in range(max(len(before), len(after))):
+            yield from _differences(
+                before[index] if index < len(before) else None,
+                after[index] if index < len(after) else None,
+                (*place, index),
+            )
+    else:
+        yield place, Difference(_native(old), _native(new))
+
+
+def _path(steps: tuple[str | int, ...]) -> str | tuple[str | int, ...]:
+    if any(isinstance(step, str) and (not step or set(".[]") & set(step)) for step in steps):
+        return steps
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)[1:]
+
+
+_SEGMENT: Final = re.compile(r"([^\[\]]+)((?:\[\d+\])*)")
+
+
+def path_steps(path: Path) -> tuple[str | int, ...]:
+    """Return the steps of a path: names (`str`) and list indexes (`int`).
+
+    >>> path_steps("lines[0].price")
+    ('lines', 0, 'price')
+
+    Raises:
+        ValueError: The path is empty, has an empty name, begins with an index or has a negative one.
+    """
+    if isinstance(path, str):
+        return _steps_of_text(path)
+    steps = tuple(path)
+    if not steps or not isinstance(steps[0], str):
+        raise ValueError(f"a path begins with an attribute's name, {path!r} does not")
+    if "" in steps:
+        raise ValueError(f"a path has no empty names in it, {path!r} does")
+    if any(isinstance(step, int) and step < 0 for step in steps):
+        raise ValueError(f"a list has no negative indexes in DynamoDB, {path!r} has one")
+    return steps
+
+
+@functools.lru_cache(maxsize=1024)
+def _steps_of_text(path: str) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    for segment in path.split("."):
+        if not segment:
+            raise ValueError(f"a path has no empty names in it, {path!r} does")
+        parsed = _SEGMENT.fullmatch(segment)
+        if parsed is None:
+            raise ValueError(
+                f"{path!r} is not a path: indexes are whole numbers from 0 in brackets, as in 'tags[0]'; write a name "
+                "that contains a dot or a bracket in a tuple, as in ('a.b', 0)"
+            )
+        steps.append(parsed[1])
+        steps.extend(int(index) for index in re.findall(r"\d+", parsed[2]))
+    return tuple(steps)
 
 
 def value_at(image: Mapping[str, Wire] | None, steps: Sequence[str | int]) -> Wire | None:

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 from handlers.cdc.attribute_values import Wire, decode, encode, same
-from handlers.cdc.change import Change, EventName, Path, value_at
+from handlers.cdc.change import Change, EventName, Path, path_steps, value_at
 
 Operator = Literal["eq", "is_in", "begins_with", "contains", "between", "gt", "gte", "lt", "lte", "exists"]
 ImageName = Literal["OldImage", "NewImage", "Keys"]
@@ -341,18 +341,20 @@ class On:
     def changed(self, path: Path) -> Condition:
         """The value at the path differs between the images; appearing and vanishing are differences.
 
+        So it is true for an insertion and a removal too: `on.modify & on.changed("plan")` leaves them out.
+
         Args:
-            path: `"plan"`, `"profile.address.city"`, or `("tags", 0)` for list indexes and names with dots.
+            path: `"plan"`, `"profile.address.city"`, `"tags[0]"`, or `("a.b", 0)` for names with dots or brackets.
         """
-        return Changed(_steps(path))
+        return Changed(path_steps(path))
 
     def new(self, path: Path) -> Attribute:
         """An attribute of the item after the change."""
-        return Attribute("NewImage", _steps(path))
+        return Attribute("NewImage", path_steps(path))
 
     def old(self, path: Path) -> Attribute:
         """An attribute of the item before the change."""
-        return Attribute("OldImage", _steps(path))
+        return Attribute("OldImage", path_steps(path))
 
     def key(self, name: str) -> Attribute:
         """An attribute of the primary key."""
@@ -360,15 +362,6 @@ class On:
 
 
 on = On()
-
-
-def _steps(path: Path) -> tuple[str | int, ...]:
-    steps = tuple(path.split(".")) if isinstance(path, str) else tuple(path)
-    if not steps or not isinstance(steps[0], str):
-        raise ValueError(f"a path begins with an attribute's name, {path!r} does not")
-    if "" in steps:
-        raise ValueError(f"a path has no empty names in it, {path!r} does")
-    return steps
 
 
 def _path_text(path: tuple[str | int, ...]) -> str:

@@ -6,17 +6,27 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from handlers.cdc import batch as stream_batch
 from handlers.cdc import metrics, queue_batch
-from handlers.cdc.change import Change, T
+from handlers.cdc.change import Change, Model
 from handlers.cdc.conditions import Condition, check_condition
+from handlers.cdc.image import Image
 from handlers.cdc.invocation import LambdaContext, running
-from handlers.cdc.model import reader
+from handlers.cdc.model import check_annotation, reader
 from handlers.cdc.sources import ClaimCheck, batch_of
 
-F = TypeVar("F", bound=Callable[[Change[Any]], object])
+F = TypeVar("F", bound=Callable[..., object])
+ReturnedByFunction = TypeVar("ReturnedByFunction")
+
+
+class _Route(NamedTuple):
+    """A function of a `Consumer`, with the changes and the model it is for."""
+
+    condition: Condition
+    function: Callable[[Change[Any]], object]
+    read: Callable[[Image], Any] | None
 
 
 class Consumer:
@@ -67,10 +77,13 @@ class Consumer:
         name: str | None = None,
         claim_check: ClaimCheck | None = None,
     ) -> None:
-        if function is None and (when is not None or whole_batch):
-            raise TypeError("Consumer() takes conditions by .on(condition), and its functions one change at a time")
-        self._routes: list[tuple[Condition, Callable[[Change[Any]], object]]] = []
-        self._own_function = None if function is None else self._checked(function)
+        if function is None and (when is not None or model is not None or whole_batch):
+            raise TypeError(
+                "Consumer() takes conditions and models by .on(condition, model=), and its functions take one change "
+                "at a time"
+            )
+        self._routes: list[_Route] = []
+        self._own_function = None if function is None else self._checked(function, model)
         self._match = match
         self._model = None if model is None else reader(model)
         self._whole_batch = whole_batch
@@ -84,25 +97,38 @@ class Consumer:
     def __repr__(self) -> str:
         return f"<Consumer {self.name}: {self.entry_point}>"
 
-    def on(self, when: Condition) -> Callable[[F], F]:
+    @overload
+    def on(
+        self, when: Condition
+    ) -> Callable[[Callable[[Change], ReturnedByFunction]], Callable[[Change], ReturnedByFunction]]: ...
+    @overload
+    def on(
+        self, when: Condition, *, model: type[Model]
+    ) -> Callable[[Callable[[Change[Model]], ReturnedByFunction]], Callable[[Change[Model]], ReturnedByFunction]]: ...
+    def on(self, when: Condition, *, model: type | None = None) -> Any:
         """Add a function for the changes that satisfy a condition.
 
+        Args:
+            when: The condition.
+            model: The class whose instances `old`, `new` and `item` are for this function, as for `consumer`.
+
         Raises:
-            TypeError: The consumer has a function of its own, `when` is not a condition, or the function is one that
-                `consumer` does not take.
+            TypeError: The consumer has a function of its own, `when` is not a condition, `model` is not a model, or
+                the function is one that `consumer` does not take.
         """
         if self._own_function is not None:
             raise TypeError(f"{self!r} has a function already: start with Consumer() to give it several")
         condition = check_condition(when)
+        read = None if model is None else reader(model)
 
         def add(function: F) -> F:
-            self._routes.append((condition, self._checked(function)))
+            self._routes.append(_Route(condition, self._checked(function, model), read))
             self.condition = condition if self.condition is None else self.condition | condition
             return function
 
         return add
 
-    def _checked(self, function: F) -> F:
+    def _checked(self, function: F, model: type | None) -> F:
         name = getattr(function, "__name__", repr(function))
         kinds = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
         if any(is_kind(function) for is_kind in kinds):
@@ -118,13 +144,14 @@ class Consumer:
                 f"{name}{inspect.signature(function)} cannot be called: it is given {wanted}, and no Lambda event or "
                 "context (docs/guides/batches.md)"
             ) from None
+        check_annotation(function, model)
         return function
 
     @property
     def module(self) -> str:  # noqa: D102 - see the class
         if self._own_function is None and not self._routes:
             raise TypeError("this Consumer() has no functions: add one with .on(condition)")
-        return (self._own_function or self._routes[0][1]).__module__
+        return (self._own_function or self._routes[0].function).__module__
 
     @property
     def entry_point(self) -> str:  # noqa: D102 - see the class
@@ -178,10 +205,10 @@ class Consumer:
 
     def _route(self, change: Change[Any]) -> None:
         wanted = False
-        for condition, function in self._routes:
+        for condition, function, read in self._routes:
             if condition(change):
                 wanted = True
-                function(change)
+                function(change if read is None else change.with_model(read))
                 if self._match == "first":
                     return
         if not wanted:
@@ -194,20 +221,38 @@ def consumer(function: Callable[[Change], object], /) -> Consumer: ...
 def consumer(
     *,
     when: Condition | None = None,
-    model: type[T] | None = None,
+    model: None = None,
     whole_batch: Literal[False] = False,
     name: str | None = None,
     claim_check: ClaimCheck | None = None,
-) -> Callable[[Callable[[Change[T]], object]], Consumer]: ...
+) -> Callable[[Callable[[Change], object]], Consumer]: ...
 @overload
 def consumer(
     *,
     when: Condition | None = None,
-    model: type[T] | None = None,
+    model: None = None,
     whole_batch: Literal[True],
     name: str | None = None,
     claim_check: ClaimCheck | None = None,
-) -> Callable[[Callable[[Sequence[Change[T]]], object]], Consumer]: ...
+) -> Callable[[Callable[[Sequence[Change]], object]], Consumer]: ...
+@overload
+def consumer(
+    *,
+    when: Condition | None = None,
+    model: type[Model],
+    whole_batch: Literal[False] = False,
+    name: str | None = None,
+    claim_check: ClaimCheck | None = None,
+) -> Callable[[Callable[[Change[Model]], object]], Consumer]: ...
+@overload
+def consumer(
+    *,
+    when: Condition | None = None,
+    model: type[Model],
+    whole_batch: Literal[True],
+    name: str | None = None,
+    claim_check: ClaimCheck | None = None,
+) -> Callable[[Callable[[Sequence[Change[Model]]], object]], Consumer]: ...
 def consumer(
     function: Callable[[Any], object] | None = None,
     /,
@@ -227,7 +272,8 @@ def consumer(
     Args:
         function: The function, where the decorator is used without arguments.
         when: Which changes the function is for, e.g. `on.modify & on.changed("plan")`; every change by default.
-        model: What `change.old` and `change.new` give: a dataclass, a TypedDict or a pydantic model.
+        model: The class whose instances `change.old`, `new` and `item` are: a dataclass, a TypedDict or a pydantic
+            model.
         whole_batch: Call the function once per batch, with all its changes. They succeed or fail together, so this
             is for work that is cheaper in bulk and that may be repeated, e.g. `Counters.add_all`.
         name: Name of the consumer, the module's own by default.

@@ -12,14 +12,30 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack, get_args, overload
 
 from handlers.cdc.attribute_values import encode_item
-from handlers.cdc.change import Change
+from handlers.cdc.change import Change, Model
 from handlers.cdc.invocation import correlation_id
 from handlers.cdc.ledger_table import Entry, Status
+from handlers.cdc.model import reader
 
 _numbers = itertools.count(1)
+
+ViewType = Literal["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"]
+
+
+class RecordArguments(TypedDict, total=False):
+    """The arguments of `record`, which `change` and `kinesis_change` take too."""
+
+    old: Mapping[str, Any] | None
+    new: Mapping[str, Any] | None
+    keys: Sequence[str]
+    view_type: ViewType
+    table: str
+    ttl_delete: bool
+    created: float | None
+    region: str
 
 
 def record(
@@ -27,10 +43,11 @@ def record(
     old: Mapping[str, Any] | None = None,
     new: Mapping[str, Any] | None = None,
     keys: Sequence[str] = (),
-    view_type: str = "NEW_AND_OLD_IMAGES",
+    view_type: ViewType = "NEW_AND_OLD_IMAGES",
     table: str = "users",
     ttl_delete: bool = False,
     created: float | None = None,
+    region: str = "us-east-1",
 ) -> dict[str, Any]:
     """Make a stream record as Lambda delivers it (docs/aws-semantics.md §1.3).
 
@@ -42,14 +59,24 @@ def record(
         table: Name of the table.
         ttl_delete: True if DynamoDB itself removed the item because it expired.
         created: Time of the write in seconds since 1970; now by default.
+        region: Region of the stream.
+
+    Raises:
+        ValueError: There is no image, a key is not an attribute of the item, or there is no such view type.
+        TypeError: DynamoDB has no type for a value.
     """
     if not old and not new:
         raise ValueError("a change has an old image, a new image or both")
+    if view_type not in get_args(ViewType):
+        raise ValueError(f"there is no view type {view_type!r}: {', '.join(get_args(ViewType))}")
     item = new or old or {}
+    names = list(keys) or list(item)[:1]
+    if missing := [name for name in names if name not in item]:
+        raise ValueError(f"the item has no key attribute {', '.join(missing)}")
     number = next(_numbers)
     dynamodb: dict[str, Any] = {
         "ApproximateCreationDateTime": float(int(time.time() if created is None else created)),
-        "Keys": encode_item({name: item[name] for name in keys or list(item)[:1]}),
+        "Keys": encode_item({name: item[name] for name in names}),
         "SequenceNumber": str(58700000000000000000000 + number),
         "SizeBytes": len(repr(item)),
         "StreamViewType": view_type,
@@ -63,22 +90,34 @@ def record(
         "eventName": "INSERT" if not old else "MODIFY" if new else "REMOVE",
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
-        "awsRegion": "us-east-1",
+        "awsRegion": region,
         "dynamodb": dynamodb,
-        "eventSourceARN": f"arn:aws:dynamodb:us-east-1:111122223333:table/{table}/stream/2026-01-01T00:00:00.000",
+        "eventSourceARN": f"arn:aws:dynamodb:{region}:111122223333:table/{table}/stream/2026-01-01T00:00:00.000",
     }
     if ttl_delete:
         event["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
     return event
 
 
-def change(**arguments: Any) -> Change:
-    """Make a change; the arguments are those of `record`.
+@overload
+def change(**arguments: Unpack[RecordArguments]) -> Change: ...
+@overload
+def change(*, model: type[Model], **arguments: Unpack[RecordArguments]) -> Change[Model]: ...
+def change(*, model: type | None = None, **arguments: Unpack[RecordArguments]) -> Change[Any]:
+    """Make a change.
 
     >>> change(new={"userId": "u1", "plan": "free"})
     <Change INSERT ...>
+
+    Args:
+        model: The model of the consumer that the change is for, if it has one.
+        arguments: The arguments of `record`.
+
+    Raises:
+        ValueError: See `record`.
+        TypeError: See `record`; or `model` is not a model.
     """
-    return Change(record(**arguments))
+    return Change(record(**arguments), model=None if model is None else reader(model))
 
 
 def stream_event(*records: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +228,7 @@ def _kinesis_record(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def kinesis_change(**arguments: Any) -> dict[str, Any]:
+def kinesis_change(**arguments: Unpack[RecordArguments]) -> dict[str, Any]:
     """Make the record that Kinesis Data Streams for DynamoDB puts into a stream (docs/aws-semantics.md §4).
 
     The arguments are those of `record`.

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast, overload
 
-from handlers.cdc.change import Change, T
+from handlers.cdc.change import Change, Model
 from handlers.cdc.conditions import Condition
 from handlers.cdc.consumer import Consumer
+from handlers.cdc.image import Image
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import UnknownEventShape, batch_of, outline
 from handlers.cdc.time_budget import TimeBudget
@@ -44,7 +45,7 @@ class Window(NamedTuple):
 
 
 #: Takes the changes of a batch, the state so far and the window; returns the new state.
-Aggregate = Callable[[Sequence[Change[T]], State, Window], State]
+Aggregate = Callable[[Sequence[Change[Model]], State, Window], State]
 
 
 class WindowedConsumer(Consumer):
@@ -127,11 +128,15 @@ def _carried(state: Any) -> State:
 
 
 @overload
-def windowed(function: Aggregate[Any], /) -> WindowedConsumer: ...
+def windowed(function: Aggregate[Image], /) -> WindowedConsumer: ...
 @overload
 def windowed(
-    *, when: Condition | None = None, model: type[T] | None = None, name: str | None = None
-) -> Callable[[Aggregate[T]], WindowedConsumer]: ...
+    *, when: Condition | None = None, model: None = None, name: str | None = None
+) -> Callable[[Aggregate[Image]], WindowedConsumer]: ...
+@overload
+def windowed(
+    *, when: Condition | None = None, model: type[Model], name: str | None = None
+) -> Callable[[Aggregate[Model]], WindowedConsumer]: ...
 def windowed(
     function: Aggregate[Any] | None = None,
     /,

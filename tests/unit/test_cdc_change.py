@@ -1,13 +1,15 @@
 """`Change`: what a stream record says."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from handlers.cdc import ABSENT, Change, ImageNotAvailable
+from handlers.cdc import ABSENT, Change, ImageNotAvailable, on
 from handlers.cdc.attribute_values import decode, encode, same
+from handlers.cdc.change import path_steps
 from handlers.cdc.testing import change, record
 
 ADA = {"userId": "u1", "plan": "free", "profile": {"address": {"city": "Bern"}}, "tags": ["a", "b"], "x.y": 1}
@@ -84,6 +86,9 @@ def test_an_insert_into_a_stream_without_old_images_still_says_so() -> None:
         ("nowhere", {"plan": "pro"}, False),
         ("nowhere.at.all", {"plan": "pro"}, False),
         ("plan.length", {"plan": "pro"}, False),
+        ("tags[0]", {"tags": ["z", "b"]}, True),
+        ("tags[1]", {"tags": ["z", "b"]}, False),
+        ("tags[9]", {"tags": ["z"]}, False),
         ("x.y", {"x.y": 2}, False),
         (("x.y",), {"x.y": 2}, True),
     ],
@@ -105,6 +110,180 @@ def test_diff_names_every_attribute_that_differs() -> None:
     assert change(new={"id": 1}).diff() == {"id": (ABSENT, Decimal(1))}
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("tags[-1]", "whole numbers from 0 in brackets"),
+        ("tags[x]", "whole numbers from 0 in brackets"),
+        ("tags[0", "whole numbers from 0 in brackets"),
+        ("tags]0[", "whole numbers from 0 in brackets"),
+        ("[0]", "is not a path"),
+        ("a..b", "no empty names"),
+        ("", "no empty names"),
+        ((), "begins with an attribute's name"),
+        ((0, "a"), "begins with an attribute's name"),
+        (("a", ""), "no empty names"),
+        (("tags", -1), "no negative indexes"),
+    ],
+)
+def test_what_is_not_a_path_is_refused_by_changes_and_conditions(path: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        change(new=ADA).changed(path)
+    for declare in (on.changed, on.new, on.old):
+        with pytest.raises(ValueError, match=says):
+            declare(path)
+
+
+def test_a_path_may_lead_through_lists_of_lists_and_maps() -> None:
+    assert path_steps("orders[2][0].lines[10].price") == ("orders", 2, 0, "lines", 10, "price")
+    it = change(old={"id": 1, "a": [[{"b": 1}]]}, new={"id": 1, "a": [[{"b": 2}]]})
+    assert it.changed("a[0][0].b")
+    assert on.new("a[0][0].b").eq(2)(it)
+
+
+OLD = {
+    "id": 1,
+    "home": {"city": "Bern", "zip": 3000, "geo": {"lat": 1}},
+    "tags": ["a", "b"],
+    "set": {"x"},
+    "mixed": {"a": 1},
+    "same": [1, {"b": 2}],
+    "a.b": {"c[0]": 1},
+}
+NEW = {
+    "id": Decimal("1.0"),
+    "home": {"city": "Basel", "zip": 3000, "geo": {}},
+    "tags": ["a", "c", "d"],
+    "set": {"x", "y"},
+    "mixed": [1],
+    "same": [1, {"b": 2}],
+    "a.b": {"c[0]": 2},
+    "note": None,
+}
+
+
+def test_a_nested_diff_names_the_places_that_differ_by_their_paths() -> None:
+    it = change(old=OLD, new=NEW)
+    assert it.diff(nested=True) == {
+        "home.city": ("Bern", "Basel"),
+        "home.geo.lat": (1, ABSENT),
+        "tags[1]": ("b", "c"),
+        "tags[2]": (ABSENT, "d"),
+        "set": ({"x"}, {"x", "y"}),
+        "mixed": ({"a": 1}, [1]),
+        ("a.b", "c[0]"): (1, 2),
+        "note": (ABSENT, None),
+    }
+    assert all(it.changed(path) for path in it.diff(nested=True))
+    assert list(it.diff()) == ["home", "tags", "set", "mixed", "a.b", "note"]
+
+
+def test_a_nested_diff_of_an_insertion_and_a_removal_has_whole_attributes() -> None:
+    item = {"id": 1, "home": {"city": "Bern"}}
+    assert change(new=item).diff(nested=True) == {"id": (ABSENT, 1), "home": (ABSENT, {"city": "Bern"})}
+    assert change(old=item).diff(nested=True) == {"id": (1, ABSENT), "home": ({"city": "Bern"}, ABSENT)}
+
+
+def test_the_item_is_the_one_after_the_change_and_for_a_removal_the_last_one() -> None:
+    assert change(new={"id": 1}).item == {"id": 1}
+    assert change(old={"id": 1, "a": 1}, new={"id": 1, "a": 2}).item["a"] == 2
+    assert change(old={"id": 1, "a": 1}).item["a"] == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "view_type"),
+    [
+        ({"new": {"id": 1}}, "OLD_IMAGE"),
+        ({"old": {"id": 1}, "new": {"id": 1}}, "OLD_IMAGE"),
+        ({"old": {"id": 1}}, "NEW_IMAGE"),
+        ({"new": {"id": 1}}, "KEYS_ONLY"),
+    ],
+)
+def test_an_item_that_the_view_type_does_not_carry_is_an_error(images: Any, view_type: Any) -> None:
+    with pytest.raises(ImageNotAvailable, match=f"view type is {view_type}"):
+        _ = change(**images, view_type=view_type).item
+
+
+def test_an_item_that_its_record_lacks_is_an_error_and_never_none() -> None:
+    raw = record(new={"id": 1})
+    del raw["dynamodb"]["NewImage"]
+    with pytest.raises(ImageNotAvailable, match="has no image of the item"):
+        _ = Change(raw).item
+
+
+def test_a_record_names_the_region_of_its_stream() -> None:
+    assert change(new={"id": 1}, region="eu-west-1").region == "eu-west-1"
+    raw = record(new={"id": 1}, region="eu-west-1")
+    del raw["awsRegion"]
+    assert Change(raw).region == "eu-west-1"
+    del raw["eventSourceARN"]
+    assert Change(raw).region == ""
+
+
+@pytest.mark.parametrize(
+    ("images", "origin", "elsewhere"),
+    [
+        ({"new": {"id": 1, "originRegion": "eu-west-1"}}, "eu-west-1", False),
+        ({"new": {"id": 1, "originRegion": "us-east-2"}}, "us-east-2", True),
+        ({"old": {"id": 1, "originRegion": "us-east-2"}}, "us-east-2", True),
+        (
+            {"old": {"id": 1, "originRegion": "us-east-2"}, "new": {"id": 1, "originRegion": "eu-west-1"}},
+            "eu-west-1",
+            False,
+        ),
+        ({"new": {"id": 1}}, None, False),
+        ({"new": {"id": 1, "originRegion": 7}}, None, False),
+    ],
+)
+def test_a_write_of_another_region_is_told_apart_by_the_writers_mark(
+    images: Any, origin: str | None, elsewhere: bool
+) -> None:
+    it = change(**images, region="eu-west-1")
+    assert (it.origin_region, it.is_from_another_region) == (origin, elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "removed_at", "expired"),
+    [
+        (1_000, 1_000.0, True),
+        (1_000, 999.0, False),
+        (1_000, 5_000.0, True),
+        ("1000", 5_000.0, False),
+        (None, 5_000.0, False),
+    ],
+)
+def test_a_replicated_ttl_delete_is_a_removal_of_an_expired_item(
+    expires_at: Any, removed_at: float, expired: bool
+) -> None:
+    removal = change(old={"id": 1, "expiresAt": expires_at}, created=removed_at)
+    assert not removal.is_ttl_delete
+    assert removal.had_expired() is expired
+    assert not removal.had_expired("ttl")
+    assert not change(new={"id": 1, "expiresAt": 1}).had_expired()
+
+
+def test_a_snapshot_cannot_say_that_an_item_had_expired() -> None:
+    raw = record(old={"id": 1, "expiresAt": 1})
+    del raw["dynamodb"]["ApproximateCreationDateTime"]
+    assert not Change(raw).had_expired()
+
+
+def test_a_change_for_a_consumer_with_a_model_is_made_with_it() -> None:
+    @dataclass
+    class User:
+        id: int
+
+    it = change(old={"id": 1}, new={"id": 1}, model=User)
+    assert (it.old, it.item) == (User(1), User(1))
+
+
+def test_a_record_for_a_test_has_keys_that_the_item_has_and_a_view_type_that_exists() -> None:
+    with pytest.raises(ValueError, match="no key attribute pk"):
+        record(new={"id": 1}, keys=["pk"])
+    with pytest.raises(ValueError, match="there is no view type 'ALL'"):
+        record(new={"id": 1}, view_type="ALL")  # pyright: ignore[reportArgumentType] - the mistake
+
+
 def test_only_a_service_delete_is_a_ttl_delete() -> None:
     assert change(old=ADA, ttl_delete=True).is_ttl_delete
     assert not change(old=ADA).is_ttl_delete
@@ -119,6 +298,8 @@ def test_the_version_is_the_new_images_or_the_last_one_of_a_removed_item() -> No
     assert change(old={"id": 1, "version": 7}).version == 7
     assert change(new={"id": 1}).version is None
     assert change(new={"id": 1, "version": "8"}).version is None
+    assert change(new={"id": 1, "version": Decimal("8.0")}).version == 8
+    assert change(new={"id": 1, "version": Decimal("8.5")}).version is None
 
 
 def test_a_repr_shows_identity_and_never_content() -> None:
@@ -152,6 +333,22 @@ def test_equality_is_dynamodbs(left: Any, right: Any, equal: bool) -> None:
 def test_a_value_that_is_no_attribute_value_is_an_error(value: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="type descriptor"):
         decode(value)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [Decimal("NaN"), Decimal("Infinity"), 10**38 + 1, Decimal("1E+126"), Decimal("-1E-131"), Decimal("0." + "12" * 20)],
+)
+def test_a_number_that_dynamodb_cannot_store_is_refused_without_its_digits(number: Any) -> None:
+    for value in (number, [number], {number}):
+        with pytest.raises(ValueError, match="DynamoDB") as raised:
+            encode(value)
+        assert "1212" not in str(raised.value)
+
+
+@pytest.mark.parametrize("number", [0, 10**125, Decimal("9.9E+125"), Decimal("1E-130"), -(10**38), Decimal("0E+300")])
+def test_the_largest_and_smallest_numbers_are_encoded(number: Any) -> None:
+    assert decode(encode(number)) == number
 
 
 @pytest.mark.parametrize("value", [1.5, set(), {1, "a"}, {True}, object(), {(1, 2)}])

@@ -1,13 +1,16 @@
 """`model=`: images as instances of a consumer's own class."""
 
+import datetime
 import enum
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import InitVar, dataclass, field, make_dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, Protocol, TypedDict
 
 import pytest
 
-from handlers.cdc import Change, ImageDoesNotFit, consumer
+from handlers.cdc import Change, Consumer, ImageDoesNotFit, consumer, on
 from handlers.cdc.attribute_values import encode_item
 from handlers.cdc.image import Image
 from handlers.cdc.model import reader
@@ -177,7 +180,7 @@ def test_a_consumer_with_a_model_is_given_its_instances() -> None:
 
     @consumer(model=Account)
     def handler(change: Change[Account]) -> None:
-        seen.append((change.old, change.new["user_id"]))
+        seen.append((change.old, change.item["user_id"]))
 
     assert handler(stream_event(record(new={"user_id": "u1"})), Invocation()) == {"batchItemFailures": []}
     assert seen == [(None, "u1")]
@@ -204,10 +207,183 @@ def test_a_null_where_none_is_wanted_does_not_fit() -> None:
         reader(User)(image(**BASE, seats=None))
 
 
-def test_a_type_that_no_image_can_have_does_not_fit() -> None:
+UserId = NewType("UserId", str)
+
+
+@dataclass
+class Shapes:
+    pair: tuple[str, int] = ("", 0)
+    numbers: tuple[int, ...] = ()
+    anything: tuple[Any, ...] | list[Any] = ()
+    sequence: Sequence[int] = ()
+    names: Set[str] = frozenset()
+    frozen: frozenset[int] = frozenset()
+    plain: dict[str, Any] = field(default_factory=dict[str, Any])
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    user: UserId = UserId("")
+    size: Literal[1, 2, "many"] = 1
+    flag: Literal[True] | None = None
+    parent: "Shapes | None" = None
+
+
+def test_lists_become_tuples_and_sets_become_frozen_where_the_model_asks_for_them() -> None:
+    shapes = reader(Shapes)(
+        image(
+            pair=["a", 1],
+            numbers=[1, 2],
+            anything=[1, "a"],
+            sequence=[1],
+            names={"x"},
+            frozen={1},
+            plain={"a": [1]},
+            limits={"daily": 5},
+            user="u1",
+            size=2,
+            flag=True,
+            parent={"numbers": [3]},
+        )
+    )
+    assert shapes == Shapes(
+        pair=("a", 1),
+        numbers=(1, 2),
+        anything=(Decimal(1), "a"),
+        sequence=[1],
+        names={"x"},
+        frozen=frozenset({1}),
+        plain={"a": [Decimal(1)]},
+        limits={"daily": 5},
+        user=UserId("u1"),
+        size=2,
+        flag=True,
+        parent=Shapes(numbers=(3,)),
+    )
+    assert (type(shapes.pair[1]), type(shapes.size)) == (int, int)
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ({"pair": ["a"]}, "pair has 1 members, and the model wants 2"),
+        ({"pair": ["a", "b"]}, r"pair\[1\] is a str"),
+        ({"numbers": ["a"]}, r"numbers\[\] is a str"),
+        ({"size": True}, "size is a bool"),
+        ({"flag": 1}, "flag is a Decimal"),
+        ({"parent": {"numbers": 1}}, "parent is a dict"),
+    ],
+)
+def test_members_that_do_not_fit_are_named(item: dict[str, Any], says: str) -> None:
+    with pytest.raises(ImageDoesNotFit, match=says):
+        reader(Shapes)(image(**item))
+
+
+class Point(NamedTuple):
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        (datetime.date, "date"),
+        (datetime.datetime, "datetime"),
+        (uuid.UUID, "UUID"),
+        (complex, "complex"),
+        (Point, "Point"),
+        (list[datetime.date], "date"),
+        (dict[str, datetime.date], "date"),
+        (dict[int, str], "dict"),
+        (tuple[str, datetime.date], "date"),
+        (str | datetime.date, "date"),
+        (Annotated[datetime.date, "note"], "date"),
+        (type, "type"),
+        (Callable[[], None], "Callable"),
+    ],
+)
+def test_a_type_that_no_image_fits_is_refused_when_the_consumer_is_made(wanted: Any, named: str) -> None:
+    model = make_dataclass("Odd", [("when", wanted)])
+    with pytest.raises(TypeError, match=rf"the model Odd has when[^:]*: .*{named}.* which no image fits"):
+        consumer(model=model)(lambda change: None)
+
+
+def test_a_type_inside_a_nested_model_is_refused_by_its_path() -> None:
+    inner = make_dataclass("Inner", [("born", datetime.date)])
+    model = make_dataclass("Outer", [("people", list[inner])])
+    with pytest.raises(TypeError, match=r"the model Outer has people\[\]\.born: date"):
+        reader(model)
+
+
+def test_a_name_that_means_nothing_is_refused_when_the_consumer_is_made() -> None:
+    with pytest.raises(TypeError, match="name 'Missing' is not defined"):
+        reader(make_dataclass("Odd", [("x", "Missing")]))
+
+
+def test_a_model_that_needs_more_than_attributes_is_refused() -> None:
     @dataclass
     class Odd:
-        when: tuple[int, ...]
+        x: int
+        extra: InitVar[str]
 
-    with pytest.raises(ImageDoesNotFit, match="when is a list"):
-        reader(Odd)(image(when=[1]))
+    with pytest.raises(TypeError, match="a Odd cannot be made of its attributes alone: missing a required argument"):
+        reader(Odd)
+
+
+def test_a_function_whose_annotation_needs_a_model_is_refused_without_it() -> None:
+    def one(change: Change[User]) -> None: ...
+
+    def batch(changes: Sequence[Change[User]]) -> None: ...
+
+    with pytest.raises(TypeError, match=r"one takes a Change\[User\], but its consumer has no model.*add model=User"):
+        consumer(one)  # pyright: ignore[reportCallIssue, reportArgumentType] - the mistake
+    with pytest.raises(TypeError, match="its consumer has the model Address"):
+        consumer(model=Address)(one)  # pyright: ignore[reportArgumentType] - the mistake
+    with pytest.raises(TypeError, match="its consumer has no model"):
+        consumer(whole_batch=True)(batch)  # pyright: ignore[reportArgumentType] - the mistake
+    with pytest.raises(TypeError, match="its consumer has no model"):
+        Consumer().on(on.insert)(one)  # pyright: ignore[reportArgumentType] - the mistake
+    consumer(model=User)(one)
+    consumer(model=User, whole_batch=True)(batch)
+
+
+def test_a_function_that_says_less_than_its_model_is_taken() -> None:
+    class Named(Protocol):
+        user_id: str
+
+    @dataclass
+    class Admin(Address): ...
+
+    def named(change: Change[Named]) -> None: ...
+
+    def mapping(change: Change[Mapping[str, Any]]) -> None: ...
+
+    def base(change: Change[Address]) -> None: ...
+
+    def unresolved(change: "Change[Elsewhere]") -> None: ...  # noqa: F821 - such as a name for type checkers alone
+
+    for function, model in [(named, User), (base, Admin)]:
+        consumer(model=model)(function)  # pyright: ignore[reportArgumentType]
+    for function in [mapping, unresolved]:
+        consumer(function)
+
+
+def test_each_function_of_a_consumer_may_have_a_model_of_its_own() -> None:
+    several, seen = Consumer(match="all"), list[object]()
+
+    @several.on(on.new("user_id").exists(), model=User)
+    def user(change: Change[User]) -> None:
+        seen.append(change.item.plan)
+
+    @several.on(on.insert, model=Account)
+    def account(change: Change[Account]) -> None:
+        seen.append(change.item["user_id"])
+
+    @several.on(on.insert)
+    def plain(change: Change) -> None:
+        seen.append(change.item["plan"])
+
+    assert several(stream_event(record(new=BASE)), Invocation()) == {"batchItemFailures": []}
+    assert seen == [Plan.PRO, "u1", "pro"]
+    assert several.module == __name__
+
+
+def test_a_consumer_of_several_functions_takes_its_models_by_function() -> None:
+    with pytest.raises(TypeError, match=r"models by \.on\(condition, model=\)"):
+        Consumer(model=User)

@@ -1,4 +1,4 @@
-"""A simulated run as a picture: records downwards, what happened to the right, one column each (SVG).
+"""Picture of a simulated run (SVG): a row for each record, a column for everything that happened.
 
 A column holds the records of one invocation, coloured by what became of them in it, so that retries stand beside each
 other, a bisect looks like the search it is, and what waits behind a poison record is seen to wait.
@@ -35,7 +35,7 @@ _LEGEND = {
     "timeout": "timed out",
     "throttled": "throttled: the function was not run",
     "letter": "sent to the failure destination",
-    "dropped": "given up, nobody was told",
+    "dropped": "given up, reached no destination",
     "filtered": "filtered out",
     "unfinished": "not finished",
 }
@@ -56,14 +56,14 @@ _STYLE = """
 
 
 class TooManyRecords(ValueError):
-    """A scenario with more records than a picture can show."""
+    """Scenario with more records than a picture can show."""
 
 
 def picture(report: Report, records: Mapping[str, Sequence[str]], *, title: str) -> str:
     """Draw a finished run.
 
     Args:
-        report: Of the run.
+        report: The run's report.
         records: Identifiers of the records of each shard, in stream order.
         title: Stands above it.
 
@@ -141,7 +141,7 @@ class _Drawing:
         return ET.tostring(self._svg, encoding="unicode") + "\n"
 
     def _times(self) -> None:
-        """Say when, and shade every other moment, so that what happened at one stands together."""
+        """Write the times, and shade every other moment, so that everything at one moment stands together."""
         moments = groupby(enumerate(self._columns), key=lambda each: _moment(each[1]))
         for number, (moment, columns) in enumerate(moments):
             at = [index for index, _ in columns]
@@ -169,27 +169,27 @@ class _Drawing:
         self._write(self._left - 10, y + self._row / 2 + 4, text, anchor="end")
 
     def _happening(self, x: float, happening: Happening, width: float = _COLUMN) -> None:
-        told = _told(happening)
+        details = _details(happening)
         colour = _colour(happening)
         if not happening.identifiers:
-            self._rectangle(x + 3, self._finals[happening.shard] + 1, width - 6, _ROW - 2, colour, told)
+            self._rectangle(x + 3, self._finals[happening.shard] + 1, width - 6, _ROW - 2, colour, details)
             return
         done = set(happening.done)
         left = [each for each in happening.identifiers if each not in done]
-        self._blocks(x, self._rows_of(happening.shard, happening.done), "success", told, width)
-        self._blocks(x, self._rows_of(happening.shard, left), colour, told, width)
+        self._blocks(x, self._rows_of(happening.shard, happening.done), "success", details, width)
+        self._blocks(x, self._rows_of(happening.shard, left), colour, details, width)
 
     def _rows_of(self, shard: str, identifiers: Iterable[str]) -> list[int]:
         return [self._y[shard, each] for each in identifiers]
 
-    def _blocks(self, x: float, rows: Iterable[int], colour: str, told: str, width: float = _COLUMN) -> None:
-        """Colour these rows, those that stand below each other as one block."""
+    def _blocks(self, x: float, rows: Iterable[int], colour: str, details: str, width: float = _COLUMN) -> None:
+        """Colour these rows; adjacent ones are one block."""
         gap = 1 if self._row >= 6 else 0
         for first, last in _adjacent(sorted(rows), self._row):
-            self._rectangle(x + 3, first + gap, width - 6, last - first + self._row - 2 * gap, colour, told)
+            self._rectangle(x + 3, first + gap, width - 6, last - first + self._row - 2 * gap, colour, details)
 
     def _ends(self) -> None:
-        """Mark behind the last column what no filter matched and what is left."""
+        """Mark behind the last column the records that no filter matched, and those that are left."""
         for name, colour in (("filteredOut", "filtered"), ("unfinished", "unfinished")):
             named = set(self._document[name])
             rows = [y for (_, identifier), y in self._y.items() if identifier in named]
@@ -203,14 +203,14 @@ class _Drawing:
                 self._write(34, y, word)
         return y
 
-    def _rectangle(self, x: float, y: float, width: float, height: float, colour: str, told: str = "") -> None:
+    def _rectangle(self, x: float, y: float, width: float, height: float, colour: str, details: str = "") -> None:
         self._used.add(colour)
         rectangle = ET.SubElement(self._svg, "rect", {"class": colour})
         for name, value in (("x", x), ("y", y), ("width", width), ("height", height)):
             rectangle.set(name, f"{value:g}")
-        if told:
+        if details:
             rectangle.set("rx", "2")
-            ET.SubElement(rectangle, "title").text = told
+            ET.SubElement(rectangle, "title").text = details
 
     def _write(self, x: float, y: float, text: str, style: str = "", *, anchor: str = "", turned: bool = False) -> None:
         element = ET.SubElement(self._svg, "text", x=f"{x:g}", y=f"{y:g}")
@@ -224,7 +224,7 @@ class _Drawing:
 
 
 def _adjacent(rows: Sequence[int], height: int) -> Iterator[tuple[int, int]]:
-    """The first and the last of every run of rows that follow each other."""
+    """Yield the first and the last of every run of adjacent rows."""
     start = 0
     for index in range(1, len(rows) + 1):
         if index == len(rows) or rows[index] != rows[index - 1] + height:
@@ -237,7 +237,7 @@ def _moment(column: Happening | MoreLikeThese) -> float | None:
 
 
 def _clock(seconds: float) -> str:
-    """Seconds as people write them.
+    """Write seconds for people.
 
     >>> [_clock(seconds) for seconds in (0, 0.25, 75, 86403.75)]
     ['0 s', '0.25 s', '1:15', '24:00:04']
@@ -263,8 +263,8 @@ def _colour(happening: Happening) -> str:
             return "dropped"
 
 
-def _told(happening: Happening) -> str:
-    """What a pointer over a block is told."""
+def _details(happening: Happening) -> str:
+    """Return the text for a pointer over a block."""
     entry: Mapping[str, Any] = happening.entry
     at = f"t = {_clock(entry['t'])}"
     if happening.kind == "invocations":

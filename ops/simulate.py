@@ -1,4 +1,4 @@
-"""`weir simulate`: what AWS would do with these records, settings and outcomes, on a virtual clock."""
+"""`weir simulate`: runs scenarios on a virtual clock and prints what AWS would do."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ops.picture import TooManyRecords, picture
 from ops.timeline import MoreLikeThese, shortened, why_given_up
 
 _STYLES = {"success": "green", "partial": "yellow", "error": "red", "timeout": "red", "throttled": "magenta"}
-#: Identifiers of a batch that are written out; more are cut to the first and the last.
+#: Identifiers of a batch that are written out; of more only the first and the last.
 _NAMED = 6
-#: Columns where there is no terminal to ask.
+#: Columns of the output without a terminal.
 _PLAIN_WIDTH = 140
 _COLUMNS = ("t", "shard", "lane", "event", "attempt", "records", "age")
 
@@ -35,12 +35,13 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON (docs/simulate.md).")] = False,
     drawing: Annotated[
         Path | None,
-        typer.Option("--picture", metavar="FILE.svg", help="Also draw which records each invocation had, as an SVG."),
+        typer.Option("--picture", metavar="FILE.svg", help="Also draw the run as an SVG."),
     ] = None,
 ) -> None:
-    """What would Lambda, or a pipe, do with these records and failures?
+    """Simulate what Lambda, or a pipe, would do with given records, settings and failures.
 
-    Exits 2 when a scenario is wrong, with one line per problem.
+    Time is virtual: a day of retries takes no time. A scenario is a YAML or JSON file; docs/simulate.md describes it,
+    and examples/scenarios/ has one for every behaviour. Exits 2 if a scenario is wrong, with one line per problem.
     """
     if drawing is not None and len(files) != 1:
         sys.stderr.write("--picture draws one scenario: give one file\n")
@@ -49,7 +50,7 @@ def simulate(
     progress = Console(stderr=True)
     for file in files:
         with progress.status(f"simulate {escape(str(file))}"):
-            scenario = _read(file, told=f"{file}: " if len(files) > 1 else "")
+            scenario = _read(file, prefix=f"{file}: " if len(files) > 1 else "")
             report = run(scenario)
         if drawing is not None:
             _draw(drawing, scenario, report, title=file.stem)
@@ -59,14 +60,14 @@ def simulate(
             _show(console, file, scenario, report)
 
 
-def _read(file: Path, *, told: str) -> Scenario:
+def _read(file: Path, *, prefix: str) -> Scenario:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         return parse(text)
     except (OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{file}: {error.strerror if isinstance(error, OSError) else error}\n")
     except InvalidScenario as error:
-        sys.stderr.writelines(f"{told}{line}\n" for line in str(error).splitlines())
+        sys.stderr.writelines(f"{prefix}{line}\n" for line in str(error).splitlines())
     raise typer.Exit(2)
 
 
@@ -80,7 +81,7 @@ def _draw(drawing: Path, scenario: Scenario, report: Report, *, title: str) -> N
 
 def _show(console: Console, file: Path, scenario: Scenario, report: Report) -> None:
     timeline = Table(title=escape(str(file)), title_justify="left", box=None, pad_edge=False)
-    # The name of a stream's only shard says nothing, and is half as wide as a terminal.
+    # The name of an only shard adds nothing, and is half as wide as a terminal.
     left_out = () if len(scenario.stream.shards) > 1 else ("shard",)
     for heading in _COLUMNS:
         if heading not in left_out:
@@ -126,8 +127,8 @@ def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
             )
         case "onFailure" if "messageId" in entry["body"]:
             letter = entry["body"]
-            told = f"{letter['messageId']} ({why_given_up(letter)})"
-            return t, "", "", "[bold red]dead letter[/]", "", escape(told), ""
+            named = f"{letter['messageId']} ({why_given_up(letter)})"
+            return t, "", "", "[bold red]dead letter[/]", "", escape(named), ""
         case "onFailure":
             body = entry["body"]
             info: Mapping[str, Any] = next(body[name] for name in body if name.endswith("BatchInfo"))
@@ -140,13 +141,13 @@ def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _logged(record: Mapping[str, Any], starts_at: float) -> tuple[str, ...]:
-    """A record of a pipe's log, below the execution that it tells of."""
-    told = [record["messageType"]]
+    """Return the row of a record in a pipe's log, which follows its execution."""
+    logged = [record["messageType"]]
     if "error" in record:
-        told.append(record["error"]["message"])
-    told += [f"{name}={record[name]}" for name in ("payload", "awsRequest", "awsResponse") if name in record]
+        logged.append(record["error"]["message"])
+    logged += [f"{name}={record[name]}" for name in ("payload", "awsRequest", "awsResponse") if name in record]
     t = f"{record['timestamp'] / 1000 - starts_at:.3f}"
-    return f"[dim]{t}[/]", "", "", f"[dim]log {record['logLevel']}[/]", "", f"[dim]{escape(': '.join(told))}[/]", ""
+    return f"[dim]{t}[/]", "", "", f"[dim]log {record['logLevel']}[/]", "", f"[dim]{escape(': '.join(logged))}[/]", ""
 
 
 def _named(identifiers: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""A run's happenings, without those that would only say the same again."""
+"""Shortens a run's timeline: long runs of equal attempts are cut to their ends."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ALIKE = 6
 
 @dataclass(frozen=True, slots=True)
 class MoreLikeThese:
-    """Attempts that were left out: they differ in time only from the one before and the one after.
+    """Attempts that were left out: they differ only in time from the one before and the one after.
 
     Attributes:
-        count: How many.
+        count: Their number.
         last: The last of them.
     """
 
@@ -27,7 +27,7 @@ class MoreLikeThese:
 
 
 def shortened(timeline: Sequence[Happening]) -> Iterator[Happening | MoreLikeThese]:
-    """Everything that happened, in order, with long runs of equal attempts cut to their ends."""
+    """Yield everything that happened, in order, with long runs of equal attempts cut to their ends."""
     for _, group in groupby(timeline, key=_without_time):
         alike = list(group)
         if len(alike) <= _ALIKE:
@@ -39,7 +39,7 @@ def shortened(timeline: Sequence[Happening]) -> Iterator[Happening | MoreLikeThe
 
 
 def why_given_up(body: Mapping[str, Any]) -> str:
-    """The reason that a dead letter gives; of a message, how often it was received."""
+    """Return the reason in a dead letter; for a message, how often it was received."""
     if "messageId" in body:
         return f"received {body['attributes']['ApproximateReceiveCount']} times"
     return body.get("requestContext", body.get("context", {}))["condition"]

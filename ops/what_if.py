@@ -1,4 +1,4 @@
-"""`weir what-if`: what one poison record does to a mapping with these settings and this load."""
+"""`weir what-if`: prints what one poison record costs a mapping with given settings and load."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def what_if(
     alarm_periods: Annotated[int, typer.Option(min=1, max=60, help="Minutes in a row that must breach.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """What one poison record costs, with these settings and this load.
+    """Compute what one poison record costs a mapping with these settings and this load.
 
-    How often it is invoked, how many healthy records are delivered again, how long its lane is blocked, when the
+    Prints how often it is invoked, how many healthy records are delivered again, how long its lane is blocked, when the
     iterator age alarm fires, and when a record is lost.
 
     The defaults are those of the program's consumers. AWS's own are --batching-window 0 --retries -1 --record-age -1
@@ -114,7 +114,7 @@ def _loss(of: Consequences) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds as people say them, from a minute on to the minute.
+    """Write seconds for people, rounded to minutes from a minute on.
 
     >>> [_duration(seconds) for seconds in (7.75, 59, 300, 5_400, 86_400)]
     ['7.75 s', '59 s', '5 min', '1 h 30 min', '24 h 00 min']

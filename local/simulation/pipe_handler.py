@@ -1,4 +1,4 @@
-"""A simulated pipe: its executions are the endpoint's, and what they call behaves as the scenario's rules say."""
+"""Simulated executions of a pipe: the engine's own, with services that answer by the scenario's rules."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def pipe(
     timeout: float,
     log: Callable[[dict[str, Any]], None],
 ) -> Handler:
-    """A pipe's executions.
+    """Return the handler that executes a pipe.
 
     Args:
-        parameters: The pipe's, as DescribePipe answers them.
-        target: What the target does.
-        enrichment: What the enrichment does, if the pipe has one.
+        parameters: The pipe as DescribePipe answers it.
+        target: The rules of the target.
+        enrichment: The rules of the enrichment, if the pipe has one.
         timeout: Seconds that the target may take.
-        log: Is told the records of the pipe's log.
+        log: Receives the records of the pipe's log.
     """
     called = _Called(target, enrichment, timeout)
     executions = Executions(parameters, services=called, refusal=_allowed, now=called.now, timer=called.now)
@@ -50,7 +50,7 @@ def pipe(
 
 
 def _allowed(_: object) -> None:
-    """What a role allows is not simulated: it may do all."""
+    """Allow everything: roles are not simulated."""
 
 
 class _Called:
@@ -65,13 +65,13 @@ class _Called:
         self.spent = 0.0
 
     def begin(self, invoke: Invoke, now: float) -> None:
-        """Another execution begins."""
+        """Begin another execution."""
         self._identifiers = [each.identifier for each in invoke.records]
         self._began = now
         self.spent = 0.0
 
     def now(self) -> float:
-        """The time within the execution."""
+        """Return the time within the execution."""
         return self._began + self.spent
 
     def enrich(
@@ -81,7 +81,7 @@ class _Called:
         messages: Sequence[PipeEvent],
         parameters: Mapping[str, Any],  # noqa: ARG002 - `PipeServices`
     ) -> Exchange:
-        """As `PipeServices.enrich`."""
+        """Answer for the enrichment, as `PipeServices.enrich`."""
         return self._ask(self._enrichment, service, messages, limit=EXECUTION_SECONDS)
 
     def send(
@@ -94,7 +94,7 @@ class _Called:
         pipe_name: str,  # noqa: ARG002 - `PipeServices`
         source: EventSource,  # noqa: ARG002 - `PipeServices`
     ) -> Exchange:
-        """As `PipeServices.send`."""
+        """Answer for the target, as `PipeServices.send`."""
         spent = self.spent
         waits = waits_for_answer(service, parameters)
         try:
@@ -115,7 +115,7 @@ class _Called:
                 return Exchange(None, None, [each.payload for each in messages] if result.echoes else result.value)
             case Throttled():
                 raise Refused(
-                    f"{service.kind} was asked too often",
+                    f"{service.kind} was called too often",
                     service=service.kind,
                     status=429,
                     request=None,
@@ -123,8 +123,8 @@ class _Called:
                     internal=True,
                 )
             case Failed(timed_out=timed_out):
-                told = "ran out of time" if timed_out else "failed"
-                raise Refused(f"{service.kind} {told}", service=service.kind, status=200, request=None, failed=result)
+                ended = "ran out of time" if timed_out else "failed"
+                raise Refused(f"{service.kind} {ended}", service=service.kind, status=200, request=None, failed=result)
 
 
 class _Log:
@@ -146,13 +146,13 @@ class _Log:
         self._write = write
 
     def step(self, name: str, *, error: Mapping[str, Any] | None = None, **data: Any) -> None:
-        """As `Trace.step`; nothing was asked, so that there is no request and no response."""
+        """Log a step; nothing was called, so there is no request and no response."""
         if is_logged(name, self._level):
-            told = {key: value for key, value in data.items() if value is not None} if self._with_data else {}
+            logged = {key: value for key, value in data.items() if value is not None} if self._with_data else {}
             self._write(
                 record(
                     name,
-                    data=told,
+                    data=logged,
                     error=error,
                     pipe_arn=self._pipe_arn,
                     execution_id=self._execution_id,
@@ -161,4 +161,4 @@ class _Log:
             )
 
     def count(self, name: str, value: float = 1) -> None:
-        """As `Trace.count`; the report has its own sums."""
+        """Ignore a metric: the report has its own sums."""

@@ -1,4 +1,4 @@
-"""Drives the reader of a queue through virtual time, with the endpoint's state machine (`local.engine.queues`)."""
+"""Simulation of a queue's reader: drives `local.engine.queues` through virtual time."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from local.simulation.report import Report
 from local.simulation.stream_run import Handler
 from local.simulation.virtual_queue import Kept, VirtualQueue
 
-#: Messages that one ReceiveMessage gives.
+#: Messages that one ReceiveMessage returns at most.
 _MESSAGES_PER_CALL = 10
 
 
 class QueueSimulation:
-    """A mapping or a pipe that reads a queue.
+    """Mapping or pipe that reads a queue.
 
-    What happens at one instant happens in this order: messages become visible or too old, invocations end, messages are
+    The events of one instant have this order: messages become visible or too old, invocations end, messages are
     received, batches are sent.
 
     Args:
         settings: How the queue is read.
         queue: The queue.
-        queue_arn: Of it.
+        queue_arn: The queue's ARN.
         handler: Answers for the function or the pipe.
-        report: Is told what happens.
-        clock: The time at which reading begins; it moves as the simulation runs.
-        until: When to stop, in seconds since 1970, though something is left to do.
+        report: Receives everything that happens.
+        clock: The time at which reading begins; the simulation moves it.
+        until: When to stop at the latest, in seconds since 1970.
         new_request_id: Makes the request id of a batch.
-        record: Is told every metric that CloudWatch would have.
+        record: Receives every metric that CloudWatch would have.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class QueueSimulation:
         self._order = 0
 
     def run(self, *, enabled: bool) -> None:
-        """Let time pass until nothing is left to do, or the end; a reader that is not enabled receives nothing."""
+        """Run until nothing is left to do, or `until`; a reader that is not enabled receives nothing."""
         while True:
             now = self._clock()
             self._report.expired(self._name, [each.message_id for each in self._queue.expire(now)], now)
@@ -112,7 +112,7 @@ class QueueSimulation:
 
 
 def _letter(message: Kept) -> dict[str, Any]:
-    """What the dead-letter queue has of a message: the message."""
+    """Return the document of a message in the dead-letter queue: the message itself."""
     return {
         "messageId": message.message_id,
         "body": message.body,

@@ -1,4 +1,4 @@
-"""The records of a scenario: what is said of each, and what a reader would make of it (docs/simulate.md)."""
+"""Records of a scenario, and the events that a reader makes of them (docs/simulate.md)."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ _EVENT_NAMES: Mapping[SourceKind, tuple[str, ...]] = {
     "Kinesis stream": ("aws:kinesis:record",),
 }
 
-#: Of a sequence number, which is compared as an integer: Python does not read longer ones.
+#: Digits of a sequence number at most: Python reads no longer integers.
 MOST_DIGITS = 4300
 _NUMBER = f"^[0-9]{{1,{MOST_DIGITS}}}$"
 
-#: Seconds from a scenario's start that can be said, so that every moment is one.
+#: How far from its start a scenario may reach, in seconds: every time in it stays a valid date.
 MOST_SECONDS = 1e9
 
 Item = dict[str, dict[str, Any]]
 
 
 class Strict(BaseModel):
-    """What every part of a scenario is: an object in which an unknown key is an error."""
+    """Part of a scenario: an object in which an unknown key is an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel, allow_inf_nan=False)
 
 
-def check_json(value: Any, otherwise: str = "is no JSON value") -> Any:
-    """The value, which must be one of JSON; `otherwise` is said of one that is not."""
+def check_json(value: Any, otherwise: str = "is not a JSON value") -> Any:
+    """Return a value of JSON; `otherwise` is the error for any other value."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -64,7 +64,7 @@ def check_json(value: Any, otherwise: str = "is no JSON value") -> Any:
 
 
 def check_base64(text: str) -> str:
-    """The text, which must be base64."""
+    """Return a text that is base64."""
     try:
         base64.b64decode(text, validate=True)
     except ValueError as error:
@@ -73,7 +73,7 @@ def check_base64(text: str) -> str:
 
 
 class StreamRecordPart(Strict):
-    """The member `dynamodb` of a record."""
+    """Member `dynamodb` of a record."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -102,7 +102,7 @@ class StreamRecordPart(Strict):
 
 
 def _with_numbers_as_text(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A value as the stream shows it: YAML's `N: 5` is `N: "5"`, which a filter on "5" matches."""
+    """Return a value as the stream shows it: YAML's `N: 5` is `N: "5"`, which a filter on "5" matches."""
     ((descriptor, content),) = value.items()
     match descriptor:
         case "N":
@@ -119,12 +119,12 @@ def _with_numbers_as_text(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(number: Any) -> str:
     if isinstance(number, bool) or not isinstance(number, str | int | float):
-        raise TypeError(f"{number!r} is no number")
+        raise TypeError(f"{number!r} is not a number")
     return str(number)
 
 
 class KinesisPart(Strict):
-    """The member `kinesis` of a record; `content` is what `data` holds, for those who do not write base64."""
+    """Member `kinesis` of a record; `content` is the data as JSON, for those who do not write base64."""
 
     approximate_arrival_timestamp: Any = None
     kinesis_schema_version: Literal["1.0"] = "1.0"
@@ -145,18 +145,18 @@ class KinesisPart(Strict):
 
     @property
     def content_is_given_twice(self) -> bool:
-        """Whether both `data` and `json` are there."""
+        """True if both `data` and `json` are there."""
         return {"data", "content"} <= self.model_fields_set
 
     def encoded(self) -> str:
-        """The data, in base64."""
+        """Return the data in base64."""
         if "content" in self.model_fields_set:
             return base64.b64encode(json.dumps(self.content, ensure_ascii=False).encode()).decode()
         return self.data or ""
 
 
 class MessageAttribute(Strict):
-    """A message attribute, as Lambda shows it; what it has for lists is always empty."""
+    """Message attribute, as Lambda shows it; its lists are always empty."""
 
     data_type: str = "String"
     string_value: str | None = None
@@ -165,7 +165,7 @@ class MessageAttribute(Strict):
     binary_list_values: list[str] = Field(default=[], max_length=0)
 
     def sent(self) -> dict[str, Any]:
-        """As ReceiveMessage answers it."""
+        """Return the attribute as ReceiveMessage answers it."""
         answer: dict[str, Any] = {"DataType": self.data_type}
         if self.string_value is not None:
             answer["StringValue"] = self.string_value
@@ -180,7 +180,7 @@ class MessageAttribute(Strict):
 
 
 class Attributes(Strict):
-    """A message's attributes; those that SQS makes are replaced."""
+    """Attributes of a message; those that SQS makes are replaced."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -194,7 +194,7 @@ class Attributes(Strict):
 
 
 class ScenarioRecord(Strict):
-    """A record or a message as Lambda shows it, and when it was written; what is missing is made up."""
+    """Record or message as Lambda shows it, and when it was written; missing members are made up."""
 
     shard: str | None = None
     at: float = Field(default=0, ge=-MOST_SECONDS, le=MOST_SECONDS)
@@ -222,24 +222,24 @@ class ScenarioRecord(Strict):
         return check_json(body)
 
     def problems(self, kind: SourceKind) -> Iterator[str]:
-        """What does not fit the source, each with the member's name before it."""
+        """Yield a line for each member that does not fit the source, with its name in front."""
         given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
         for member, kinds in _MEMBERS_OF.items():
             if member in given and kind not in kinds:
                 yield f"{member}: {'an' if kind == 'SQS queue' else 'a'} {kind} has none"
         if self.event_name is not None and self.event_name not in _EVENT_NAMES.get(kind, (self.event_name,)):
-            yield f"eventName: is none of a {kind}, which has {', '.join(_EVENT_NAMES[kind])}"
+            yield f"eventName: is not an event of a {kind}, which has {', '.join(_EVENT_NAMES[kind])}"
         if self.kinesis.content_is_given_twice:
             yield "kinesis: either data or json, which is the same in another form"
 
     def sequence_number(self, kind: SourceKind) -> str | None:
-        """As it was given."""
+        """Return the sequence number as it was given."""
         return self.kinesis.sequence_number if kind == "Kinesis stream" else self.dynamodb.SequenceNumber
 
     def dynamodb_event(
         self, number: str, index: int, *, arrived: float, stream_arn: str, view_type: str
     ) -> dict[str, Any]:
-        """The record as Lambda shows it, with this number and this place in the scenario."""
+        """Return the record as Lambda shows it, with this number and this place in the scenario."""
         part = self.dynamodb
         keys: Item = part.Keys if part.Keys is not None else {"pk": {"S": f"item-{index + 1}"}}
         images = {
@@ -272,7 +272,7 @@ class ScenarioRecord(Strict):
     def kinesis_event(
         self, number: str, index: int, *, arrived: float, stream_arn: str, shard_id: str, role_arn: str
     ) -> dict[str, Any]:
-        """The record as Lambda shows it, with this number and this place in the scenario."""
+        """Return the record as Lambda shows it, with this number and this place in the scenario."""
         event = from_kinesis(
             partition_key=self.kinesis.partition_key or f"key-{index + 1}",
             sequence_number=number,
@@ -291,7 +291,7 @@ class ScenarioRecord(Strict):
         return {**event, **{name: value for name, value in given.items() if value is not None}}
 
     def message(self, index: int, *, starts_at: float, fifo: bool) -> Kept:
-        """The message that is sent, with this place in the scenario."""
+        """Return the message that is sent, with this place in the scenario."""
         message_id = self.message_id or f"00000000-0000-4000-8000-{index + 1:012x}"
         sent_at = round(starts_at + self.at, 6)
         return Kept(

@@ -29,14 +29,14 @@ SUMS = (
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An entry of one of the report's lists, in the order things happened.
+    """Entry of one of the report's lists, in the order of the run.
 
     Attributes:
         kind: The name of the list.
-        entry: As it stands there.
-        shard: Whose records it is about.
-        identifiers: Of these records; none in a window's final call.
-        done: Those of them that an invocation finished.
+        entry: The entry in that list.
+        shard: The shard of its records.
+        identifiers: The identifiers of its records; none in a window's final call.
+        done: The identifiers that an invocation finished.
         log: Records that an execution of a pipe wrote into its log.
     """
 
@@ -49,23 +49,23 @@ class Happening:
 
 
 class Identifiers:
-    """Made-up UUIDs, the same ones in every run."""
+    """Generator of UUIDs, the same ones in every run."""
 
     def __init__(self) -> None:
         self._random = random.Random(0)  # noqa: S311 - reproducible on purpose
 
     def next(self) -> uuid.UUID:
-        """Another one."""
+        """Return another UUID."""
         return uuid.UUID(int=self._random.getrandbits(128), version=4)
 
 
 class Report:
-    """Collects what a simulation tells.
+    """Collects everything that happens in a simulation.
 
     Args:
         starts_at: When it starts, in seconds since 1970: the report's times count from there.
-        document: Makes the document that the destination gets of records that were given up, and its key in S3; of a
-            queue nothing is given up.
+        document: Makes the document that the destination receives of records that were given up, and its key in S3;
+            a queue has none.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Report:
         self._log: list[Mapping[str, Any]] = []
         #: The whole run, in order.
         self.timeline: list[Happening] = []
-        #: Rules of the scenario that met no call: `handler.0`, say.
+        #: Rules of the scenario that applied to no call, such as `handler.0`.
         self.never_applied: list[str] = []
         #: The report itself, once `finish` was called.
         self.document: dict[str, Any] = {}
@@ -93,11 +93,11 @@ class Report:
             self._sums[name] += int(value)
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """A pipe writes a record into its log, before `invoked` is told of the execution."""
+        """Add a record of a pipe's log; the execution's `invoked` follows."""
         self._log.append(record)
 
     def invoked(self, invoke: Invoke, outcome: Outcome, now: float, *, since: float | None = None) -> None:
-        """As `Sink.invoked`; the age counts from `since`, or from the last record's arrival."""
+        """Add an invocation; its age counts from `since`, or from the last record's arrival."""
         if since is None:
             since = invoke.records[-1].arrived if invoke.records else now
         age = _milliseconds(now - since)
@@ -119,7 +119,7 @@ class Report:
         self.timeline.append(Happening("invocations", entry, invoke.shard_id, identifiers, done, log))
 
     def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
-        """As `Sink.gave_up`."""
+        """Add records that were given up."""
         if delivered is not None and self._document is not None:
             body, key = self._document(given_up, now)
             entry: dict[str, Any] = {"t": self._t(now), "body": body}
@@ -132,25 +132,25 @@ class Report:
             self._drop(given_up.shard_id, _identifiers(given_up.records), given_up.condition, now)
 
     def lost(self, lose: Lose, now: float) -> None:
-        """As `Sink.lost`."""
+        """Add records that the stream has forgotten."""
         self._drop(lose.shard_id, _identifiers(lose.records), "retention", now)
 
     def expired(self, queue: str, identifiers: Sequence[str], now: float) -> None:
-        """A queue deleted messages that nobody was done with in time."""
+        """Add messages that a queue deleted because their retention was over."""
         self._drop(queue, identifiers, "retention", now)
 
     def redriven(self, queue: str, identifier: str, body: dict[str, Any], now: float) -> None:
-        """A queue moved a message to its dead-letter queue, where it has this body."""
+        """Add a message that a queue moved to its dead-letter queue, where it has this body."""
         entry = {"t": self._t(now), "body": body, "delivered": True}
         self._on_failure.append(entry)
         self.timeline.append(Happening("onFailure", entry, queue, [identifier]))
 
     def filtered_out(self, records: Iterable[Record]) -> None:
-        """As `Sink.filtered_out`."""
+        """Add records that no filter matched."""
         self._filtered_out += _identifiers(records)
 
     def finish(self, *, checkpoints: dict[str, str | None], unfinished: Iterable[str]) -> None:
-        """Nothing more will happen: make the report."""
+        """Make the report, after everything has happened."""
         self.document = {
             "version": 1,
             "invocations": self._invocations,
@@ -175,7 +175,7 @@ class Report:
 def mapping_documents(
     *, function_arn: str, stream_arn: str, destination: str | None, identifiers: Identifiers
 ) -> Callable[[GiveUp, float], tuple[dict[str, Any], str | None]]:
-    """Makes the documents of an event source mapping."""
+    """Return the maker of an event source mapping's documents."""
     to_s3 = destination is not None and destination.split(":")[2] == "s3"
     mapping_uuid = str(identifiers.next())
 
@@ -199,7 +199,7 @@ def mapping_documents(
 
 
 def pipe_documents(*, pipe_arn: str, stream_arn: str) -> Callable[[GiveUp, float], tuple[dict[str, Any], str | None]]:
-    """Makes the documents of a pipe."""
+    """Return the maker of a pipe's documents."""
 
     def document(given_up: GiveUp, now: float) -> tuple[dict[str, Any], str | None]:
         body = pipe_failure_document(

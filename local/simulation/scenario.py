@@ -1,4 +1,4 @@
-"""The scenario that `weir simulate` runs, and everything that can be wrong with it (docs/simulate.md)."""
+"""`Scenario`: the input of `weir simulate`, and everything that can be wrong with it (docs/simulate.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from local.simulation.sections import Destination, Function, Queue, Rule, Shard,
 from local.simulation.stream_run import Feed
 from local.simulation.virtual_queue import Kept
 
-#: The shard of a stream whose shards are not named.
+#: The only shard of a stream whose shards are not named.
 _DEFAULT_SHARDS = {
     "DynamoDB stream": "shardId-00000000000000000001-00000000",
     "Kinesis stream": "shardId-000000000000",
@@ -42,7 +42,7 @@ _DEFAULT_SHARDS = {
 #: Virtual seconds that a scenario without `until` may take.
 LONGEST_RUN_SECONDS = 7 * 24 * 60 * 60
 
-#: Years that a scenario can start in, so that every moment in it is one.
+#: Years in which a scenario can start: every time in it stays a valid date.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 #: Sequence numbers of records that have none begin here; those of DynamoDB have 21 digits and more.
@@ -51,11 +51,11 @@ T = TypeVar("T")
 
 
 class InvalidScenario(ValueError):
-    """A scenario that cannot be run. One line per problem."""
+    """Scenario that cannot be run. The message has one line per problem."""
 
 
 class Scenario(Strict):
-    """A scenario, checked."""
+    """Scenario that was checked."""
 
     version: Literal[1] = 1
     start: datetime = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +77,7 @@ class Scenario(Strict):
             try:
                 value = datetime.fromisoformat(value)
             except ValueError as error:
-                raise PydanticCustomError("moment", "is no time such as 2026-01-01T00:00:00Z") from error
+                raise PydanticCustomError("moment", "is not a time; write one like 2026-01-01T00:00:00Z") from error
         if isinstance(value, datetime) and not _FIRST_YEAR <= value.year <= _LAST_YEAR:
             years = {"first": _FIRST_YEAR, "last": _LAST_YEAR}
             raise PydanticCustomError("moment", "is not in the years {first} to {last}", years)
@@ -85,53 +85,53 @@ class Scenario(Strict):
 
     @property
     def starts_at(self) -> float:
-        """In seconds since 1970."""
+        """The start, in seconds since 1970."""
         return round(self.start.timestamp(), 6)
 
     @property
     def ends_at(self) -> float:
-        """When to stop at the latest, in seconds since 1970."""
+        """The end of the run at the latest, in seconds since 1970."""
         return self.starts_at + (LONGEST_RUN_SECONDS if self.until is None else self.until)
 
     @property
     def source_arn(self) -> str:
-        """Of the stream or queue that is read."""
+        """The ARN of the stream or queue."""
         given = (self.pipe or {}).get("Source") or (self.event_source_mapping or {}).get("EventSourceArn")
         return given or STREAM_ARN
 
     @property
     def source(self) -> EventSource:
-        """What it is."""
+        """The kind of its source."""
         return source_of(str(self.source_arn))
 
     @property
     def given_to_source(self) -> Mapping[str, Any]:
-        """What is said of how it is read, by AWS's names."""
+        """The settings of its reader, by AWS's names."""
         return (self.event_source_mapping or {}) if self.pipe is None else self.source.given(self.pipe)
 
     @property
     def shards(self) -> list[Shard]:
-        """Of the stream."""
+        """The shards of the stream."""
         return self.stream.shards or [Shard(id=_DEFAULT_SHARDS[self.source.kind])]
 
     @property
     def function_arn(self) -> str:
-        """Of the mapping's function, with its version or alias; beside the stream unless it is given in full."""
+        """The ARN of the mapping's function, by default in the source's region and account."""
         name = (self.event_source_mapping or {}).get("FunctionName", "function")
         if name.startswith("arn:"):
             return name
         if ":function:" in name:
             return f"arn:aws:lambda:{self.source_arn.split(':')[3]}:{name}"
-        return self.beside_stream("lambda", f"function:{name}")
+        return self.beside_source("lambda", f"function:{name}")
 
-    def beside_stream(self, service: str, resource: str) -> str:
-        """The ARN of something in the stream's region and account."""
+    def beside_source(self, service: str, resource: str) -> str:
+        """Return an ARN in the source's region and account."""
         _, partition, _, region, account, *_ = self.source_arn.split(":")
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     @property
     def starts_reading_at(self) -> float:
-        """What was written before this is not read, in seconds since 1970."""
+        """The time of the first records that are read, in seconds since 1970."""
         match self.given_to_source["StartingPosition"]:
             case "LATEST":
                 return self.starts_at
@@ -141,7 +141,7 @@ class Scenario(Strict):
                 return -math.inf
 
     def feeds(self) -> list[Feed]:
-        """The stream: its shards, each with the records that are read of it."""
+        """Return the shards of the stream, each with the records that are read."""
         shards = self.shards
         parents = {shard.parent for shard in shards}
         of: dict[str, list[tuple[ScenarioRecord, str, int]]] = {shard.id: [] for shard in shards}
@@ -153,19 +153,19 @@ class Scenario(Strict):
         ]
 
     def messages(self) -> list[Kept]:
-        """What is sent to the queue."""
+        """Return the messages that are sent to the queue."""
         fifo = self.source_arn.endswith(".fifo")
         return [record.message(index, starts_at=self.starts_at, fifo=fifo) for index, record in enumerate(self.records)]
 
     def identifiers(self) -> dict[str, list[str]]:
-        """Identifiers of the records that are read of each shard, in stream order; of a queue's messages as sent."""
+        """Return the identifiers of the records that are read of each shard, or of a queue's messages, in order."""
         if not self.source.is_stream:
             sent = sorted(self.messages(), key=lambda message: message.sent_at)
             return {self.source_arn.rpartition(":")[2]: [message.message_id for message in sent]}
         return {feed.shard_id: [record.identifier for record in feed.rest()] for feed in self.feeds()}
 
     def numbered(self) -> Iterator[tuple[ScenarioRecord, str, int]]:
-        """Each record with its sequence number and its place in the scenario."""
+        """Yield each record with its sequence number and its place in the scenario."""
         latest: dict[str, int] = {}
         kind, first_shard = self.source.kind, self.shards[0].id
         for index, record in enumerate(self.records):
@@ -180,7 +180,7 @@ class Scenario(Strict):
 
     def _in_order(self, numbered: Sequence[tuple[ScenarioRecord, str, int]], shard_id: str) -> Iterator[StreamRecord]:
         kind, stream_arn, begins = self.source.kind, self.source_arn, self.starts_reading_at
-        role_arn = (self.pipe or {}).get("RoleArn") or self.beside_stream("iam", "role/function")
+        role_arn = (self.pipe or {}).get("RoleArn") or self.beside_source("iam", "role/function")
         visible = -math.inf
         for record, number, index in sorted(numbered, key=lambda each: int(each[1])):
             written = round(self.starts_at + record.at, 6)
@@ -210,10 +210,10 @@ _MODELS = (
 
 
 def parse(text: str) -> Scenario:
-    """The scenario that a YAML or JSON text describes.
+    """Read and check the scenario in a YAML or JSON text.
 
     Raises:
-        InvalidScenario: It is neither, or something in it is wrong: every problem has a line.
+        InvalidScenario: The text is neither, or something in it is wrong: every problem has a line.
     """
     try:
         return _parsed(text)
@@ -236,7 +236,7 @@ def _parsed(text: str) -> Scenario:
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        # What the services refuse is said in the same go, so that one look is enough.
+        # Report what AWS refuses at the same time, so that one look is enough.
         refused = [*refusals(document.get("eventSourceMapping"), document.get("pipe"))]
         raise InvalidScenario("\n".join([*map(_line, error.errors()), *refused])) from error
     found = [*refusals(scenario.event_source_mapping, scenario.pipe), *_contradictions(scenario)]
@@ -246,7 +246,7 @@ def _parsed(text: str) -> Scenario:
 
 
 def _as_aws_takes(value: Any) -> Any:
-    """Parameters as AWS takes them: a member that is null is as good as missing, and times are seconds since 1970."""
+    """Return parameters as AWS takes them: members that are null are missing, and times are seconds since 1970."""
     if isinstance(value, dict):
         taken = {name: _as_aws_takes(content) for name, content in value.items() if content is not None}
         moment = taken.get("StartingPositionTimestamp")
@@ -265,14 +265,14 @@ def _unreadable(error: Exception) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
 
 
-#: What is wrong, where pydantic would speak of Python.
+#: Our words where pydantic's name types of Python.
 _PROBLEMS = {
     "dict_type": "is not an object with members",
     "model_type": "is not an object with members",
     "dataclass_type": "is not an object with members",
     "list_type": "is not a list",
-    "string_pattern_mismatch": f"is no sequence number, which has 1 to {MOST_DIGITS} digits",
-    "datetime_type": "is no time such as 2026-01-01T00:00:00Z",
+    "string_pattern_mismatch": f"is not a sequence number, which has 1 to {MOST_DIGITS} digits",
+    "datetime_type": "is not a time; write one like 2026-01-01T00:00:00Z",
 }
 
 
@@ -295,7 +295,7 @@ def _contradictions(scenario: Scenario) -> Iterator[str]:
         yield "enrichment: only a pipe has one"
     if scenario.pipe is not None and scenario.enrichment and "Enrichment" not in scenario.pipe:
         yield "enrichment: the pipe has no Enrichment"
-    # Of a source that is not known nothing can be said.
+    # An unknown source was reported before.
     with contextlib.suppress(UnsupportedSource):
         yield from _of_source(scenario, scenario.source.kind)
 
@@ -340,13 +340,13 @@ def _of_stream(scenario: Scenario, kind: SourceKind) -> Iterator[str]:
     yield from (f"stream.shards: {shard} is there twice" for shard in _twice(shards))
     for shard in scenario.shards:
         if shard.parent is not None and shard.parent not in shards:
-            yield f"stream.shards: {shard.id} has the parent {shard.parent}, which is no shard"
+            yield f"stream.shards: {shard.id} has the parent {shard.parent}, which is not a shard of it"
     yield from _cycles(scenario.shards)
     for index, record in enumerate(scenario.records):
         if record.shard is None and len(shards) > 1:
             yield f"records.{index}.shard: the stream has several shards, and the record names none"
         elif record.shard is not None and record.shard not in shards:
-            yield f"records.{index}.shard: {record.shard} is no shard of the stream"
+            yield f"records.{index}.shard: {record.shard} is not a shard of the stream"
     numbers = [(record.shard, int(number)) for record, number, _ in scenario.numbered()]
     yield from (f"records: sequence number {number} is there twice in a shard" for _, number in _twice(numbers))
     ids = [

@@ -1,4 +1,4 @@
-"""From a scenario's text to its members. A key that is there twice is an error: one of the two would be ignored."""
+"""Reads a scenario's text. A key that is there twice is an error: one of the two would be ignored."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import yaml
 if TYPE_CHECKING:
     from yaml import SafeLoader
 else:
-    #: The one in C where there is one; the other needs a minute for 100,000 records.
+    #: The loader in C if there is one; the other needs a minute for 100,000 records.
     SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 class RepeatedKey(ValueError):
-    """A mapping has a key twice."""
+    """Key that an object has twice."""
 
 
 def read(text: str) -> Any:
-    """What a text in YAML or JSON holds.
+    """Read a text in YAML or JSON.
 
     Raises:
-        RepeatedKey: A mapping has a key twice.
-        ValueError: It is no JSON.
-        yaml.YAMLError: It is no YAML either.
+        RepeatedKey: An object has a key twice.
+        ValueError: It is not JSON.
+        yaml.YAMLError: It is not YAML either.
     """
     if text.lstrip().startswith("{"):
         try:
@@ -49,7 +49,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _Loader(SafeLoader):
-    """Reads what JSON has too: a time stays a text."""
+    """Loader of the types that JSON has too: a time stays a text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as the class above has it
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]

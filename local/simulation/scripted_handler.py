@@ -1,4 +1,4 @@
-"""The handler of a scenario: the first rule that applies to an invocation says what it comes to."""
+"""The handler of a scenario: the first rule that applies to an invocation decides its outcome."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from local.engine.streams.settings import MappingSettings
 from local.simulation.sections import ReportFailures, ReturnValue, Rule
 from local.simulation.stream_run import Handler
 
-#: What an answer to an invocation comes to.
+#: Reads the answer to an invocation.
 ReadAnswer = Callable[[Any, Invoke], Outcome]
 
-#: What no rule says: the function succeeds and takes no time.
+#: The rule where none applies: the function succeeds and takes no time.
 _NO_RULE = Rule()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was called returned: `value`, or what it was given when the rule says no more than that it succeeds."""
+    """Answer of a call: `value`, or the input again if the rule is `succeed`."""
 
     value: Any = None
     echoes: bool = False
@@ -32,7 +32,7 @@ class Rules:
     """Rules in order, some of which apply only so many times.
 
     Args:
-        rules: As the scenario has them.
+        rules: The scenario's rules.
         starts_at: When the scenario starts, in seconds since 1970.
     """
 
@@ -43,13 +43,13 @@ class Rules:
         self._starts_at = starts_at
 
     def never_applied(self) -> list[int]:
-        """Places of the rules that no call has met, as when they name a record that is not there."""
+        """Return the places of rules that applied to no call, as when they name a record that does not exist."""
         return [index for index, applied in enumerate(self._applied) if not applied]
 
     def call(
         self, identifiers: Sequence[str], now: float, *, limit: float
     ) -> tuple[Answer | Failed | Throttled, float]:
-        """What a call with these records comes to, and the seconds it takes; at `limit` seconds it is timed out."""
+        """Return the answer to a call with these records, and the seconds it takes; `limit` seconds are a timeout."""
         rule = self._rule_for(identifiers, round(now - self._starts_at, 6))
         if rule.then == "throttle":
             return Throttled(), rule.takes
@@ -76,11 +76,11 @@ class Rules:
 
 
 def function(rules: Rules, read: ReadAnswer, *, timeout: float) -> Handler:
-    """A mapping's function that behaves as the rules say.
+    """Return the handler that answers for a mapping's function.
 
     Args:
-        rules: What it does.
-        read: What its answer means.
+        rules: The function's rules.
+        read: Reads its answer.
         timeout: Seconds that it may take.
     """
 
@@ -97,7 +97,7 @@ def function(rules: Rules, read: ReadAnswer, *, timeout: float) -> Handler:
 
 
 def of_stream(settings: MappingSettings) -> ReadAnswer:
-    """What an answer means to a stream's mapping."""
+    """Return the reader of answers to a stream's mapping."""
 
     def read(value: Any, invoke: Invoke) -> Outcome:
         identifiers = [record.identifier for record in invoke.records]
@@ -108,7 +108,7 @@ def of_stream(settings: MappingSettings) -> ReadAnswer:
 
 
 def of_queue(settings: QueueSettings) -> ReadAnswer:
-    """What an answer means to a queue's mapping."""
+    """Return the reader of answers to a queue's mapping."""
 
     def read(value: Any, invoke: Invoke) -> Outcome:
         if not settings.report_batch_item_failures:

@@ -1,4 +1,4 @@
-"""The sections of a scenario beside its records: what is read, and what is called (docs/simulate.md)."""
+"""Sections of a scenario next to its records: the source, the function and its rules (docs/simulate.md)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from local.simulation.records import Strict, check_json
 
 
 class Shard(Strict):
-    """A shard; with a parent, it is not read before that is drained."""
+    """Shard of the stream; it is not read before its parent is drained."""
 
     id: str = Field(min_length=1)
     parent: str | None = None
 
 
 class Stream(Strict):
-    """The stream that the records are in."""
+    """Stream that holds the records."""
 
     view_type: Literal["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"] = "NEW_AND_OLD_IMAGES"
     retention_seconds: int = Field(default=STREAM_RETENTION_SECONDS, ge=1)
@@ -28,7 +28,7 @@ class Stream(Strict):
 
 
 class Queue(Strict):
-    """The queue that the messages are sent to."""
+    """Queue that the messages are sent to."""
 
     visibility_timeout: int = Field(default=30, ge=1, le=43_200)
     max_receive_count: int | None = Field(default=None, ge=1, le=1_000)
@@ -36,7 +36,7 @@ class Queue(Strict):
 
 
 class When(Strict):
-    """Which invocations a rule applies to; all that is said must hold."""
+    """Condition on the invocations that a rule applies to; all members must hold."""
 
     contains: list[str] | None = None
     batch: list[str] | None = None
@@ -52,14 +52,14 @@ class When(Strict):
 
 @dataclass(frozen=True)
 class ReturnValue:
-    """The function returns this."""
+    """Answer of a function that returns a value."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class ReportFailures:
-    """The function reports these records as failed."""
+    """Answer of a function that reports these records as failed."""
 
     identifiers: tuple[str, ...]
 
@@ -74,12 +74,12 @@ def _answer(value: Any) -> str | ReturnValue | ReportFailures:
         if all(isinstance(each, str) for each in named):
             return ReportFailures(tuple(named))
     raise PydanticCustomError(
-        "answer", "is none of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}"
+        "answer", "is not one of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}"
     )
 
 
 class Rule(Strict):
-    """What the function does in some of its invocations."""
+    """Rule for some of the function's invocations."""
 
     when: When = When()
     times: int | None = Field(default=None, ge=1)
@@ -88,7 +88,7 @@ class Rule(Strict):
 
 
 class Function(Strict):
-    """The function's configuration."""
+    """Configuration of the function."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -96,6 +96,6 @@ class Function(Strict):
 
 
 class Destination(Strict):
-    """The on-failure destination."""
+    """On-failure destination."""
 
     fails: bool = False

@@ -1,4 +1,4 @@
-"""From a scenario to its report."""
+"""`simulate`: runs a scenario and returns its report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local.simulation.virtual_queue import VirtualQueue
 
 
 def simulate(scenario: Scenario) -> Report:
-    """What would happen. The same scenario always gives the same report.
+    """Run a scenario. The same scenario always gives the same report.
 
     Example:
         >>> from local.simulation.scenario import parse
@@ -49,7 +49,7 @@ def _of_stream(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
     retention = scenario.stream.retention_seconds
     if scenario.pipe is not None:
         settings = pipe_admission.settings_of(scenario.pipe, retention=retention)
-        pipe_arn = scenario.beside_stream("pipes", f"pipe/{scenario.pipe['Name']}")
+        pipe_arn = scenario.beside_source("pipes", f"pipe/{scenario.pipe['Name']}")
         document = pipe_documents(pipe_arn=pipe_arn, stream_arn=scenario.source_arn)
     else:
         settings = admission.settings_of(scenario.event_source_mapping or {}, retention=retention)
@@ -120,7 +120,7 @@ def _handler(scenario: Scenario, read: ReadAnswer, rules: Mapping[str, Rules], r
         return function(rules["handler"], read, timeout=timeout)
     target = service_of(scenario.pipe["Target"])
     return pipe(
-        {**scenario.pipe, "Arn": scenario.beside_stream("pipes", f"pipe/{scenario.pipe['Name']}")},
+        {**scenario.pipe, "Arn": scenario.beside_source("pipes", f"pipe/{scenario.pipe['Name']}")},
         target=rules["handler"],
         enrichment=rules["enrichment"],
         timeout=timeout if target.kind == "Lambda function" else EXECUTION_SECONDS,

@@ -1,4 +1,4 @@
-"""Drives an event source mapping through virtual time."""
+"""Simulation of a stream's reader: drives `local.engine.streams` through virtual time."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from local.engine.streams.batches import StreamBatches
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 
-#: Records of a shard that are handed over at a time, as GetRecords does.
+#: Records of a shard that are added at a time, as GetRecords returns them.
 _PAGE = 1000
 
-#: Answers for the function: what an invocation at a time comes to, and how many seconds it takes.
+#: Answers for the function: the outcome of an invocation at a time, and the seconds it takes.
 Handler = Callable[[Invoke, float], tuple[Outcome, float]]
 
 
 class Sink(Protocol):
-    """Is told what happens, in order; times are seconds since 1970."""
+    """Receiver of everything that happens, in order; times are seconds since 1970."""
 
     def invoked(self, invoke: Invoke, outcome: Outcome, now: float) -> None:
-        """The function was called, or the call was throttled."""
+        """Take an invocation, throttled ones included."""
         ...
 
     def gave_up(self, given_up: GiveUp, delivered: bool | None, now: float) -> None:
-        """Records were given up and delivered to the destination, or not; `None` when there is no destination."""
+        """Take records that were given up; `delivered` is `None` without a destination."""
         ...
 
     def lost(self, lose: Lose, now: float) -> None:
-        """The stream forgot records."""
+        """Take records that the stream has forgotten."""
         ...
 
     def filtered_out(self, records: Sequence[StreamRecord]) -> None:
-        """No filter matched these records."""
+        """Take records that no filter matched."""
         ...
 
 
 class Feed:
-    """The records of one shard, in stream order and in the order they become visible.
+    """Records of one shard, in stream order and in the order they become visible.
 
     Args:
-        shard_id: Of the shard.
-        records: Read one by one, when they are needed.
-        parent: Shard that is drained before this one is read.
+        shard_id: The shard.
+        records: Its records, read one by one when they are needed.
+        parent: The shard that is drained before this one is read.
         ends: Whether the shard ends with the last record, as a parent does; else it stays open.
     """
 
@@ -61,7 +61,7 @@ class Feed:
         self.head: StreamRecord | None = next(self._records, None)
 
     def take(self, now: float, limit: int) -> list[StreamRecord]:
-        """The next records that are visible by now."""
+        """Take the next records that are visible by now, at most `limit`."""
         taken: list[StreamRecord] = []
         head = self.head
         while head is not None and head.visible <= now and len(taken) < limit:
@@ -70,26 +70,26 @@ class Feed:
         return taken
 
     def rest(self) -> Iterator[StreamRecord]:
-        """Everything that was not taken."""
+        """Yield the records that were not taken."""
         while self.head is not None:
             yield self.head
             self.head = next(self._records, None)
 
 
 class Simulation:
-    """An event source mapping in virtual time.
+    """Mapping or pipe that reads a stream.
 
-    What happens at one instant happens in this order: records become visible, invocations end, the mapping acts.
+    The events of one instant have this order: records become visible, invocations end, the mapping acts.
 
     Args:
-        settings: The mapping's.
+        settings: How the stream is read.
         feeds: The stream's shards.
-        handler: Answers for the function.
-        sink: Is told what happens.
-        clock: The time at which the mapping begins; it moves as the simulation runs.
-        until: When to stop, in seconds since 1970, though something is left to do.
+        handler: Answers for the function or the pipe.
+        sink: Receives everything that happens.
+        clock: The time at which reading begins; the simulation moves it.
+        until: When to stop at the latest, in seconds since 1970.
         destination_fails: Whether deliveries to the on-failure destination fail.
-        record: Is told every metric that CloudWatch would have.
+        record: Receives every metric that CloudWatch would have.
         new_request_id: Makes the request id of a new batch.
     """
 
@@ -127,7 +127,7 @@ class Simulation:
         self._order = 0
 
     def run(self) -> None:
-        """Let time pass until nothing is left to do, or `until`."""
+        """Run until nothing is left to do, or `until`."""
         for feed in _parents_first(self.feeds):
             self.mapping.open(feed.shard_id, () if feed.parent is None else (feed.parent,), self._clock())
         for feed in self.feeds:
@@ -204,7 +204,7 @@ class Simulation:
 
 
 def _parents_first(feeds: Sequence[Feed]) -> Iterator[Feed]:
-    """All feeds, each after its parent's: a mapping takes a parent that it does not know for one that is gone."""
+    """Yield all feeds, each after its parent's: a parent that is opened later would be taken for one that is gone."""
     of: dict[str | None, Feed] = {feed.shard_id: feed for feed in feeds}
     shown: set[str] = set()
     for feed in feeds:

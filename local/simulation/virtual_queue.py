@@ -1,4 +1,4 @@
-"""A queue in virtual time: what SQS keeps of its messages, of which a poller only sees what it receives."""
+"""A queue in virtual time, with the state of each message that SQS keeps and a poller cannot see."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from typing import Any
 
 @dataclass(slots=True)
 class Kept:
-    """A message in a queue.
+    """Message in a queue.
 
     Attributes:
-        message_id: Of the message.
+        message_id: Its id.
         body: Its text.
-        attributes: Message attributes, as ReceiveMessage answers them.
-        group: Of a FIFO queue, else `None`.
-        deduplication_id: Likewise.
-        sent_at: Seconds since 1970.
-        visible_at: When it can be received, again or for the first time.
+        attributes: Its message attributes, as ReceiveMessage answers them.
+        group: Its message group; `None` in a standard queue.
+        deduplication_id: Its deduplication id; `None` in a standard queue.
+        sent_at: When it was sent, in seconds since 1970.
+        visible_at: When it can be received, again or for the first time, in seconds since 1970.
+        receives: How often it was received.
+        first_received_at: When it was received first, in seconds since 1970; 0 before.
     """
 
     message_id: str
@@ -37,18 +39,18 @@ class Kept:
 
     @property
     def receipt_handle(self) -> str:
-        """Of the last time it was received."""
+        """The receipt handle of the last receive."""
         return f"{self.message_id}#{self.receives}"
 
 
 class VirtualQueue:
-    """A queue, standard or FIFO.
+    """Queue, standard or FIFO.
 
     Args:
-        messages: Everything that is ever sent to it.
+        messages: All messages that are ever sent to it.
         fifo: Whether a message waits for those of its group before it.
-        visibility_timeout: Seconds for which a message is hidden that was received.
-        max_receive_count: How often a message is received before it is moved to the dead-letter queue; `None`: always.
+        visibility_timeout: Seconds for which a received message is hidden.
+        max_receive_count: Receives after which a message is moved to the dead-letter queue; `None`: never.
         retention: Seconds after which a message is deleted.
     """
 
@@ -66,26 +68,26 @@ class VirtualQueue:
         self._visibility_timeout = visibility_timeout
         self._max_receive_count = math.inf if max_receive_count is None else max_receive_count
         self._retention = retention
-        #: When something may become visible or too old; a time that says nothing new does no harm.
+        #: Times at which a message may become visible or too old; some mean nothing any more.
         self._changes = [at for each in self._messages.values() for at in (each.visible_at, each.sent_at + retention)]
         heapq.heapify(self._changes)
 
     @property
     def left(self) -> list[Kept]:
-        """What is in it, and what is still to be sent."""
+        """Messages that are in it, and those still to be sent."""
         return list(self._messages.values())
 
     def expire(self, now: float) -> list[Kept]:
-        """Delete what is older than the retention, and say what that was."""
+        """Delete messages older than the retention, and return them."""
         old = list(itertools.takewhile(lambda each: now - each.sent_at >= self._retention, self._messages.values()))
         return self._take(old)
 
     def receive(self, most: int, now: float) -> tuple[list[dict[str, Any]], list[Kept]]:
-        """Receive messages, at most so many, which hides them.
+        """Receive messages, at most `most`, which hides them.
 
         Returns:
-            What ReceiveMessage answers, with all attributes; and what was received too often already and is in the
-            dead-letter queue instead.
+            The messages as ReceiveMessage answers them, with all attributes; and those that were received too often
+            and are in the dead-letter queue instead.
         """
         received: list[dict[str, Any]] = []
         moved: list[Kept] = []
@@ -110,7 +112,7 @@ class VirtualQueue:
         self._take([message])
 
     def next_change(self, now: float) -> float | None:
-        """When something may become visible or too old after now; `None`: never."""
+        """Return when a message may become visible or too old after now; `None`: never."""
         while self._changes and self._changes[0] <= now:
             heapq.heappop(self._changes)
         return self._changes[0] if self._messages and self._changes else None

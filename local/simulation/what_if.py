@@ -1,4 +1,4 @@
-"""What one poison record does to a mapping under load, found out by simulating it."""
+"""Consequences of one poison record for a mapping under load, found by simulating it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local.simulation.stream_run import Feed, Simulation
 
 #: When the poison record is written, so that healthy ones are before it in its batch, in seconds.
 _POISON_AT = 60.0
-#: Periods of a minute that must breach before the alarm fires.
+#: Length of the alarm's periods, in seconds.
 _PERIOD = 60
 
 Failure = Literal["crash", "report"]
@@ -29,7 +29,7 @@ Failure = Literal["crash", "report"]
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What the mapping has to do.
+    """Load of a mapping.
 
     Attributes:
         rate: Records written per second to one shard.
@@ -46,7 +46,7 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Consequences:
-    """What one poison record causes.
+    """Consequences of one poison record.
 
     Attributes:
         invocations: Invocations that contained it.
@@ -66,20 +66,20 @@ class Consequences:
 
 
 def capacity(settings: MappingSettings, load: Load) -> float:
-    """Records per second that one shard's lanes can process, with full batches and no failure."""
+    """Return the records per second that one shard's lanes can process, with full batches and no failure."""
     if not load.duration:
         return math.inf
     return settings.parallelization_factor * settings.batch_size / load.duration
 
 
 def behind_after(settings: MappingSettings, load: Load) -> float | None:
-    """Seconds until records are lost because the mapping is too slow for the rate; `None` when it keeps up."""
+    """Return the seconds until records are lost because the mapping is too slow; `None` if it keeps up."""
     able = capacity(settings, load)
     return None if able >= load.rate else STREAM_RETENTION_SECONDS / (1 - able / load.rate)
 
 
 def retry_horizon(settings: MappingSettings) -> float:
-    """Seconds that the waits between the retries of one record take in all, at most its age or the stream's memory."""
+    """Return the seconds of all waits between the retries of one record, at most its age or the stream's retention."""
     age = settings.maximum_record_age
     limit = float(STREAM_RETENTION_SECONDS if age == -1 else min(age, STREAM_RETENTION_SECONDS))
     waited, retries = 0.0, 0
@@ -93,9 +93,9 @@ def poison(settings: MappingSettings, load: Load, failure: Failure) -> Consequen
     """Simulate one record that never succeeds among healthy ones.
 
     Args:
-        settings: The mapping's.
-        load: What it has to do.
-        failure: How the function fails: it crashes, which names no record, or reports the record in its answer.
+        settings: The mapping's settings.
+        load: The mapping's load.
+        failure: How the function fails: by a crash, which names no record, or by reporting the record.
     """
     settings = replace(settings, retention=STREAM_RETENTION_SECONDS)
     number = math.ceil(_POISON_AT * load.rate)

@@ -172,7 +172,7 @@ def test_a_record_that_was_copied_from_lambda_is_taken_as_it_is():
             "records: [{eventName: INSERT, dynamodb: {}}]",
             [
                 "records.0.dynamodb: a Kinesis stream has none",
-                "records.0.eventName: is none of a Kinesis stream, which has aws:kinesis:record",
+                "records.0.eventName: is not an event of a Kinesis stream, which has aws:kinesis:record",
             ],
         ),
         (

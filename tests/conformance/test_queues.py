@@ -287,4 +287,5 @@ def test_a_stream_has_no_queue():
 
 @pytest.mark.parametrize("record", ["body: {n: .nan}", "kinesis: {json: [.inf]}"])
 def test_content_that_is_no_json_is_refused(record: str):
-    assert "is no JSON value" in refused(f"eventSourceMapping: {{EventSourceArn: '{QUEUE}'}}\nrecords: [{{{record}}}]")
+    found = refused(f"eventSourceMapping: {{EventSourceArn: '{QUEUE}'}}\nrecords: [{{{record}}}]")
+    assert "is not a JSON value" in found

@@ -146,7 +146,10 @@ def test_every_problem_has_a_line_on_standard_error(tmp_path: Path):
     aws = "eventSourceMapping: 1 validation error detected: Value"
     failed = "failed to satisfy constraint: Member must"
     assert ran.stderr.splitlines() == [
-        "handler.0.then: is none of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}",
+        (
+            "handler.0.then: is not one of "
+            "raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}"
+        ),
         "record: unknown key, did you mean records?",
         f"{aws} '0' at 'batchSize' {failed} have value greater than or equal to 1",
         f"{aws} null at 'startingPosition' {failed} not be null.",
@@ -239,8 +242,8 @@ def test_a_mistake_is_told_with_what_was_meant(tmp_path: Path):
         "handler.1.when.contain: unknown key, did you mean contains?",
         "records.0.dynamodb.SequenceNumber: is a number, and a text is wanted: put it in quotes",
         "records.1: is not an object with members",
-        "records.2.dynamodb.SequenceNumber: is no sequence number, which has 1 to 4300 digits",
-        "start: is no time such as 2026-01-01T00:00:00Z",
+        "records.2.dynamodb.SequenceNumber: is not a sequence number, which has 1 to 4300 digits",
+        "start: is not a time; write one like 2026-01-01T00:00:00Z",
     ]
 
 
@@ -332,10 +335,10 @@ def test_contradictions_in_a_scenario_are_named(tmp_path: Path):
     assert ran.stderr.splitlines() == [
         "enrichment: only a pipe has one",
         "stream.shards: c is there twice",
-        "stream.shards: c has the parent d, which is no shard",
+        "stream.shards: c has the parent d, which is not a shard of it",
         "stream.shards: a is among its own ancestors",
         "stream.shards: b is among its own ancestors",
-        "records.0.shard: e is no shard of the stream",
+        "records.0.shard: e is not a shard of the stream",
         "records.1.shard: the stream has several shards, and the record names none",
         "records: sequence number 1 is there twice in a shard",
         "records: eventID x is there twice",
@@ -367,7 +370,7 @@ def test_values_that_are_no_dynamodb_items_are_refused(tmp_path: Path):
         ],
     )
     assert ran.stderr.splitlines() == [
-        "start: is no time such as 2026-01-01T00:00:00Z",
+        "start: is not a time; write one like 2026-01-01T00:00:00Z",
         "records.0.dynamodb.Keys: attribute 'pk' is not a DynamoDB value such as {S: text}",
         "records.1.dynamodb.NewImage: is not a DynamoDB item: a value does not fit its type",
     ]

@@ -14,7 +14,7 @@ from local.engine.alarms.notifications import reason
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
-#: Answers a metric's datapoints.
+#: Returns a metric's datapoints.
 Read = Callable[[Metric], Sequence[Datapoint]]
 
 #: Periods before the evaluated ones whose datapoints stand in for missing ones. AWS says that there are some and shows
@@ -38,7 +38,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 def evaluate(alarm: Mapping[str, Any], read: Read, *, now: float) -> tuple[State, str]:
-    """The state of an alarm and the reason for it.
+    """Return the state of an alarm and the reason for it.
 
     The last EvaluationPeriods periods that are over count, aligned to the clock; DatapointsToAlarm of them must be
     breaching. A period without data is what TreatMissingData says, unless datapoints of the `EXTRA_PERIODS` before
@@ -46,7 +46,7 @@ def evaluate(alarm: Mapping[str, Any], read: Read, *, now: float) -> tuple[State
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 
     Args:
-        alarm: As DescribeAlarms answers it.
+        alarm: The alarm as DescribeAlarms answers it.
         read: The recorded datapoints.
         now: Seconds since 1970.
     """
@@ -69,10 +69,10 @@ def evaluate(alarm: Mapping[str, Any], read: Read, *, now: float) -> tuple[State
 
 
 def judge(breaching: Sequence[bool | None], *, count: int, needed: int, missing: str, before: State) -> State:
-    """The state that periods make.
+    """Return the state that periods lead to.
 
     Args:
-        breaching: Of each period, oldest first; `None` without data. The last `count` are evaluated.
+        breaching: Whether each period breaches, oldest first; `None` without data. The last `count` are evaluated.
         count: EvaluationPeriods.
         needed: DatapointsToAlarm.
         missing: TreatMissingData.
@@ -90,7 +90,7 @@ def judge(breaching: Sequence[bool | None], *, count: int, needed: int, missing:
     assumed = filled if missing == "breaching" else 0
     if sum(known) + assumed >= needed:
         return "ALARM"
-    # A breach that is old enough, and that no good datapoint has followed, is not waited with.
+    # Do not wait any longer for a breach that is old enough and was not followed by a good datapoint.
     age = len(breaching) - next(index for index, each in enumerate(breaching) if each is not None)
     if filled and all(known) and age >= needed and missing in ("missing", "ignore"):
         return "ALARM" if missing == "missing" else before
@@ -98,30 +98,30 @@ def judge(breaching: Sequence[bool | None], *, count: int, needed: int, missing:
 
 
 def period_of(alarm: Mapping[str, Any]) -> int:
-    """Length of an alarm's periods in seconds; that of its metrics when it is on an expression."""
+    """Return the length of an alarm's periods in seconds; the longest of its metrics if it is on an expression."""
     periods = [each["MetricStat"]["Period"] for each in alarm.get("Metrics") or [] if each.get("MetricStat")]
     return max(periods) if periods else alarm["Period"]
 
 
 def metrics_of(alarm: Mapping[str, Any]) -> list[Metric]:
-    """The metrics that an alarm watches: one, or those of its expression."""
+    """Return the metrics that an alarm watches: one, or those of its expression."""
     if not alarm.get("Metrics"):
         return [_metric(alarm)]
     return [_metric(each["MetricStat"]["Metric"]) for each in alarm["Metrics"] if each.get("MetricStat")]
 
 
 def query(queries: Sequence[Mapping[str, Any]], read: Read, starts: Sequence[float], period: float) -> dict[str, Value]:
-    """The values of metric data queries by their ids, an expression's from those that it names.
+    """Return the values of metric data queries by their ids, an expression's from those that it names.
 
     Args:
         queries: As PutMetricAlarm and GetMetricData take them.
         read: The recorded datapoints.
-        starts: Of the periods, oldest first.
+        starts: The starts of the periods, oldest first.
         period: Length of one, in seconds.
 
     Raises:
-        WrongExpression: An expression is none, or they go round in circles.
-        NotEvaluated: An expression uses what is not evaluated here.
+        WrongExpression: An expression is not one, or expressions name each other in a circle.
+        NotEvaluated: An expression uses a function that is not evaluated here.
     """
     metrics = {
         each["Id"]: aggregate(read(_metric(stat["Metric"])), stat["Stat"], starts, period)
@@ -132,10 +132,10 @@ def query(queries: Sequence[Mapping[str, Any]], read: Read, starts: Sequence[flo
 
 
 def aggregate(points: Sequence[Datapoint], statistic: str, starts: Sequence[float], period: float) -> Series:
-    """A statistic of each period that has data.
+    """Return a statistic of each period that has data.
 
     Raises:
-        NotEvaluated: The statistic is none of `STATISTICS`.
+        NotEvaluated: The statistic is not one of `STATISTICS`.
     """
     if statistic not in STATISTICS:
         raise NotEvaluated(f"the statistic {statistic}")

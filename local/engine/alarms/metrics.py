@@ -1,4 +1,4 @@
-"""What CloudWatch would have recorded: datapoints by metric, on the clock of whoever records them."""
+"""Datapoints that CloudWatch would have recorded, by metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: a name in a namespace, with its dimensions."""
+    """Metric: a name in a namespace, with its dimensions."""
 
     namespace: str
     name: str
@@ -21,14 +21,14 @@ class Metric:
 
 @dataclass(frozen=True)
 class Datapoint:
-    """A value at a time, in seconds since 1970."""
+    """Value at a time, in seconds since 1970."""
 
     at: float
     value: float
 
 
 class Metrics:
-    """The datapoints of every metric. Safe for threads."""
+    """Datapoints of every metric. Safe for threads."""
 
     def __init__(self) -> None:
         self._points: dict[Metric, list[Datapoint]] = defaultdict(list)
@@ -56,12 +56,12 @@ class Metrics:
                         )
 
     def datapoints(self, metric: Metric) -> list[Datapoint]:
-        """The datapoints of one metric, oldest first."""
+        """Return the datapoints of one metric, oldest first."""
         with self._lock:
             return sorted(self._points.get(metric, ()), key=lambda point: point.at)
 
     def summary(self) -> list[dict[str, Any]]:
-        """Every metric with the count, sum and maximum of its values."""
+        """Return every metric with the count, sum and maximum of its values."""
         with self._lock:
             return [
                 {
@@ -77,12 +77,12 @@ class Metrics:
 
 
 def metric_of(namespace: str, name: str, dimensions: Mapping[str, str]) -> Metric:
-    """The metric with these dimensions, in whatever order they come."""
+    """Return the metric with these dimensions, in any order."""
     return Metric(namespace, name, tuple(sorted(dimensions.items())))
 
 
 def embedded_documents(log: str) -> Iterable[dict[str, Any]]:
-    r"""The embedded-metric documents in a log.
+    r"""Yield the embedded-metric documents in a log.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 

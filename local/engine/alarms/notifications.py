@@ -1,4 +1,4 @@
-"""What CloudWatch publishes when an alarm changes its state: the message and its subject, and the reason in words.
+"""Messages that CloudWatch publishes when an alarm changes its state, their subjects, and the reasons in words.
 
 AWS documents neither. The shapes are those of messages and alarms that were recorded in public: since 2021 with the
 actions and the alarm's ARN, each field in this order.
@@ -20,18 +20,18 @@ _WORDS = {
     "LessThanThreshold": "less than",
 }
 
-#: Also where the alarm had too little data before.
+#: AWS writes the same transitions when the alarm had too little data before.
 _TRANSITIONS = {"ALARM": "OK -> ALARM", "OK": "ALARM -> OK"}
 
 _TREATED_AS = {"ALARM": "Breaching", "OK": "NonBreaching"}
 
 
 def message(alarm: Mapping[str, Any], *, before: str, at: float, account_id: str, region: str) -> dict[str, Any]:
-    """The document that is published.
+    """Return the document that is published.
 
     Args:
-        alarm: As DescribeAlarms answers it, in its new state.
-        before: The state it was in.
+        alarm: The alarm as DescribeAlarms answers it, in its new state.
+        before: Its former state.
         at: When it changed, in seconds since 1970.
         account_id: The account.
         region: The region's name as CloudWatch writes it, such as `US East (N. Virginia)`.
@@ -68,15 +68,15 @@ def message(alarm: Mapping[str, Any], *, before: str, at: float, account_id: str
 
 
 def subject(alarm: Mapping[str, Any], region: str) -> str:
-    """The subject of the message."""
+    """Return the subject of the message."""
     return f'{alarm["StateValue"]}: "{alarm["AlarmName"]}" in {region}'[:100]
 
 
 def reason(alarm: Mapping[str, Any], state: str, points: Sequence[tuple[float, float]], *, breaching: int) -> str:
-    """Why an alarm is in a state.
+    """Return the reason for an alarm's state.
 
     Args:
-        alarm: As DescribeAlarms answers it.
+        alarm: The alarm as DescribeAlarms answers it.
         state: Its new state.
         points: Start and value of the periods with data that were evaluated, oldest first.
         breaching: How many of them breach.
@@ -130,10 +130,10 @@ def _trigger(alarm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _query(query: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: query[name] for name in ("Expression", "Id", "Label") if name in query}
+    answer = {name: query[name] for name in ("Expression", "Id", "Label") if name in query}
     if stat := query.get("MetricStat"):
         metric = stat["Metric"]
-        told["MetricStat"] = {
+        answer["MetricStat"] = {
             "Metric": {
                 "Dimensions": _dimensions(metric),
                 "MetricName": metric["MetricName"],
@@ -142,7 +142,7 @@ def _query(query: Mapping[str, Any]) -> dict[str, Any]:
             "Period": stat["Period"],
             "Stat": stat["Stat"],
         }
-    return told | {"ReturnData": query.get("ReturnData", True)}
+    return answer | {"ReturnData": query.get("ReturnData", True)}
 
 
 def _dimensions(described: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -32,7 +32,7 @@ _WRAPPER_BYTES = 14
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """How a queue is read.
+    """Settings of a queue's reader; defaults are AWS's.
 
     Attributes:
         batch_size: Messages of one invocation at most.

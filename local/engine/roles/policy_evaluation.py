@@ -1,8 +1,8 @@
-"""What the policies of a role allow, and who its trust policy lets assume it.
+"""Evaluation of a role's policies, and of its trust policy.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html: nothing is allowed unless a
-statement allows it, and a statement that denies wins. A statement with something that is not evaluated here applies
-perhaps; where that decides, the decision is `undecided` and names it.
+statement allows it, and a statement that denies wins. A statement with something that is not evaluated here may
+apply; if that decides, the decision is `undecided` and names it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Context = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Decision:
-    """What policies come to.
+    """Decision on a request.
 
     Attributes:
-        outcome: `denied` when a statement says so, `not allowed` when none allows it.
-        unknown: What is not evaluated and decides; of `undecided` only.
+        outcome: `denied` if a statement denies it, `not allowed` if none allows it.
+        unknown: The part that is not evaluated and decides; empty unless the outcome is `undecided`.
     """
 
     outcome: Literal["allowed", "not allowed", "denied", "undecided"]
@@ -33,24 +33,24 @@ class Decision:
 
 @dataclass(frozen=True)
 class _Unknown:
-    """What of a statement is not evaluated."""
+    """Part of a statement that is not evaluated."""
 
     what: str
 
 
 _Truth = bool | _Unknown
-#: Replaces the policy variables of a text.
+#: Replaces the policy variables in a text.
 _Fill = Callable[[str], str | _Unknown]
 
 
 def decide(policies: Iterable[Document], action: str, resource: str, context: Context) -> Decision:
-    """What a role with these identity policies may do.
+    """Decide whether a role with these identity policies may do something.
 
     Args:
         policies: Policy documents.
-        action: Such as `sqs:SendMessage`.
-        resource: The ARN that it is done to.
-        context: Every condition key that is known.
+        action: The action, such as `sqs:SendMessage`.
+        resource: The ARN of its resource.
+        context: The values of all condition keys that are known.
     """
     return _judge(
         (statement, _is_about(statement, action, resource, context, _filling(policy, context)))
@@ -60,12 +60,12 @@ def decide(policies: Iterable[Document], action: str, resource: str, context: Co
 
 
 def assumable(trust: Document, service: str, context: Context) -> Decision:
-    """Whether a role with this trust policy can be assumed by a service.
+    """Decide whether a service can assume a role with this trust policy.
 
     Args:
         trust: The role's trust policy.
-        service: Such as `lambda.amazonaws.com`.
-        context: Every condition key that is known.
+        service: The service, such as `lambda.amazonaws.com`.
+        context: The values of all condition keys that are known.
     """
     fill = _filling(trust, context)
     return _judge(
@@ -84,7 +84,7 @@ def assumable(trust: Document, service: str, context: Context) -> Decision:
 
 
 def _is_about(statement: Document, action: str, resource: str, context: Context, fill: _Fill) -> _Truth:
-    """Whether a statement is about a request, be it to allow or to deny it."""
+    """Return whether a statement allows or denies a request."""
     if not _about(statement, "Action", lambda each: _like(action.lower(), each.lower())):
         return False
     return _all(
@@ -119,7 +119,7 @@ def _services(statement: Document) -> list[Any]:
 
 
 def _about(statement: Document, element: str, matches: Callable[[str], _Truth]) -> _Truth:
-    """Whether `Action` or `Resource` names it, or `NotAction` or `NotResource` does not."""
+    """Return whether `Action` or `Resource` names it, or `NotAction` or `NotResource` does not."""
     if element in statement:
         return _some(matches(each) for each in _listed(statement[element]))
     excepted = statement.get(f"Not{element}")
@@ -135,7 +135,7 @@ def _conditions_hold(statement: Document, context: Context, fill: _Fill) -> _Tru
 
 
 def _holds(operator: str, key: str, patterns: list[str | _Unknown], context: Context) -> _Truth:
-    # A key that is known is there, so that `IfExists` says nothing more.
+    # A key that is known exists, so that `IfExists` adds nothing.
     name = operator.removesuffix("IfExists")
     if name not in _OPERATORS:
         return _Unknown(f"the condition operator {operator}")
@@ -152,7 +152,7 @@ def _matches(like: Callable[[str, str], bool], text: str, pattern: str | _Unknow
 
 
 def _filling(policy: Document, context: Context) -> _Fill:
-    """What replaces policy variables, which there are in policies of this version only."""
+    """Return the function that replaces policy variables, which only policies of this version have."""
     if policy.get("Version") != "2012-10-17":
         return lambda pattern: pattern
 
@@ -201,7 +201,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _arn_like(arn: str, pattern: str) -> bool:
-    """Whether each of an ARN's six parts is like the pattern's."""
+    """Return whether each of an ARN's six parts is like the pattern's."""
     parts, patterns = arn.split(":", 5), pattern.split(":", 5)
     return len(parts) == len(patterns) and all(map(_like, parts, patterns))
 
@@ -214,7 +214,7 @@ def _is_null(_: str, expected: str) -> bool:
     return expected.lower() == "false"
 
 
-#: How a value is compared, and whether a match is wanted:
+#: Comparison of each operator, and whether it wants a match:
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 _OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "ArnEquals": (_arn_like, True),

@@ -1,1 +1,1 @@
-"""What an event source mapping does with the records of a shard: state machines without I/O, threads or clocks."""
+"""Delivery of a stream's records by an event source mapping: state machines without I/O, threads or clocks."""

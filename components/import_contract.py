@@ -1,9 +1,9 @@
 """The import contract: a handler module only defines itself when it is imported.
 
 It is imported at deploy time, on a machine without its environment, its permissions or boto3's region, and in Lambda
-from an archive that holds only it and `handlers.cdc`. So at import it does no I/O, reads no environment, starts nothing
-and needs the standard library and `handlers.cdc` alone. Each module is imported once in an interpreter of its own that
-watches for the opposite.
+from an archive that holds it, the project's modules that it imports and `handlers.cdc`. So at import it does no I/O,
+reads no environment, starts nothing and needs the standard library and those modules alone. Each module is imported
+once in an interpreter of its own that watches for the opposite.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from components.first_party import module_names
 from components.package import project_root
 from components.refusal import Refused
 
@@ -30,12 +31,14 @@ def check_import(module: str) -> None:
 
     Raises:
         ImportContractBroken: It does I/O, reads the environment, starts a thread or a process, needs a module that
-            is not the standard library's or `handlers.cdc`, raises, or does not come to an end.
+            is neither the standard library's nor the project's, raises, or does not come to an end.
+        LeavesTheArchive: It imports a module of the project that is not deployed.
     """
     root = project_root(module)
+    packed = module_names(module, root)
     try:
         watched = subprocess.run(  # noqa: S603 - our own interpreter, isolated: no site-packages, no environment
-            [sys.executable, "-I", "-S", "-B", "-c", _WATCH, str(root), module],
+            [sys.executable, "-I", "-S", "-B", "-c", _WATCH, str(root), module, *packed],
             env={},
             capture_output=True,
             text=True,
@@ -65,7 +68,7 @@ def _relative(file: str, root: Path) -> str:
 _WATCH = r'''
 import importlib, io, json, os, sys, threading, traceback
 
-root, module = sys.argv[1:]
+root, module, *packed = sys.argv[1:]
 sys.path.insert(0, root)
 runtime = os.path.join(root, "handlers", "cdc")
 environ = os.environ
@@ -78,7 +81,7 @@ IMPORTS = (
     "Lambda has the standard library and boto3 only"
 )
 READS = "read it inside the handler: at deploy time it is not set"
-OWN_FILES = "move it into handlers/cdc or into the module: its archive holds nothing else"
+OWN_FILES = "write it as an import statement: the archive holds the modules that such statements name"
 INSIDE = "do it inside the handler"
 
 
@@ -146,14 +149,14 @@ class Environ(type(environ)):
 
 
 class OwnFiles:
-    """Asked for every module before it is found: the project's are the handler's own and the runtime's, no others."""
+    """Finder that is asked first, and refuses modules of the project that the archive does not hold."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
         inside = os.path.join(root, *name.split("."))
         ours = os.path.exists(inside + ".py") or os.path.isdir(inside)
-        allowed = name in ("handlers", module) or (name + ".").startswith("handlers.cdc.")
-        if ours and (not allowed or name == "handlers.cdc.testing") and frame_of_handler() is not None:
+        allowed = (name + ".").startswith("handlers.cdc.") or any((one + ".").startswith(name + ".") for one in packed)
+        if ours and not allowed and frame_of_handler() is not None:
             end("imports %s" % name, OWN_FILES)
 
 

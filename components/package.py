@@ -1,16 +1,16 @@
-"""The code archive of a handler: the module, and the runtime it shares with the others.
+"""The code archive of a handler: its module, the project's modules that it imports, and the runtime.
 
 Files are listed one by one, so that caches and tests never get in: the same code gives the same archive and no diff.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import pulumi
 
+from components.first_party import imported_files
 from components.refusal import Refused
 
 #: Modules of the runtime that no function needs.
@@ -18,30 +18,40 @@ NOT_DEPLOYED = frozenset({"testing"})
 
 
 def project_root(module: str) -> Path:
-    """The directory that holds the package `handlers` of an imported handler module.
+    """Find the directory from which an imported handler module is imported, e.g. `handlers.welcome_email`.
 
     Raises:
-        Refused: `module` is not one.
+        Refused: The module is the program itself, the runtime's or not imported, or the runtime is not beside it.
     """
-    if not re.fullmatch(r"handlers\.\w+", module):
+    if module == "__main__" or f"{module}.".startswith("handlers.cdc."):
         raise Refused(
-            f"{module} is not a module of the package handlers, and only those are deployed: "
-            "move the handler into a file of its own there"
+            f"{module} is not a handler's module, and only those are deployed: "
+            "move the handler into a file of its own in handlers/"
         )
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
         raise Refused(f"{module} is not imported, so its file is not known: import it where it is used")
-    return Path(file).resolve().parents[1]
+    path = Path(file).resolve()
+    root = path.parents[module.count(".") + (path.name == "__init__.py")]
+    if not runtime_files(root):
+        raise Refused(
+            f"{module} lies outside of the project, where the runtime handlers/cdc is: move the handler into handlers/"
+        )
+    return root
 
 
 def runtime_files(root: Path) -> list[Path]:
-    """The files of `handlers.cdc` that are deployed with every function of the project at `root`."""
+    """List the files of `handlers.cdc` that are deployed with every function of the project at `root`."""
     package = root / "handlers" / "cdc"
     return sorted(path for path in package.glob("*.py") if path.stem not in NOT_DEPLOYED)
 
 
 def handler_package(module: str) -> pulumi.AssetArchive:
-    """The archive of `module`, e.g. `handlers.welcome_email`, with `handlers/cdc`."""
+    """Pack `module`, e.g. `handlers.welcome_email`, with the project's modules that it imports and `handlers.cdc`.
+
+    Raises:
+        Refused: It imports a module of the project that is not deployed.
+    """
     root = project_root(module)
-    files = [root / "handlers" / "__init__.py", *runtime_files(root), root / f"{module.replace('.', '/')}.py"]
+    files = sorted({*runtime_files(root), root / "handlers" / "__init__.py", *imported_files(module, root)})
     return pulumi.AssetArchive({path.relative_to(root).as_posix(): pulumi.FileAsset(str(path)) for path in files})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from components import ImportContractBroken, Refused
+from components import Refused
+from components.first_party import imported_files
 from components.import_contract import check_import
 from components.package import NOT_DEPLOYED, handler_package, project_root
 from handlers import upgrade_api, welcome_email
@@ -28,6 +30,44 @@ def test_an_archive_holds_the_handler_and_the_runtime_and_nothing_else() -> None
     assert "handlers/upgrade_api.py" not in names
     assert not names & {f"handlers/cdc/{module}.py" for module in NOT_DEPLOYED}
     assert all(name.endswith(".py") and "__pycache__" not in name for name in names)
+
+
+SHARED = {
+    "handlers/mine.py": """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+import texts.mails
+from handlers.cdc import client, lazy_import
+from .parts import prices
+if TYPE_CHECKING:
+    from components import Stream
+slow = lazy_import("reports.yearly")
+
+def handler(change: Stream) -> None:
+    from handlers import late
+""",
+    "handlers/late.py": "",
+    "handlers/unused.py": "",
+    "handlers/parts/__init__.py": "",
+    "handlers/parts/prices.py": "from ..rounding import cents",
+    "handlers/rounding.py": "cents = 2",
+    "texts/__init__.py": "",
+    "texts/mails.py": "import texts.signature, json",
+    "texts/signature.py": "",
+    "reports/yearly.py": "",
+    "components/__init__.py": "",
+}
+
+
+def test_an_archive_holds_the_modules_that_the_handler_imports_directly_or_through_others(
+    handler, tmp_path: Path
+) -> None:
+    for name, source in SHARED.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(source)
+    assert handler(SHARED["handlers/mine.py"]) == ""
+    names = {path.relative_to(tmp_path).as_posix() for path in imported_files("handlers.mine", tmp_path)}
+    assert names == {*SHARED, "handlers/__init__.py"} - {"handlers/unused.py", "components/__init__.py"}
 
 
 def test_the_runtime_does_not_need_the_modules_that_are_not_deployed(tmp_path: Path) -> None:
@@ -59,15 +99,25 @@ def test_the_program_s_archives_list_their_files(program) -> None:
         )
 
 
-@pytest.mark.parametrize("module", ["__main__", "welcome_email", "handlers.cdc.consumer", "mine.welcome_email"])
-def test_a_module_outside_of_handlers_is_not_deployed(module: str) -> None:
-    with pytest.raises(Refused, match="only those are deployed: move the handler into a file of its own there"):
+@pytest.mark.parametrize("module", ["__main__", "handlers.cdc.consumer"])
+def test_the_program_and_the_runtime_are_no_handlers(module: str) -> None:
+    with pytest.raises(Refused, match="only those are deployed: move the handler into a file of its own in handlers/"):
         project_root(module)
 
 
 def test_a_module_that_nobody_imported_is_not_deployed() -> None:
     with pytest.raises(Refused, match=r"handlers\.nightly is not imported"):
         project_root("handlers.nightly")
+
+
+def test_a_module_outside_of_the_project_is_not_deployed() -> None:
+    with pytest.raises(Refused, match=r"json\.decoder lies outside of the project.*move the handler into handlers/"):
+        project_root("json.decoder")
+
+
+def test_the_runtime_imports_no_handler() -> None:
+    runtime = re.compile(r"^\s*(?:from|import) handlers(?!\.cdc\b)", re.MULTILINE)
+    assert [file.name for file in (PROGRAM / "handlers" / "cdc").glob("*.py") if runtime.search(file.read_text())] == []
 
 
 @pytest.mark.parametrize("name", HANDLERS)
@@ -88,7 +138,7 @@ def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         check_import.cache_clear()
         try:
             check_import("handlers.mine")
-        except ImportContractBroken as broken:
+        except Refused as broken:
             return str(broken)
         finally:
             check_import.cache_clear()
@@ -118,6 +168,7 @@ def handler(change: Change) -> None:
 """
 
 CLIENTS = "make AWS clients with handlers.cdc.client(...), and do everything else inside the handler"
+LEAVES = "which is not deployed: move what the handler needs of it into a module under handlers/"
 READS = "read it inside the handler: at deploy time it is not set"
 
 
@@ -162,11 +213,13 @@ def test_a_handler_may_use_the_standard_library_and_the_runtime(handler) -> None
             "from concurrent.futures import ThreadPoolExecutor\nThreadPoolExecutor().submit(print)",
             "2: starts a thread at import: do it inside the handler",
         ),
+        ("from handlers.cdc.testing import change", f"1: imports handlers.cdc.testing, {LEAVES}"),
+        ("def handler():\n    from components import Stream", f"2: imports components, {LEAVES}"),
+        ("from handlers import other", f"1: imports ops, {LEAVES}"),
         (
-            "import handlers.other",
-            "1: imports handlers.other at import: move it into handlers/cdc or into the module: its archive holds",
+            "import importlib\nimportlib.import_module('handlers.' + 'unnamed')",
+            "2: imports handlers.unnamed at import: write it as an import statement: the archive holds",
         ),
-        ("from handlers.cdc.testing import change", "1: imports handlers.cdc.testing at import: move it into "),
         (
             "x = 1\n1 / 0",
             "2: raises ZeroDivisionError (division by zero) at import: make the module importable without",
@@ -176,9 +229,13 @@ def test_a_handler_may_use_the_standard_library_and_the_runtime(handler) -> None
     ],
 )
 def test_a_breach_is_one_line_with_file_line_and_fix(handler, tmp_path: Path, source: str, line: str) -> None:
-    (tmp_path / "handlers" / "other.py").touch()
+    (tmp_path / "handlers" / "other.py").write_text("import ops")
+    (tmp_path / "handlers" / "unnamed.py").touch()
+    for package in ("components", "ops"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
     said = handler(source)
-    assert said.startswith(f"handlers/mine.py:{line}")
+    assert said.startswith(f"handlers/{'other' if 'ops' in line else 'mine'}.py:{line}")
     assert "\n" not in said
 
 

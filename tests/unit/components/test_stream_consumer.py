@@ -429,7 +429,7 @@ def test_a_handler_outside_of_handlers_is_refused_before_anything_is_made(run) -
         finally:
             readers.extend(stream.source.readers)
 
-    with pytest.raises(Refused, match="test_stream_consumer is not a module of the package handlers"):
+    with pytest.raises(Refused, match="test_stream_consumer lies outside of the project"):
         run(program)
     assert readers == []
 

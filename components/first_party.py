@@ -1,0 +1,114 @@
+"""The modules of a project that a handler imports, directly or through others, found in their source.
+
+Imports inside functions and `lazy_import("…")` count. Imports under `if TYPE_CHECKING:` do not: they never run.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from components.refusal import Refused
+
+#: Packages of the project that never run in Lambda: they need Pulumi, or the machine that the project is cloned to.
+OPERATORS_ONLY = frozenset(
+    {"aws_semantics", "benchmarks", "components", "local", "ops", "policies", "tests", "tools", "__main__"}
+)
+
+
+class LeavesTheArchive(Refused):
+    """An import of a module that is not deployed. One line: file, line, module, how to fix it."""
+
+
+class _Import(NamedTuple):
+    name: str
+    line: int
+
+
+def imported_files(module: str, root: Path) -> set[Path]:
+    """List the files of a module, of its packages, and of all modules of the project that it imports.
+
+    The runtime, `handlers.cdc`, is not followed: all of it is deployed.
+
+    Args:
+        module: The dotted name, e.g. `handlers.welcome_email`.
+        root: The directory that its import starts from.
+
+    Raises:
+        LeavesTheArchive: One of them imports a module of the project that is not deployed.
+    """
+    found: set[Path] = set()
+    waiting = list(_files_of(module, root))
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.add(file)
+        package = ".".join(file.relative_to(root).parts[:-1])
+        for imported in _imports(file, package, file.stat().st_mtime_ns):
+            ours = list(_files_of(imported.name, root))
+            name = _name_of(ours[-1], root) if ours else imported.name
+            if ours and (name == "handlers.cdc.testing" or name.partition(".")[0] in OPERATORS_ONLY):
+                raise LeavesTheArchive(
+                    f"{file.relative_to(root).as_posix()}:{imported.line}: imports {name}, which is not deployed: "
+                    "move what the handler needs of it into a module under handlers/"
+                )
+            if not f"{name}.".startswith("handlers.cdc."):
+                waiting += ours
+    return found
+
+
+def module_names(module: str, root: Path) -> list[str]:
+    """List the dotted names of the project's modules in the archive of a handler, the runtime's left out."""
+    return sorted(_name_of(file, root) for file in imported_files(module, root))
+
+
+def _name_of(file: Path, root: Path) -> str:
+    return ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _files_of(name: str, root: Path) -> Iterator[Path]:
+    """Yield the files that an import of a dotted name runs, as far as they are the project's."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        inside = root.joinpath(*parts[:end])
+        for file in (inside / "__init__.py", inside.with_suffix(".py")):
+            if file.is_file():
+                yield file
+
+
+@functools.cache
+def _imports(file: Path, package: str, _changed: int) -> tuple[_Import, ...]:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except SyntaxError:
+        return ()  # the import contract names the line
+    return tuple(_statements(tree.body, package))
+
+
+def _statements(nodes: list[ast.stmt], package: str) -> Iterator[_Import]:
+    for statement in nodes:
+        if isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING"):
+            yield from _statements(statement.orelse, package)
+        else:
+            for node in ast.walk(statement):
+                yield from _names(node, package)
+
+
+def _names(node: ast.AST, package: str) -> Iterator[_Import]:
+    match node:
+        case ast.Import(names=names):
+            yield from (_Import(each.name, node.lineno) for each in names)
+        case ast.ImportFrom(module=module, names=names, level=level):
+            above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+            base = ".".join([*above, *([module] if module else [])])
+            yield from (_Import(f"{base}.{each.name}", node.lineno) for each in names)
+        case ast.Call(
+            func=ast.Name(id="lazy_import") | ast.Attribute(attr="lazy_import"), args=[ast.Constant(value=str(name))]
+        ):
+            yield _Import(name, node.lineno)
+        case _:
+            pass

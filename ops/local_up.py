@@ -7,33 +7,45 @@ import json
 import os
 import platform
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from ops.stopping import stopped_by_ctrl_c
-from ops.throttling import tell_of_throttling
+
+if TYPE_CHECKING:
+    from ops.happenings import Happening
 
 
 @stopped_by_ctrl_c(0)
 def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print what happens while it runs.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print environment and outputs as one JSON line; progress goes to stderr.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print environment and outputs as one JSON line, then one line per event; progress goes to stderr.",
+        ),
     ] = False,
 ) -> None:
     """Keep the program running on this machine until Ctrl-C.
 
-    Prints the variables that point any AWS client here, and the stack's outputs. While it runs, it warns when a stream
-    has more readers than AWS serves. Nothing is kept when it stops; if it is killed, the next start says what was lost.
+    Prints the variables that point any AWS client here, and the stack's outputs. While it runs, it prints a line for
+    each failure with its reason, each dead letter and mail, each stream with more readers than AWS serves, and each
+    condition that turns every change down. Nothing is kept when it stops; if it is killed, the next start says what was
+    lost.
 
     Exits 0 if it was stopped, 2 if the endpoint or the program could not be started, or the endpoint was killed.
     """
     # Pulumi's provider types take most of a second to import, which the other commands should not pay for.
     from local.deploy.deployment import DeployFailed
     from local.endpoint import EndpointError
+    from ops.happenings import Watch, as_line, tell
     from ops.local_stack import PROGRAM, STACK, local_stack
 
     progress = Console(stderr=True)
@@ -51,7 +63,14 @@ def up(
             _show(environment, dict(deployment.outputs), lost, as_json=as_json)
             python = platform.python_version()
             progress.print(f"Functions run on Python {python}, whatever runtime they ask for. Ctrl-C stops.")
-            threading.Thread(target=tell_of_throttling, args=(endpoint.control, progress), daemon=True).start()
+            if not quiet:
+                watch = Watch(endpoint.control, endpoint.client, deployment.outputs)
+                write: Callable[[Happening], None] = (
+                    (lambda happening: typer.echo(as_line(happening)))
+                    if as_json
+                    else lambda happening: progress.print(Text(happening.line()), soft_wrap=True)
+                )
+                threading.Thread(target=tell, args=(watch, write), daemon=True).start()
             raise EndpointError(f"the AWS endpoint {endpoint.wait()}")
     except (EndpointError, DeployFailed) as failed:
         typer.secho(str(failed), fg="red", err=True)

@@ -72,13 +72,13 @@ class ControlApi:
                 case "GET", "mappings", uuid:
                     return 200, _status(self._mappings.get(uuid))
                 case "GET", "mappings", uuid, "history":
-                    return 200, self._mappings.get(uuid).history.as_json()
+                    return 200, self._mappings.get(uuid).history.as_json(_after(request))
                 case "GET", "pipes":
                     return 200, [_pipe_status(pipe) for pipe in self._pipes.all()]
                 case "GET", "pipes", name:
                     return 200, _pipe_status(self._pipes.get(name))
                 case "GET", "pipes", name, "history":
-                    return 200, self._pipes.get(name).history.as_json()
+                    return 200, self._pipes.get(name).history.as_json(_after(request))
                 case "GET", "metrics":
                     return 200, self._metrics.summary()
                 case "GET", "throttling":
@@ -139,3 +139,8 @@ def _counts(history: History) -> dict[str, int]:
         "givenUp": history.count(lambda entry: isinstance(entry, GivenUp)),
         "throttledReads": history.count(lambda entry: isinstance(entry, ThrottledRead)),
     }
+
+
+def _after(request: Request) -> int:
+    """Return the number of entries that the caller has seen already."""
+    return int(request.query.get("after", "0"))

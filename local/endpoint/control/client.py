@@ -80,9 +80,14 @@ class Control:
         """Return the status of one event source mapping."""
         return MappingStatus(**self._call("GET", f"mappings/{uuid}"))
 
-    def history(self, uuid: str) -> list[dict[str, Any]]:
-        """List what a mapping did, oldest first: `Invocation` and `GivenUp` (`local.endpoint.delivery.history`)."""
-        return self._call("GET", f"mappings/{uuid}/history")
+    def history(self, uuid: str, *, after: int = 0) -> list[dict[str, Any]]:
+        """List what a mapping did, oldest first: `Invocation` and `GivenUp` (`local.endpoint.delivery.history`).
+
+        Args:
+            uuid: The mapping's.
+            after: Number of entries to leave out, counted from its first one.
+        """
+        return self._call("GET", f"mappings/{uuid}/history?after={after}")
 
     def pipes(self) -> list[PipeStatus]:
         """List every pipe."""
@@ -92,9 +97,9 @@ class Control:
         """Return the status of one pipe."""
         return PipeStatus(**self._call("GET", f"pipes/{name}"))
 
-    def pipe_history(self, name: str) -> list[dict[str, Any]]:
+    def pipe_history(self, name: str, *, after: int = 0) -> list[dict[str, Any]]:
         """List what a pipe did, oldest first; see `history`. Identifiers are event IDs, or a queue's message ids."""
-        return self._call("GET", f"pipes/{name}/history")
+        return self._call("GET", f"pipes/{name}/history?after={after}")
 
     def wait_until_idle(self, uuids: Iterable[str], *, timeout: float = 60.0) -> None:
         """Wait until these mappings have nothing to do.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -96,22 +97,25 @@ class History:
     """Entries in the order they happened. Safe for threads."""
 
     _entries: deque[Entry] = field(default_factory=lambda: deque[Entry](maxlen=KEPT_ENTRIES))
+    _added: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, entry: Entry) -> None:
         """Append one entry."""
         with self._lock:
             self._entries.append(entry)
+            self._added += 1
 
     def count(self, applies: Callable[[Entry], bool]) -> int:
         """Count the entries that satisfy a condition."""
         with self._lock:
             return sum(map(applies, self._entries))
 
-    def as_json(self) -> list[dict[str, Any]]:
-        """Return all entries, oldest first."""
+    def as_json(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the entries, oldest first, without the first `after` that were ever added."""
         with self._lock:
-            return [asdict(entry) for entry in self._entries]
+            seen = max(0, after - (self._added - len(self._entries)))
+            return [asdict(entry) for entry in itertools.islice(self._entries, seen, None)]
 
 
 def keys_of(records: Sequence[Record]) -> list[dict[str, Any]]:

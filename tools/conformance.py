@@ -21,6 +21,10 @@ NOT_APPLICABLE = {
     "IAM": "what a role must allow",
     "ONCE": "what a handler has to do",
     "REPLAY": "what an operator has to do",
+    **dict.fromkeys(("SNS", "SQS", "LAM", "EXP", "IMP"), "what components, policies and consumers rely on"),
+    **dict.fromkeys(
+        ("SFN", "SCD", "EVB", "SES", "SEC", "JWT", "VPC"), "what components, policies and consumers rely on"
+    ),
     "ESM-ANSWER-10": "what a library does inside the function",
     "PIPE-OPS-5": "what a role and a key's policy must allow",
 }
@@ -30,7 +34,7 @@ _ROW_IN_NAME = re.compile(r"^test_[a-z]+(_[a-z]+)*?_\d+_")
 _IN_A_BLOCK = re.compile(r"\(((?:[A-Z]+-)+\d+)\)\s*$")
 _STATUSES = ("done", "partly", "refused", "not applicable", "not simulated")
 _SOURCE = re.compile(
-    r"\b(?:BC-[A-Z]+|LS-[A-Z]+|STK(?:-doc)?|DOC(?::[\w-]+)?|ARC-[A-Z]|PT|ACK)\b|UNCONFIRMED|\[D\]|\[ADVICE\]"
+    r"\b(?:BC(?:-[A-Z]+)?|LS-[A-Z]+|STK(?:-doc)?|DOC(?::[\w-]+)?|ARC-[A-Z]|PT|PU|TF(?:-issue)?|ACK)\b|UNCONFIRMED|\[D\]|\[ADVICE\]"
 )
 _INTRODUCTION = """\
 # Conformance

@@ -18,6 +18,8 @@ Wire = Mapping[str, Any]
 NUMBER_DIGITS: Final = 38
 SMALLEST_EXPONENT: Final = -130
 LARGEST_EXPONENT: Final = 125
+#: Size of a partition key in bytes of UTF-8.
+LONGEST_KEY_BYTES: Final = 2048
 
 
 def _binary(value: str | bytes) -> bytes:
@@ -121,6 +123,31 @@ def number_text(value: int | Decimal) -> str:
             f"this one has 1E{number.adjusted():+}"
         )
     return str(value)
+
+
+def check_key(key: object, what: str, *, around: str = "") -> None:
+    """Check that a text can be a partition key in DynamoDB.
+
+    Args:
+        key: The text.
+        what: The key's name in the message.
+        around: The text that is added to it in the table.
+
+    Raises:
+        TypeError: It is not text.
+        ValueError: It is empty, has more than 2,048 bytes together with `around`, or is not Unicode text.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"{what} must be text, not a {type(key).__name__}")
+    if not key:
+        raise ValueError(f"{what} must not be empty")
+    try:
+        size, added = len(key.encode()), len(around.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} has half of a surrogate pair, which DynamoDB does not take") from None
+    if size + added > LONGEST_KEY_BYTES:
+        beside = f" and {added} are added to it" if added else ""
+        raise ValueError(f"{what} has {size} bytes{beside}: a key in DynamoDB has at most {LONGEST_KEY_BYTES}")
 
 
 def _encode_set(members: Set[Any], binary: Callable[[bytes], Any]) -> dict[str, Any]:

@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal, TypedDict, Unpack, get_args, overload
 
 from handlers.cdc.attribute_values import encode_item
 from handlers.cdc.change import Change, Model
+from handlers.cdc.counter_table import EXACT
 from handlers.cdc.invocation import correlation_id
 from handlers.cdc.ledger_table import Entry, Status
 from handlers.cdc.model import reader
@@ -276,6 +278,45 @@ class Invocation:
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda would end the invocation."""
         return max(0, int((self._ends - time.monotonic()) * 1000))
+
+
+class InMemoryCounters:
+    """A `CounterStore` with the conditions of the DynamoDB table, for one process.
+
+    Attributes:
+        totals: Value of each counter, by the names of its set and of the counter.
+        events: Time at which each counted event is forgotten, in seconds since 1970 (`None` is never), by the name of
+            the set and the event's key.
+    """
+
+    def __init__(self) -> None:
+        self.totals: dict[tuple[str, str], Decimal] = {}
+        self.events: dict[tuple[str, str], int | None] = {}
+        self._lock = threading.Lock()
+
+    def count(
+        self,
+        name: str,
+        events: Sequence[str],
+        amounts: Mapping[str, Decimal],
+        *,
+        now: int,
+        keep: int | None,
+    ) -> set[str]:
+        """Count events as `CounterTable.count` does."""
+        with self._lock:
+            forgotten = {event for event, until in self.events.items() if until is not None and until < now}
+            if counted := {key for key in events if (name, key) in self.events.keys() - forgotten}:
+                return counted
+            self.events |= {(name, key): None if keep is None else now + keep for key in events}
+            for counter, amount in amounts.items():
+                self.totals[name, counter] = EXACT.add(self.totals.get((name, counter), Decimal(0)), amount)
+            return set()
+
+    def total(self, name: str, counter: str) -> Decimal:
+        """Return the value of a counter."""
+        with self._lock:
+            return self.totals.get((name, counter), Decimal(0))
 
 
 class InMemoryLedger:

@@ -88,7 +88,7 @@ def tables(world: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
     made = Tables(world)
     for name, value in made.names.items():
         monkeypatch.setenv(name, value)
-    for module in ("ledger_table", "counters", "projection"):
+    for module in ("ledger_table", "counter_table", "projection"):
         monkeypatch.setattr(f"handlers.cdc.{module}.client", lambda *_, **__: made.dynamodb)
     return made
 

@@ -4,12 +4,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from decimal import Context, Decimal, Inexact
 from typing import Any
 
 import pytest
 
-from handlers.cdc.counters import Counters
+from handlers.cdc.counters import CounterContended, Counters
 from handlers.cdc.invocation import running
+from handlers.cdc.testing import InMemoryCounters
 
 
 class Cancelled(Exception):
@@ -18,11 +20,21 @@ class Cancelled(Exception):
         self.response = {"CancellationReasons": [{"Code": code} for code in codes]}
 
 
+#: DynamoDB's arithmetic: 38 digits, and no rounding.
+DYNAMODB = Context(prec=38, traps=[Inexact])
+
+
+class NotWider(Exception):
+    """A condition failed."""
+
+
 class Table:
     """A DynamoDB table that does transactions of markers and additions, and fails as a test demands."""
 
     def __init__(self) -> None:
-        self.exceptions = type("exceptions", (), {"TransactionCanceledException": Cancelled})
+        refused = {"TransactionCanceledException": Cancelled, "ConditionalCheckFailedException": NotWider}
+        self.exceptions = type("exceptions", (), refused)
+        self.shards: dict[str, int] = {}
         self.items: dict[str, Any] = {}
         self.sizes: list[int] = []
         self.refuse: list[Callable[[list[Any]], Exception]] = []
@@ -43,8 +55,14 @@ class Table:
             if "Put" in action:
                 self.items[name] = action["Put"]["Item"].get("expiresAt")
             else:
-                amount = int(action["Update"]["ExpressionAttributeValues"][":amount"]["N"])
-                self.items[name] = self.items.get(name, 0) + amount
+                amount = Decimal(action["Update"]["ExpressionAttributeValues"][":amount"]["N"])
+                self.items[name] = DYNAMODB.add(Decimal(self.items.get(name, 0)), amount)
+
+    def update_item(self, *, Key: Any, ExpressionAttributeValues: Any, **_: Any) -> None:  # noqa: N803 - boto3's name
+        name, shards = Key["counterKey"]["S"], int(ExpressionAttributeValues[":shards"]["N"])
+        if self.shards.get(name, 0) >= shards:
+            raise NotWider
+        self.shards[name] = shards
 
     def _live(self, action: Any, name: str) -> bool:
         now = int(action["Put"]["ExpressionAttributeValues"][":now"]["N"])
@@ -57,7 +75,14 @@ class Table:
             self.unprocessed -= 1
             return {"Responses": {}, "UnprocessedKeys": RequestItems}
         names = [key["counterKey"]["S"] for key in wanted["Keys"]]
-        return {"Responses": {table: [{"amount": {"N": str(self.items[n])}} for n in names if n in self.items]}}
+        assert len(names) == len(set(names)) <= 100, "DynamoDB refuses this read"
+        found: list[Any] = [
+            {"counterKey": {"S": name}, attribute: {"N": str(items[name])}}
+            for attribute, items in (("amount", self.items), ("shards", self.shards))
+            for name in names
+            if name in items
+        ]
+        return {"Responses": {table: found}}
 
 
 class Clock:
@@ -77,7 +102,7 @@ class Clock:
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setenv("COUNTER_TABLE", "counters")
     table = Table()
-    monkeypatch.setattr("handlers.cdc.counters.client", lambda *_, **__: table)
+    monkeypatch.setattr("handlers.cdc.counter_table.client", lambda *_, **__: table)
     return table
 
 
@@ -114,9 +139,20 @@ def test_events_that_were_counted_before_are_dropped_and_the_rest_is_counted(pla
     assert plans.read("pro") == 50
 
 
-def test_an_event_that_occurs_twice_in_one_batch_is_counted_once(plans: Counters) -> None:
-    assert plans.add_all([("e1", {"pro": 1}), ("e1", {"pro": 1}), ("e2", {"pro": 1})]) == 2
-    assert plans.read("pro") == 2
+@pytest.mark.parametrize("again", [{"pro": 1}, {"free": -1}])
+def test_an_event_that_occurs_twice_in_one_call_is_refused_and_nothing_is_counted(
+    plans: Counters, table: Table, again: dict[str, int]
+) -> None:
+    events = [(f"e{n}", {"pro": 1}) for n in range(150)]
+    with pytest.raises(ValueError, match="the event 'e0' occurs twice in one call"):
+        plans.add_all([*events, ("e0", again)])
+    assert not table.items
+
+
+def test_events_are_given_as_pairs_or_as_a_mapping(plans: Counters) -> None:
+    assert plans.add_all({"e1": {"pro": 1}, "e2": {"pro": 1}}) == 2
+    assert plans.add_all([("e2", {"pro": 1}), ("e3", {"pro": 1})]) == 1
+    assert plans.read("pro") == 3
 
 
 def test_amounts_that_cancel_out_leave_their_markers_and_no_update(plans: Counters, table: Table) -> None:
@@ -152,7 +188,7 @@ def test_a_counter_that_stays_contended_fails_in_time_for_the_batch_to_be_answer
 ) -> None:
     table.refuse = [conflict] * 1000
     before = clock.now
-    with running(clock), pytest.raises(Cancelled):
+    with running(clock), pytest.raises(CounterContended):
         plans.add("e1", {"pro": 1})
     assert 2 < clock.now - before <= 4
     table.refuse = []
@@ -207,10 +243,13 @@ def test_a_throttled_read_is_finished_or_an_error_and_never_a_wrong_number(
     plans: Counters, table: Table, clock: Clock
 ) -> None:
     plans.add("e1", {"pro": 1})
-    table.unprocessed = 3
+    table.unprocessed, before = 3, clock.now
     assert plans.read("pro") == 1
     table.unprocessed = 1000
-    with pytest.raises(TimeoutError, match="could not be read"):
+    with pytest.raises(CounterContended, match="could not be read"):
+        plans.read("pro")
+    assert clock.now - before < 10
+    with running(clock), pytest.raises(CounterContended, match="could not be read"):
         plans.read("pro")
 
 
@@ -220,6 +259,138 @@ def test_settings_that_cannot_work_are_refused(monkeypatch: pytest.MonkeyPatch, 
             Counters("plans", shards=shards)
     with pytest.raises(ValueError, match="must not contain a '#'"):
         Counters("a#b")
+    with pytest.raises(ValueError, match="must not be empty"):
+        Counters("")
+    for keep in (timedelta(hours=23), timedelta(0)):
+        with pytest.raises(ValueError, match="shorter than the 24 hours"):
+            Counters("plans", keep=keep)
+    for settings in ({"shards": 2}, {"variable": "OTHER_TABLE"}):
+        with pytest.raises(ValueError, match="store= takes its place"):
+            Counters("plans", store=InMemoryCounters(), **settings)
     monkeypatch.delenv("COUNTER_TABLE")
     with pytest.raises(RuntimeError, match="COUNTER_TABLE is not set"):
         plans.add("e1", {"pro": 1})
+
+
+@pytest.mark.parametrize(
+    ("amounts", "total"),
+    [
+        ([Decimal("0.5")], Decimal("0.5")),
+        ([Decimal("-7.25"), Decimal("7.25")], 0),
+        ([Decimal("0.1")] * 3, Decimal("0.3")),
+        ([3, Decimal("1E-20")], Decimal("3.00000000000000000001")),
+        ([10**37, -1], 10**37 - 1),
+        ([Decimal("2.0")], 2),
+    ],
+)
+def test_amounts_read_back_as_they_were_added(plans: Counters, amounts: list[Any], total: Any) -> None:
+    plans.add_all((f"e{n}", {"books": amount}) for n, amount in enumerate(amounts))
+    for number, amount in enumerate(amounts):
+        plans.add(f"single-{number}", {"films": amount})
+    for counter in ("books", "films"):
+        assert plans.read(counter) == total
+        assert type(plans.read(counter)) is type(total)
+
+
+def test_amounts_of_many_digits_are_added_up_exactly(plans: Counters) -> None:
+    long = Decimal("1234567890123456789012345678901234567.5")
+    plans.add_all({"e1": {"books": long}, "e2": {"books": Decimal("-0.5")}, "e3": {"books": 1}})
+    assert plans.read("books") == 1234567890123456789012345678901234568
+
+
+@pytest.mark.parametrize(
+    ("amount", "error", "says"),
+    [
+        ("3", TypeError, "'books' is a str; it must be an int or a Decimal"),
+        (None, TypeError, "is a NoneType"),
+        (1.1, TypeError, "is a float, which is not exact: use a Decimal"),
+        (True, TypeError, "is a bool"),
+        (Decimal("NaN"), ValueError, "cannot be stored"),
+        (Decimal("Infinity"), ValueError, "cannot be stored"),
+        (Decimal("1E+126"), ValueError, "cannot be stored"),
+        (Decimal("1E-131"), ValueError, "cannot be stored"),
+        (10**38 + 1, ValueError, "38 significant digits"),
+    ],
+)
+def test_what_is_not_an_amount_is_refused_at_the_call(
+    plans: Counters, table: Table, amount: Any, error: type[Exception], says: str
+) -> None:
+    for call in (
+        lambda: plans.add("e2", {"books": amount}),
+        lambda: plans.add_all([("e1", {}), ("e2", {"books": amount})]),
+    ):
+        with pytest.raises(error, match=says):
+            call()
+    assert not table.items
+    memory = Counters("plans", store=InMemoryCounters())
+    with pytest.raises(error, match=says):
+        memory.add("e2", {"books": amount})
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "says"),
+    [
+        ("", ValueError, "must not be empty"),
+        (7, TypeError, "must be text, not a int"),
+        (None, TypeError, "must be text, not a NoneType"),
+        ("é" * 1020, ValueError, "has 2040 bytes and 12 are added to it: a key in DynamoDB has at most 2048"),
+        ("\ud800", ValueError, "half of a surrogate pair"),
+    ],
+)
+def test_a_key_that_dynamodb_refuses_is_refused_at_the_call(
+    plans: Counters, table: Table, key: Any, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        plans.add(key, {"pro": 1})
+    for call in (lambda: plans.add("e1", {key: 1}), lambda: plans.read(key)):
+        with pytest.raises(error):
+            call()
+    assert not table.items
+
+
+@pytest.mark.parametrize(("before", "after"), [(8, 2), (2, 8), (100, 1), (1, 100)])
+def test_a_counter_keeps_its_value_when_it_is_spread_over_more_or_fewer_shards(
+    table: Table, clock: Clock, before: int, after: int
+) -> None:
+    for shards in (before, after):
+        plans = Counters("plans", shards=shards, clock=clock, sleep=clock.sleep)
+        for number in range(60):
+            plans.add(f"{shards}-{number}", {"pro": 1})
+    for shards in (before, after, 1):
+        assert Counters("plans", shards=shards, clock=clock, sleep=clock.sleep).read("pro") == 120
+    assert Counters("plans", clock=clock).read("free") == 0
+
+
+def test_the_number_of_shards_is_noted_once_per_environment(
+    table: Table, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[Any] = []
+    monkeypatch.setattr(table, "update_item", lambda **request: notes.append(request))
+    plans = Counters("plans", shards=4, clock=clock)
+    plans.add("e1", {"pro": 1})
+    plans.add("e2", {"pro": 1})
+    Counters("cities", clock=clock).add("e1", {"bern": 1})
+    assert len(notes) == 1
+
+
+def test_counters_in_memory_count_as_those_in_the_table(table: Table, clock: Clock) -> None:
+    memory = InMemoryCounters()
+    for store in (None, memory):
+        plans = Counters("plans", store=store, keep=timedelta(days=2), clock=clock)
+        other = Counters("cities", store=store, clock=clock)
+        assert plans.add("e1", {"pro": Decimal("1.5"), "free": -1})
+        assert not plans.add("e1", {"pro": 1})
+        assert plans.add_all({f"e{n}": {"pro": 1} for n in range(150)}) == 149
+        assert other.add("e1", {"bern": 1})
+        assert (plans.read("pro"), plans.read("free"), plans.read("none")) == (Decimal("150.5"), -1, 0)
+        clock.now += 2 * 86_400 + 1
+        assert plans.add("e1", {"pro": 1})
+    assert memory.totals["cities", "bern"] == 1
+    assert ("cities", "e1") in memory.events
+
+
+def test_counters_of_a_handler_module_take_those_in_memory_in_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = Counters("plans", shards=4)
+    monkeypatch.setattr(plans, "store", InMemoryCounters())
+    assert plans.add("e1", {"pro": 1})
+    assert plans.read("pro") == 1

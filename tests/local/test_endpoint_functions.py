@@ -120,6 +120,19 @@ def test_only_what_is_in_its_archive_can_be_imported(world):
     assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ImportModuleError"
 
 
+@pytest.mark.parametrize("package", ["boto3", "botocore.exceptions", "dateutil", "jmespath", "six", "urllib3"])
+def test_what_lambdas_runtime_ships_can_be_imported(world, package):
+    world.function(f"import {package}\n\ndef handler(event, context):\n    return {package}.__name__\n")
+    assert world.invoke({}) == package
+
+
+@pytest.mark.parametrize("package", ["pydantic", "pulumi", "ministack", "yaml", "pip", "handlers"])
+def test_a_package_that_only_this_machine_has_is_missing_as_on_aws(world, package):
+    world.function(f"import {package}\n\ndef handler(event, context):\n    pass\n")
+    answer = world.client("lambda").invoke(FunctionName=world.name, Payload="{}")
+    assert f"No module named '{package}'" in json.loads(answer["Payload"].read())["errorMessage"]
+
+
 @honours("lambda:CreateFunction", "LoggingConfig")
 @honours("logs:CreateLogGroup", "logGroupName")
 def test_output_goes_to_the_log_group_that_was_configured_in_the_format_that_was_configured(world):

@@ -1,8 +1,10 @@
 """The program inside a function's process: the part of Lambda's Python runtime that a handler can see.
 
-It is started by path with `-P`, imports nothing of Weir, and removes the endpoint's clone from the import path: code
-that is missing in a function's archive must be missing here too. Standard input carries one JSON line per invocation.
-When it ends, the endpoint is gone, and the function ends at once. Standard output is the function's log; a line that
+It is started by path with `-S -P` and imports nothing of Weir: a module that the function's archive, its layers and
+Lambda's runtime lack must be missing here too. Its arguments are the directories of the layers and of the runtime's
+packages. Standard input carries one JSON line per invocation; when it ends, the endpoint is gone, and the function ends
+at once.
+Standard output is the function's log; a line that
 starts with NUL is an answer, so both stay in order.
 """
 
@@ -18,11 +20,9 @@ import threading
 import time
 import traceback
 from decimal import Decimal
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
-_clone = str(Path(__file__).resolve().parents[3])
 _endpoint = os.getppid()
 
 
@@ -134,7 +134,7 @@ def main() -> None:
     """Load the handler, then serve invocations until standard input ends."""
     invocations: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_receive, args=(invocations,), daemon=True).start()
-    sys.path[:] = [os.environ["LAMBDA_TASK_ROOT"], *[entry for entry in sys.path if entry != _clone]]
+    sys.path[:0] = [os.environ["LAMBDA_TASK_ROOT"], *sys.argv[1:]]
     formatter = LogFormatter()
     log = logging.StreamHandler(sys.stdout)
     log.setFormatter(formatter)

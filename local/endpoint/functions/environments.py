@@ -26,6 +26,7 @@ from typing import IO, Any, cast
 
 from local.endpoint import ministack_internals
 from local.endpoint.clients import Connection
+from local.endpoint.functions.runtime_packages import link_runtime_packages
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
 
@@ -79,13 +80,13 @@ def exit_error(request_id: str, status: int = 1) -> Failure:
 class Environment:
     """A process with the function's code. It runs one invocation at a time and is reused until it ends."""
 
-    def __init__(self, configuration: Configuration, code: bytes, connection: Connection) -> None:
+    def __init__(self, configuration: Configuration, code: bytes, packages: Path, connection: Connection) -> None:
         self._configuration = configuration
         self._directory = Path(tempfile.mkdtemp(prefix="weir-function-"))
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
             archive.extractall(self._directory)
         self._process = subprocess.Popen(  # noqa: S603 - the function's own code is what this is for
-            [sys.executable, "-P", str(_BOOTSTRAP)],
+            [sys.executable, "-S", "-P", str(_BOOTSTRAP), str(packages)],
             cwd=self._directory,
             env=_variables(configuration, self._directory, connection),
             stdin=subprocess.PIPE,
@@ -168,6 +169,8 @@ class Functions:
         self._connection = connection
         self._clock = clock
         self._metrics = metrics
+        self._packages = Path(tempfile.mkdtemp(prefix="weir-runtime-"))
+        link_runtime_packages(self._packages)
         self._free: dict[str, list[Environment]] = {}
         self._all: set[Environment] = set()
         self._closed = False
@@ -203,6 +206,7 @@ class Functions:
             self._free.clear()
         for environment in environments:
             environment.close()
+        shutil.rmtree(self._packages, ignore_errors=True)
 
     def _run(self, configuration: Configuration, code: bytes, event: Any, request_id: str, log: list[str]) -> Any:
         key = f"{configuration['FunctionArn']} {configuration['RevisionId']}"
@@ -217,7 +221,7 @@ class Functions:
             free = self._free.get(key)
             if free:
                 return free.pop()
-        environment = Environment(configuration, code, self._connection)
+        environment = Environment(configuration, code, self._packages, self._connection)
         with self._lock:
             self._all.add(environment)
             closed = self._closed

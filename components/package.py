@@ -15,6 +15,8 @@ from components.refusal import Refused
 
 #: Modules of the runtime that no function needs.
 NOT_DEPLOYED = frozenset({"testing"})
+#: Modules of the runtime that are handlers themselves.
+ENTRY_POINTS = frozenset({"handlers.cdc.forwarder"})
 
 
 def project_root(module: str) -> Path:
@@ -23,7 +25,7 @@ def project_root(module: str) -> Path:
     Raises:
         Refused: The module is the program itself, the runtime's or not imported, or the runtime is not beside it.
     """
-    if module == "__main__" or f"{module}.".startswith("handlers.cdc."):
+    if module == "__main__" or (f"{module}.".startswith("handlers.cdc.") and module not in ENTRY_POINTS):
         raise Refused(
             f"{module} is not a handler's module, and only those are deployed: "
             "move the handler into a file of its own in handlers/"

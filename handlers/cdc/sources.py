@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from handlers.cdc import failure_document
 from handlers.cdc.change import Change, EventName
+from handlers.cdc.claim_check import fetch, is_in_s3
 from handlers.cdc.image import Image
 
 #: Fetches what a claim check stands for: the record itself, or its JSON text.
@@ -173,9 +174,9 @@ def _from_body(message: Mapping[str, Any], claim_check: ClaimCheck | None) -> An
     if body.get("Type") == "Notification" and "TopicArn" in body:
         body = _object(body.get("Message"), "the notification's Message")
     if "claimCheck" in body:
-        if claim_check is None:
+        if claim_check is None and not is_in_s3(body["claimCheck"]):
             raise UnknownEventShape("the message is a claim check: give the consumer claim_check=, which fetches it")
-        fetched = claim_check(body["claimCheck"])
+        fetched = (claim_check or fetch)(body["claimCheck"])
         body = fetched if isinstance(fetched, Mapping) else _object(fetched, "what the claim check stands for")
     return _without_kinesis(body)
 

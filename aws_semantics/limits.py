@@ -44,6 +44,23 @@ STREAM_MAPPING_METRICS = ("EventCount",)
 QUEUE_MAPPING_RANGES = {"BatchSize": Range(1, 10_000), "MaximumBatchingWindowInSeconds": Range(0, 300)}
 QUEUE_MAPPING_CONCURRENCY = Range(2, 1_000)
 
+#: Messages of a FIFO queue in one batch, which takes no window (§10.1).
+FIFO_QUEUE_BATCH = Range(1, 10)
+
+#: Seconds that a queue hides a received message, and keeps one that nobody deletes (§10.1).
+QUEUE_VISIBILITY_SECONDS = Range(0, 43_200)
+QUEUE_RETENTION_SECONDS = Range(60, 1_209_600)
+
+#: Receives after which a queue's redrive policy moves a message (§10.1).
+QUEUE_RECEIVES = Range(1, 1_000)
+
+#: Bytes of a message of SQS or SNS, where the topic's MaximumMessageSize is at its maximum (§10.1).
+MESSAGE_BYTES = 1024 * 1024
+
+#: Subscriptions of a FIFO topic, and days that its archive can keep a message (§10.1).
+FIFO_TOPIC_SUBSCRIPTIONS = 100
+TOPIC_ARCHIVE_DAYS = Range(1, 365)
+
 #: Filter patterns of one mapping (the quota can be raised to 10), and characters of one pattern (§2.1).
 FILTERS_PER_MAPPING = 5
 FILTER_PATTERN_CHARACTERS = 4096

@@ -4,9 +4,14 @@ from components.access import Access, allow
 from components.alarms import (
     GIVEN_UP,
     ITERATOR_AGE,
+    PARKED,
+    QUEUE_AGE,
+    QUEUE_ALARMS,
     STREAM_ALARMS,
+    TOPIC_ALARMS,
     AlarmCannotFire,
     AlarmOpinion,
+    QueueAlarms,
     StreamAlarms,
     make_alarms,
 )
@@ -15,10 +20,13 @@ from components.delivery import InvalidDelivery, RetryHorizon, StreamDelivery
 from components.effect_ledger import EffectLedgerTable
 from components.email_sender import EmailSender
 from components.failure_destination import FailureDestination
+from components.fan_out import FanOut
 from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
 from components.python_function import PythonFunction
+from components.queue_consumer import QueueConsumer
+from components.queue_delivery import QueueDelivery
 from components.refusal import Refused
 from components.stack_config import StackConfig
 from components.stream import Stream
@@ -28,7 +36,11 @@ from components.stream_source import StreamSource, TooManyReaders
 __all__ = [
     "GIVEN_UP",
     "ITERATOR_AGE",
+    "PARKED",
+    "QUEUE_AGE",
+    "QUEUE_ALARMS",
     "STREAM_ALARMS",
+    "TOPIC_ALARMS",
     "Access",
     "AlarmCannotFire",
     "AlarmOpinion",
@@ -36,6 +48,7 @@ __all__ = [
     "EffectLedgerTable",
     "EmailSender",
     "FailureDestination",
+    "FanOut",
     "FunctionSettings",
     "GlobalIndex",
     "HttpApi",
@@ -45,6 +58,9 @@ __all__ = [
     "LocalIndex",
     "ProvisionedCapacity",
     "PythonFunction",
+    "QueueAlarms",
+    "QueueConsumer",
+    "QueueDelivery",
     "Refused",
     "RetryHorizon",
     "StackConfig",

@@ -70,3 +70,18 @@ def merged_environment(
                 )
             environment[name] = value
     return environment
+
+
+def deliver_policy(service: str, source_arn: pulumi.Input[str], queue_arn: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the policy of a queue that one AWS service may send to, on behalf of one resource.
+
+    Args:
+        service: The service's principal, e.g. `sns.amazonaws.com`.
+        source_arn: ARN of the resource, e.g. a topic.
+        queue_arn: ARN of the queue.
+    """
+    statement = {
+        **allow(["sqs:SendMessage"], queue_arn, ArnEquals={"aws:SourceArn": source_arn}),
+        "Principal": {"Service": service},
+    }
+    return policy_document([statement])

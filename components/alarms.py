@@ -110,12 +110,113 @@ WAITING = AlarmOpinion(
     description="A failed batch waits in this queue: read its records again before they expire.",
 )
 
+#: A consumer has several queues, and CloudWatch one name for the dimension.
+_QUEUE_ROLES = {"DeadLetterQueueName": "QueueName", "UndeliveredQueueName": "QueueName"}
+
 _EVENT_COUNT_METRICS = ("OnFailureDestinationDeliveredEventCount", "DroppedEventCount")
 _DESTINATION_METRICS = ("OnFailureDestinationDeliveredEventCount", "DestinationDeliveryFailures")
 
 
 class AlarmCannotFire(Refused):
     """An alarm that would stay silent whatever happens."""
+
+
+#: A queue's consumer that falls behind.
+QUEUE_AGE = (
+    AlarmOpinion(
+        name="queue-age-warn",
+        namespace="AWS/SQS",
+        metric="ApproximateAgeOfOldestMessage",
+        dimension="QueueName",
+        statistic="Maximum",
+        threshold=5 * 60,
+        evaluation_periods=3,
+        description="The oldest change in the consumer's queue is 5 minutes old. Look for a failing record in its log, "
+        "or for load: raise maximum_concurrency.",
+    ),
+    AlarmOpinion(
+        name="queue-age-page",
+        namespace="AWS/SQS",
+        metric="ApproximateAgeOfOldestMessage",
+        dimension="QueueName",
+        statistic="Maximum",
+        threshold=60 * 60,
+        urgent=True,
+        description="The oldest change in the consumer's queue is an hour old; the queue forgets it after 14 days.",
+    ),
+    AlarmOpinion(
+        name="throttles",
+        metric="Throttles",
+        dimension="FunctionName",
+        statistic="Sum",
+        threshold=1,
+        evaluation_periods=5,
+        description="Lambda has refused invocations for 5 minutes: the account's or the function's concurrency is used "
+        "up. Lower maximum_concurrency of the mappings below it, or raise the quota.",
+    ),
+)
+
+#: Changes that a queue's consumer has given up, or that never reached its queue.
+PARKED = (
+    AlarmOpinion(
+        name="dead-letters",
+        namespace="Weir",
+        metric="Discarded",
+        dimension="FunctionName",
+        statistic="Sum",
+        threshold=1,
+        description="Changes were given up and are parked in the failure destination. Fix the cause, then replay them.",
+    ),
+    AlarmOpinion(
+        name="dead-letter-queue",
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimension="DeadLetterQueueName",
+        statistic="Maximum",
+        threshold=1,
+        urgent=True,
+        description="SQS moved changes to the dead-letter queue: the consumer ended without an answer time and again. "
+        "Fix it, then move them back.",
+    ),
+    AlarmOpinion(
+        name="undelivered",
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimension="UndeliveredQueueName",
+        statistic="Maximum",
+        threshold=1,
+        urgent=True,
+        description="The topic could not deliver changes to the consumer's queue: it is gone or denies the topic. "
+        "Later changes of the same items may have passed them.",
+    ),
+)
+
+QUEUE_ALARMS = (*QUEUE_AGE, *PARKED)
+
+#: Deliveries that a fan-out's topic could not make.
+TOPIC_ALARMS = (
+    AlarmOpinion(
+        name="notifications-failed",
+        namespace="AWS/SNS",
+        metric="NumberOfNotificationsFailed",
+        dimension="TopicName",
+        statistic="Sum",
+        threshold=1,
+        evaluation_periods=5,
+        description="The fan-out's topic has failed to deliver for 5 minutes. See its consumers' alarms undelivered.",
+    ),
+    AlarmOpinion(
+        name="notifications-lost",
+        namespace="AWS/SNS",
+        metric="NumberOfNotificationsFailedToRedriveToDlq",
+        dimension="TopicName",
+        statistic="Sum",
+        threshold=1,
+        urgent=True,
+        description="Changes reached neither a consumer's queue nor its dead-letter queue, so that consumer has lost "
+        "them. Replay them from the stream or the topic's archive.",
+    ),
+)
 
 
 def make_alarms(
@@ -132,7 +233,8 @@ def make_alarms(
     Args:
         name: Prefix of their names.
         opinions: The alarms.
-        dimensions: Value of each dimension that the opinions name.
+        dimensions: Value of each dimension that the opinions name. A queue of another role has a dimension of its
+            own: `DeadLetterQueueName` and `UndeliveredQueueName` become `QueueName`.
         actions: ARNs to notify when an alarm fires and when it is over, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `actions` when not given.
         opts: Options of each alarm.
@@ -148,7 +250,7 @@ def make_alarms(
             alarm_description=opinion.description,
             namespace=opinion.namespace,
             metric_name=opinion.metric,
-            dimensions={opinion.dimension: dimensions[opinion.dimension]},
+            dimensions={_QUEUE_ROLES.get(opinion.dimension, opinion.dimension): dimensions[opinion.dimension]},
             statistic=opinion.statistic,
             period=opinion.period,
             evaluation_periods=opinion.evaluation_periods,
@@ -213,6 +315,50 @@ class StreamAlarms(pulumi.ComponentResource):
             name,
             opinions,
             {"FunctionName": function_name, "EventSourceMappingUUID": mapping_uuid},
+            actions=actions,
+            page_actions=page_actions,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"alarmNames": [alarm.name for alarm in self.alarms.values()]})
+
+
+class QueueAlarms(pulumi.ComponentResource):
+    """The alarms of one consumer of a queue.
+
+    Args:
+        dimensions: Value of each dimension that the opinions name: `FunctionName`, `QueueName`,
+            `DeadLetterQueueName`, `UndeliveredQueueName`, `EventSourceMappingUUID`.
+        actions: ARNs to notify when an alarm fires and when it is over, usually of SNS topics.
+        page_actions: ARNs that the urgent ones notify; `actions` when not given.
+        opinions: The alarms, `QUEUE_ALARMS` by default.
+
+    Attributes:
+        alarms: The `aws.cloudwatch.MetricAlarm` of each opinion, by its name.
+
+    Example:
+        QueueAlarms(
+            "jobs",
+            dimensions={"FunctionName": "jobs-4f2a9c1", "QueueName": "jobs.fifo"},
+            actions=[chat.arn],
+            opinions=QUEUE_AGE,
+        )
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        dimensions: Mapping[str, pulumi.Input[str]],
+        actions: Sequence[pulumi.Input[str]] = (),
+        page_actions: Sequence[pulumi.Input[str]] | None = None,
+        opinions: Sequence[AlarmOpinion] = QUEUE_ALARMS,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("weir:index:QueueAlarms", name, {}, opts)
+        self.alarms = make_alarms(
+            name,
+            opinions,
+            dimensions,
             actions=actions,
             page_actions=page_actions,
             opts=pulumi.ResourceOptions(parent=self),

@@ -6,7 +6,7 @@ documentation prints. What AWS would refuse, or would accept and lose records by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -146,25 +146,8 @@ class StreamDelivery:
                 "tumbling_window_in_seconds and filters exclude each other: AWS refuses the mapping; "
                 "filter inside the function"
             )
-        yield from self._filter_problems()
+        yield from filter_problems(self.filters)
         yield from self._destination_problems()
-
-    def _filter_problems(self) -> Iterator[str]:
-        if len(self.filters) > FILTERS_PER_MAPPING:
-            yield (
-                f"filters has {len(self.filters)} patterns and AWS takes {FILTERS_PER_MAPPING}: "
-                "join some with $or, or filter inside the function"
-            )
-        for index, pattern in enumerate(self.filters):
-            if len(pattern) > FILTER_PATTERN_CHARACTERS:
-                yield (
-                    f"filters[{index}] has {len(pattern)} characters and AWS takes {FILTER_PATTERN_CHARACTERS}: "
-                    "filter on fewer values, or inside the function"
-                )
-            try:
-                validate(pattern)
-            except InvalidPattern as error:
-                yield f"filters[{index}]: {error}; AWS refuses the mapping"
 
     def _destination_problems(self) -> Iterator[str]:
         destination = self.on_failure
@@ -177,6 +160,25 @@ class StreamDelivery:
         problem = None if destination is None else destination_problem(destination)
         if problem is not None:
             yield f"on_failure {problem}"
+
+
+def filter_problems(filters: Sequence[str]) -> Iterator[str]:
+    """Yield why AWS would refuse a mapping's filters, one line per problem."""
+    if len(filters) > FILTERS_PER_MAPPING:
+        yield (
+            f"filters has {len(filters)} patterns and AWS takes {FILTERS_PER_MAPPING}: "
+            "join some with $or, or filter inside the function"
+        )
+    for index, pattern in enumerate(filters):
+        if len(pattern) > FILTER_PATTERN_CHARACTERS:
+            yield (
+                f"filters[{index}] has {len(pattern)} characters and AWS takes {FILTER_PATTERN_CHARACTERS}: "
+                "filter on fewer values, or inside the function"
+            )
+        try:
+            validate(pattern)
+        except InvalidPattern as error:
+            yield f"filters[{index}]: {error}; AWS refuses the mapping"
 
 
 def check_retention(name: str, delivery: StreamDelivery, retention_in_seconds: int) -> None:

@@ -11,6 +11,7 @@ from aws_semantics.permissions import SENDING_FAILURES
 from components.access import Statement, allow
 from components.alarms import WAITING, make_alarms
 from components.delivery import destination_problem
+from components.private_bucket import private_bucket
 from components.refusal import Refused
 from handlers.cdc.discard import DESTINATION_VARIABLE
 
@@ -27,6 +28,7 @@ class FailureDestination(pulumi.ComponentResource):
     Args:
         kind: `"s3"`, `"sqs"`, `"sns"`, or the ARN of an existing bucket, standard queue or standard topic. An existing
             one that is encrypted with a customer managed key needs its own grant: pass it in the consumer's `access`.
+        parks_only: Whether Lambda delivers nothing here, and the runtime alone parks records: for a queue's consumer.
         alarm_actions: ARNs to notify when a message waits in a queue of its own.
 
     Attributes:
@@ -50,6 +52,7 @@ class FailureDestination(pulumi.ComponentResource):
         name: str,
         *,
         kind: str,
+        parks_only: bool = False,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -64,7 +67,12 @@ class FailureDestination(pulumi.ComponentResource):
         self.statements: list[Statement]
         match kind:
             case "s3":
-                self.bucket = self._make_bucket(name)
+                self.bucket, self.resources = private_bucket(
+                    name,
+                    days=KEEP_FAILED_BATCHES_DAYS,
+                    rule="expire-failed-batches",
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
                 self.arn = self.bucket.arn
                 service = "s3"
             case "sqs":
@@ -79,49 +87,9 @@ class FailureDestination(pulumi.ComponentResource):
             case _:
                 self.arn = kind
                 service = kind.split(":")[2]
-        self.statements = _send(service, self.arn)
+        self.statements = _send(service, self.arn, parks_only=parks_only)
         self.environment: dict[str, pulumi.Input[str]] = {} if service == "sns" else {DESTINATION_VARIABLE: self.arn}
         self.register_outputs({"arn": self.arn})
-
-    def _make_bucket(self, name: str) -> aws.s3.Bucket:
-        bucket = aws.s3.Bucket(name, opts=pulumi.ResourceOptions(parent=self))
-        child = pulumi.ResourceOptions(parent=bucket)
-        self.resources += [
-            bucket,
-            # The records are personal data: never public, encrypted, owned by this account, gone after a year.
-            aws.s3.BucketPublicAccessBlock(
-                name,
-                bucket=bucket.bucket,
-                block_public_acls=True,
-                block_public_policy=True,
-                ignore_public_acls=True,
-                restrict_public_buckets=True,
-                opts=child,
-            ),
-            aws.s3.BucketServerSideEncryptionConfiguration(
-                name,
-                bucket=bucket.bucket,
-                rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
-                opts=child,
-            ),
-            aws.s3.BucketOwnershipControls(
-                name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
-            ),
-            aws.s3.BucketLifecycleConfiguration(
-                name,
-                bucket=bucket.bucket,
-                rules=[
-                    {
-                        "id": "expire-failed-batches",
-                        "status": "Enabled",
-                        "filter": {"prefix": ""},
-                        "expiration": {"days": KEEP_FAILED_BATCHES_DAYS},
-                    }
-                ],
-                opts=child,
-            ),
-        ]
-        return bucket
 
     def _make_queue(self, name: str, alarm_actions: Sequence[pulumi.Input[str]]) -> aws.sqs.Queue:
         child = pulumi.ResourceOptions(parent=self)
@@ -133,22 +101,25 @@ class FailureDestination(pulumi.ComponentResource):
         return queue
 
 
-def _send(service: str, arn: pulumi.Input[str]) -> list[Statement]:
+def _send(service: str, arn: pulumi.Input[str], *, parks_only: bool) -> list[Statement]:
     """Permissions to deliver batches, and to park records as the runtime does."""
     actions = SENDING_FAILURES[service]
     if service == "s3":
-        return _send_to_bucket(actions, arn)
+        return _send_to_bucket(actions, arn, parks_only=parks_only)
     # The runtime is given the ARN of a queue, and asks for the URL.
     return [allow([*actions, *(["sqs:GetQueueUrl"] if service == "sqs" else [])], arn)]
 
 
-def _send_to_bucket(actions: Mapping[str, str], arn: pulumi.Input[str]) -> list[Statement]:
+def _send_to_bucket(actions: Mapping[str, str], arn: pulumi.Input[str], *, parks_only: bool) -> list[Statement]:
     # A deleted bucket's name can be taken by somebody else: only a bucket of this account will do.
     own = {"s3:ResourceAccount": aws.get_caller_identity_output().account_id}
     on_objects = [action for action, to in actions.items() if to == "object"]
+    park = allow(on_objects, pulumi.Output.concat(arn, "/discarded/*"), StringEquals=own)
+    if parks_only:
+        return [park]
     return [
         # Lambda writes below aws/lambda/<mapping's UUID>/, and the UUID is not known before the role is.
         allow(on_objects, pulumi.Output.concat(arn, "/aws/lambda/*"), StringEquals=own),
         allow([action for action in actions if action not in on_objects], arn, StringEquals=own),
-        allow(on_objects, pulumi.Output.concat(arn, "/discarded/*"), StringEquals=own),
+        park,
     ]

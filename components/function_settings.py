@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -56,6 +56,14 @@ class FunctionSettings:
     layers: Sequence[pulumi.Input[str]] = ()
     vpc: Vpc | None = None
     permissions_boundary: pulumi.Input[str] | None = None
+
+    def with_own(self, *, timeout: int | None, memory_size: int | None) -> FunctionSettings:
+        """Return these settings with a consumer's own timeout and memory, where it has some."""
+        return replace(
+            self,
+            timeout=self.timeout if timeout is None else timeout,
+            memory_size=self.memory_size if memory_size is None else memory_size,
+        )
 
     def check(self, name: str) -> None:
         """Refuse what Lambda or CloudWatch Logs would refuse, before any resource exists.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pulumi
 
@@ -11,9 +10,9 @@ from components.access import Access
 from components.alarms import STREAM_ALARMS, AlarmOpinion
 from components.delivery import StreamDelivery
 from components.function_settings import FunctionSettings
-from components.refusal import Refused
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
+from components.subscription import subscription_name
 from handlers.cdc import Consumer
 
 
@@ -88,23 +87,8 @@ class Stream(pulumi.ComponentResource):
             Refused: `consumer` is not decorated with `@consumer`, or its name is taken; and what `StreamConsumer`
                 refuses.
         """
-        if not isinstance(consumer, Consumer):  # pyright: ignore[reportUnnecessaryIsInstance] - the mistake people make
-            raise Refused(
-                f"subscribe takes what @consumer made, not {consumer!r}: pass the module's handler, "
-                "e.g. welcome_email.handler, and decorate it with @consumer"
-            )
-        name = name or consumer.name
-        if name in self.consumers:
-            raise Refused(
-                f"{name} reads {self._name} already, and a second one would do everything twice: take one away, or "
-                "give this one a name of its own"
-            )
-        settings = function or self.function
-        settings = replace(
-            settings,
-            timeout=settings.timeout if timeout is None else timeout,
-            memory_size=settings.memory_size if memory_size is None else memory_size,
-        )
+        name = subscription_name(consumer, name, taken=self.consumers, of=self._name)
+        settings = (function or self.function).with_own(timeout=timeout, memory_size=memory_size)
         subscribed = StreamConsumer(
             name,
             source=self.source,

@@ -37,9 +37,10 @@ class StreamConsumer(pulumi.ComponentResource):
         alarms: The alarms, `STREAM_ALARMS` by default.
         alarm_actions: ARNs, usually of SNS topics.
         page_actions: ARNs for the urgent alarms; `alarm_actions` when not given.
+        read_after: Further resources that must exist before the mapping reads.
 
     Attributes:
-        function: The `aws.lambda_.Function`; `role`, `log_group` and `policy` likewise.
+        function: The `aws.lambda_.Function`; `role`, `log_group` and `policy` belong to it.
         event_source_mapping: The `aws.lambda_.EventSourceMapping`.
         on_failure: The `FailureDestination`, or `None`.
         alarms: The `StreamAlarms`.
@@ -74,6 +75,7 @@ class StreamConsumer(pulumi.ComponentResource):
         alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
+        read_after: pulumi.Input[Sequence[pulumi.Resource]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         delivery = delivery or StreamDelivery()
@@ -114,7 +116,14 @@ class StreamConsumer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Reading starts at once: with the permission to, into the right code, with a place for failures.
-                depends_on=[self.function, self.policy, *(self.on_failure.resources if self.on_failure else [])],
+                depends_on=pulumi.Output.from_input(read_after).apply(
+                    lambda more: [
+                        self.function,
+                        self.policy,
+                        *(self.on_failure.resources if self.on_failure else []),
+                        *more,
+                    ]
+                ),
                 # AWS takes one mapping per function and stream, so the old one must go before a new one can come.
                 delete_before_replace=True,
             ),

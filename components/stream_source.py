@@ -61,7 +61,9 @@ class StreamSource:
             raise TooManyReaders(
                 f"{name} would be reader number {len(self.readers) + 1} of the stream of {self.table}, after "
                 f"{', '.join(self.readers)}: a shard serves {self.reader_limit} readers and throttles them all beyond "
-                "that, so every consumer would fall behind; let one reader forward the changes to the others"
+                "that, so every consumer would fall behind; make the one line of the Stream "
+                "FanOut(…, source=…), which reads once for up to 100 consumers, and leave the subscribe statements as "
+                "they are (docs/guides/fan-out.md)"
             )
         self.readers.append(name)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aws_semantics.event_patterns import lint
 from components.delivery import StreamDelivery
-from components.push_down.compiler import NeverTrue, push_down
+from components.push_down.compiler import Dialect, NeverTrue, push_down
+from components.queue_delivery import QueueDelivery
 from components.refusal import Refused
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer, ImageNotAvailable
@@ -24,12 +25,25 @@ def filters_of(name: str, consumer: Consumer, source: StreamSource, delivery: St
             for finding in lint(pattern, source.view_type):
                 raise Refused(f"{name}: filters[{index}]: {finding}")
         return delivery.filters
+    patterns = _pushed_down(name, consumer, source, "stream")
+    return () if delivery.tumbling_window_in_seconds else patterns
+
+
+def queue_filters_of(name: str, consumer: Consumer, source: StreamSource, delivery: QueueDelivery) -> tuple[str, ...]:
+    """Return the patterns of a mapping on a queue that holds a stream's changes; none if it delivers every message.
+
+    Raises:
+        Refused: The consumer's condition can never be true, or it reads an image that the stream does not carry.
+    """
+    return delivery.filters or _pushed_down(name, consumer, source, "queue")
+
+
+def _pushed_down(name: str, consumer: Consumer, source: StreamSource, dialect: Dialect) -> tuple[str, ...]:
     if consumer.condition is None:
         return ()
     try:
-        pushed = push_down(
-            consumer.condition, "stream", view_type=source.view_type or "NEW_AND_OLD_IMAGES", key_schema=source.keys
-        )
+        return push_down(
+            consumer.condition, dialect, view_type=source.view_type or "NEW_AND_OLD_IMAGES", key_schema=source.keys
+        ).patterns
     except (ImageNotAvailable, NeverTrue) as error:
         raise Refused(f"{name}: {error}") from None
-    return () if delivery.tumbling_window_in_seconds else pushed.patterns

@@ -1,7 +1,7 @@
 """Claim checks: a change too large for a message waits in S3, and the message says where.
 
 Two images of one item, written as JSON, can exceed the 1 MiB that a message of SNS and SQS holds
-(docs/aws-semantics.md §10).
+(docs/aws-semantics.md §10.1).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A DynamoDB stream serves two readers. The forwarder is one of them, and whoever subscribes to the topic gets every
 change through a queue of its own (components/fan_out.py).
 
-Order per item rests on four things (docs/aws-semantics.md §10):
+Order per item rests on four things (docs/aws-semantics.md §10.1):
 
 - The message group is a hash of the item's key, and a group is delivered in the order of publication.
 - A call to PublishBatch holds one message of a group at most: the calls of a group follow one another.
@@ -20,19 +20,17 @@ import heapq
 import json
 import logging
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from handlers.cdc import claim_check
-from handlers.cdc.batch import RESERVE, check_time
 from handlers.cdc.change import Change
 from handlers.cdc.clients import client
 from handlers.cdc.consumer import Consumer
-from handlers.cdc.invocation import remaining_seconds
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import Batch, batch_of
+from handlers.cdc.time_budget import TimeBudget
 
 logger = logging.getLogger("handlers.cdc")
 
@@ -111,19 +109,15 @@ def forward(messages: Sequence[Message], publish: Publish) -> int | None:
     Raises:
         OutOfTime: Too little time was left before the first call.
     """
-    if messages:
-        check_time()
+    if not messages:
+        return None
+    time_budget = TimeBudget()
     waiting: dict[str, deque[Message]] = {}
     for message in messages:
         waiting.setdefault(message.group, deque()).append(message)
     heads = [queue[0].position for queue in waiting.values()]  # of the groups that may go on; in order, so it is a heap
     unpublished = {message.position for message in messages}
-    longest = RESERVE
     while heads:
-        left, started = remaining_seconds(), time.monotonic()
-        if left is not None and left < longest:
-            count("TimeBudgetHits")
-            break
         call = _next_call(heads, messages)
         try:
             failed = publish(call)
@@ -139,7 +133,9 @@ def forward(messages: Sequence[Message], publish: Publish) -> int | None:
             queue.popleft()
             if queue:
                 heapq.heappush(heads, queue[0].position)
-        longest = max(longest, time.monotonic() - started)
+        if heads and not time_budget.allows_another():
+            count("TimeBudgetHits")
+            break
     return min(unpublished, default=None)
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.cdc import Change, consumer, forwarder
-from handlers.cdc.batch import OutOfTime
 from handlers.cdc.forwarder import MESSAGE_BYTES, Message, forward, group_of, handler
 from handlers.cdc.testing import Invocation, queue_event, record, stream_event
+from handlers.cdc.time_budget import OutOfTime
 
 TOPIC = "arn:aws:sns:us-east-1:111122223333:changes.fifo"
 
@@ -174,8 +174,7 @@ def test_too_little_time_to_start_is_an_error() -> None:
 
 def test_calls_that_take_long_leave_the_rest_to_the_next_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(forwarder.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(forwarder, "remaining_seconds", lambda: 30 - now[0])
+    monkeypatch.setattr("handlers.cdc.time_budget.remaining_seconds", lambda: 30 - now[0])
 
     def slow(call: Sequence[Message]) -> set[int]:
         now[0] += 11

@@ -52,9 +52,10 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": lambda name: {},
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": lambda name: {},
     "aws:sesv2/emailIdentity:EmailIdentity": lambda name: {"arn": arn("ses", f"identity/{name}")},
-    "aws:sns/topic:Topic": lambda name: {"arn": arn("sns", name)},
+    "aws:sns/topic:Topic": lambda name: {"arn": arn("sns", name), "name": name},
     "aws:sns/topicSubscription:TopicSubscription": lambda name: {},
-    "aws:sqs/queue:Queue": lambda name: {"name": name, "arn": arn("sqs", name)},
+    "aws:sqs/queue:Queue": lambda name: {"name": name, "arn": arn("sqs", name), "url": f"https://queues/{name}"},
+    "aws:sqs/queuePolicy:QueuePolicy": lambda name: {},
 }
 
 

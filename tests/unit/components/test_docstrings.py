@@ -28,7 +28,9 @@ def example_of(name: str) -> str:
     return textwrap.dedent(found.group(1))
 
 
-GUIDE = (Path(__file__).parents[3] / "docs" / "guides" / "components.md").read_text(encoding="utf-8")
+GUIDES = Path(__file__).parents[3] / "docs" / "guides"
+GUIDE = (GUIDES / "components.md").read_text(encoding="utf-8")
+FAN_OUT = (GUIDES / "fan-out.md").read_text(encoding="utf-8")
 
 
 def surroundings() -> dict[str, Any]:
@@ -42,6 +44,7 @@ def surroundings() -> dict[str, Any]:
         "welcome_email": welcome_email,
         "users": users,
         "changes": components.Stream("surrounding-changes", source=users.stream),
+        "fan_out": components.FanOut("surrounding-fan-out", source=users.stream),
         "ledger": components.EffectLedgerTable("surrounding-effects"),
         "mail": components.EmailSender("surrounding-mail", mail_from="hello@example.com"),
         "alarms": aws.sns.Topic("alarms"),
@@ -61,7 +64,11 @@ def test_the_example_of_a_stream_source_deploys(run) -> None:
     assert done.one("Stream", "orders")
 
 
-@pytest.mark.parametrize("example", re.findall(r"```\n(.*?)```", GUIDE, re.DOTALL))
+def examples_of(guide: str) -> list[str]:
+    return [each for each in re.findall(r"```\n(.*?)```", guide, re.DOTALL) if "→" not in each]
+
+
+@pytest.mark.parametrize("example", [*examples_of(GUIDE), *examples_of(FAN_OUT)])
 def test_an_example_of_the_guide_deploys(run, example: str) -> None:
     done = run(lambda: exec(example, surroundings()))
     assert len(done.registrations) > len(run(surroundings).registrations)

@@ -345,8 +345,9 @@ def test_a_third_reader_is_refused_with_what_would_happen_and_what_to_do(run) ->
         run(read_by(["first", "second", "third"]))
     assert str(refused.value) == (
         "third would be reader number 3 of the stream of users, after first, second: a shard serves 2 readers and "
-        "throttles them all beyond that, so every consumer would fall behind; let one reader forward the changes to "
-        "the others"
+        "throttles them all beyond that, so every consumer would fall behind; make the one line of the Stream "
+        "FanOut(…, source=…), which reads once for up to 100 consumers, and leave the subscribe statements as they are "
+        "(docs/guides/fan-out.md)"
     )
 
 

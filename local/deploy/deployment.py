@@ -17,6 +17,7 @@ from local.deploy.program import DuplicateName, NotSupported, run_program
 from local.deploy.provider import AwsProvider, ChangeInputs, DeployedResource, DeployFailed
 from local.deploy.resources import Aws
 from local.deploy.stack_files import StackFilesInvalid, read_stack_files
+from local.deploy.stubs import Stubs
 from local.endpoint.clients import Connection
 
 
@@ -86,7 +87,8 @@ def deploy(
                 f"Pulumi.{stack}.yaml: aws:region is {region}, and the endpoint plays {connection.region}: "
                 "start it for the stack's region"
             )
-        provider = AwsProvider(Aws(connection), files.project, stack, change_inputs, name_seed)
+        stubs = Stubs.of(files.project, files.config)
+        provider = AwsProvider(Aws(connection), files.project, stack, change_inputs, name_seed, stubs)
         planned = run_program(program, provider, project=files.project, stack=stack, config=files.config, preview=True)
         provider.check(planned.registrations)
         run = run_program(program, provider, project=files.project, stack=stack, config=files.config)

@@ -11,11 +11,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.deploy import functions
 from local.deploy.checks import problems
 from local.deploy.program import Created, Registration
 from local.deploy.resources import RESOURCES, Aws, NotUsed
-from local.deploy.resources.members import request
+from local.deploy.resources.members import to_document
 from local.deploy.resources.resource_type import ResourceType
+from local.deploy.stubs import Stubs, made_up
 
 #: Called with a resource before its creation; returns the inputs to create it with.
 ChangeInputs = Callable[[Registration], Mapping[str, Any]]
@@ -49,6 +51,7 @@ class AwsProvider:
         stack: Name of the stack.
         change_inputs: Changes a resource before it is created.
         name_seed: Seed of the generated part of physical names.
+        stubs: Resources and look-ups that are stood in for.
 
     Attributes:
         deployed: The created resources, in the order of their creation.
@@ -61,12 +64,14 @@ class AwsProvider:
         stack: str,
         change_inputs: ChangeInputs | None = None,
         name_seed: str | None = None,
+        stubs: Stubs | None = None,
     ) -> None:
         self.deployed: list[DeployedResource] = []
         self._aws = aws
         self._marker = f"/pulumi/{project}/{stack}"
         self._change_inputs = change_inputs
         self._name_seed = name_seed
+        self._stubs = stubs or Stubs()
         self._marked = False
         self._lock = threading.Lock()
 
@@ -76,12 +81,7 @@ class AwsProvider:
         Raises:
             DeployFailed: One line per unknown type, and per input that the provider would reject.
         """
-        lines = [
-            f"{_named(each)}: {line}"
-            for each in registrations
-            if each.custom
-            for line in problems(each.type, each.inputs)
-        ]
+        lines = [f"{_named(each)}: {line}" for each in registrations if each.custom for line in self._problems(each)]
         if lines:
             raise DeployFailed("\n".join(lines))
 
@@ -97,13 +97,28 @@ class AwsProvider:
             self.check([registration])
         try:
             self._mark()
-            resource_type = RESOURCES[registration.type]
-            created = create(resource_type, self._named(resource_type, registration), self._aws)
+            created = self._create(registration)
         except (ClientError, BotoCoreError, NotUsed, TimeoutError, ValueError) as error:
             raise DeployFailed(f"{_named(registration)}: {_said(error)}") from error
         with self._lock:
             self.deployed.append(DeployedResource(registration, created.id, created.outputs))
         return created
+
+    def _create(self, registration: Registration) -> Created:
+        given = self._stubs.resource(registration.type, registration.name)
+        if given is not None:
+            module = registration.type.split(":")[1].partition("/")[0]
+            arn = self._aws.arn(module, registration.name)
+            return Created(*made_up(registration.name, self._digits(registration), arn, given))
+        resource_type = RESOURCES[registration.type]
+        return create(resource_type, self._named(resource_type, registration), self._aws)
+
+    def _problems(self, registration: Registration) -> list[str]:
+        token, name = registration.type, registration.name
+        if self._stubs.resource(token, name) is not None:
+            return []
+        found = problems(token, registration.inputs)
+        return found if token in RESOURCES else [f"{each}; {self._stubs.hint(token, name)}" for each in found]
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer a function of pulumi_aws.
@@ -111,15 +126,10 @@ class AwsProvider:
         Raises:
             DeployFailed: The function is not answered here, or the endpoint does not answer.
         """
-        answer = _FUNCTIONS.get(token)
-        if answer is None:
-            raise DeployFailed(
-                f"{token} is a function that cannot be answered on this machine: it answers {', '.join(_FUNCTIONS)}"
-            )
-        if left := sorted(name for name, value in arguments.items() if value is not None):
-            raise DeployFailed(f"{token}: {', '.join(left)} would be ignored: call it without arguments")
         try:
-            return answer(self._aws)
+            return functions.invoke(token, arguments, self._aws, self._stubs)
+        except functions.NotAnswered as error:
+            raise DeployFailed(str(error)) from error
         except (ClientError, BotoCoreError) as error:
             raise DeployFailed(f"{token}: {_said(error)}") from error
 
@@ -143,14 +153,15 @@ class AwsProvider:
         inputs, name = registration.inputs, resource_type.name
         if name is None or inputs.get(name.property):
             return inputs
-        if self._name_seed is None:
-            digits = secrets.token_hex(4)
-        else:
-            digits = hashlib.sha256(f"{self._name_seed} {registration.urn}".encode()).hexdigest()
-        generated = resource_type.generated_name(registration.name, digits, inputs)
+        generated = resource_type.generated_name(registration.name, self._digits(registration), inputs)
         if problem := name.problem(generated):
             raise ValueError(f"{name.property} {problem}")
         return {**inputs, name.property: generated}
+
+    def _digits(self, registration: Registration) -> str:
+        if self._name_seed is None:
+            return secrets.token_hex(4)
+        return hashlib.sha256(f"{self._name_seed} {registration.urn}".encode()).hexdigest()
 
 
 def create(resource_type: ResourceType, inputs: Mapping[str, Any], aws: Aws) -> Created:
@@ -160,7 +171,7 @@ def create(resource_type: ResourceType, inputs: Mapping[str, Any], aws: Aws) -> 
         NotUsed: An input has no member.
         ClientError: AWS rejected it; `BotoCoreError`, `TimeoutError` and `ValueError` are further failures.
     """
-    document = request(resource_type.members, inputs)
+    document = to_document(resource_type.members, inputs)
     id_ = resource_type.begin(aws, document)
     resource_type.settle(aws, id_, document)
     return Created(id_, resource_type.read(aws, id_, document).outputs)
@@ -173,18 +184,3 @@ def _said(error: Exception) -> str:
 
 def _named(registration: Registration) -> str:
     return f"{registration.name} ({registration.type})"
-
-
-def _caller_identity(aws: Aws) -> Mapping[str, Any]:
-    caller = aws.client("sts").get_caller_identity()
-    return {"accountId": caller["Account"], "arn": caller["Arn"], "userId": caller["UserId"], "id": caller["Account"]}
-
-
-def _region(aws: Aws) -> Mapping[str, Any]:
-    return {"region": aws.region, "name": aws.region, "id": aws.region, "description": "", "endpoint": aws.endpoint_url}
-
-
-_FUNCTIONS: Mapping[str, Callable[[Aws], Mapping[str, Any]]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
-    "aws:index/getRegion:getRegion": _region,
-}

@@ -74,7 +74,7 @@ class NotUsed(ValueError):
     """Inputs without a member, which would be accepted and ignored. The message names them."""
 
 
-def request(members: Members, inputs: Mapping[str, Any]) -> Document:
+def to_document(members: Members, inputs: Mapping[str, Any]) -> Document:
     """Write inputs as AWS takes them.
 
     Raises:
@@ -113,6 +113,23 @@ def read_back(members: Members, document: Mapping[str, Any], inputs: Mapping[str
     return {
         wire: _actual(members[wire], document, given) if wire in members else given for wire, given in inputs.items()
     }
+
+
+def read_all(members: Members, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Write all members that AWS describes as inputs, for a resource whose inputs are not known."""
+    inputs: dict[str, Any] = {}
+    for wire, member in members.items():
+        found = _get(document, _name(member))
+        if found is not _MISSING and found is not None:
+            inputs[wire] = _decoded(member, found)
+    return inputs
+
+
+def equal(member: str | Member | Block | Blocks, old: Any, new: Any) -> bool:
+    """Tell whether two values of a property are one to AWS, e.g. JSON texts that differ in spaces."""
+    if old is None or new is None or not isinstance(member, Member) or member.key is _unchanged:
+        return False
+    return member.key(member.encode(old)) == member.key(member.encode(new))
 
 
 def as_json(name: str) -> Member:
@@ -205,21 +222,26 @@ def _actual(member: str | Member | Block | Blocks, document: Mapping[str, Any], 
     if found is _MISSING or given is None:
         return given
     match member:
-        case str():
-            return found
         case Member():
             return given if member.key(member.encode(given)) == member.key(found) else member.decode(found)
         case Block():
-            nested = next(iter(found), {}) if member.listed else found
-            return read_back(member.members, nested, given)
+            return read_back(member.members, next(iter(found), {}) if member.listed else found, given)
+        case Blocks() if len(found) == len(given):
+            return [read_back(member.members, each, like) for each, like in zip(found, given, strict=True)]
+        case _:
+            return _decoded(member, found)
+
+
+def _decoded(member: str | Member | Block | Blocks, found: Any) -> Any:
+    match member:
+        case str():
+            return found
+        case Member():
+            return member.decode(found)
+        case Block():
+            return read_all(member.members, next(iter(found), {}) if member.listed else found)
         case Blocks():
-            pairs = [*given, *[_everything(member.members)] * (len(found) - len(given))]
-            return [read_back(member.members, each, like) for each, like in zip(found, pairs, strict=False)]
-
-
-def _everything(members: Members) -> dict[str, Any]:
-    """Inputs that ask for every member, for a structure that was added behind the program's back."""
-    return {wire: _everything(each.members) if isinstance(each, Block) else "" for wire, each in members.items()}
+            return [read_all(member.members, each) for each in found]
 
 
 def _unused(members: Members, inputs: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -118,9 +118,9 @@ def test_what_needs_the_real_engine(tmp_path: Path) -> None:
 
 
 def test_a_function_of_the_provider_that_is_not_known(tmp_path: Path) -> None:
-    message = failure(tmp_path, "import pulumi, pulumi_aws as aws\npulumi.export('z', aws.get_partition_output().id)")
+    message = failure(tmp_path, "import pulumi, pulumi_aws as aws\npulumi.export('z', aws.get_availability_zones_output().id)")
     assert message.startswith(
-        "aws:index/getPartition:getPartition is a function that cannot be answered on this machine"
+        "aws:index/getAvailabilityZones:getAvailabilityZones is a function that cannot be answered on this machine"
     )
 
 

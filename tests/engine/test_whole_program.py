@@ -1,0 +1,53 @@
+"""The whole program under the real engine: created, left alone, changed in place and destroyed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.engine.lab import STRICT, Lab
+from tests.local.test_deploy import post
+
+
+@pytest.fixture(scope="module")
+def deployed(engine: Lab) -> dict[str, Any]:
+    """The outputs of the stack, deployed under the strict policy pack."""
+    preview = engine.preview()
+    assert set(preview.steps.values()) == {"create"}
+    assert engine.aws.client("dynamodb").list_tables()["TableNames"] == [], "a preview has created something"
+    created = engine.up(*STRICT)
+    assert created.violations == set()
+    assert created.steps == preview.steps
+    return engine.outputs()
+
+
+def test_a_second_up_and_a_refresh_find_nothing_to_do(deployed: dict[str, Any], engine: Lab) -> None:
+    assert engine.up("--expect-no-changes").steps == {}
+    refreshed = engine.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    assert set(refreshed.steps.values()) == {"refresh"}
+
+
+def test_an_upgrade_over_the_deployed_api_becomes_one_welcome_mail(deployed: dict[str, Any], engine: Lab) -> None:
+    user = {"userId": {"S": "u1"}, "plan": {"S": "free"}, "email": {"S": "u1@example.com"}}
+    engine.aws.client("dynamodb").put_item(TableName=deployed["usersTable"], Item=user)
+
+    answer = post(engine.aws, f"{deployed['apiUrl']}/users/u1/plan", '{"plan": "pro"}')
+    engine.aws.control.wait_until_idle([deployed["consumers"]["welcome-email"]["eventSourceMapping"]], timeout=20)
+
+    assert answer == (200, {"userId": "u1", "plan": "pro", "changed": True})
+    assert [mail["To"] for mail in engine.aws.control.mails()] == [["u1@example.com"]]
+
+
+def test_a_change_of_handler_code_updates_its_function_alone(deployed: dict[str, Any], engine: Lab) -> None:
+    with engine.edited("handlers/welcome_email.py", ("Thank you", "Thanks")):
+        assert engine.up().steps == {"Function welcome-email": "update"}
+    assert engine.up().steps == {"Function welcome-email": "update"}
+
+
+def test_a_setting_changes_in_place(deployed: dict[str, Any], engine: Lab) -> None:
+    engine.config("batchSize", "30")
+    assert engine.up().steps == {"EventSourceMapping welcome-email": "update"}
+    mapping = deployed["consumers"]["welcome-email"]["eventSourceMapping"]
+    assert engine.aws.client("lambda").get_event_source_mapping(UUID=mapping)["BatchSize"] == 30
+    assert engine.up("--expect-no-changes").steps == {}

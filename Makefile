@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test coverage check format property benchmark docs policy-pack test-policy-pack lock clean
+.PHONY: help demo test test-engine engine coverage check format property benchmark docs policy-pack test-policy-pack lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -13,10 +13,16 @@ demo: $(VENV)/local.installed ## Run the whole program here: upgrades, mails, de
 	$(BIN)/weir demo
 
 test: $(VENV)/dev.installed ## Run every test that needs no AWS account
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine
+
+engine: $(VENV)/local.installed ## Find the Pulumi CLI, or build it with Go (once, about four minutes)
+	$(BIN)/python -m local.pulumi_host.cli
+
+test-engine: $(VENV)/dev.installed engine ## Run the tests under the real Pulumi engine, offline
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/engine
 
 coverage: $(VENV)/dev.installed ## Run the same tests and fail below 97 % of lines and branches (takes longer)
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=97
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --cov --cov-report=term:skip-covered --cov-fail-under=97
 
 check: $(VENV)/dev.installed ## Lint, format, types, import directions
 	$(BIN)/ruff check .

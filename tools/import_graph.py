@@ -27,6 +27,7 @@ ROOMS = (
     "local.deploy",
     "local.endpoint",
     "local.engine",
+    "local.pulumi_host",
     "local.simulation",
     "ops",
     "policies",

@@ -88,7 +88,8 @@ class Lab:
         )
         events = self._log.read_text().splitlines() if self._log.exists() else []
         result = Ran(ran.returncode, ran.stdout, [json.loads(line) for line in events])
-        assert status is None or ran.returncode == status, f"pulumi {' '.join(arguments)}: {ran.returncode}\n{ran.stdout}"
+        command = f"pulumi {' '.join(arguments)}"
+        assert status is None or ran.returncode == status, f"{command}: {ran.returncode}\n{ran.stdout}"
         return result
 
     def up(self, *options: str, status: int | None = 0) -> Ran:

@@ -118,7 +118,8 @@ def test_what_needs_the_real_engine(tmp_path: Path) -> None:
 
 
 def test_a_function_of_the_provider_that_is_not_known(tmp_path: Path) -> None:
-    message = failure(tmp_path, "import pulumi, pulumi_aws as aws\npulumi.export('z', aws.get_availability_zones_output().id)")
+    main = "import pulumi, pulumi_aws as aws\npulumi.export('z', aws.get_availability_zones_output().id)"
+    message = failure(tmp_path, main)
     assert message.startswith(
         "aws:index/getAvailabilityZones:getAvailabilityZones is a function that cannot be answered on this machine"
     )

@@ -10,6 +10,25 @@ from local.engine.outcomes import Failed, Outcome, Throttled, accepted
 Recorder = Callable[[str, float, float], None]
 
 
+class PolledEvents:
+    """Counter of polled events; a poll that finds none is recorded once a minute, the period of the metric.
+
+    Args:
+        record: Receives the metric.
+    """
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+        self._minute = -1
+
+    def count(self, polled: int, now: float) -> None:
+        """Count the events of a poll."""
+        minute = int(now // 60)
+        if polled or minute != self._minute:
+            self._minute = minute
+            self._record("PolledEventCount", polled, now)
+
+
 def count_invocation(record: Recorder, outcome: Outcome, *, sent: int, now: float) -> None:
     """Record what an invocation adds to the sums.
 

@@ -105,12 +105,14 @@ def read_answer(answer: Any, identifiers: Sequence[str]) -> Succeeded | Partial 
 def read_each(answer: Any, identifiers: Sequence[str]) -> Succeeded | Rejected | Failed:
     """Read the same answer to a queue's batch, whose messages do not wait for each other: all others are done.
 
+    An item without any `itemIdentifier` is no failure there (ESM-SQS-1).
+
     >>> read_each({"batchItemFailures": [{"itemIdentifier": "a"}]}, ["a", "b"])
     Rejected(positions=(0,))
     >>> read_each({"batchItemFailures": [{"itemIdentifier": "c"}]}, ["a", "b"])
     Failed(function_error=None, timed_out=False)
     """
-    failed = _reported(answer, identifiers)
+    failed = _reported(answer, identifiers, unnamed_fail=False)
     if failed is None or len(failed) == len(identifiers):
         return Failed(function_error=None)
     return Rejected(failed) if failed else Succeeded()
@@ -162,8 +164,14 @@ def read_window_answer(answer: Any, outcome: Succeeded | Partial | Failed) -> Su
             return outcome
 
 
-def _reported(answer: Any, identifiers: Sequence[str]) -> tuple[int, ...] | None:
-    """Return the places of the records that an answer reports, ascending; `None` when it is malformed."""
+def _reported(answer: Any, identifiers: Sequence[str], *, unnamed_fail: bool = True) -> tuple[int, ...] | None:
+    """Return the places of the records that an answer reports, ascending; `None` when it is malformed.
+
+    Args:
+        answer: The value that the function returned.
+        identifiers: Identifiers of the batch, in order.
+        unnamed_fail: Whether an item without `itemIdentifier` is malformed; else it is ignored.
+    """
     failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
     if not failures:
         return ()
@@ -172,6 +180,8 @@ def _reported(answer: Any, identifiers: Sequence[str]) -> tuple[int, ...] | None
     position = {identifier: index for index, identifier in enumerate(identifiers)}
     named: set[int] = set()
     for failure in cast("list[Any]", failures):
+        if not unnamed_fail and isinstance(failure, Mapping) and "itemIdentifier" not in failure:
+            continue
         identifier = failure.get("itemIdentifier") if isinstance(failure, Mapping) else None
         if not isinstance(identifier, str) or identifier not in position:
             return None

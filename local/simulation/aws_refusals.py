@@ -65,4 +65,4 @@ def _of_queue_mapping(mapping: Mapping[str, Any]) -> Iterator[str]:
 def _of_pipe(pipe: Mapping[str, Any]) -> Iterator[str]:
     yield from not_simulated(pipe)
     unfit = [*violations("pipes", "CreatePipe", pipe)]
-    yield from unfit or pipe_admission.problems(pipe)
+    yield from unfit or map(str, pipe_admission.problems(pipe))

@@ -13,8 +13,8 @@ from local.engine.outcomes import Failed, Outcome, Partial, Rejected, Succeeded,
 from local.engine.records import Record
 from local.engine.streams.documents import failure_document, object_key, pipe_failure_document
 
-#: Metrics that the report sums.
-SUMS = (
+#: Metrics that the report sums, and those that it sums for a queue alone.
+_SUMS = (
     "PolledEventCount",
     "FilteredOutEventCount",
     "InvokedEventCount",
@@ -25,6 +25,7 @@ SUMS = (
     "Throttles",
     "DestinationDeliveryFailures",
 )
+_QUEUE_SUMS = ("DeletedEventCount",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Report:
     ) -> None:
         self._starts_at = starts_at
         self._document = document
-        self._sums = dict.fromkeys(SUMS, 0)
+        self._sums = dict.fromkeys(_SUMS if document is not None else _SUMS + _QUEUE_SUMS, 0)
         self._maximum_age = 0
         self._invocations: list[dict[str, Any]] = []
         self._on_failure: list[dict[str, Any]] = []

@@ -123,3 +123,13 @@ def test_esm_metric_5_events_count_as_invoked_and_failed_in_every_throttled_atte
     metrics = mapping("MaximumRetryAttempts: 0", records=1, rest="handler: [{times: 2, then: throttle}]")["metrics"]
     counted = ("PolledEventCount", "InvokedEventCount", "FailedInvokeEventCount", "Throttles", "Errors")
     assert [metrics[name] for name in counted] == [1, 3, 2, 2, 0]
+
+
+@conforms("ESM-METRIC-2", "documented")
+def test_esm_metric_2_a_mapping_that_polls_nothing_records_zero_once_a_minute():
+    polled: list[tuple[float, float]] = []
+    machine = StreamBatches(MappingSettings(), record=lambda name, value, now: polled.append((now, value)))
+    machine.open("s", (), 0.0)
+    for now in (0.0, 0.25, 30.0, 59.9, 60.0, 61.0, 130.0):
+        machine.add("s", [], now)
+    assert polled == [(0.0, 0), (60.0, 0), (130.0, 0)]

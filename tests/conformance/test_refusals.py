@@ -11,6 +11,7 @@ from tests.conformance.simulated import BUCKET, QUEUE, TOPIC, batches, mapping, 
 conforms = pytest.mark.conformance
 
 AWS = "1 validation error detected: "
+WINDOW = "MaximumBatchingWindowInSeconds must be less than MaximumRecordAgeInSeconds."
 
 
 def of_mapping(settings: str) -> list[str]:
@@ -126,10 +127,51 @@ def test_esm_param_9_there_is_one_response_type_and_it_is_given_once():
 @conforms("ESM-REFUSE-10", "recorded")
 @pytest.mark.parametrize("age", [0, 59])
 def test_esm_refuse_10_a_record_age_under_a_minute(age: int):
-    assert of_mapping(f"MaximumRecordAgeInSeconds: {age}") == [
+    assert of_mapping(f"MaximumRecordAgeInSeconds: {age}")[0] == (
         "MaximumRecordAgeInSeconds must be either -1 (forever) or between 60 and 604800 (inclusive)"
-    ]
+    )
     assert takes("MaximumRecordAgeInSeconds: 60")
+
+
+@conforms("ESM-REFUSE-16", "recorded")
+@conforms("PIPE-CREATE-8", "recorded")
+@pytest.mark.parametrize(
+    ("age", "window", "is_refused"),
+    [(90, 300, True), (90, 90, True), (90, 89, False), (60, 0, False), (-1, 300, False)],
+)
+def test_esm_refuse_16_a_batching_window_is_below_the_record_age(age: int, window: int, is_refused: bool):
+    settings = f"MaximumRecordAgeInSeconds: {age}, MaximumBatchingWindowInSeconds: {window}"
+    if is_refused:
+        assert of_mapping(settings) == [WINDOW]
+        place = "SourceParameters.DynamoDBStreamParameters.MaximumBatchingWindowInSeconds"
+        assert refused(pipe(f"BatchSize: 1, {settings}")) == f"pipe: {place}: {WINDOW}"
+    else:
+        assert takes(settings)
+        assert run(pipe(f"BatchSize: 1, {settings}"))["invocations"] == []
+
+
+@conforms("ESM-REFUSE-16", "recorded")
+def test_esm_refuse_16_a_record_age_of_zero_is_refused_for_its_range_and_for_the_window():
+    age = "must be either -1 (forever) or between 60 and 604800 (inclusive)"
+    for found in (
+        of_mapping("MaximumRecordAgeInSeconds: 0, MaximumBatchingWindowInSeconds: 0"),
+        refused(pipe("BatchSize: 1, MaximumRecordAgeInSeconds: 0, MaximumBatchingWindowInSeconds: 0")).splitlines(),
+    ):
+        assert [each.rpartition("Seconds: ")[2] for each in found] == [f"MaximumRecordAgeInSeconds {age}", WINDOW]
+
+
+@conforms("PIPE-CREATE-7", "recorded")
+@pytest.mark.parametrize("given", ["", "  SourceParameters: {}\n"])
+def test_pipe_create_7_a_missing_parameter_is_named(given: str):
+    head = pipe().partition("  SourceParameters:")[0]
+    problem = refused(f'{head}{given}  Target: "arn:aws:sqs:us-east-1:111122223333:orders"\n')
+    assert problem == "pipe: SourceParameters.DynamoDBStreamParameters: Missing required parameter."
+
+
+@conforms("PIPE-CREATE-7", "recorded")
+def test_pipe_create_7_a_fifo_target_without_a_group_is_named_likewise():
+    problem = refused(pipe(target="sqs:us-east-1:111122223333:orders.fifo"))
+    assert problem == "pipe: TargetParameters.SqsQueueParameters.MessageGroupId: Missing required parameter."
 
 
 @conforms("ESM-REFUSE-11", "recorded")
@@ -271,9 +313,8 @@ def test_pipe_param_2_a_batch_of_which_nothing_is_said_is_none_that_the_target_c
 @conforms("PIPE-PARAM-6", "deduced")
 @pytest.mark.parametrize("age", [0, 59])
 def test_pipe_param_6_a_record_age_under_a_minute(age: int):
-    assert refused(pipe(f"BatchSize: 1, MaximumRecordAgeInSeconds: {age}")).endswith(
-        "between 60 and 604800 (inclusive)"
-    )
+    first = refused(pipe(f"BatchSize: 1, MaximumRecordAgeInSeconds: {age}")).splitlines()[0]
+    assert first.endswith("between 60 and 604800 (inclusive)")
     assert run(pipe("BatchSize: 1, MaximumRecordAgeInSeconds: 60"))["invocations"] == []
 
 
@@ -354,7 +395,7 @@ def test_pipe_target_1_a_target_that_is_not_simulated_is_refused_by_name(target:
 @conforms("PIPE-TARGET-3", "documented")
 def test_pipe_target_3_parameters_of_another_target_are_refused():
     problem = refused(pipe(rest="  TargetParameters: {LambdaFunctionParameters: {InvocationType: REQUEST_RESPONSE}}"))
-    assert problem == "pipe: TargetParameters.LambdaFunctionParameters is not for an SQS queue"
+    assert problem == "pipe: TargetParameters.LambdaFunctionParameters: It is not for an SQS queue."
 
 
 @conforms("PIPE-SHAPE-1", "documented")
@@ -383,7 +424,8 @@ def test_pipe_shape_5_a_header_of_a_target_is_not_read_from_the_event():
     headers = "TargetParameters: {HttpParameters: {HeaderParameters: {x-id: $.eventID}}}"
     target = "events:us-east-1:111122223333:api-destination/crm/0f0f"
     assert refused(pipe(target=target, rest=f"  {headers}")) == (
-        "pipe: TargetParameters.HttpParameters.HeaderParameters.x-id='$.eventID': a header is not read from the event"
+        "pipe: TargetParameters.HttpParameters.HeaderParameters.x-id: "
+        "'$.eventID' is a path, and a header is not read from the event."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -172,7 +174,7 @@ def test_an_update_is_checked_as_a_new_pipe_is(pipes):
     stream = {"DynamoDBStreamParameters": {"BatchSize": 11}}
     code, message = refused(lambda: update(Name=pipes.name, RoleArn=pipes.role, SourceParameters=stream))
     assert code == "ValidationException"
-    assert "BatchSize=11 is more than the 10 events" in message
+    assert "The batch size 11 is more than the 10 events" in message
 
 
 @conforms("PIPE-CREATE-1", "documented")
@@ -217,6 +219,14 @@ def test_a_role_that_pipes_cannot_assume_is_refused(pipes):
         code, message = refused(lambda role=role: pipes.create(pipes.queue(), RoleArn=role))
         assert code == "ValidationException"
         assert message == f"Provided role '{role}' cannot be assumed by principal 'pipes.amazonaws.com'."
+
+
+@pytest.mark.conformance("PIPE-CREATE-7", "recorded")
+def test_pipe_create_7_problems_are_json_with_a_name_and_a_message_each(pipes):
+    code, message = refused(lambda: pipes.create(pipes.queue(), SourceParameters={}))
+    fields = json.loads(message)["ValidationErrorFields"]
+    missing = {"Name": "SourceParameters.DynamoDBStreamParameters", "Message": "Missing required parameter."}
+    assert (code, fields) == ("ValidationException", [missing])
 
 
 def test_a_stream_that_does_not_exist_is_refused(pipes):
@@ -278,12 +288,12 @@ def test_pipe_ops_1_records_go_to_log_groups_only(pipes, member, value):
         ({"BatchSize": 10_001}, {}, "Member must have value less than or equal to 10000"),
         ({"MaximumRecordAgeInSeconds": 59}, {}, "must be either -1 (forever) or between 60 and 604800 (inclusive)"),
         ({"DeadLetterConfig": {"Arn": "arn:aws:s3:::letters"}}, {}, "is not a queue or topic"),
-        ({}, {"TargetParameters": {"HttpParameters": {}}}, "TargetParameters.HttpParameters is not for an SQS queue"),
+        ({}, {"TargetParameters": {"HttpParameters": {}}}, "It is not for an SQS queue."),
         ({}, {"TargetParameters": {"InputTemplate": "<nothing>"}}, "neither a JSON path"),
         (
             {},
             {"TargetParameters": {"SqsQueueParameters": {"MessageDeduplicationId": "a"}}},
-            "MessageDeduplicationId is for FIFO queues only",
+            "It is for FIFO queues only.",
         ),
         ({}, {"LogConfiguration": {"Level": "ERROR"}}, "has no destination"),
     ],

@@ -268,7 +268,7 @@ def test_a_dynamic_parameter_is_read_from_the_data(pipes, stream):
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({}, "SourceParameters has no KinesisStreamParameters"),
+        ({}, 'SourceParameters.KinesisStreamParameters","Message":"Missing required parameter.'),
         ({"KinesisStreamParameters": {}}, "'sourceParameters.kinesisStreamParameters.startingPosition'"),
         ({"KinesisStreamParameters": {"StartingPosition": "BOGUS"}}, "[AT_TIMESTAMP, LATEST, TRIM_HORIZON]"),
         ({"KinesisStreamParameters": {"StartingPosition": "AT_TIMESTAMP"}}, "needs a StartingPositionTimestamp"),
@@ -290,10 +290,13 @@ def test_a_dynamic_parameter_is_read_from_the_data(pipes, stream):
             },
             "must not be in the future",
         ),
-        ({"KinesisStreamParameters": {"StartingPosition": "LATEST", "BatchSize": 11}}, "BatchSize=11 is more than"),
+        (
+            {"KinesisStreamParameters": {"StartingPosition": "LATEST", "BatchSize": 11}},
+            "The batch size 11 is more than",
+        ),
         (
             {"DynamoDBStreamParameters": {"StartingPosition": "LATEST"}},
-            "SourceParameters.DynamoDBStreamParameters is not for a Kinesis stream",
+            "It is not for a Kinesis stream.",
         ),
     ],
 )

@@ -287,7 +287,7 @@ def test_pipe_shape_6_an_enrichment_is_asked_with_what_its_template_makes_of_the
         (
             "source",
             {"KinesisStreamParameters": {"StartingPosition": "LATEST"}},
-            "SourceParameters.KinesisStreamParameters is not for an SQS queue",
+            "It is not for an SQS queue.",
         ),
         (
             "source.fifo",
@@ -308,7 +308,7 @@ def test_what_aws_refuses_of_a_pipe_from_a_queue_is_refused(pipes, name, paramet
 
 def test_a_batch_larger_than_the_target_takes_is_refused(pipes, queue):
     source = {"BatchSize": 11, "MaximumBatchingWindowInSeconds": 1}
-    with pytest.raises(ClientError, match="BatchSize=11 is more than the 10 events"):
+    with pytest.raises(ClientError, match="The batch size 11 is more than the 10 events"):
         queue.create(pipes.queue(), source=source)
 
 

@@ -17,7 +17,7 @@ from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.routes import Routes
 from local.endpoint.services.pipe_roles import check_role, source_problem
 from local.endpoint.services.pipe_sources import Connect, PipeSources
-from local.engine.pipes.admission import problems
+from local.engine.pipes.admission import problems, validation_message
 from local.engine.pipes.configuration import completed, not_simulated, updated
 from local.engine.pipes.sources import source_of
 
@@ -279,8 +279,9 @@ def _check(parameters: Parameters) -> None:
         raise NotSimulated(problem)
     for problem in violations("pipes", "CreatePipe", parameters):
         raise AwsError("ValidationException", problem)
-    for problem in problems(parameters):
-        raise AwsError("ValidationException", problem)
+    found = [*problems(parameters)]
+    if found:
+        raise AwsError("ValidationException", validation_message(found))
 
 
 def _summary(pipe: Pipe) -> dict[str, Any]:

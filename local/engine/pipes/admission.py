@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aws_semantics.limits import STREAM_MAPPING_RANGES
@@ -13,7 +15,7 @@ from local.engine.pipes.targets import UnsupportedTarget, enrichment_of, service
 from local.engine.pipes.templates import InputTemplate, InvalidTemplate, is_path
 from local.engine.queues.admission import queue_problems
 from local.engine.queues.batches import QueueSettings
-from local.engine.streams.admission import filter_problems, filters_of, out_of_range
+from local.engine.streams.admission import filter_problems, filters_of, out_of_range, window_problem
 from local.engine.streams.settings import MappingSettings
 
 Parameters = Mapping[str, Any]
@@ -21,8 +23,30 @@ Parameters = Mapping[str, Any]
 _FIFO = ".fifo"
 
 
-def problems(parameters: Parameters) -> Iterator[str]:
-    """Yield a line for everything that AWS refuses of a pipe; `configuration.not_simulated` yields the rest.
+@dataclass(frozen=True)
+class Problem:
+    """Setting that AWS refuses.
+
+    Attributes:
+        name: The setting's place among CreatePipe's parameters.
+        message: The reason, in AWS's words where they are known.
+    """
+
+    name: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}"
+
+
+def validation_message(found: Iterable[Problem]) -> str:
+    """Return the message of the ValidationException for these problems, which is JSON (PIPE-CREATE-7)."""
+    fields = [{"Name": problem.name, "Message": problem.message} for problem in found]
+    return json.dumps({"ValidationErrorFields": fields}, separators=(",", ":"), ensure_ascii=False)
+
+
+def problems(parameters: Parameters) -> Iterator[Problem]:
+    """Yield every setting of a pipe that AWS refuses; `configuration.not_simulated` yields the rest.
 
     Args:
         parameters: CreatePipe's, which fit the API's model (`local.api_models`).
@@ -33,31 +57,36 @@ def problems(parameters: Parameters) -> Iterator[str]:
         return
     of_source = parameters.get("SourceParameters", {})
     for member in sorted(set(of_source) - {source.parameters, "FilterCriteria"}):
-        yield f"SourceParameters.{member} is not for {_with_article(source.kind)}"
+        yield Problem(f"SourceParameters.{member}", f"It is not for {_with_article(source.kind)}.")
+    place = f"SourceParameters.{source.parameters}"
     if source.is_stream and source.parameters not in of_source:
-        yield f"SourceParameters has no {source.parameters}, which say where to start to read"
+        yield Problem(place, "Missing required parameter.")
         return
-    yield from filter_problems(of_source.get("FilterCriteria", {}))
+    for message in filter_problems(of_source.get("FilterCriteria", {})):
+        yield Problem("SourceParameters.FilterCriteria", message)
     given = source.given(parameters)
     if source.is_stream:
-        yield from _stream_problems(given)
+        for name, message in _stream_problems(given):
+            yield Problem(f"{place}.{name}", message)
     else:
-        yield from queue_problems({**defaults_of(parameters), **given}, fifo=parameters["Source"].endswith(_FIFO))
+        fifo = parameters["Source"].endswith(_FIFO)
+        for message in queue_problems({**defaults_of(parameters), **given}, fifo=fifo):
+            yield Problem(place, message)
     yield from _batch_problems(parameters, source)
     yield from _target_problems(parameters)
     to_api = parameters.get("TargetParameters", {}).get("HttpParameters", {})
     for name, value in to_api.get("HeaderParameters", {}).items():
         if is_path(value):
             place = f"TargetParameters.HttpParameters.HeaderParameters.{name}"
-            yield f"{place}={value!r}: a header is not read from the event"
+            yield Problem(place, f"{value!r} is a path, and a header is not read from the event.")
     log = parameters.get("LogConfiguration", {"Level": "OFF"})
     if log["Level"] != "OFF" and not any(member.endswith("LogDestination") for member in log):
-        yield f"LogConfiguration.Level={log['Level']} has no destination: nothing would be logged"
+        yield Problem("LogConfiguration", f"Level {log['Level']} has no destination: nothing would be logged.")
     for member in ("TargetParameters", "EnrichmentParameters"):
         try:
             InputTemplate(parameters.get(member, {}).get("InputTemplate", ""))
         except InvalidTemplate as error:
-            yield f"{member}.InputTemplate: {error}"
+            yield Problem(f"{member}.InputTemplate", str(error))
 
 
 def settings_of(parameters: Parameters, *, retention: int | None = None) -> MappingSettings:
@@ -87,67 +116,71 @@ def queue_settings_of(parameters: Parameters) -> QueueSettings:
     )
 
 
-def _stream_problems(stream: Parameters) -> Iterator[str]:
+def _stream_problems(stream: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield name and message for every setting of a stream that AWS refuses."""
     position, timestamp = stream["StartingPosition"], stream.get("StartingPositionTimestamp")
     if position == "AT_TIMESTAMP" and timestamp is None:
-        yield "StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp"
+        yield "StartingPositionTimestamp", "StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp"
     elif position != "AT_TIMESTAMP" and timestamp is not None:
-        yield "Timestamp only valid with StartingPosition AT_TIMESTAMP"
+        yield "StartingPositionTimestamp", "Timestamp only valid with StartingPosition AT_TIMESTAMP"
     age = stream.get("MaximumRecordAgeInSeconds", -1)
-    if age not in STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"]:
-        yield out_of_range("MaximumRecordAgeInSeconds", age, STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"])
-    yield from _dead_letter_problems(stream.get("DeadLetterConfig", {}).get("Arn"))
+    allowed = STREAM_MAPPING_RANGES["MaximumRecordAgeInSeconds"]
+    if age not in allowed:
+        yield "MaximumRecordAgeInSeconds", out_of_range("MaximumRecordAgeInSeconds", age, allowed)
+    above = window_problem(stream.get("MaximumBatchingWindowInSeconds", 0), age)
+    if above is not None:
+        yield "MaximumBatchingWindowInSeconds", above
+    dead_letters = stream.get("DeadLetterConfig", {}).get("Arn")
+    if dead_letters is not None and dead_letters.split(":")[2] not in ("sqs", "sns"):
+        said = f"{dead_letters!r} is not a queue or topic: a pipe's dead letters can go nowhere else"
+        yield "DeadLetterConfig.Arn", said
+    elif dead_letters is not None and dead_letters.endswith(_FIFO):
+        said = f"{dead_letters!r} is FIFO: a pipe's dead letters go to standard queues and topics only"
+        yield "DeadLetterConfig.Arn", said
 
 
-def _dead_letter_problems(arn: str | None) -> Iterator[str]:
-    if arn is None:
-        return
-    if arn.split(":")[2] not in ("sqs", "sns"):
-        yield f"DeadLetterConfig.Arn={arn!r} is not a queue or topic: a pipe's dead letters can go nowhere else"
-    elif arn.endswith(_FIFO):
-        yield f"DeadLetterConfig.Arn={arn!r} is FIFO: a pipe's dead letters go to standard queues and topics only"
-
-
-def _batch_problems(parameters: Parameters, source: EventSource) -> Iterator[str]:
-    """Yield a line for a batch size above the maximum of target or enrichment."""
+def _batch_problems(parameters: Parameters, source: EventSource) -> Iterator[Problem]:
+    """Yield the problem of a batch size above the maximum of target or enrichment."""
     size = {**defaults_of(parameters), **source.given(parameters)}["BatchSize"]
     with contextlib.suppress(UnsupportedTarget):
         target = service_of(parameters["Target"])
         if target.batch is not None and size > target.batch:
-            yield (
-                f"SourceParameters.{source.parameters}.BatchSize={size} is more than the {target.batch} events that a "
-                f"pipe sends to {_with_article(target.kind)} at a time: AWS refuses the pipe"
+            yield Problem(
+                "BatchSize",
+                f"The batch size {size} is more than the {target.batch} events that a pipe sends to "
+                f"{_with_article(target.kind)} at a time.",
             )
     if not parameters.get("Enrichment"):
         return
     with contextlib.suppress(UnsupportedTarget):
         enrichment = enrichment_of(parameters["Enrichment"])
         if "HttpParameters" in parameters.get("EnrichmentParameters", {}) and enrichment.kind != "API destination":
-            yield f"EnrichmentParameters.HttpParameters is not for {_with_article(enrichment.kind)}"
+            yield Problem("EnrichmentParameters.HttpParameters", f"It is not for {_with_article(enrichment.kind)}.")
         if enrichment.batch is not None and size > enrichment.batch:
-            yield (
+            yield Problem(
+                "BatchSize",
                 f"The configured batch size {size} is greater than the max supported batch size {enrichment.batch} for "
-                "enrichment api-destination."
+                "enrichment api-destination.",
             )
 
 
-def _target_problems(parameters: Parameters) -> Iterator[str]:
+def _target_problems(parameters: Parameters) -> Iterator[Problem]:
     try:
         target = service_of(parameters["Target"])
     except UnsupportedTarget:
         return
     if target.kind == "SNS topic" and parameters["Target"].endswith(_FIFO):
-        yield f"Target={parameters['Target']!r} is a FIFO topic: a pipe cannot send to one"
+        yield Problem("Target", f"{parameters['Target']!r} is a FIFO topic: a pipe cannot send to one.")
     given = parameters.get("TargetParameters", {})
-    for member in set(given) - {"InputTemplate", target.parameters}:
-        yield f"TargetParameters.{member} is not for {_with_article(target.kind)}"
+    for member in sorted(set(given) - {"InputTemplate", target.parameters}):
+        yield Problem(f"TargetParameters.{member}", f"It is not for {_with_article(target.kind)}.")
     if target.kind == "SQS queue":
-        to_queue = given.get("SqsQueueParameters", {})
+        to_queue, place = given.get("SqsQueueParameters", {}), "TargetParameters.SqsQueueParameters"
         if parameters["Target"].endswith(_FIFO):
             if "MessageGroupId" not in to_queue:
-                yield "TargetParameters.SqsQueueParameters.MessageGroupId is missing: a FIFO queue needs one"
+                yield Problem(f"{place}.MessageGroupId", "Missing required parameter.")
         elif "MessageDeduplicationId" in to_queue:
-            yield "TargetParameters.SqsQueueParameters.MessageDeduplicationId is for FIFO queues only"
+            yield Problem(f"{place}.MessageDeduplicationId", "It is for FIFO queues only.")
 
 
 def _with_article(kind: str) -> str:

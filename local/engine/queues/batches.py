@@ -19,7 +19,7 @@ from typing import Any
 from aws_semantics.event_patterns import matches
 from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
 from local.engine.actions import Invoke
-from local.engine.event_counts import Recorder, count_invocation
+from local.engine.event_counts import PolledEvents, Recorder, count_invocation
 from local.engine.outcomes import Outcome, Rejected, Succeeded
 from local.engine.records import Record
 
@@ -104,6 +104,7 @@ class QueueBatches:
         self._settings = settings
         self._new_request_id = new_request_id
         self._record = record or _ignore
+        self._polled = PolledEvents(self._record)
         self._gathered: list[Message] = []
         #: End of the batching window of the gathered messages.
         self._window_ends = 0.0
@@ -130,16 +131,37 @@ class QueueBatches:
 
     def add(self, messages: Sequence[Message], now: float) -> Messages:
         """Take messages that were received, and return those to delete because no filter matches them."""
-        wanted = [each for each in messages if selected(each.event, self._settings.filters)]
-        others = tuple(each for each in messages if each not in wanted)
-        if messages:
-            self._record("PolledEventCount", len(messages), now)
+        wanted: list[Message] = []
+        others: list[Message] = []
+        for message in messages:
+            (wanted if selected(message.event, self._settings.filters) else others).append(message)
+        self._polled.count(len(messages), now)
         if others:
             self._record("FilteredOutEventCount", len(others), now)
-        if wanted and not self._gathered:
+            self._record("DeletedEventCount", len(others), now)
+        fresh = [message for message in wanted if not self._replaced(message)]
+        if fresh and not self._gathered:
             self._window_ends = now + self._settings.batching_window
-        self._gathered += wanted
-        return others
+        self._gathered += fresh
+        return tuple(others)
+
+    def _replaced(self, message: Message) -> bool:
+        """Replace the copy of a message that waits to be delivered, if there is one (ESM-SQS-4).
+
+        A batching window that is longer than the visibility timeout lets SQS return the message again. Only the newer
+        receipt handle deletes it.
+        """
+        for place, waiting in enumerate(self._gathered):
+            if waiting.identifier == message.identifier:
+                self._gathered[place] = message
+                return True
+        for place, batch in enumerate(self._formed):
+            if any(waiting.identifier == message.identifier for waiting in batch):
+                self._formed[place] = tuple(
+                    message if waiting.identifier == message.identifier else waiting for waiting in batch
+                )
+                return True
+        return False
 
     def next(self, now: float) -> Iterator[Invoke]:
         """Yield the batches to deliver now."""

@@ -79,6 +79,9 @@ def problems(parameters: Parameters) -> Iterator[str]:
     yield from _metrics(typed.get("MetricsConfig", {}))
     yield from destination_problems(typed.get("DestinationConfig", {}))
     yield from filter_problems(typed.get("FilterCriteria", {}))
+    above = window_problem(typed.get("MaximumBatchingWindowInSeconds", 0), typed.get("MaximumRecordAgeInSeconds", -1))
+    if above is not None:
+        yield above
     window = typed.get("TumblingWindowInSeconds", 0)
     if window and typed.get("ParallelizationFactor", 1) != 1:
         yield "Parallelization factor must be equal to 1 when tumbling window period is configured"
@@ -143,6 +146,18 @@ def destination_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"DestinationConfig.OnFailure.Destination={destination!r} is not an ARN"
     elif destination:
         yield from _on_failure(destination)
+
+
+def window_problem(window: int, age: int) -> str | None:
+    """Return AWS's message for a batching window that is not below the record age, or `None` (ESM-REFUSE-16).
+
+    >>> window_problem(300, 90)
+    'MaximumBatchingWindowInSeconds must be less than MaximumRecordAgeInSeconds.'
+    >>> window_problem(300, -1)
+    """
+    if age < 0 or window < age:
+        return None
+    return "MaximumBatchingWindowInSeconds must be less than MaximumRecordAgeInSeconds."
 
 
 def out_of_range(name: str, value: int, allowed: Range) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from zlib import crc32
 
 from local.engine.actions import GiveUp, Invoke, Lose, Wait
-from local.engine.event_counts import Recorder, count_invocation
+from local.engine.event_counts import PolledEvents, Recorder, count_invocation
 from local.engine.outcomes import Outcome
 from local.engine.streams.filtering import select
 from local.engine.streams.lane import Lane
@@ -85,6 +85,7 @@ class StreamBatches:
         self._settings = settings
         self._new_request_id = new_request_id
         self._record = record or _ignore
+        self._polled = PolledEvents(self._record)
         self._filtered_out = filtered_out or _ignore
         self._shards: dict[str, ShardState] = {}
         #: When to look at which lane next; an entry that is not its lane's latest one is stale.
@@ -100,9 +101,10 @@ class StreamBatches:
         self._read_what_is_due(now)
 
     def add(self, shard_id: str, records: Sequence[StreamRecord], now: float) -> None:
-        """Add a shard's next records, in stream order."""
+        """Add a shard's next records, in stream order; none if a poll found none."""
         shard = self._shards[shard_id]
         if shard.is_read:
+            self._polled.count(len(records), now)
             self._read(shard, records, now)
         else:
             shard.unread.extend(records)
@@ -209,11 +211,12 @@ class StreamBatches:
             if isinstance(lane, TumblingLane):
                 lane.ended = shard.ended
         unread, shard.unread = shard.unread, []
+        if unread:
+            self._polled.count(len(unread), now)
         self._read(shard, unread, now)
 
     def _read(self, shard: ShardState, records: Sequence[StreamRecord], now: float) -> None:
         if records:
-            self._record("PolledEventCount", len(records), now)
             shard.progress.seen(records)
             kept = self._filter(shard, records, now) if self._settings.filters else records
             if len(shard.lanes) == 1:

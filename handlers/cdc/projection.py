@@ -8,20 +8,29 @@ DynamoDB and in search engines; SQL and Redis have files of their own.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Protocol, get_args
 
 from handlers.cdc.attribute_values import encode
-from handlers.cdc.change import Change
-from handlers.cdc.clients import client
+from handlers.cdc.change import Change, ImageNotAvailable
 from handlers.cdc.effect_ledger import KEEP
+from handlers.cdc.projection_table import ProjectionContended, ProjectionTable
+from handlers.cdc.projection_writes import DELETED, EXPIRES_AT, Guard, GuardBy, PartWrite, WholeWrite, Write
 
-#: `version` is the item's own attribute, which every writer advances in its write; it works on every route.
-#: `sequence` is the stream's sequence number, for tables whose writers cannot be changed.
-GuardBy = Literal["version", "sequence"]
+__all__ = [
+    "DynamoDBProjection",
+    "GuardBy",
+    "GuardNotAvailable",
+    "ProjectionContended",
+    "ProjectionStore",
+    "guard_of",
+    "search_version",
+]
+
+#: A stream delivers a record again for as long.
+SHORTEST_KEEP: Final = timedelta(hours=24)
 
 #: Sequence numbers have 21 to 40 digits (docs/aws-semantics.md §1.3); padded, text compares as numbers do.
 SEQUENCE_DIGITS: Final = 40
@@ -56,17 +65,37 @@ def guard_of(change: Change[Any], by: GuardBy = "version") -> int | str:
     return version
 
 
+class ProjectionStore(Protocol):
+    """The place where a `DynamoDBProjection` keeps its items. `ProjectionTable` is the one in DynamoDB."""
+
+    def apply(self, write: Write) -> bool:
+        """Store what a write makes of the stored item, in one atomic step: `write.after(stored)`.
+
+        Returns:
+            True if something was written, `False` if everything that is stored is newer.
+        """
+        ...
+
+
 class DynamoDBProjection:
     """A projection in a DynamoDB table. Readers skip items whose `deleted` is true.
 
     The function needs `dynamodb:PutItem` and `dynamodb:UpdateItem` on the table, whose TTL attribute is `expiresAt`.
 
+    These attributes are the projection's own: `version` and `sequence` (the guards), every name that begins with one of
+    them and a `#` (the guards of attributes that `update` wrote), `deleted` and `expiresAt`. A caller may give a guard
+    with the value that the change has, as `put(change, change.new)` does; any other value is refused.
+
     Args:
         variable: The environment variable that holds the table's name.
         guard_by: The guard that orders changes; it is stored in the attribute `version` or `sequence`.
-        keep_deleted: Lifetime of a tombstone: longer than every route that brings a change back. Default 400 days;
-            `None` is forever.
+        keep_deleted: Lifetime of a tombstone, at least 24 hours (how long a stream delivers a record again), and longer
+            than every route that brings a change back. Default 400 days; `None` is forever.
+        store: The place where items are kept; the DynamoDB table by default.
         clock: Returns seconds since 1970.
+
+    Raises:
+        ValueError: `keep_deleted` is shorter than 24 hours, or there is no such guard.
     """
 
     def __init__(
@@ -75,65 +104,110 @@ class DynamoDBProjection:
         *,
         guard_by: GuardBy = "version",
         keep_deleted: timedelta | None = KEEP,
+        store: ProjectionStore | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.variable = variable
+        check_settings(guard_by, keep_deleted)
         self.guard_by: GuardBy = guard_by
         self.keep_deleted = keep_deleted
+        self.store: ProjectionStore = ProjectionTable(variable) if store is None else store
         self._clock = clock
-        self._dynamodb: Any = client("dynamodb")
 
     def put(self, change: Change[Any], item: Mapping[str, Any]) -> bool:
         """Write a whole item, its key included, unless a newer change was applied.
+
+        Attributes that `update` wrote for a newer change stay as they are.
 
         Returns:
             True if it was written; `False` if the change is older than the stored copy, and so done.
 
         Raises:
             GuardNotAvailable: The change has no guard.
+            ValueError: An attribute is the projection's own, or has a number that DynamoDB cannot store.
+            TypeError: DynamoDB has no type for an attribute.
+            ProjectionContended: Other writers kept changing the item.
         """
-        return self._put(change, dict(item), "<")
+        return self.store.apply(WholeWrite(self._guard(change), self._wire(change, item)))
 
     def delete(self, change: Change[Any], key: Mapping[str, Any]) -> bool:
         """Replace an item by a tombstone, unless a newer change was applied. Returns and raises as `put`."""
-        tombstone = {**key, "deleted": True}
-        if self.keep_deleted is not None:
-            tombstone["expiresAt"] = int(self._clock() + self.keep_deleted.total_seconds())
-        return self._put(change, tombstone, "<=")
+        expires = None if self.keep_deleted is None else int(self._clock() + self.keep_deleted.total_seconds())
+        return self.store.apply(WholeWrite(self._guard(change), self._wire(change, key), True, expires))
 
     def update(self, change: Change[Any], key: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
-        """Set some attributes of an item, unless a newer change was applied. Returns and raises as `put`."""
-        names = {f"#a{index}": name for index, name in enumerate(attributes)}
-        values = {f":a{index}": _wire(value) for index, value in enumerate(attributes.values())}
-        sets = ", ".join(f"{name} = :{name[1:]}" for name in names)
-        return self._applied(
-            self._dynamodb.update_item,
-            Key={name: _wire(value) for name, value in key.items()},
-            UpdateExpression=f"SET #guard = :guard{', ' if sets else ''}{sets} REMOVE deleted, expiresAt",
-            ConditionExpression="attribute_not_exists(#guard) OR #guard < :guard",
-            ExpressionAttributeNames={"#guard": self.guard_by, **names},
-            ExpressionAttributeValues={":guard": _wire(guard_of(change, self.guard_by)), **values},
-        )
+        """Set some attributes of an item, each unless a newer change was applied to it.
 
-    def _put(self, change: Change[Any], item: Mapping[str, Any], older: str) -> bool:
-        guard = _wire(guard_of(change, self.guard_by))
-        return self._applied(
-            self._dynamodb.put_item,
-            Item={**{name: _wire(value) for name, value in item.items()}, self.guard_by: guard},
-            ConditionExpression=f"attribute_not_exists(#guard) OR #guard {older} :guard",
-            ExpressionAttributeNames={"#guard": self.guard_by},
-            ExpressionAttributeValues={":guard": guard},
-        )
+        Each attribute has a guard of its own, so changes that write different attributes lose nothing, whatever order
+        they arrive in. An item that is deleted comes back with these attributes.
 
-    def _applied(self, call: Callable[..., Any], **request: Any) -> bool:
-        table = os.environ.get(self.variable)
-        if not table:
-            raise RuntimeError(f"{self.variable} is not set, so there is no table to project into")
-        try:
-            call(TableName=table, **request)
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        Args:
+            change: The change that the attributes come from.
+            key: The item's key.
+            attributes: The attributes to set. Those of the key may be among them, with the same values.
+
+        Returns:
+            True if at least one attribute was written; `False` if the change is older than all of them, and so done.
+
+        Raises:
+            GuardNotAvailable: The change has no guard.
+            ValueError: There is no attribute, one is the projection's own or differs from the key, or has a number that
+                DynamoDB cannot store.
+            TypeError: DynamoDB has no type for an attribute.
+            ProjectionContended: Other writers kept changing the item.
+        """
+        if changed := [name for name in attributes if name in key and attributes[name] != key[name]]:
+            raise ValueError(f"{', '.join(changed)} is the item's key and has another value in it: a key never changes")
+        wire = self._wire(change, {name: value for name, value in attributes.items() if name not in key})
+        wire.pop(self.guard_by, None)
+        if not wire:
+            raise ValueError("there is no attribute to set beside the key and the guard")
+        return self.store.apply(PartWrite(self._guard(change), self._wire(change, key), wire))
+
+    def _guard(self, change: Change[Any]) -> Guard:
+        return Guard(self.guard_by, encode(guard_of(change, self.guard_by)))
+
+    def _wire(self, change: Change[Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
+        wire: dict[str, Any] = {}
+        for name, value in attributes.items():
+            if is_reserved(name) and not _is_guard_of(change, name, value):
+                raise ValueError(
+                    f"{name} is an attribute of the projection's own, and the caller's value is not the one that this "
+                    "change has: leave it out, or write it under another name"
+                )
+            try:
+                wire[name] = encode(value, binary=bytes)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name} cannot be stored: {error}") from None
+        return wire
+
+
+def is_reserved(name: str) -> bool:
+    """Check if an attribute's name is one of those that a projection writes itself."""
+    return name in (DELETED, EXPIRES_AT) or name.partition("#")[0] in get_args(GuardBy)
+
+
+def _is_guard_of(change: Change[Any], name: str, value: Any) -> bool:
+    if name not in ("version", "sequence"):
+        return False
+    try:
+        return bool(value == guard_of(change, name))
+    except (GuardNotAvailable, ImageNotAvailable):
+        return False
+
+
+def check_settings(guard_by: GuardBy, keep_deleted: timedelta | None) -> None:
+    """Check the settings that all projections have.
+
+    Raises:
+        ValueError: `keep_deleted` is shorter than 24 hours, or there is no such guard.
+    """
+    if guard_by not in get_args(GuardBy):
+        raise ValueError(f"guard_by={guard_by!r} must be one of {', '.join(get_args(GuardBy))}")
+    if keep_deleted is not None and keep_deleted < SHORTEST_KEEP:
+        raise ValueError(
+            f"keep_deleted={keep_deleted} is shorter than the 24 hours in which a stream can deliver a record again: a "
+            "deleted item would come back"
+        )
 
 
 def search_version(change: Change[Any]) -> dict[str, Any]:
@@ -154,7 +228,3 @@ def search_version(change: Change[Any]) -> dict[str, Any]:
     """
     kind = "external_gte" if change.event_name == "REMOVE" else "external"
     return {"version": guard_of(change), "version_type": kind}
-
-
-def _wire(value: Any) -> dict[str, Any]:
-    return encode(value, binary=bytes)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from handlers.cdc.change import Change
 from handlers.cdc.effect_ledger import KEEP
-from handlers.cdc.projection import SEQUENCE_DIGITS, GuardBy, guard_of
+from handlers.cdc.projection import SEQUENCE_DIGITS, GuardBy, check_settings, guard_of
 
 # Guards are digits of one length, so text compares as numbers do.
 _REDIS_SCRIPT: Final = """
@@ -19,7 +19,7 @@ if ARGV[2] == 'put' then
 else
   redis.call('HSET', KEYS[1], 'guard', ARGV[1])
   redis.call('HDEL', KEYS[1], 'item')
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  if ARGV[3] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 end
 return 1
 """
@@ -31,10 +31,15 @@ class RedisProjection:
     Args:
         prefix: Prefix of the hashes' names, e.g. `users:`.
         guard_by: The guard that orders changes; it is stored in the field `guard`.
-        keep_deleted: Lifetime of a tombstone.
+        keep_deleted: Lifetime of a tombstone, at least 24 hours (how long a stream delivers a record again). Default
+            400 days; `None` is forever.
+
+    Raises:
+        ValueError: `keep_deleted` is shorter than 24 hours, or there is no such guard.
     """
 
-    def __init__(self, prefix: str, *, guard_by: GuardBy = "version", keep_deleted: timedelta = KEEP) -> None:
+    def __init__(self, prefix: str, *, guard_by: GuardBy = "version", keep_deleted: timedelta | None = KEEP) -> None:
+        check_settings(guard_by, keep_deleted)
         self.prefix = prefix
         self.guard_by: GuardBy = guard_by
         self.keep_deleted = keep_deleted
@@ -58,7 +63,8 @@ class RedisProjection:
 
     def delete(self, redis: Any, change: Change[Any], key: str) -> bool:
         """Replace an item by a tombstone unless a newer change was applied. Returns and raises as `put`."""
-        return self._run(redis, change, key, "delete", int(self.keep_deleted.total_seconds() * 1000))
+        lifetime = 0 if self.keep_deleted is None else int(self.keep_deleted.total_seconds() * 1000)
+        return self._run(redis, change, key, "delete", lifetime)
 
     def _run(self, redis: Any, change: Change[Any], key: str, what: str, argument: str | bytes | int) -> bool:
         guard = str(guard_of(change, self.guard_by)).zfill(SEQUENCE_DIGITS)

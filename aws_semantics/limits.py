@@ -94,6 +94,10 @@ FUNCTION_MEMORY = Range(128, 10_240)
 #: Layers of one function: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 FUNCTION_LAYERS = 5
 
+#: Bytes of a function's code and layers together, unzipped, and of one archive that is uploaded in a call (same page).
+FUNCTION_PACKAGE_BYTES = 262_144_000
+FUNCTION_UPLOAD_BYTES = 52_428_800
+
 #: How long an HTTP API waits for its integration.
 HTTP_API_TIMEOUT_SECONDS = 30
 

@@ -25,6 +25,7 @@ from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
 from components.python_function import PythonFunction
+from components.python_layer import PythonLayer
 from components.queue_consumer import QueueConsumer
 from components.queue_delivery import QueueDelivery
 from components.refusal import Refused
@@ -58,6 +59,7 @@ __all__ = [
     "LocalIndex",
     "ProvisionedCapacity",
     "PythonFunction",
+    "PythonLayer",
     "QueueAlarms",
     "QueueConsumer",
     "QueueDelivery",

@@ -16,6 +16,7 @@ from components.alarms import QUEUE_ALARMS, TOPIC_ALARMS, AlarmOpinion, make_ala
 from components.delivery import StreamDelivery
 from components.function_settings import FunctionSettings
 from components.private_bucket import private_bucket
+from components.python_layer import PythonLayer
 from components.queue_consumer import QueueConsumer
 from components.queue_delivery import QueueDelivery
 from components.refusal import Refused
@@ -158,6 +159,7 @@ class FanOut(pulumi.ComponentResource):
         environment: Mapping[str, pulumi.Input[str]] | None = None,
         timeout: int | None = None,
         memory_size: int | None = None,
+        requirements: PythonLayer | str | None = None,
         function: FunctionSettings | None = None,
         alarms: Sequence[AlarmOpinion] = QUEUE_ALARMS,
         repeats: str | None = None,
@@ -174,7 +176,9 @@ class FanOut(pulumi.ComponentResource):
             environment: Variables beyond those of `access`.
             timeout: Seconds an invocation may run, instead of the fan-out's.
             memory_size: MB, instead of the fan-out's.
-            function: How its function runs, instead of the fan-out's; `timeout` and `memory_size` apply on top.
+            requirements: Its third-party packages: the path of a hashed lock, or a `PythonLayer` to share.
+            function: How its function runs, instead of the fan-out's; `timeout`, `memory_size` and `requirements`
+                apply on top.
             alarms: The alarms, `QUEUE_ALARMS` by default.
             repeats: What makes a second delivery of a change harmless, in words. It is needed only where the module
                 uses neither an effect ledger, counters nor a projection.
@@ -203,7 +207,9 @@ class FanOut(pulumi.ComponentResource):
             delivery=delivery or self.delivery,
             access=[*access, self._claim_check_access()],
             environment=environment,
-            function=(function or self.function).with_own(timeout=timeout, memory_size=memory_size),
+            function=(function or self.function).with_own(
+                timeout=timeout, memory_size=memory_size, requirements=requirements
+            ),
             kms_key_arn=self._kms_key_arn,
             replay_from=replay_from,
             alarms=alarms,

@@ -10,6 +10,7 @@ import pulumi
 
 from aws_semantics.limits import FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_TIMEOUT, LOG_RETENTION_DAYS
 from components.access import Statement, allow
+from components.python_layer import PythonLayer
 from components.refusal import Refused
 
 
@@ -39,6 +40,8 @@ class FunctionSettings:
         log_retention_in_days: Days that logs are kept, one of the periods that CloudWatch Logs takes.
         tracing: Record a trace of each invocation in X-Ray.
         layers: ARNs of layer versions, at most five, that exist already.
+        requirements: Its third-party packages: the path of a hashed lock, which becomes a layer of its own, or a
+            `PythonLayer` that several functions share. It counts as a layer.
         vpc: The VPC that the function reaches into; `None` for none.
         permissions_boundary: ARN of the policy that bounds the function's role, where an organisation demands one.
 
@@ -54,15 +57,19 @@ class FunctionSettings:
     log_retention_in_days: int = 30
     tracing: bool = False
     layers: Sequence[pulumi.Input[str]] = ()
+    requirements: PythonLayer | str | None = None
     vpc: Vpc | None = None
     permissions_boundary: pulumi.Input[str] | None = None
 
-    def with_own(self, *, timeout: int | None, memory_size: int | None) -> FunctionSettings:
-        """Return these settings with a consumer's own timeout and memory, where it has some."""
+    def with_own(
+        self, *, timeout: int | None, memory_size: int | None, requirements: PythonLayer | str | None
+    ) -> FunctionSettings:
+        """Return these settings with a consumer's own timeout, memory and packages, where it has some."""
         return replace(
             self,
             timeout=self.timeout if timeout is None else timeout,
             memory_size=self.memory_size if memory_size is None else memory_size,
+            requirements=self.requirements if requirements is None else requirements,
         )
 
     def check(self, name: str) -> None:
@@ -85,10 +92,10 @@ class FunctionSettings:
                 f"{name}: log_retention_in_days={self.log_retention_in_days} is not a period that CloudWatch Logs "
                 f"takes: choose one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
             )
-        if len(self.layers) > FUNCTION_LAYERS:
+        layers = len(self.layers) + (self.requirements is not None)
+        if layers > FUNCTION_LAYERS:
             raise Refused(
-                f"{name}: {len(self.layers)} layers, and a function takes {FUNCTION_LAYERS}: "
-                "put the content of several into one"
+                f"{name}: {layers} layers, and a function takes {FUNCTION_LAYERS}: put the content of several into one"
             )
         if self.vpc is not None and not (self.vpc.subnet_ids and self.vpc.security_group_ids):
             raise Refused(
@@ -124,8 +131,6 @@ class FunctionSettings:
         given: dict[str, Any] = {"timeout": self.timeout, "memory_size": self.memory_size}
         if self.tracing:
             given["tracing_config"] = {"mode": "Active"}
-        if self.layers:
-            given["layers"] = list(self.layers)
         if self.vpc is not None:
             given["vpc_config"] = {
                 "subnet_ids": list(self.vpc.subnet_ids),

@@ -11,6 +11,8 @@ from components.access import Access, Statement, allow, merged_environment, poli
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
 from components.package import handler_package
+from components.python_layer import PythonLayer
+from components.python_runtime import ARCHITECTURE, PYTHON_VERSION
 
 
 class PythonFunction(pulumi.ComponentResource):
@@ -55,6 +57,7 @@ class PythonFunction(pulumi.ComponentResource):
         variables = merged_environment(name, access, environment or {})
         super().__init__("weir:index:PythonFunction", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        layers = [*settings.layers, *self._packages(name, settings, child)]
 
         self.log_group = aws.cloudwatch.LogGroup(name, retention_in_days=settings.log_retention_in_days, opts=child)
         self.role = aws.iam.Role(
@@ -74,14 +77,25 @@ class PythonFunction(pulumi.ComponentResource):
         self.function = aws.lambda_.Function(
             name,
             role=self.role.arn,
-            runtime="python3.13",
-            architectures=["arm64"],
+            runtime=f"python{PYTHON_VERSION}",
+            architectures=[ARCHITECTURE],
             handler=entry_point,
             code=handler_package(module),
             environment={"variables": variables} if variables else None,
             logging_config={"log_format": "JSON", "log_group": self.log_group.name},
+            layers=layers or None,
             **settings.arguments(),
             # The first invocation may follow at once, and then needs its permissions and its log group.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
         )
         self.register_outputs({"functionName": self.function.name})
+
+    @staticmethod
+    def _packages(name: str, settings: FunctionSettings, opts: pulumi.ResourceOptions) -> list[pulumi.Input[str]]:
+        match settings.requirements:
+            case None:
+                return []
+            case PythonLayer() as shared:
+                return [shared.arn]
+            case lock:
+                return [PythonLayer(name, requirements=lock, opts=opts).arn]

@@ -10,6 +10,7 @@ from components.access import Access
 from components.alarms import STREAM_ALARMS, AlarmOpinion
 from components.delivery import StreamDelivery
 from components.function_settings import FunctionSettings
+from components.python_layer import PythonLayer
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
 from components.subscription import subscription_name
@@ -65,6 +66,7 @@ class Stream(pulumi.ComponentResource):
         environment: Mapping[str, pulumi.Input[str]] | None = None,
         timeout: int | None = None,
         memory_size: int | None = None,
+        requirements: PythonLayer | str | None = None,
         function: FunctionSettings | None = None,
         alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
         opts: pulumi.ResourceOptions | None = None,
@@ -79,7 +81,9 @@ class Stream(pulumi.ComponentResource):
             environment: Variables beyond those of `access`.
             timeout: Seconds an invocation may run, instead of the stream's.
             memory_size: MB, instead of the stream's.
-            function: How its function runs, instead of the stream's; `timeout` and `memory_size` apply on top.
+            requirements: Its third-party packages: the path of a hashed lock, or a `PythonLayer` to share.
+            function: How its function runs, instead of the stream's; `timeout`, `memory_size` and `requirements`
+                apply on top.
             alarms: Which alarms.
             opts: For the consumer and what belongs to it.
 
@@ -88,7 +92,9 @@ class Stream(pulumi.ComponentResource):
                 refuses.
         """
         name = subscription_name(consumer, name, taken=self.consumers, of=self._name)
-        settings = (function or self.function).with_own(timeout=timeout, memory_size=memory_size)
+        settings = (function or self.function).with_own(
+            timeout=timeout, memory_size=memory_size, requirements=requirements
+        )
         subscribed = StreamConsumer(
             name,
             source=self.source,

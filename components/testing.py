@@ -51,6 +51,7 @@ _COMPUTED: Mapping[str, Mapping[str, str]] = {
         "invokeArn": "arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/"
         "arn:aws:lambda:{region}:{account}:function:{name}/invocations",
     },
+    "aws:lambda/layerVersion:LayerVersion": {"arn": "arn:aws:lambda:{region}:{account}:layer:{name}:1"},
     "aws:pipes/pipe:Pipe": {"arn": "arn:aws:pipes:{region}:{account}:pipe/{name}"},
     "aws:s3/bucket:Bucket": {"arn": "arn:aws:s3:::{name}", "bucketDomainName": "{name}.s3.amazonaws.com"},
     "aws:secretsmanager/secret:Secret": {"arn": "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"},
@@ -62,6 +63,7 @@ _COMPUTED: Mapping[str, Mapping[str, str]] = {
 
 #: The argument that a type's physical name comes from, where it is not `name`.
 _NAMED_BY: Mapping[str, str] = {
+    "aws:lambda/layerVersion:LayerVersion": "layerName",
     "aws:s3/bucket:Bucket": "bucket",
     "aws:sesv2/emailIdentity:EmailIdentity": "emailIdentity",
 }

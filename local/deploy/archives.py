@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,19 @@ import pulumi
 
 
 def zipped(archive: pulumi.Archive) -> bytes:
-    """Zip an archive. Names are sorted and every file has one date, so that only content counts.
+    """Zip an archive of files or of zip files. The same content gives the same bytes.
 
     Raises:
         ValueError: The archive, or a part of it, is not on this machine.
     """
+    return zipped_files(dict(_files(archive, "")))
+
+
+def zipped_files(files: Mapping[str, bytes]) -> bytes:
+    """Zip contents by their names, which are sorted, with one date for all."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in sorted(_files(archive, "")):
+        for name, content in sorted(files.items()):
             entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -36,6 +41,10 @@ def _files(part: Any, name: str) -> Iterator[tuple[str, bytes]]:
             yield name, Path(part.path).read_bytes()
         case pulumi.StringAsset():
             yield name, part.text.encode()
+        case pulumi.FileArchive() if zipfile.is_zipfile(part.path):
+            with zipfile.ZipFile(part.path) as packed:
+                for member in packed.namelist():
+                    yield f"{name}/{member}" if name else member, packed.read(member)
         case _:
             raise ValueError(
                 f"{name or 'code'} is a {type(part).__name__}: list the files of an archive one by one, "

@@ -188,6 +188,14 @@ def keep_alarm_metrics(name: str, metrics: list[dict[str, Any]]) -> None:
         alarm.pop(member, None)
 
 
+def layer_content(arn: str) -> bytes:
+    """Return the zipped content of a layer's version, also of one that was deleted after a function took it."""
+    content = _lambda._resolve_layer_zip(arn)
+    if content is None:
+        raise LookupError(f"the layer {arn} has no content here: publish it on this endpoint")
+    return content
+
+
 def held_counts() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     """Count the items of each table, the messages of each queue and the objects of each bucket, by name."""
     return (

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.deploy.archives import zipped
+from local.deploy.layers import for_this_machine
 from local.deploy.resources.aws import WAIT, Aws
 from local.deploy.resources.members import Block, Blocks, Document, Member, as_time
 from local.deploy.resources.resource_type import Change, Found, Gone, Name, ResourceType, is_gone, words
@@ -58,6 +59,35 @@ def _update_function(aws: Aws, id_: str, change: Change) -> None:
 
 def _delete_function(aws: Aws, id_: str, _request: Document) -> None:
     aws.client("lambda").delete_function(FunctionName=id_)
+
+
+def _publish_layer(aws: Aws, request: Document) -> str:
+    return aws.client("lambda").publish_layer_version(**request)["LayerVersionArn"]
+
+
+def _read_layer(aws: Aws, id_: str, _request: Document) -> Found:
+    layer, _, version = id_.rpartition(":")
+    found = aws.client("lambda").get_layer_version(LayerName=layer, VersionNumber=int(version))
+    return Found(
+        {**found, "LayerName": layer.rpartition(":")[2]},
+        {
+            "arn": found["LayerVersionArn"],
+            "codeSha256": found["Content"]["CodeSha256"],
+            "layerArn": found["LayerArn"],
+            "sourceCodeSize": found["Content"]["CodeSize"],
+            "version": version,
+        },
+    )
+
+
+def _delete_layer(aws: Aws, id_: str, _request: Document) -> None:
+    layer, _, version = id_.rpartition(":")
+    aws.client("lambda").delete_layer_version(LayerName=layer, VersionNumber=int(version))
+
+
+def _layer_arns(layers: Any) -> Any:
+    """Reduce a function's layers to their ARNs: AWS describes them with their sizes."""
+    return [each["Arn"] if isinstance(each, Mapping) else each for each in layers]
 
 
 def _add_permission(aws: Aws, request: Document) -> str:
@@ -183,6 +213,7 @@ TYPES: Mapping[str, ResourceType] = {
             "memorySize": "MemorySize",
             "code": Member("Code", encode=lambda code: {"ZipFile": zipped(code)}),
             "environment": Block("Environment", {"variables": "Variables"}),
+            "layers": Member("Layers", decode=lambda layers: [each["Arn"] for each in layers], key=_layer_arns),
             "loggingConfig": Block("LoggingConfig", {"logFormat": "LogFormat", "logGroup": "LogGroup"}),
         },
         begin=_create_function,
@@ -194,6 +225,21 @@ TYPES: Mapping[str, ResourceType] = {
         replaces=words("name packageType tenancyConfig"),
         outputs=words("arn invokeArn codeSha256 version"),
         renews={"code": ("codeSha256",)},
+    ),
+    "aws:lambda/layerVersion:LayerVersion": ResourceType(
+        members={
+            "layerName": "LayerName",
+            "code": Member("Content", encode=lambda code: {"ZipFile": for_this_machine(zipped(code))}),
+            "description": "Description",
+            "compatibleRuntimes": "CompatibleRuntimes",
+            "compatibleArchitectures": "CompatibleArchitectures",
+        },
+        begin=_publish_layer,
+        read=_read_layer,
+        delete=_delete_layer,
+        name=Name("layerName", longest=64, allowed=r"[A-Za-z0-9_-]"),
+        replaces=words("code compatibleArchitectures compatibleRuntimes description layerName licenseInfo"),
+        outputs=words("arn codeSha256 layerArn sourceCodeSize version"),
     ),
     "aws:lambda/permission:Permission": ResourceType(
         members={

@@ -175,21 +175,26 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
             "StartingPositionTimestamp ScalingConfig"
         ),
         "CreateFunction": _takes(
-            "FunctionName Role Handler Code Timeout Environment LoggingConfig Publish",
+            "FunctionName Role Handler Code Timeout Environment LoggingConfig Layers Publish",
             # Handlers run on the endpoint's own Python, whatever is declared.
             kept="Runtime MemorySize Architectures",
         ),
         "DeleteEventSourceMapping": _takes("UUID"),
         "DeleteFunction": _takes("FunctionName"),
         "DeleteFunctionConcurrency": _takes("FunctionName"),
+        "DeleteLayerVersion": _takes("LayerName VersionNumber"),
         "GetEventSourceMapping": _takes("UUID"),
         "GetFunction": _takes("FunctionName"),
         "GetFunctionConcurrency": _takes("FunctionName"),
         "GetFunctionConfiguration": _takes("FunctionName"),
+        "GetLayerVersion": _takes("LayerName VersionNumber"),
         "GetPolicy": _takes("FunctionName"),
         "Invoke": _takes("FunctionName InvocationType LogType Payload"),
         "ListEventSourceMappings": _takes("EventSourceArn FunctionName"),
         "ListFunctions": _takes("Marker MaxItems"),
+        "PublishLayerVersion": _takes(
+            "LayerName Content", kept="Description CompatibleRuntimes CompatibleArchitectures"
+        ),
         "PutFunctionConcurrency": _takes("FunctionName ReservedConcurrentExecutions"),
         "RemovePermission": _takes("FunctionName StatementId"),
         "UpdateEventSourceMapping": _takes(
@@ -199,7 +204,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         ),
         "UpdateFunctionCode": _takes("FunctionName ZipFile", kept="Architectures"),
         "UpdateFunctionConfiguration": _takes(
-            "FunctionName Role Handler Timeout Environment LoggingConfig", kept="Runtime MemorySize"
+            "FunctionName Role Handler Timeout Environment LoggingConfig Layers", kept="Runtime MemorySize"
         ),
     },
     "logs": {

@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any, cast
@@ -80,13 +80,15 @@ def exit_error(request_id: str, status: int = 1) -> Failure:
 class Environment:
     """A process with the function's code. It runs one invocation at a time and is reused until it ends."""
 
-    def __init__(self, configuration: Configuration, code: bytes, packages: Path, connection: Connection) -> None:
+    def __init__(
+        self, configuration: Configuration, code: bytes, packages: Sequence[Path], connection: Connection
+    ) -> None:
         self._configuration = configuration
         self._directory = Path(tempfile.mkdtemp(prefix="weir-function-"))
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
             archive.extractall(self._directory)
         self._process = subprocess.Popen(  # noqa: S603 - the function's own code is what this is for
-            [sys.executable, "-S", "-P", str(_BOOTSTRAP), str(packages)],
+            [sys.executable, "-S", "-P", str(_BOOTSTRAP), *map(str, packages)],
             cwd=self._directory,
             env=_variables(configuration, self._directory, connection),
             stdin=subprocess.PIPE,
@@ -171,6 +173,7 @@ class Functions:
         self._metrics = metrics
         self._packages = Path(tempfile.mkdtemp(prefix="weir-runtime-"))
         link_runtime_packages(self._packages)
+        self._layers: dict[str, Path] = {}
         self._free: dict[str, list[Environment]] = {}
         self._all: set[Environment] = set()
         self._closed = False
@@ -206,7 +209,8 @@ class Functions:
             self._free.clear()
         for environment in environments:
             environment.close()
-        shutil.rmtree(self._packages, ignore_errors=True)
+        for directory in (self._packages, *self._layers.values()):
+            shutil.rmtree(directory, ignore_errors=True)
 
     def _run(self, configuration: Configuration, code: bytes, event: Any, request_id: str, log: list[str]) -> Any:
         key = f"{configuration['FunctionArn']} {configuration['RevisionId']}"
@@ -221,13 +225,25 @@ class Functions:
             free = self._free.get(key)
             if free:
                 return free.pop()
-        environment = Environment(configuration, code, self._packages, self._connection)
+        environment = Environment(configuration, code, self._import_path(configuration), self._connection)
         with self._lock:
             self._all.add(environment)
             closed = self._closed
         if closed:
             environment.close()
         return environment
+
+    def _import_path(self, configuration: Configuration) -> list[Path]:
+        """List the directories behind the function's own: those of its layers, the last first, and the runtime's."""
+        arns = [each["Arn"] for each in configuration.get("Layers", [])]
+        with self._lock:
+            for arn in arns:
+                if arn not in self._layers:
+                    self._layers[arn] = _extracted(ministack_internals.layer_content(arn), self._packages.parent)
+        # https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html: a layer is extracted into /opt.
+        layers = [self._layers[arn] / "python" for arn in reversed(arns)]
+        nested = [found for layer in layers for found in sorted(layer.glob("lib/python3.*/site-packages"))]
+        return [*nested, *layers, self._packages]
 
     def _give_back(self, key: str, environment: Environment) -> None:
         with self._lock:
@@ -236,6 +252,13 @@ class Functions:
                 return
             self._all.discard(environment)
         environment.close()
+
+
+def _extracted(content: bytes, parent: Path) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="weir-layer-", dir=parent))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(directory)
+    return directory
 
 
 def _variables(configuration: Configuration, directory: Path, connection: Connection) -> dict[str, str]:

@@ -45,6 +45,7 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
         "arn": arn("lambda", f"function:{name}"),
         "invokeArn": f"invoke:{name}",
     },
+    "aws:lambda/layerVersion:LayerVersion": lambda name: {"arn": arn("lambda", f"layer:{name}:1")},
     "aws:lambda/permission:Permission": lambda name: {},
     "aws:s3/bucket:Bucket": lambda name: {"bucket": name, "arn": f"arn:aws:s3:::{name}"},
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": lambda name: {},

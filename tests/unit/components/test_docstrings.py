@@ -14,6 +14,7 @@ import pytest
 
 import components
 from handlers import upgrade_api, welcome_email
+from tests.wheels import lock, wheel
 
 COMPONENTS = [
     name
@@ -51,6 +52,15 @@ def surroundings() -> dict[str, Any]:
         "chat": aws.sns.Topic("chat"),
         "pager": aws.sns.Topic("pager"),
     }
+
+
+@pytest.fixture(autouse=True)
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the lock that an example names."""
+    (tmp_path / "requirements").mkdir()
+    lock(tmp_path / "requirements" / "templates.txt", wheel(tmp_path, "templates", ""))
+    monkeypatch.setattr("components.python_layer._PROJECT", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

@@ -1,7 +1,8 @@
 """The ASGI application: one AWS, made of what the endpoint answers itself and what ministack answers.
 
-Every request is looked up in botocore's models first. Operations that `local.endpoint.api.operations` does not list are
-refused by name. Then the tables of `local.endpoint.routes` decide.
+A request first passes the gate (`local.endpoint.api.gate`). Then its operation is found by botocore's models. If
+`local.endpoint.api.operations` does not list it, it is refused by name; otherwise the tables of `local.endpoint.routes`
+decide.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 from local.endpoint.api import operations
 from local.endpoint.api.aws_call import AwsCall, identify, protocol_of
 from local.endpoint.api.errors import AwsError, render
+from local.endpoint.api.gate import BODY_BYTES, CONTROL_PREFIX, Gate, Refused, api_path, is_plain_host, too_large
 from local.endpoint.api.http_messages import Reply, Request
 from local.endpoint.api.signatures import is_signed
 from local.endpoint.clients import Connection
-from local.endpoint.control.api import CONTROL_PREFIX, ControlApi
+from local.endpoint.control.api import ControlApi
 from local.endpoint.control.faults import Fault, Faults, records_before
 from local.endpoint.routes import Routes
 
@@ -30,9 +33,6 @@ Receive = Callable[[], Awaitable[AsgiMessage]]
 Send = Callable[[AsgiMessage], Awaitable[None]]
 Asgi = Callable[[AsgiMessage, Receive, Send], Awaitable[None]]
 
-#: ministack's path form of an HTTP API's address; nothing resolves the name in its host form.
-EXECUTE_API_PREFIX = "/_aws/execute-api/"
-
 
 class Application:
     """HTTP, faults, and the way to ministack.
@@ -40,6 +40,7 @@ class Application:
     Args:
         ministack: The application behind this one.
         connection: The endpoint's address and keys.
+        gate: The checks of a request's headers.
         routes: The tables of all services.
         faults: The faults that are set.
         control: The control API.
@@ -53,6 +54,7 @@ class Application:
         ministack: Asgi,
         *,
         connection: Connection,
+        gate: Gate,
         routes: Routes,
         faults: Faults,
         control: ControlApi,
@@ -62,6 +64,7 @@ class Application:
         self._ministack = ministack
         self._connection = connection
         self._host = connection.url.removeprefix("http://")
+        self._gate = gate
         self._routes = routes
         self._faults = faults
         self._control = control
@@ -73,25 +76,33 @@ class Application:
         if scope["type"] == "lifespan":
             await self._ministack(scope, receive, send)
             return
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
             return
-        request = await _read(scope, receive)
+        request = _head(scope)
         try:
+            self._gate.check(request)
+            request = replace(request, body=await _body(receive, request))
             reply = await self._reply(request)
+        except Refused as refused:
+            reply = Reply.json(403, {"message": str(refused)})
         except AwsError as refused:
             reply = Reply.plain(*render(refused, protocol_of(request)))
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             broken = AwsError("InternalFailure", "the local endpoint failed on this request; see its log", status=500)
             reply = Reply.plain(*render(broken, protocol_of(request)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        # No page of another origin reads an answer. ministack lets all of them.
+        headers = [each for each in reply.headers if not each[0].lower().startswith(b"access-control-")]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _reply(self, request: Request) -> Reply:
         if request.path.startswith(CONTROL_PREFIX):
             return Reply.json(*await asyncio.to_thread(self._control.answer, request))
-        if request.path.startswith(EXECUTE_API_PREFIX):
-            return await self._http_api(request)
+        path = api_path(request)
+        if path is not None:
+            return await self._http_api(request, path)
         return await self._call(identify(request))
 
     async def _call(self, call: AwsCall) -> Reply:
@@ -136,14 +147,14 @@ class Application:
                 return reply
         return Reply(200, [(b"x-amz-function-error", b"Unhandled")], json.dumps(self._crashed(call)).encode())
 
-    async def _http_api(self, request: Request) -> Reply:
-        authorization = self._authorization(self._host, request.method, unquote(request.path))
+    async def _http_api(self, request: Request, path: str) -> Reply:
+        authorization = self._authorization(self._host, request.method, unquote(path))
         # Even if ministack would find a route: a request that was not checked is not served.
         if authorization is None:
             return Reply.json(404, {"message": "Not Found"})
         if authorization == "AWS_IAM" and not is_signed(request, self._connection):
             return Reply.json(403, {"message": "Forbidden"})
-        reply = await self._forward(request)
+        reply = await self._forward(replace(request, path=path))
         # ministack returns the function's error; an HTTP API hides it.
         if reply.status == 502 and b'"errorType"' in reply.body:
             return Reply.json(500, {"message": "Internal Server Error"})
@@ -175,8 +186,8 @@ class Application:
         )
 
     def _scope(self, request: Request) -> AsgiMessage:
-        # ministack also routes by host; here the path alone decides, so that what was checked is what is served.
-        as_checked = {**request.headers, "host": self._host}
+        # ministack also routes by host; here the path alone decides, so that the checked call is the served one.
+        as_checked = request.headers if is_plain_host(request) else {**request.headers, "host": self._host}
         return {
             "type": "http",
             "http_version": "1.1",
@@ -190,18 +201,34 @@ class Application:
         }
 
 
-async def _read(scope: AsgiMessage, receive: Receive) -> Request:
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+def _head(scope: AsgiMessage) -> Request:
+    """Return a request without its body. Values of a header that is there twice are joined, so that none is missed."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        known, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[known] = f"{headers[known]}, {text}" if known in headers else text
     return Request(
         method=scope["method"],
         path=scope["raw_path"].decode("latin-1"),
         query_string=scope["query_string"].decode("latin-1"),
-        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
-        body=body,
+        headers=headers,
         client=str(scope["client"]),
     )
+
+
+async def _body(receive: Receive, request: Request) -> bytes:
+    """Read a request's body.
+
+    Raises:
+        AwsError: It is too large.
+    """
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_BYTES:
+            raise too_large(request)
+        more = message.get("more_body", False)
+    return b"".join(parts)

@@ -12,6 +12,7 @@ from typing import Any
 
 from local.endpoint import journal, ministack_internals
 from local.endpoint.alarm_evaluation import AlarmEvaluation
+from local.endpoint.api.gate import Gate
 from local.endpoint.application import Application, Asgi
 from local.endpoint.clients import Connection, LazyClient, expired
 from local.endpoint.control.api import ControlApi
@@ -65,12 +66,13 @@ class Assembled:
     held: Callable[[], journal.Held]
 
 
-def assemble(ministack: Asgi, connection: Connection) -> Assembled:
+def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> Assembled:
     """Put an endpoint together, and adapt ministack to it.
 
     Args:
         ministack: ministack's application.
         connection: The endpoint's address and keys.
+        control_token: The token of the control API.
     """
     clock, metrics, faults, limit = Clock(), Metrics(), Faults(), ReaderLimit()
     buckets, cloudwatch, functions, iam, kinesis, logs, machines, queues, streams, tables, topics = (
@@ -151,6 +153,7 @@ def assemble(ministack: Asgi, connection: Connection) -> Assembled:
     application = Application(
         ministack,
         connection=connection,
+        gate=Gate(port=connection.port, issued={connection.access_key_id}, control_token=control_token),
         routes=routes,
         faults=faults,
         control=control,

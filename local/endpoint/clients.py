@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,12 @@ class Connection:
     region: str
     account_id: str
     access_key_id: str
-    secret_access_key: str
+    secret_access_key: str = field(repr=False)
+
+    @property
+    def port(self) -> int:
+        """The port in its address."""
+        return int(self.url.rpartition(":")[2])
 
     def client(self, service: str) -> Any:
         """Make a boto3 client. Calls are tried once, so that a test sees the failure that it provokes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import IO, Any, Self, cast
 from local.endpoint import journal
 from local.endpoint.clients import Connection
 from local.endpoint.control.client import Control
+from local.endpoint.credentials import Credentials
 from local.endpoint.owned_directory import OwnedDirectory, abandoned
 
 #: Variables that the endpoint inherits. It inherits no others: the caller's secrets stay with the caller. The first one
@@ -41,16 +41,16 @@ class Endpoint:
         port: The port; a free one by default.
         region: The region to simulate.
         account_id: The account to simulate, twelve digits.
-        state: The directory for its journal (`local.endpoint.journal`); by default it keeps none. Endpoints that belong
-            together may share it at the same time.
+        state: The directory for its journal (`local.endpoint.journal`) and its keys (`local.endpoint.credentials`); by
+            default it keeps neither. Endpoints that belong together may share it at the same time.
         command: The name of the command that starts it, for the journal.
 
     Attributes:
         url: The root of its addresses.
         region: The simulated region.
         account_id: The simulated account.
-        access_key_id: An access key id, random at every start.
-        secret_access_key: The key's secret, random at every start.
+        access_key_id: The id of its access key: random, and the same for every endpoint with the same `state`.
+        secret_access_key: The key's secret.
         control: The client of its control API.
         lost: Journals of former endpoints with the same `state` that were killed, each reported once. They are known
             after the start. If this endpoint ended before it was stopped, its own journal follows.
@@ -74,8 +74,10 @@ class Endpoint:
     ) -> None:
         self.region = region
         self.account_id = account_id
-        self.access_key_id = f"AKIA{secrets.token_hex(8).upper()}"
-        self.secret_access_key = secrets.token_urlsafe(30)
+        credentials = Credentials.random() if state is None else Credentials.kept(state)
+        self.access_key_id = credentials.access_key_id
+        self.secret_access_key = credentials.secret_access_key
+        self._control_token = credentials.control_token
         self.url = ""
         self.lost: list[journal.Journal] = []
         self._port = port
@@ -101,7 +103,7 @@ class Endpoint:
     @property
     def control(self) -> Control:
         """The client of its control API."""
-        return Control(self.url)
+        return Control(self.url, self._control_token)
 
     def client(self, service: str) -> Any:
         """Make a boto3 client with the endpoint's keys. Calls are not retried."""
@@ -186,6 +188,7 @@ class Endpoint:
             "port": self._port,
             "directory": str(directory),
             "command": None if self._state is None else self._command,
+            "control_token": self._control_token,
             "connection": {
                 "region": self.region,
                 "account_id": self.account_id,

@@ -44,7 +44,16 @@ def main() -> None:
         port = listening.getsockname()[1]
         connection = Connection(f"http://127.0.0.1:{port}", **settings["connection"])
         _configure(connection, port, directory)
-        asyncio.run(_serve(listening, connection, parent, directory, command=settings["command"]))
+        asyncio.run(
+            _serve(
+                listening,
+                connection,
+                parent,
+                directory,
+                control_token=settings["control_token"],
+                command=settings["command"],
+            )
+        )
     except Exception as failure:
         _say(parent, error=f"{type(failure).__name__}: {failure}")
         raise
@@ -64,6 +73,9 @@ def _configure(connection: Connection, port: int, directory: Path) -> None:
         SFTP_ENABLED="0",
         LOG_LEVEL="WARNING",
         MINISTACK_ACCOUNT_ID=connection.account_id,
+        # It verifies presigned URLs of S3.
+        AWS_ACCESS_KEY_ID=connection.access_key_id,
+        AWS_SECRET_ACCESS_KEY=connection.secret_access_key,
         MINISTACK_REGION=connection.region,
         # It would remove containers of this machine's Docker that look like its own.
         DOCKER_HOST=f"unix://{directory}/no-docker",
@@ -71,7 +83,13 @@ def _configure(connection: Connection, port: int, directory: Path) -> None:
 
 
 async def _serve(
-    listening: socket.socket, connection: Connection, parent: Any, directory: Path, *, command: str | None
+    listening: socket.socket,
+    connection: Connection,
+    parent: Any,
+    directory: Path,
+    *,
+    control_token: str,
+    command: str | None,
 ) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -80,7 +98,7 @@ async def _serve(
     from local.endpoint import journal
     from local.endpoint.assembly import assemble
 
-    assembled = assemble(ministack, connection)
+    assembled = assemble(ministack, connection, control_token=control_token)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     keeper = None

@@ -89,11 +89,17 @@ def test_no_other_spelling_of_a_route_avoids_the_signature(world, api, path):
     assert world.unsigned("GET", f"{api}{path}")[0] in (403, 404)
 
 
+def test_an_api_is_also_served_under_its_name_and_signatures_are_checked_there_too(world, api):
+    named = {"host": f"{api.rpartition('/')[2]}.execute-api.localhost"}
+    assert world.unsigned("GET", "/open", headers=named)[0] == 200
+    assert world.unsigned("GET", "/hello", headers=named) == (403, {"message": "Forbidden"})
+
+
 def test_the_host_header_does_not_choose_another_route(world, api):
-    api_id = api.rpartition("/")[2]
-    status, _ = world.unsigned("GET", f"{api}/open", headers={"host": f"{api_id}.execute-api.localhost"})
-    assert status == 200
-    assert world.unsigned("GET", "/hello", headers={"host": f"{api_id}.execute-api.localhost"})[0] == 501
+    other = {"host": "nobody.execute-api.localhost"}
+    assert world.unsigned("GET", f"{api}/open", headers=other)[0] == 200
+    assert world.unsigned("GET", f"{api}/hello", headers=other)[0] == 403
+    assert world.unsigned("GET", "/open", headers=other)[0] == 404
 
 
 def test_an_open_route_takes_unsigned_requests(world, api):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from local.endpoint import Endpoint, EndpointError, journal
+from local.endpoint.credentials import FILE
 
 #: Starts an endpoint, says where it is and what belongs to it, and waits for the end.
 PARENT = """
@@ -173,13 +174,18 @@ def test_the_next_endpoint_tells_once_what_a_killed_one_held(world, tmp_path):
         assert last.lost == []
 
 
+def kept(state: Path) -> list[Path]:
+    """List the contents of a state directory without the secrets, which stay."""
+    return [path for path in state.iterdir() if path.name != FILE]
+
+
 def test_a_parent_that_outlives_its_endpoint_is_told_when_it_stops_it(world, tmp_path):
     with Endpoint(state=tmp_path) as aws:
         expected = fill(world, aws)
         os.kill(aws._process.pid, signal.SIGKILL)
         aws.wait()
     assert [lost.held for lost in aws.lost] == [expected]
-    assert list(tmp_path.iterdir()) == []
+    assert kept(tmp_path) == []
 
 
 def test_of_a_parent_that_is_killed_the_journal_alone_is_left(world, tmp_path):
@@ -190,13 +196,13 @@ def test_of_a_parent_that_is_killed_the_journal_alone_is_left(world, tmp_path):
     assert [path.name for path in Path(directory).iterdir()] == [journal.NAME]
     with Endpoint(state=tmp_path) as aws:
         assert [lost.command for lost in aws.lost] == ["the test"]
-    assert list(tmp_path.iterdir()) == []
+    assert kept(tmp_path) == []
 
 
 def test_an_endpoint_that_was_stopped_leaves_no_journal(tmp_path):
     with Endpoint(state=tmp_path) as aws:
         assert held(aws) == journal.Held(mappings=[], pipes=[])
-    assert list(tmp_path.iterdir()) == []
+    assert kept(tmp_path) == []
 
 
 def test_endpoints_that_share_their_state_do_not_disturb_each_other(world, tmp_path):
@@ -257,7 +263,7 @@ def test_the_parents_environment_reaches_neither_the_endpoint_nor_its_functions(
     assert variables["AWS_ACCESS_KEY_ID"] == aws.access_key_id
 
 
-def test_every_start_issues_other_keys():
+def test_endpoints_that_do_not_share_their_state_have_other_keys():
     one, two = Endpoint(), Endpoint()
     assert one.access_key_id != two.access_key_id
     assert one.secret_access_key != two.secret_access_key

@@ -230,10 +230,12 @@ def test_a_body_that_is_no_object_is_refused(world, document):
 
 def test_an_unsigned_request_to_an_aws_api_is_refused(world):
     status, answer = world.unsigned("GET", "/2015-03-31/functions")
-    assert status == 501
-    assert "requests without a signature" in answer["message"]
+    assert (status, answer["__type"]) == (403, "MissingAuthenticationTokenException")
+    assert "the request is not signed" in answer["message"]
 
 
 @pytest.mark.parametrize("path", ["/_ministack/health", "/_ministack/reset", "/_localstack/health", "/health"])
 def test_the_paths_of_the_software_behind_it_are_closed(world, path):
-    assert world.unsigned("POST", path)[0] == 501
+    assert world.unsigned("POST", path)[0] == 403
+    status, answer = world.signed("POST", path, {}, service="lambda")
+    assert (status, answer["__type"]) == (501, "NotSimulated")

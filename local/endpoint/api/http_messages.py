@@ -12,6 +12,9 @@ from urllib.parse import parse_qsl
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 
+#: Signature version 2, which boto3 presigns URLs of S3 with.
+_VERSION_2 = re.compile(r"AWS ([^:\s]+):")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -41,13 +44,27 @@ class Request:
         """Whether the request speaks the query protocol."""
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
-    @cached_property
+    @property
     def signing_name(self) -> str | None:
         """The service in the signature's credential scope; `None` if the request is not signed."""
+        return self._signed_by[1]
+
+    @property
+    def access_key_id(self) -> str | None:
+        """The access key in a header, or in a presigned URL; `None` if the request is not signed."""
+        return self._signed_by[0]
+
+    @cached_property
+    def _signed_by(self) -> tuple[str | None, str | None]:
+        authorization = self.headers.get("authorization", "")
         credential = self.query.get("X-Amz-Credential")
-        signed = f"Credential={credential}" if credential else self.headers.get("authorization", "")
-        found = _SCOPE.search(signed)
-        return found[3] if found else None
+        found = _SCOPE.search(f"Credential={credential}" if credential else authorization)
+        if found:
+            return found[1], found[3]
+        if "AWSAccessKeyId" in self.query and "Signature" in self.query:
+            return self.query["AWSAccessKeyId"], "s3"
+        old = _VERSION_2.match(authorization)
+        return (old[1], "s3") if old else (None, None)
 
     def with_body(self, body: bytes) -> Self:
         """Return the same request with another body."""

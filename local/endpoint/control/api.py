@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from local.endpoint.api.errors import AwsError
+from local.endpoint.api.gate import CONTROL_PREFIX
 from local.endpoint.api.http_messages import Request
 from local.endpoint.control.faults import Faults
 from local.endpoint.delivery.history import GivenUp, History, Invocation, ThrottledRead
@@ -17,8 +18,6 @@ from local.endpoint.services.pipes import Pipe, Pipes
 from local.endpoint.services.time_to_live import TimeToLive
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
-
-CONTROL_PREFIX = "/_weir/"
 
 
 class ControlApi:

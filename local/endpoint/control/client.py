@@ -67,10 +67,12 @@ class Control:
 
     Args:
         url: The root of the endpoint's addresses.
+        token: The endpoint's control token (`local.endpoint.credentials`).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str) -> None:
         self._address = urlsplit(url).netloc
+        self._token = token
 
     def mappings(self) -> list[MappingStatus]:
         """List every event source mapping."""
@@ -188,7 +190,8 @@ class Control:
         connection = http.client.HTTPConnection(self._address, timeout=30)
         try:
             body = None if document is None else json.dumps(document)
-            connection.request(method, f"/_weir/{path}", body=body, headers={"content-type": "application/json"})
+            headers = {"content-type": "application/json", "authorization": f"Bearer {self._token}"}
+            connection.request(method, f"/_weir/{path}", body=body, headers=headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         finally:

@@ -5,7 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+<<<<<<< Updated upstream
 .PHONY: help demo test test-engine engine coverage check format property benchmark docs policy-pack test-policy-pack lock clean
+=======
+.PHONY: help demo test test-browser coverage check format property benchmark docs policy-pack test-policy-pack lock clean
+>>>>>>> Stashed changes
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -20,6 +24,9 @@ engine: $(VENV)/local.installed ## Find the Pulumi CLI, or build it with Go (onc
 
 test-engine: $(VENV)/dev.installed engine ## Run the tests under the real Pulumi engine, offline
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/engine
+
+test-browser: $(VENV)/dev.installed ## Let a page in headless Chromium attack the endpoint (needs Chromium)
+	$(BIN)/python -m pytest tests/browser
 
 coverage: $(VENV)/dev.installed ## Run the same tests and fail below 97 % of lines and branches (takes longer)
 	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --cov --cov-report=term:skip-covered --cov-fail-under=97

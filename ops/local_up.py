@@ -58,6 +58,7 @@ def up(
                 "AWS_DEFAULT_REGION": endpoint.region,
                 "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+                "WEIR_CONTROL_TOKEN": endpoint.control_token,
             }
             lost = [journal.as_json() for journal in endpoint.lost]
             _show(environment, dict(deployment.outputs), lost, as_json=as_json)

@@ -51,6 +51,7 @@ class Endpoint:
         account_id: The simulated account.
         access_key_id: The id of its access key: random, and the same for every endpoint with the same `state`.
         secret_access_key: The key's secret.
+        control_token: The token of its control API.
         control: The client of its control API.
         lost: Journals of former endpoints with the same `state` that were killed, each reported once. They are known
             after the start. If this endpoint ended before it was stopped, its own journal follows.
@@ -77,7 +78,7 @@ class Endpoint:
         credentials = Credentials.random() if state is None else Credentials.kept(state)
         self.access_key_id = credentials.access_key_id
         self.secret_access_key = credentials.secret_access_key
-        self._control_token = credentials.control_token
+        self.control_token = credentials.control_token
         self.url = ""
         self.lost: list[journal.Journal] = []
         self._port = port
@@ -103,7 +104,7 @@ class Endpoint:
     @property
     def control(self) -> Control:
         """The client of its control API."""
-        return Control(self.url, self._control_token)
+        return Control(self.url, self.control_token)
 
     def client(self, service: str) -> Any:
         """Make a boto3 client with the endpoint's keys. Calls are not retried."""
@@ -188,7 +189,7 @@ class Endpoint:
             "port": self._port,
             "directory": str(directory),
             "command": None if self._state is None else self._command,
-            "control_token": self._control_token,
+            "control_token": self.control_token,
             "connection": {
                 "region": self.region,
                 "account_id": self.account_id,

@@ -79,7 +79,7 @@ def test_the_guide_can_be_typed_as_it_stands(told: dict[str, Any], tmp_path: Pat
     assert start.strip() == ".venv/bin/weir local up"
     shell = Shell(told, tmp_path)
     shell.environment |= named(names, told["outputs"])
-    control = Control(told["environment"]["AWS_ENDPOINT_URL"])
+    control = Control(told["environment"]["AWS_ENDPOINT_URL"], told["environment"]["WEIR_CONTROL_TOKEN"])
     consumer = told["outputs"]["consumers"]["welcome-email"]
 
     shell.type(upgrade)

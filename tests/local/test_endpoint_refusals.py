@@ -197,12 +197,6 @@ def test_a_member_that_is_not_honoured_is_refused_by_name(world, service, operat
     assert named in refusal(getattr(world.client(service), operation), **required, **arguments)
 
 
-@conforms("ESM-STATE-3", "recorded", refused=True)
-def test_esm_state_3_what_a_mapping_connects_cannot_be_deleted(world):
-    assert operation_is_refused(world, "dynamodb", "delete_table", TableName="users")
-    assert operation_is_refused(world, "lambda", "delete_function", FunctionName="function")
-
-
 @conforms("ESM-BATCH-7", "documented", refused=True)
 def test_esm_batch_7_a_function_has_no_extensions(world):
     layers = {"Layers": ["arn:aws:lambda:us-east-1:111122223333:layer:extension:1"]}

@@ -406,3 +406,15 @@ def test_a_value_of_another_type_is_refused(world):
     document = {"FunctionName": world.name, "EventSourceArn": stream, "StartingPosition": "LATEST", "BatchSize": "7"}
     status, answer = world.signed("POST", "/2015-03-31/event-source-mappings", document, service="lambda")
     assert (status, answer["__type"]) == (400, "SerializationException")
+
+
+@conforms("ESM-STATE-3", "recorded")
+def test_esm_state_3_a_mapping_stays_enabled_without_its_table_and_its_function(world):
+    stream = world.table()
+    world.function()
+    mapping = world.mapping(stream)
+    world.wait_until(lambda: world.control.mapping(mapping).state == "Enabled")
+    world.client("dynamodb").delete_table(TableName=world.name)
+    world.client("lambda").delete_function(FunctionName=world.name)
+    described = world.client("lambda").get_event_source_mapping(UUID=mapping)
+    assert (described["State"], described["EventSourceArn"]) == ("Enabled", stream)

@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.endpoint.credentials import FILE
 from tests.local.world import wait_until
 
 WEIR = Path(sys.executable).with_name("weir")
@@ -124,7 +125,7 @@ def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(
     assert errors.strip().endswith("stopped")
     assert f"start the AWS endpoint: {told['environment']['AWS_ENDPOINT_URL']}" in errors
     assert told["lost"] == []
-    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+    assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == [FILE]
 
 
 def test_what_is_killed_is_told_of_and_leaves_nothing_that_disturbs_the_next_start(tmp_path: Path) -> None:
@@ -161,4 +162,4 @@ def test_what_is_killed_is_told_of_and_leaves_nothing_that_disturbs_the_next_sta
     up.terminate()
     _, errors = up.communicate(timeout=60)
     assert (up.returncode, errors.strip().splitlines()[-1]) == (0, "stopped")
-    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+    assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == [FILE]

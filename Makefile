@@ -5,11 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-<<<<<<< Updated upstream
-.PHONY: help demo test test-engine engine coverage check format property benchmark docs policy-pack test-policy-pack lock clean
-=======
-.PHONY: help demo test test-browser coverage check format property benchmark docs policy-pack test-policy-pack lock clean
->>>>>>> Stashed changes
+.PHONY: help demo test test-browser test-engine engine coverage check format property benchmark docs policy-pack test-policy-pack lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 

@@ -218,7 +218,7 @@ def parse(text: str) -> Scenario:
     try:
         return _parsed(text)
     except RecursionError as error:
-        raise InvalidScenario("the scenario is nested too deeply, or a YAML alias stands inside its anchor") from error
+        raise InvalidScenario("the scenario is nested too deeply") from error
 
 
 def _parsed(text: str) -> Scenario:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,6 +26,10 @@ QUEUE_DEPTHS = {
 LONGEST_PERIOD = 60
 
 
+#: The metric of a queue's oldest message, in seconds.
+QUEUE_AGE = "ApproximateAgeOfOldestMessage"
+
+
 class AlarmEvaluation:
     """Evaluates every alarm of the endpoint. ministack evaluates a composite alarm when one of its alarms changes.
 
@@ -34,13 +38,23 @@ class AlarmEvaluation:
         queues: A boto3 client of SQS, for the depth of queues that alarms watch.
         metrics: The recorded datapoints.
         clock: The clock of the periods.
+        oldest_message: Returns when a queue's oldest message was sent, by the queue's name; `None` if it holds none.
     """
 
-    def __init__(self, cloudwatch: Any, queues: Any, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        cloudwatch: Any,
+        queues: Any,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        oldest_message: Callable[[str], float | None],
+    ) -> None:
         self._cloudwatch = cloudwatch
         self._queues = queues
         self._metrics = metrics
         self._clock = clock
+        self._oldest_message = oldest_message
         self._lock = threading.Lock()
         self._closed = False
         self._replan = threading.Event()
@@ -75,20 +89,29 @@ class AlarmEvaluation:
             return states | {alarm["AlarmName"]: alarm["StateValue"] for alarm in self._alarms("CompositeAlarm")}
 
     def _measure(self, watched: Iterable[Metric]) -> None:
-        """Record the depth of the queues among these metrics, as SQS does every minute."""
+        """Record the depth and age of the queues among these metrics, as SQS does every minute."""
         for metric in set(watched):
             queue = dict(metric.dimensions).get("QueueName")
-            if metric.namespace != "AWS/SQS" or metric.name not in QUEUE_DEPTHS or queue is None:
+            if metric.namespace != "AWS/SQS" or queue is None:
                 continue
-            attribute = QUEUE_DEPTHS[metric.name]
-            try:
-                url = self._queues.get_queue_url(QueueName=queue)["QueueUrl"]
-                held = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])["Attributes"]
-            except ClientError:
-                continue  # no queue, no datapoint
-            self._metrics.record(
-                metric.name, float(held[attribute]), at=self._clock.now(), namespace="AWS/SQS", QueueName=queue
-            )
+            now = self._clock.now()
+            if metric.name in QUEUE_DEPTHS:
+                value = self._depth(queue, QUEUE_DEPTHS[metric.name])
+            elif metric.name == QUEUE_AGE:
+                sent = self._oldest_message(queue)
+                value = None if sent is None else now - sent
+            else:
+                continue
+            if value is not None:
+                self._metrics.record(metric.name, value, at=now, namespace="AWS/SQS", QueueName=queue)
+
+    def _depth(self, queue: str, attribute: str) -> float | None:
+        try:
+            url = self._queues.get_queue_url(QueueName=queue)["QueueUrl"]
+            held = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])["Attributes"]
+        except ClientError:
+            return None  # no queue, no datapoint
+        return float(held[attribute])
 
     def _alarms(self, kind: str) -> list[dict[str, Any]]:
         pages = self._cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=[kind])

@@ -32,6 +32,7 @@ from local.endpoint.routes import gathered
 from local.endpoint.services.cloudwatch import CloudWatch
 from local.endpoint.services.email_identities import email_identity_routes
 from local.endpoint.services.event_source_mappings import EventSourceMappings
+from local.endpoint.services.fifo_topics import FifoTopics, Topic
 from local.endpoint.services.functions import FunctionService
 from local.endpoint.services.iam import iam_routes
 from local.endpoint.services.kinesis_source import KinesisSource
@@ -47,6 +48,7 @@ from local.endpoint.services.time_to_live import TimeToLive
 from local.engine.alarms import notifications
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
+from local.engine.topics.fifo_topic import Message
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     )
     readers = Readers([mappings, pipes])
     time_to_live = TimeToLive(tables, clock)
-    alarms = AlarmEvaluation(cloudwatch, queues, metrics, clock)
+    alarms = AlarmEvaluation(cloudwatch, queues, metrics, clock, oldest_message=ministack_internals.oldest_message)
     function_service = FunctionService(connection=connection, roles=roles, metrics=metrics, clock=clock)
     routes = gathered(
         [
@@ -133,6 +135,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             email_identity_routes(LazyClient(connection, "sesv2")),
             iam_routes(iam, roles, readers),
             state_machine_routes(machines),
+            FifoTopics(_topic, _send_from_topic, metrics=metrics, clock=clock).routes,
             stream_specification_routes(tables),
             streaming_destination_routes(tables=tables, kinesis=kinesis),
         ]
@@ -195,6 +198,15 @@ def _adapt_ministack(connection: Connection, clock: Clock, readers: Readers, env
     ministack_internals.describe_tables_without_stream()
     ministack_internals.ignore_order_of_sets()
     ministack_internals.record_who_deletes(expired.get)
+
+
+def _topic(arn: str) -> Topic | None:
+    found = ministack_internals.find_topic(arn)
+    return None if found is None else Topic(arn, *found)
+
+
+def _send_from_topic(queue_arn: str, topic_arn: str, message: Message) -> str | None:
+    return ministack_internals.send_from_topic(queue_arn, topic_arn, *message)
 
 
 def _held(mappings: EventSourceMappings, pipes: Pipes) -> journal.Held:

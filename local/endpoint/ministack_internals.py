@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
+from ministack.core import iam_evaluator
 from ministack.services import (
     apigateway,
     cloudwatch,
@@ -30,6 +31,7 @@ from ministack.services import (
 from local.engine.pipes.requests import HttpRequest
 
 _app: Any = app
+_iam: Any = iam_evaluator
 _cloudwatch: Any = cloudwatch
 _dynamodb: Any = dynamodb
 _dynamodbstreams: Any = dynamodb_streams
@@ -156,6 +158,52 @@ def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
 def when_messages_come(wake: Callable[[], None]) -> None:
     """Call `wake` whenever a queue gets a message: from a client, a topic, a rule or a redrive."""
     _sqs.esm_wake = _sns.esm_wake = _eventbridge.esm_wake = SimpleNamespace(set=wake)
+
+
+def find_topic(arn: str) -> tuple[Mapping[str, str], list[Mapping[str, str]]] | None:
+    """Return a topic's attributes and those of its subscriptions; `None` if there is no such topic."""
+    topic = _sns._topics.get(arn)
+    if topic is None:
+        return None
+    return topic["attributes"], [each["attributes"] for each in topic["subscriptions"] if each["confirmed"]]
+
+
+def send_from_topic(queue_arn: str, topic_arn: str, body: str, group: str, deduplication_id: str) -> str | None:
+    """Put a topic's message into a queue, if the queue's policy lets SNS send on behalf of the topic.
+
+    Returns:
+        The error that SNS gets; `None` if there is none.
+    """
+    queue = _sqs._queue_by_arn(queue_arn)
+    if queue is None:
+        return "QueueDoesNotExist"
+    account = topic_arn.split(":")[4]
+    context = _iam.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action="sqs:SendMessage",
+        resource_arn=queue_arn,
+        region=topic_arn.split(":")[3],
+        service_context={"aws:sourcearn": topic_arn, "aws:sourceaccount": account, "aws:sourceowner": account},
+    )
+    policy = queue["attributes"].get("Policy")
+    allowed = _iam.evaluate_resource_policy(policy, context, service="sns.amazonaws.com")
+    if allowed.decision != "Allow":
+        return "AccessDenied"
+    order = {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id} if queue["is_fifo"] else {}
+    try:
+        _sqs._act_send_message({"QueueUrl": queue["url"], "MessageBody": body, **order}, queue["url"])
+    except _sqs._Err as refused:
+        return str(refused.code)
+    return None
+
+
+def oldest_message(queue: str) -> float | None:
+    """Return when the oldest message of a queue was sent, in seconds since 1970; `None` if it holds none."""
+    url = _sqs._queue_name_to_url.get(queue)
+    found = url and _sqs._queues.get(url)
+    return min((message["sent_at"] for message in found["messages"]), default=None) if found else None
 
 
 def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed: bool, milliseconds: int) -> None:

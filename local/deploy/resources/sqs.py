@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from local.deploy.resources.aws import Aws
-from local.deploy.resources.members import Document, as_text
-from local.deploy.resources.resource_type import Change, Found, Name, ResourceType, words
+from local.deploy.resources.members import Document, as_json, as_text
+from local.deploy.resources.resource_type import Change, Found, Gone, Name, ResourceType, words
 
 
 def _create(aws: Aws, request: Document) -> str:
@@ -30,6 +30,26 @@ def _delete(aws: Aws, id_: str, _request: Document) -> None:
     aws.client("sqs").delete_queue(QueueUrl=id_)
 
 
+def _put_policy(aws: Aws, request: Document) -> str:
+    aws.client("sqs").set_queue_attributes(QueueUrl=request["QueueUrl"], Attributes={"Policy": request["Policy"]})
+    return request["QueueUrl"]
+
+
+def _read_policy(aws: Aws, id_: str, _request: Document) -> Found:
+    found = aws.client("sqs").get_queue_attributes(QueueUrl=id_, AttributeNames=["Policy"]).get("Attributes", {})
+    if not found.get("Policy"):
+        raise Gone(id_)
+    return Found({"QueueUrl": id_, "Policy": found["Policy"]}, {})
+
+
+def _update_policy(aws: Aws, _id: str, change: Change) -> None:
+    _put_policy(aws, change.new)
+
+
+def _delete_policy(aws: Aws, id_: str, _request: Document) -> None:
+    aws.client("sqs").set_queue_attributes(QueueUrl=id_, Attributes={"Policy": ""})
+
+
 #: What an attribute returns to when it is not given any more.
 _DEFAULTS = {
     "ContentBasedDeduplication": "false",
@@ -47,6 +67,9 @@ TYPES: Mapping[str, ResourceType] = {
             "messageRetentionSeconds": as_text("Attributes.MessageRetentionPeriod"),
             "visibilityTimeoutSeconds": as_text("Attributes.VisibilityTimeout"),
             "sqsManagedSseEnabled": as_text("Attributes.SqsManagedSseEnabled"),
+            "deduplicationScope": "Attributes.DeduplicationScope",
+            "fifoThroughputLimit": "Attributes.FifoThroughputLimit",
+            "redrivePolicy": as_json("Attributes.RedrivePolicy"),
         },
         begin=_create,
         read=_read,
@@ -57,6 +80,14 @@ TYPES: Mapping[str, ResourceType] = {
         ),
         replaces=words("name namePrefix fifoQueue"),
         outputs=words("arn url"),
-    )
+    ),
+    "aws:sqs/queuePolicy:QueuePolicy": ResourceType(
+        members={"queueUrl": "QueueUrl", "policy": as_json("Policy")},
+        begin=_put_policy,
+        read=_read_policy,
+        update=_update_policy,
+        delete=_delete_policy,
+        replaces=words("queueUrl"),
+    ),
 }
 """Types of the package `sqs`."""

@@ -271,14 +271,15 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "SendEmail": _takes("FromEmailAddress Destination Content"),
     },
     "sns": {
-        "CreateTopic": _takes("Name"),
+        "CreateTopic": _takes("Name Attributes"),
         "DeleteTopic": _takes("TopicArn"),
         "GetSubscriptionAttributes": _takes("SubscriptionArn"),
         "GetTopicAttributes": _takes("TopicArn"),
-        "Publish": _takes("TopicArn Message"),
+        "Publish": _takes("TopicArn Message MessageGroupId MessageDeduplicationId"),
         "PublishBatch": _takes("TopicArn PublishBatchRequestEntries"),
         # Mails to subscribers are not sent; queues get their messages.
-        "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn"),
+        "SetTopicAttributes": _takes("TopicArn AttributeName AttributeValue"),
+        "Subscribe": _takes("TopicArn Protocol Endpoint ReturnSubscriptionArn Attributes"),
         "Unsubscribe": _takes("SubscriptionArn"),
     },
     "sqs": {
@@ -317,16 +318,35 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
 _QUEUE_ATTRIBUTES = frozenset(
     {
         "ContentBasedDeduplication",
+        "DeduplicationScope",
         "DelaySeconds",
         "FifoQueue",
+        # Nothing limits the calls to a queue here.
+        "FifoThroughputLimit",
         "MaximumMessageSize",
         "MessageRetentionPeriod",
+        "Policy",
         "ReceiveMessageWaitTimeSeconds",
         "RedrivePolicy",
         "SqsManagedSseEnabled",
         "VisibilityTimeout",
     }
 )
+
+
+_TOPIC_ATTRIBUTES = frozenset(
+    {"ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope", "FifoTopic", "MaximumMessageSize"}
+)
+_SUBSCRIPTION_ATTRIBUTES = frozenset({"RawMessageDelivery", "RedrivePolicy", "ReplayPolicy"})
+
+
+def numbered(attributes: Any) -> dict[str, str]:
+    """Read a map as the query protocol writes it: `entry.1.key`, `entry.1.value`."""
+    return {
+        key: attributes.get(f"{name.removesuffix('.key')}.value", "")
+        for name, key in attributes.items()
+        if name.endswith(".key")
+    }
 
 
 def _one_of(names: frozenset[str]) -> str:
@@ -386,8 +406,10 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         "queues, each with Id and Arn",
     ),
     ("sns:PublishBatch", "PublishBatchRequestEntries"): (
-        lambda value: {name.rpartition(".")[2] for name in value} <= {"Id", "Message"},
-        "entries of Id and Message",
+        lambda value: (
+            {name.rpartition(".")[2] for name in value} <= {"Id", "Message", "MessageGroupId", "MessageDeduplicationId"}
+        ),
+        "entries of Id, Message, MessageGroupId and MessageDeduplicationId",
     ),
     ("sqs:CreateQueue", "Attributes"): (lambda value: set(value) <= _QUEUE_ATTRIBUTES, _one_of(_QUEUE_ATTRIBUTES)),
     ("sqs:SetQueueAttributes", "Attributes"): (
@@ -399,6 +421,18 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
             value, "Id MessageBody DelaySeconds MessageAttributes MessageGroupId MessageDeduplicationId"
         ),
         "entries of Id, MessageBody, DelaySeconds, MessageAttributes, MessageGroupId and MessageDeduplicationId",
+    ),
+    ("sns:CreateTopic", "Attributes"): (
+        lambda value: set(numbered(value)) <= _TOPIC_ATTRIBUTES and numbered(value).get("FifoTopic") == "true",
+        f"{_one_of(_TOPIC_ATTRIBUTES)}, for FIFO topics",
+    ),
+    ("sns:SetTopicAttributes", "AttributeName"): (
+        lambda value: value in ("ArchivePolicy", "MaximumMessageSize"),
+        "ArchivePolicy and MaximumMessageSize",
+    ),
+    ("sns:Subscribe", "Attributes"): (
+        lambda value: set(numbered(value)) <= _SUBSCRIPTION_ATTRIBUTES,
+        _one_of(_SUBSCRIPTION_ATTRIBUTES),
     ),
     ("sns:Subscribe", "Protocol"): (lambda value: value in ("sqs", "email"), "sqs or email"),
 }

@@ -55,6 +55,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     },
     "GetPolicy": {"Policy": {"PolicyName": "reads", "PolicyId": "ANPA1", "DefaultVersionId": "v1"}},
     "GetPolicyVersion": {"PolicyVersion": {"Document": "%7B%7D"}},
+    "GetTopicAttributes": {"Attributes": {}},
     "GetQueueAttributes": {"Attributes": {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}},
     "GetRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
     "GetSubscriptionAttributes": {"Attributes": {}},
@@ -428,6 +429,47 @@ def test_a_topic_and_its_subscription(aws: RecordingAws) -> None:
         "ReturnSubscriptionArn": True,
     }
     assert made.outputs == {"arn": "arn:subscription", "ownerId": ACCOUNT}
+
+
+def test_a_fifo_topic_and_a_subscription_with_its_dead_letter_queue(aws: RecordingAws) -> None:
+    aws.make(
+        "Topic",
+        {
+            "fifoTopic": True,
+            "fifoThroughputScope": "MessageGroup",
+            "maximumMessageSize": 1_048_576,
+            "archivePolicy": '{"MessageRetentionPeriod":"30"}',
+        },
+    )
+    assert aws.only("CreateTopic")["Attributes"] == {
+        "FifoTopic": "true",
+        "FifoThroughputScope": "MessageGroup",
+        "MaximumMessageSize": "1048576",
+        "ArchivePolicy": '{"MessageRetentionPeriod":"30"}',
+    }
+    redrive = '{"deadLetterTargetArn": "arn"}'
+    subscription = {"topic": "t", "protocol": "sqs", "endpoint": "q", "rawMessageDelivery": True}
+    aws.make("TopicSubscription", {**subscription, "redrivePolicy": redrive})
+    assert aws.only("Subscribe")["Attributes"] == {"RawMessageDelivery": "true", "RedrivePolicy": redrive}
+
+
+def test_a_fifo_queue_with_its_redrive_policy_and_its_policy(aws: RecordingAws) -> None:
+    redrive = '{"deadLetterTargetArn": "arn", "maxReceiveCount": 1000}'
+    aws.make(
+        "Queue",
+        {
+            "fifoQueue": True,
+            "deduplicationScope": "messageGroup",
+            "fifoThroughputLimit": "perMessageGroupId",
+            "redrivePolicy": redrive,
+        },
+    )
+    assert aws.only("CreateQueue")["Attributes"] == {
+        "FifoQueue": "true",
+        "DeduplicationScope": "messageGroup",
+        "FifoThroughputLimit": "perMessageGroupId",
+        "RedrivePolicy": redrive,
+    }
 
 
 @pytest.mark.parametrize(

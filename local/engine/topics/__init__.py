@@ -1,0 +1,1 @@
+"""FIFO topics of SNS: what they remember and what they refuse."""

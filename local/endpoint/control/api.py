@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from local.endpoint.api.errors import AwsError
 from local.endpoint.api.gate import CONTROL_PREFIX
 from local.endpoint.api.http_messages import Request
-from local.endpoint.control.faults import Faults
+from local.endpoint.control.documents import document_of, number_of
+from local.endpoint.control.faults import FAULT_MEMBERS, Faults
 from local.endpoint.delivery.history import GivenUp, History, Invocation, ThrottledRead
 from local.endpoint.delivery.wake_ups import Readers
 from local.endpoint.services.event_source_mappings import EventSourceMapping, EventSourceMappings
@@ -18,6 +19,12 @@ from local.endpoint.services.pipes import Pipe, Pipes
 from local.endpoint.services.time_to_live import TimeToLive
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
+
+#: Seconds of the longest jump of the clock, ten years: longer than anything lives that AWS or the program lets expire.
+LONGEST_JUMP = 10 * 365 * 24 * 60 * 60
+
+#: Seconds that the clock may be ahead of the machine's, a hundred years: dates stay valid.
+FARTHEST = 10 * LONGEST_JUMP
 
 
 class ControlApi:
@@ -87,24 +94,33 @@ class ControlApi:
                 case "GET", "faults":
                     return 200, [asdict(fault) for fault in self._faults.all()]
                 case "POST", "faults":
-                    self._faults.add(json.loads(request.body))
+                    self._faults.add(document_of(request.body, FAULT_MEMBERS))
                     return 201, {}
                 case "DELETE", "faults":
                     self._faults.clear()
                     return 200, {}
                 case "POST", "clock":
-                    self._clock.advance(float(json.loads(request.body)["advance"]))
-                    self._readers.all()
-                    self._time_to_live.wake()
-                    return 200, {"now": self._clock.now()}
+                    return 200, {"now": self._advance(document_of(request.body, "advance"))}
                 case "POST", "alarms":
-                    return 200, self._evaluate_alarms(float(json.loads(request.body).get("at", self._clock.now())))
+                    given = {"at": self._clock.now(), **document_of(request.body, "at")}
+                    return 200, self._evaluate_alarms(number_of(given, "at", minimum=0, maximum=self._latest()))
                 case _:
                     return 404, {"message": f"the control API has no {request.method} {request.path}"}
         except AwsError as missing:
             return missing.status, {"message": str(missing)}
-        except (KeyError, TypeError, ValueError) as wrong:
+        except ValueError as wrong:
             return 400, {"message": str(wrong)}
+
+    def _advance(self, document: dict[str, Any]) -> float:
+        most = min(LONGEST_JUMP, self._latest() - self._clock.now())
+        self._clock.advance(number_of(document, "advance", minimum=0, maximum=most))
+        self._readers.all()
+        self._time_to_live.wake()
+        return self._clock.now()
+
+    def _latest(self) -> float:
+        """Return the latest time that the endpoint's clock may show."""
+        return time.time() + FARTHEST
 
 
 def _status(mapping: EventSourceMapping) -> dict[str, Any]:

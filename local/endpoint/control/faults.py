@@ -16,6 +16,9 @@ Kind = Literal["fail", "throttle", "drop answer", "crash", "lose writes"]
 
 KINDS: tuple[Kind, ...] = ("fail", "throttle", "drop answer", "crash", "lose writes")
 
+#: The members of a fault's description, separated by spaces.
+FAULT_MEMBERS = "kind operation containing table times"
+
 #: Code and status of throttling, by service; the others answer ThrottlingException with 400.
 _THROTTLED = {
     "dynamodb": ("ProvisionedThroughputExceededException", 400),
@@ -138,14 +141,20 @@ def records_before(call: AwsCall, text: str) -> AwsCall | None:
 
 def _fault(description: Mapping[str, Any]) -> Fault:
     kind = description.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{kind!r} is not a fault: choose one of {', '.join(KINDS)}")
     needed = {"fail": "operation", "throttle": "operation", "crash": "containing", "lose writes": "table"}.get(kind)
     if needed is not None and not description.get(needed):
         raise ValueError(f"the fault {kind!r} needs {needed!r}")
-    unknown = set(description) - {"kind", "operation", "containing", "table", "times"}
+    unknown = set(description) - set(FAULT_MEMBERS.split())
     if unknown:
         raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
+    for name in ("operation", "containing", "table"):
+        if not isinstance(description.get(name, ""), str):
+            raise ValueError(f"{name!r} of a fault must be a text, not {description[name]!r}")
+    times = description.get("times", 1)
+    if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+        raise ValueError(f"'times' of a fault must be a whole number from 1, not {times!r}; leave it out for always")
     if kind in ("drop answer", "crash"):
         description = {**description, "operation": "lambda:Invoke"}
     if "operation" in description:

@@ -22,7 +22,7 @@ class Cursor(Protocol):
         """Number of rows that the last statement wrote."""
         ...
 
-    def execute(self, sql: str, parameters: Sequence[Any], /) -> Any:
+    def execute(self, sql: Any, parameters: Any, /) -> Any:  # the drivers differ in their types of a statement
         """Run one statement."""
         ...
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from aws_semantics.event_patterns import InvalidPattern, validate
 from aws_semantics.limits import (
-    BACK_OFF_CAP_SECONDS,
-    BACK_OFF_FIRST_SECONDS,
     FILTER_PATTERN_CHARACTERS,
     FILTERS_PER_MAPPING,
     STREAM_MAPPING_RANGES,
@@ -21,22 +19,12 @@ from aws_semantics.limits import (
     STREAM_STARTING_POSITIONS,
     Range,
 )
+from aws_semantics.retries import RetryHorizon, retry_horizon
 from components.refusal import Refused
 
 
 class InvalidDelivery(Refused):
     """Settings that AWS refuses, or accepts and loses records by. One line per problem: what, why, what to do."""
-
-
-class RetryHorizon(NamedTuple):
-    """Seconds that retries of one failing record take in all, not counting the time the function itself runs.
-
-    AWS does not document its back-off; the observed waits double from 0.25 s and their cap is not known
-    (docs/aws-semantics.md §2.5). `shortest` assumes a cap of 60 s, `longest` none.
-    """
-
-    shortest: float
-    longest: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +105,8 @@ class StreamDelivery:
         Args:
             retention_in_seconds: How long the source keeps a record; 24 hours for a DynamoDB stream.
         """
-        age = self.maximum_record_age_in_seconds
-        limit = float(retention_in_seconds if age == -1 else age)
-        if self.maximum_retry_attempts == -1:
-            return RetryHorizon(limit, limit)
-        return RetryHorizon(
-            _waits(self.maximum_retry_attempts, BACK_OFF_CAP_SECONDS, limit),
-            _waits(self.maximum_retry_attempts, limit, limit),
+        return retry_horizon(
+            self.maximum_retry_attempts, self.maximum_record_age_in_seconds, retention=retention_in_seconds
         )
 
     def _problems(self) -> Iterator[str]:
@@ -241,13 +224,3 @@ def _why(name: str, allowed: Range) -> str:
     if name == "maximum_record_age_in_seconds":
         return "AWS refuses a record age under a minute; -1 means until the stream forgets the record"
     return f"AWS refuses the mapping; choose a whole number within {allowed}"
-
-
-def _waits(retries: int, cap: float, limit: float) -> float:
-    total, wait = 0.0, BACK_OFF_FIRST_SECONDS
-    for _ in range(retries):
-        total += min(wait, cap)
-        if total >= limit:
-            return limit
-        wait = min(wait * 2, cap)
-    return total

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from aws_semantics import retries
 from aws_semantics.limits import STREAM_RETENTION_SECONDS
 from local.engine.actions import GiveUp, Invoke, Lose
 from local.engine.alarms.evaluation import EXTRA_PERIODS, evaluate
 from local.engine.alarms.metrics import Datapoint
 from local.engine.clock import VirtualClock
 from local.engine.outcomes import Failed, Outcome, Succeeded, read_answer
-from local.engine.streams.lane import Records, back_off
+from local.engine.streams.lane import Records
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
 from local.simulation.report import Identifiers
@@ -79,14 +80,8 @@ def behind_after(settings: MappingSettings, load: Load) -> float | None:
 
 
 def retry_horizon(settings: MappingSettings) -> float:
-    """Return the seconds of all waits between the retries of one record, at most its age or the stream's retention."""
-    age = settings.maximum_record_age
-    limit = float(STREAM_RETENTION_SECONDS if age == -1 else min(age, STREAM_RETENTION_SECONDS))
-    waited, retries = 0.0, 0
-    while waited < limit and retries != settings.maximum_retry_attempts:
-        retries += 1
-        waited += back_off(retries)
-    return min(waited, limit)
+    """Compute the seconds that the waits between the retries of one record take in all."""
+    return retries.retry_horizon(settings.maximum_retry_attempts, settings.maximum_record_age).shortest
 
 
 def poison(settings: MappingSettings, load: Load, failure: Failure) -> Consequences:

@@ -50,7 +50,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_semantics.limits import BACK_OFF_CAP_SECONDS, BACK_OFF_FIRST_SECONDS, INVOCATION_PAYLOAD_BYTES
+from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
+from aws_semantics.retries import back_off
 from local.engine.actions import Condition, GiveUp, Invoke, Lose, Wait, Window
 from local.engine.outcomes import Failed, Outcome, Partial, Rejected, Succeeded, Throttled
 from local.engine.streams.progress import Progress
@@ -386,16 +387,6 @@ class Lane:
         else:
             batch.records = batch.records[len(records) :]
             self._progress.done(records)
-
-
-def back_off(failures: int) -> float:
-    """Return the seconds to wait after so many failures of a batch in a row (docs/aws-semantics.md §2.5).
-
-    >>> [back_off(failures) for failures in (1, 2, 3, 9, 10_000)]
-    [0.25, 0.5, 1.0, 60.0, 60.0]
-    """
-    # The exponent is bounded: a float overflows at 2**1024, and endless retries get there.
-    return min(BACK_OFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 32), BACK_OFF_CAP_SECONDS)
 
 
 def _leading(records: Sequence[StreamRecord], now: float, age: int | None) -> int:

@@ -75,6 +75,15 @@ def encrypting_failures(arn: str, key: str) -> Sequence[Need]:
     return [(action, key) for action in _ENCRYPTING[_service(arn)]]
 
 
+def decrypting(key: str) -> Sequence[Need]:
+    """List the actions on a customer managed key that reading a stream encrypted with it needs (IAM-11).
+
+    Args:
+        key: The key's ARN.
+    """
+    return [("kms:Decrypt", key)]
+
+
 def calling(arn: str, *, wait: bool) -> Sequence[Need]:
     """List the actions that send to a pipe's target or ask its enrichment.
 

@@ -1,4 +1,4 @@
-"""Filters on DynamoDB stream records that AWS accepts and that do not do what they say.
+"""Filters on DynamoDB stream records that AWS accepts and that never match, or always do.
 
 The record a filter sees is the one of GetRecords (docs/aws-semantics.md §1.3, §2.8): a number is a string under `N`,
 every attribute has a type descriptor, and the stream's view type decides which images there are.
@@ -6,10 +6,10 @@ every attribute has a type descriptor, and the stream's view type decides which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, NamedTuple
 
 from aws_semantics.event_patterns.operators import Field, plain_number
 from aws_semantics.event_patterns.syntax import Clause, Or, Source, expand, parse
@@ -61,10 +61,10 @@ class Finding:
     """One part of a pattern that cannot mean what it says.
 
     Attributes:
-        path: Where, e.g. `dynamodb.NewImage.age.N[0]`.
-        what: What happens: it can never match, or it always does.
+        path: Its place, e.g. `dynamodb.NewImage.age.N[0]`.
+        what: The consequence: it can never match, or it always does.
         why: The fact about stream records behind it.
-        fix: What to write instead.
+        fix: The text to write instead.
     """
 
     path: str
@@ -76,12 +76,25 @@ class Finding:
         return f"{self.path} {self.what}: {self.why}; {self.fix}"
 
 
-def lint(pattern: Source, view_type: str | None = None) -> list[Finding]:
-    """What in a valid filter of a DynamoDB stream can never match, or always does.
+class _Stream(NamedTuple):
+    """The facts about one stream.
+
+    Attributes:
+        view_type: Its view type; `None` if unknown.
+        keys: The type descriptors of the table's keys by their names; `None` if unknown.
+    """
+
+    view_type: str | None
+    keys: Mapping[str, str] | None
+
+
+def lint(pattern: Source, view_type: str | None = None, *, keys: Mapping[str, str] | None = None) -> list[Finding]:
+    """List the parts of a valid filter of a DynamoDB stream that can never match, or always do.
 
     Args:
         pattern: The pattern, as JSON text or as a mapping.
         view_type: The stream's view type; `None` if unknown, then every image is taken to be there.
+        keys: The type descriptors of the table's keys by their names, e.g. `{"pk": "S", "sk": "N"}`; `None` if unknown.
 
     Returns:
         Findings in the order of the pattern. None of them is a matter of taste: each part named is without effect on
@@ -99,21 +112,24 @@ write the digits as strings, like {"N": ["101"]}, or compare in the function
     """
     if view_type is not None and view_type not in IMAGES_OF:
         raise ValueError(f"there is no view type {view_type!r}: {', '.join(IMAGES_OF)}")
-    clauses = parse(pattern)
-    findings = [finding for clause in _leaves(clauses) for finding in _field(clause, view_type)]
+    clauses, stream = parse(pattern), _Stream(view_type, keys)
+    findings = [finding for clause in _leaves(clauses) for finding in _field(clause, stream)]
     for way in expand(clauses):
         findings += _impossible_images(way)
     return list(dict.fromkeys(findings))
 
 
-def impossible(pattern: Source, view_type: str | None = None) -> list[Finding]:
-    """Why a valid filter of a DynamoDB stream can never match any record; empty when it can.
+def impossible(
+    pattern: Source, view_type: str | None = None, *, keys: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """List the reasons why a valid filter of a DynamoDB stream can never match any record; none when it can.
 
     A dead alternative beside one that is alive is a finding of `lint` only.
 
     Args:
         pattern: The pattern, as JSON text or as a mapping.
         view_type: The stream's view type; `None` if unknown, then every image is taken to be there.
+        keys: As for `lint`.
 
     Raises:
         InvalidPattern: AWS refuses the pattern.
@@ -123,15 +139,18 @@ def impossible(pattern: Source, view_type: str | None = None) -> list[Finding]:
         []
         >>> [finding.path for finding in impossible({"eventName": ["CREATE"]})]
         ['eventName[0]']
+        >>> [finding.path for finding in impossible({"dynamodb": {"Keys": {"SK": {"S": ["a"]}}}}, keys={"sk": "S"})]
+        ['dynamodb.Keys.SK.S']
     """
-    reasons = [list(_deadly(way, view_type)) for way in expand(parse(pattern))]
+    stream = _Stream(view_type, keys)
+    reasons = [list(_deadly(way, stream)) for way in expand(parse(pattern))]
     return list(dict.fromkeys(finding for way in reasons for finding in way)) if all(reasons) else []
 
 
-def _deadly(way: Sequence[Clause | Or], view_type: str | None) -> Iterator[Finding]:
-    """The findings that keep a way to match, a conjunction of fields, from matching."""
+def _deadly(way: Sequence[Clause | Or], stream: _Stream) -> Iterator[Finding]:
+    """Yield the findings that keep a way to match, a conjunction of fields, from matching."""
     for clause in _leaves(way):
-        dead = [finding for finding in _field(clause, view_type) if finding.what == "can never match"]
+        dead = [finding for finding in _field(clause, stream) if finding.what == "can never match"]
         if len(dead) == len(clause.alternatives) or ".".join(clause.path) in (finding.path for finding in dead):
             yield from dead
     yield from (finding for finding in _impossible_images(way) if finding.what == "can never match")
@@ -146,8 +165,8 @@ def _leaves(clauses: Sequence[Clause | Or]) -> Iterator[Clause]:
             yield clause
 
 
-def _field(clause: Clause, view_type: str | None) -> Iterator[Finding]:
-    path = clause.path
+def _field(clause: Clause, stream: _Stream) -> Iterator[Finding]:
+    path, view_type = clause.path, stream.view_type
     if path in _LEAVES:
         json_type, values = _LEAVES[path]
         if path[-1] == "StreamViewType" and view_type is not None:
@@ -164,14 +183,27 @@ def _field(clause: Clause, view_type: str | None) -> Iterator[Finding]:
             )
         elif len(path) == 2:
             yield _not_a_leaf(clause, "name an attribute in it and its type descriptor")
+        elif path[1] == "Keys" and stream.keys is not None and not clause.dotted and _no_key(path, stream.keys):
+            keys = [f"{name} ({descriptor})" for name, descriptor in stream.keys.items()]
+            yield _dead(
+                clause,
+                f"the table's keys are {' and '.join(keys)}, and names are case-sensitive",
+                "name one of these, or filter on an image",
+            )
         else:
             yield from _attribute(clause, path[3:])
     else:
         yield _no_such_name(clause, path[:2]) if len(path) > 1 else _not_a_leaf(clause, "name a field in it")
 
 
+def _no_key(path: Sequence[str], keys: Mapping[str, str]) -> bool:
+    """Test whether a path names no key of the table, or one with the descriptor of another type."""
+    name, *rest = path[2:]
+    return name not in keys or bool(rest and rest[0] in _DESCRIBED and rest[0] != keys[name])
+
+
 def _attribute(clause: Clause, rest: Sequence[str]) -> Iterator[Finding]:
-    """What follows an attribute's name: a descriptor, and for maps and lists more of the same."""
+    """Check the rest of a path after an attribute's name: a descriptor, and for maps and lists more of the same."""
     if not rest:
         example = f'{{"{clause.path[-1]}": {{"S": ["x"]}}}}'
         yield _not_a_leaf(clause, f"write the attribute's type descriptor, like {example}; `exists` goes there too")
@@ -209,7 +241,7 @@ def _unknown_descriptor(descriptor: str) -> tuple[str, str]:
 def _alternatives(
     clause: Clause, json_type: str, values: Sequence[str], descriptor: str | None = None
 ) -> Iterator[Finding]:
-    """Each alternative of a leaf that no value can satisfy."""
+    """Yield each alternative of a leaf that no value can satisfy."""
     where = ".".join(clause.path)
     for index, alternative in enumerate(clause.alternatives):
         field = Field([alternative], where)
@@ -260,7 +292,7 @@ def _number(place: str, text: str) -> Iterator[Finding]:
 
 
 def _impossible_images(way: Sequence[Clause | Or]) -> Iterator[Finding]:
-    """An image is asked for that records of the selected event names do not have."""
+    """Yield a finding for each image that records of the selected event names do not have."""
     names = set(_EVENT_NAMES)
     for clause in _leaves(way):
         if clause.path == ("eventName",):

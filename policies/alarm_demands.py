@@ -1,34 +1,40 @@
-"""Which of the alarms that watch something would call somebody, and what the nearest one lacks."""
+"""The demands on the alarms that watch something, and the demand that the nearest one misses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from policies.metric_alarms import WatchedMetric
+from policies.metric_alarms import Alarms, WatchedMetric
 from policies.not_applicable import Awaited
 from policies.resources import every, some
 
 
 class Demand(NamedTuple):
-    """What an alarm must satisfy.
+    """One property that an alarm must have.
 
     Attributes:
-        holds: Whether it does.
-        lacking: What to say when the alarms that satisfy the demands before this one do not.
+        holds: Tests whether an alarm has it.
+        lacking: What to report when the alarms that satisfy the demands before this one do not satisfy it: a text, or
+            a function of the first of them.
     """
 
     holds: Callable[[WatchedMetric], bool]
-    lacking: str
+    lacking: str | Callable[[WatchedMetric], str]
+
+
+def is_heard(alarms: Alarms) -> Demand:
+    """Demand that somebody hears of the alarm."""
+    return Demand(lambda watched: alarms.heard(watched.alarm), alarms.unheard)
 
 
 def lacking(watching: Iterable[WatchedMetric], none: str, demands: Sequence[Demand]) -> str | None:
-    """What is missing for one alarm to satisfy every demand; `None` when one does.
+    """Tell what is missing for one alarm to satisfy every demand; `None` when one does.
 
     Args:
         watching: The alarms.
-        none: What to say when there is none.
-        demands: In the order in which they are told.
+        none: The answer when there is none.
+        demands: The demands, in the order in which they are reported.
 
     Raises:
         Awaited: That depends on a value that is not known.
@@ -43,7 +49,9 @@ def lacking(watching: Iterable[WatchedMetric], none: str, demands: Sequence[Dema
     for demand in demands:
         if not left:
             break
-        left, said = [watched for watched in left if _may(demand, watched)], demand.lacking
+        first = left[0]
+        left = [watched for watched in left if _may(demand, watched)]
+        said = demand.lacking if isinstance(demand.lacking, str) else demand.lacking(first)
     return said
 
 

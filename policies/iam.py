@@ -1,4 +1,4 @@
-"""What a role may do: the policies attached to it in the program, and what they allow.
+"""The permissions of a role: the policies attached to it in the program, and the actions that they allow.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -41,8 +41,10 @@ class Statement:
         effect: `Allow` or `Deny`.
         actions: Patterns of actions; all but these when `other_actions`.
         resources: Patterns of ARNs; all but these when `other_resources`.
-        principals: AWS principals of a resource's own policy.
-        conditional: Whether a condition narrows it.
+        principals: AWS principals of a resource's own policy; `*` is everybody.
+        services: Service principals of a resource's own policy.
+        conditional: Whether it has a condition.
+        narrowed: Whether its condition leaves some of the resources only, e.g. those with a tag.
     """
 
     source: str
@@ -50,16 +52,18 @@ class Statement:
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     principals: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
     other_actions: bool = False
     other_resources: bool = False
     conditional: bool = False
+    narrowed: bool = False
 
     def is_about(self, action: str) -> bool:
-        """Whether an action falls under it."""
+        """Test whether an action falls under it."""
         return any(matches(pattern.lower(), action.lower()) for pattern in self.actions) != self.other_actions
 
     def covers(self, arn: str) -> bool:
-        """Whether a resource falls under it.
+        """Test whether a resource falls under it.
 
         Raises:
             Awaited: The ARN has parts that are not known yet and decide.
@@ -71,7 +75,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Permissions:
-    """What the policies of a role say, as far as they are known.
+    """The statements of a role's policies, as far as they are known.
 
     Attributes:
         statements: The statements.
@@ -84,7 +88,9 @@ class Permissions:
     outside: tuple[str, ...]
 
     def allow(self, action: str, arn: str) -> bool:
-        """Whether a role with them may do an action on a resource. A condition is taken to hold, except on a denial.
+        """Test whether a role with them may do an action on a resource.
+
+        A condition is taken to hold, except on a denial.
 
         Raises:
             Awaited: That depends on a policy or a part of the ARN that is not known.
@@ -103,14 +109,14 @@ class Permissions:
 
 
 def permissions(stack: Stack, role: Resource) -> Permissions:
-    """What the policies attached to a role in the program allow."""
+    """Read the policies attached to a role in the program."""
     return stack.derived(_RolePolicies)(role)
 
 
 def parse_document(document: Any, source: str) -> tuple[Statement, ...]:
-    """The statements of a policy document, given as JSON text or as the object itself.
+    """Read the statements of a policy document, given as JSON text or as the object itself.
 
-    A document that is none, or an element of a wrong type, says nothing.
+    A text that is not a document, and an element of a wrong type, have no statements.
     """
     if isinstance(document, str):
         try:
@@ -140,27 +146,47 @@ class _Members:
         return any(name in self._values for name in names)
 
     def texts(self, *names: str) -> tuple[str, ...]:
-        value = self.get(*names)
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, Sequence):
-            return tuple(each for each in value if isinstance(each, str))
-        return ()
+        return _texts(self.get(*names))
 
 
 def _statement(members: _Members, source: str) -> Statement:
     principal = members.get("principal", "principals")
-    aws = _Members(principal).texts("aws") if isinstance(principal, Mapping) else members.texts("principal")
+    by_kind = _Members(principal if isinstance(principal, Mapping) else {})
+    condition = members.get("condition", "conditions")
     return Statement(
         source=source,
         effect="Deny" if members.get("effect") == "Deny" else "Allow",
         actions=members.texts("action", "actions", "notaction", "notactions"),
         resources=members.texts("resource", "resources", "notresource", "notresources"),
-        principals=aws,
+        principals=by_kind.texts("aws") or members.texts("principal", "principals"),
+        services=by_kind.texts("service"),
         other_actions=members.has("notaction", "notactions"),
         other_resources=members.has("notresource", "notresources"),
-        conditional=bool(members.get("condition", "conditions")),
+        conditional=bool(condition),
+        narrowed=isinstance(condition, Mapping) and any(_narrows(*each) for each in condition.items()),
     )
+
+
+#: Condition keys whose value belongs to the resource, so that a test of them leaves some resources only.
+_OF_THE_RESOURCE = ("aws:resourcetag/", "s3:existingobjecttag/", "s3:bucketarn", "dynamodb:leadingkeys")
+
+
+def _narrows(operator: str, tests: Any) -> bool:
+    """Test whether one operator of a condition leaves only the resources with certain properties."""
+    name = str(operator).lower()
+    if not name.split(":")[-1].startswith(("stringequals", "stringlike", "arnequals", "arnlike")):
+        return False
+    if name.endswith("ifexists") or not isinstance(tests, Mapping):
+        return False
+    return any(
+        str(key).lower().startswith(_OF_THE_RESOURCE) and set(_texts(values)) - {"*"} for key, values in tests.items()
+    )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, Sequence) else ()
 
 
 class _RolePolicies:
@@ -210,7 +236,7 @@ class _RolePolicies:
             yield role
 
     def _many(self, resource: Resource, property_: str, type_: str) -> Iterator[Resource | str | Awaited]:
-        """What a list of references names: resources, texts that name none of the program, and what is not known."""
+        """Yield the members of a list of references: resources, texts that name none of the program, unknown ones."""
         found: list[Resource] = []
         texts: list[str] = []
         awaited: list[Awaited] = []
@@ -225,12 +251,12 @@ class _RolePolicies:
                 awaited.append(unknown)
                 continue
             if isinstance(text, str):
-                named = self._stack.find(type_, text)
+                named = self._stack.find(type_, text, by=resource)
                 if named is None:
                     texts.append(text)
                 else:
                     found.append(named)
-        # What it was computed from stands for what is not known, and then for names that no resource tells yet.
+        # Dependencies stand in for unknown items first, then for names that match no known resource.
         linked = [link for link in self._stack.linked(resource, property_, type_) if link not in found]
         yield from (*found, *linked)
         yield from awaited[len(linked) :]
@@ -276,12 +302,12 @@ class _RolePolicies:
 
 
 def managed(name: str) -> str:
-    """How statements of AWS's own policies call their source."""
+    """Name the source of statements of AWS's own policies."""
     return f"AWS's {name}"
 
 
 def document(holder: Block, source: str) -> tuple[Statement, ...]:
-    """The statements in a block's `policy`.
+    """Read the statements in a block's `policy`.
 
     Raises:
         Awaited: It is not known yet, or a part of it is not.
@@ -299,8 +325,28 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 
 def matches(glob: str, text: str) -> bool:
-    """Whether IAM's pattern, with `*` and `?`, covers a text."""
+    """Test whether IAM's pattern, with `*` and `?`, covers a text."""
     return _pattern(glob).fullmatch(text) is not None
+
+
+#: Services whose ARNs have a kind before the name: table/users, stream/clicks.
+_WITH_KINDS = ("dynamodb", "kinesis")
+
+
+def is_everything(resource: str, service: str) -> bool:
+    """Test whether a pattern covers whatever name a resource of the service has."""
+    arn = Arn.parse(resource)
+    if arn is None:
+        return matches(resource, f"arn:aws:{service}:us-east-1:111122223333:\0")
+    if arn.service not in (service, "*"):
+        return False
+    name = arn.resource
+    if service in _WITH_KINDS:
+        kind, separator, rest = name.partition("/")
+        if not separator or "*" in kind:
+            return "*" in kind
+        name = rest
+    return set(name.split("/")[0]) <= {"*", "?"} and "*" in name
 
 
 def _covers(glob: str, arn: str) -> bool:
@@ -313,7 +359,7 @@ def _covers(glob: str, arn: str) -> bool:
 
 @cache
 def _may_match(glob: str, arn: str) -> bool:
-    """Whether a pattern matches an ARN for some value of its unknown parts."""
+    """Test whether a pattern matches an ARN for some value of its unknown parts."""
     if not glob or not arn:
         return set(glob) <= {"*"} and set(arn) <= {UNKNOWN}
     if glob[0] == "*" or arn[0] == UNKNOWN:

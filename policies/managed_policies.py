@@ -1,4 +1,4 @@
-"""AWS's managed policies that stream readers are given, as far as DynamoDB, SQS, SNS, S3 and KMS are concerned.
+"""AWS's managed policies of stream readers, as far as they allow DynamoDB, Kinesis, SQS, SNS, S3 and KMS.
 
 https://docs.aws.amazon.com/aws-managed-policy/latest/reference/
 """
@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: The one that AWS made for readers of DynamoDB streams: `ListStreams` and the reads, on every stream.
-STREAM_READER_POLICY = "AWSLambdaDynamoDBExecutionRole"
-
 
 def _allow(*actions: str, resource: str = "*") -> Mapping[str, Any]:
     return {"Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": resource}]}
@@ -18,21 +15,25 @@ def _allow(*actions: str, resource: str = "*") -> Mapping[str, Any]:
 
 _NOTHING_HERE = {"Statement": []}
 _STREAM_READS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
+_KINESIS_READS = (
+    *("kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator"),
+    *("kinesis:ListShards", "kinesis:ListStreams", "kinesis:SubscribeToShard"),
+)
 
 MANAGED_POLICIES: Mapping[str, Mapping[str, Any]] = {
-    STREAM_READER_POLICY: _allow(*_STREAM_READS),
+    "AWSLambdaDynamoDBExecutionRole": _allow(*_STREAM_READS),
     "AWSLambdaInvocation-DynamoDB": _allow(*_STREAM_READS),
     "AWSLambdaBasicExecutionRole": _NOTHING_HERE,
     "AWSLambdaENIManagementAccess": _NOTHING_HERE,
-    "AWSLambdaKinesisExecutionRole": _NOTHING_HERE,
+    "AWSLambdaKinesisExecutionRole": _allow(*_KINESIS_READS),
     "AWSLambdaMSKExecutionRole": _NOTHING_HERE,
     "AWSLambdaRole": _NOTHING_HERE,
     "AWSLambdaVPCAccessExecutionRole": _NOTHING_HERE,
     "AWSXRayDaemonWriteAccess": _NOTHING_HERE,
     "AWSXrayWriteOnlyAccess": _NOTHING_HERE,
     "AmazonEventBridgeFullAccess": _NOTHING_HERE,
-    "AmazonKinesisFullAccess": _NOTHING_HERE,
-    "AmazonKinesisReadOnlyAccess": _NOTHING_HERE,
+    "AmazonKinesisFullAccess": _allow("kinesis:*"),
+    "AmazonKinesisReadOnlyAccess": _allow("kinesis:Get*", "kinesis:List*", "kinesis:Describe*"),
     "AmazonSESFullAccess": _NOTHING_HERE,
     "AWSStepFunctionsFullAccess": _NOTHING_HERE,
     "CloudWatchLambdaInsightsExecutionRolePolicy": _NOTHING_HERE,
@@ -43,7 +44,8 @@ MANAGED_POLICIES: Mapping[str, Mapping[str, Any]] = {
     "PowerUserAccess": {
         "Statement": [{"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"}]
     },
-    "AmazonDynamoDBFullAccess": _allow("dynamodb:*"),
+    # It also manages the Kinesis streams of tables.
+    "AmazonDynamoDBFullAccess": _allow("dynamodb:*", "kinesis:DescribeStream", "kinesis:ListStreams"),
     "AmazonDynamoDBFullAccess_v2": _allow("dynamodb:*"),
     "AmazonDynamoDBReadOnlyAccess": _allow("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", *_STREAM_READS),
     "AmazonSQSFullAccess": _allow("sqs:*"),

@@ -1,4 +1,4 @@
-"""Metric alarms: what they watch, when they fire, and whether anybody hears of it."""
+"""Metric alarms: the metrics they watch, when they fire, and whether anybody hears of it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from aws_semantics.alarm_rule import AlarmRule, State, WrongRule
 from aws_semantics.metric_math import NotEvaluated, Series, WrongExpression, as_series, evaluate_all
+from policies.alarm_actions import unheard
 from policies.aws_types import COMPOSITE_ALARM, METRIC_ALARM
 from policies.graph import Stack, name_of, name_to_come
 from policies.names import physical_name
 from policies.not_applicable import Awaited
+from policies.regions import Region, apart, region_of
 from policies.resources import Block, Resource, every, some
 
 
@@ -34,13 +36,13 @@ class WatchedMetric:
         return "dimensions" if self.query is None else "metricQueries"
 
     def statistic(self) -> str | None:
-        """The statistic: `Maximum`, `Sum`, `p99`."""
+        """Return the statistic: `Maximum`, `Sum`, `p99`."""
         if self.query is not None:
             return self.metric.text("stat")
         return self.metric.text("statistic") or self.metric.text("extendedStatistic")
 
     def dimensions(self) -> dict[str, str | None]:
-        """The dimensions by name; a value is `None` while it is not known.
+        """Return the dimensions by name; a value is `None` while it is not known.
 
         Raises:
             Awaited: Not even the names are known.
@@ -57,32 +59,35 @@ class WatchedMetric:
 
 @dataclass(frozen=True)
 class Target:
-    """What a dimension should name.
+    """The resource that a dimension should name.
 
     Attributes:
-        name: Its value, when it is known.
+        name: The dimension's value, when it is known.
         urns: The resources whose attribute it would be: a function, and the alias of it.
+        region: The region that its metrics are in.
         begins: While the value is not known, how it will begin; `None` when nobody can write it down in advance.
     """
 
     name: str | None
     urns: Sequence[str]
+    region: Region
     begins: str | None = None
 
     @classmethod
     def of(cls, resource: Resource) -> Target:
-        """The name of a resource."""
-        return cls(name_of(resource), [resource.urn], name_to_come(resource))
+        """Make the target of metrics that a resource's name is the dimension of."""
+        return cls(name_of(resource), [resource.urn], region_of(resource), name_to_come(resource))
 
     def may_be(self, value: str) -> bool:
-        """Whether a value may turn out to be the one that is not known yet."""
+        """Test whether a value may turn out to be the one that is not known yet."""
         return self.name is None and self.begins is not None and value.startswith(self.begins)
 
 
 class Alarms:
-    """The metric alarms of a program, by what they watch."""
+    """The metric alarms of a program, by the metrics they watch."""
 
     def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._watched: dict[tuple[str | None, str | None, str], dict[str, list[WatchedMetric]]] = {}
         self._awaited: list[Awaited] = []
         self._composites: dict[str, list[Resource]] = {}
@@ -96,17 +101,29 @@ class Alarms:
             for key in _children(composite):
                 self._composites.setdefault(key, []).append(composite)
 
-    def on(self, namespace: str, metric: str, dimension: str, target: Target) -> list[WatchedMetric]:
-        """What watches a metric with a dimension that names the target.
+    def on(
+        self, namespace: str, metric: str, dimension: str, target: Target, *, across: bool = False
+    ) -> list[WatchedMetric]:
+        """Find the alarms on a metric with a dimension that names the target.
+
+        Args:
+            namespace: The metric's namespace.
+            metric: Its name.
+            dimension: The name of the dimension.
+            target: The resource that it should name.
+            across: Whether the metric also exists without any dimension, over all resources of the region.
 
         Raises:
-            Awaited: Nothing is known to, and something may.
+            Awaited: None is known to watch it, and one may.
         """
         named = self._watched.get((namespace, metric, dimension), {})
         whole = self._watched.get((namespace, metric, _ALL), {})
         keys = [target.name, *target.urns] if target.name else target.urns
         found = {id(watched): watched for key in keys for watched in (*named.get(key, ()), *whole.get(key, ()))}
         matching = [watched for watched in found.values() if _names(watched, dimension, target)]
+        if across:
+            matching += self._watched.get((namespace, metric, _NONE), {}).get("", ())
+        matching = [watched for watched in matching if not apart(region_of(watched.alarm), target.region)]
         if not matching:
             if self._awaited:
                 raise self._awaited[0]
@@ -114,8 +131,8 @@ class Alarms:
                 raise Awaited(f"the {dimension} that an alarm on {metric} should name")
         return matching
 
-    def acts(self, alarm: Resource, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether somebody hears of an alarm: by its own actions, or by those of a composite alarm that it sets off.
+    def heard(self, alarm: Resource, seen: frozenset[str] = frozenset()) -> bool:
+        """Test whether somebody hears of an alarm, by its own actions or those of a composite alarm that it sets off.
 
         Raises:
             Awaited: That is not known yet.
@@ -126,15 +143,21 @@ class Alarms:
         keys = [alarm.urn, own] if own else [alarm.urn]
         composites = {found.urn: found for key in keys for found in self._composites.get(key, ())}.values()
         ways = [
-            lambda: _has_actions(alarm),
+            lambda: unheard(self._stack, alarm) is None,
             *(
                 lambda composite=composite: every(
-                    lambda: _sets_off(composite, own), lambda: self.acts(composite, seen | {alarm.urn})
+                    lambda: not apart(region_of(composite), region_of(alarm)),
+                    lambda: _sets_off(composite, own),
+                    lambda: self.heard(composite, seen | {alarm.urn}),
                 )
                 for composite in composites
             ),
         ]
         return some(ways, lambda way: way())
+
+    def unheard(self, watched: WatchedMetric) -> str:
+        """Tell why nobody hears of an alarm that `heard` answers `False` for."""
+        return unheard(self._stack, watched.alarm) or "nobody hears of the alarm"
 
     def _add(self, watched: WatchedMetric) -> None:
         """Index a metric by the values of its dimensions, and by what they were computed from.
@@ -149,6 +172,8 @@ class Alarms:
             if not links:
                 raise
             dimensions = {_ALL: None}
+        if not dimensions:
+            self._watched.setdefault((namespace, metric, _NONE), {}).setdefault("", []).append(watched)
         for dimension, value in dimensions.items():
             named = self._watched.setdefault((namespace, metric, dimension), {})
             for key in [value, *links] if value else links:
@@ -159,6 +184,8 @@ class Alarms:
 
 #: Stands for the dimensions of a metric while not even their names are known.
 _ALL = "*"
+#: Stands for the dimension of a metric that has none.
+_NONE = ""
 
 
 def _links(watched: WatchedMetric) -> Sequence[str]:
@@ -175,15 +202,15 @@ def _names(watched: WatchedMetric, dimension: str, target: Target) -> bool:
 
 
 def alarms(stack: Stack) -> Alarms:
-    """The alarms of a program."""
+    """Read the alarms of a program."""
     return stack.derived(Alarms)
 
 
 def reacts(watched: WatchedMetric, value: float) -> bool:
-    """Whether an alarm is in alarm when the metric it watches has a value and every other one is zero.
+    """Test whether an alarm is in alarm when the metric it watches has a value and every other one is zero.
 
-    Alarms without a threshold of their own (anomaly detection) do not count; an expression that cannot be evaluated
-    here gets the benefit of the doubt.
+    An alarm without a threshold of its own (anomaly detection) never is; an expression that cannot be evaluated here
+    gets the benefit of the doubt.
 
     Raises:
         Awaited: Its threshold or expression is not known yet.
@@ -206,13 +233,23 @@ def reacts(watched: WatchedMetric, value: float) -> bool:
 
 
 def seconds_to_react(watched: WatchedMetric) -> float:
-    """Seconds between a metric's passing the threshold and the alarm: period times evaluation periods.
+    """Compute the seconds between a metric's passing the threshold and the alarm: period times datapoints to alarm.
 
     Raises:
         Awaited: They are not known yet.
     """
     period = watched.metric.number("period")
-    return (period or 60) * (watched.alarm.props.number("evaluationPeriods") or 1)
+    props = watched.alarm.props
+    return (period or 60) * (props.number("datapointsToAlarm") or props.number("evaluationPeriods") or 1)
+
+
+def has_threshold(watched: WatchedMetric) -> bool:
+    """Test whether an alarm compares with a threshold, and not with the band of an anomaly detector.
+
+    Raises:
+        Awaited: That is not known yet.
+    """
+    return watched.alarm.props.text("thresholdMetricId") is None
 
 
 def _metrics(alarm: Resource) -> Iterator[WatchedMetric]:
@@ -248,14 +285,6 @@ def _math(alarm: Resource, watched: str, value: float) -> float:
     if not series:
         raise NotEvaluated("an expression without data")
     return series[0.0]
-
-
-def _has_actions(alarm: Resource) -> bool:
-    # An action that is not known yet is still one.
-    return every(
-        lambda: alarm.props.flag("actionsEnabled") is not False,
-        lambda: bool(alarm.props.items("alarmActions")),
-    )
 
 
 def _children(composite: Resource) -> Iterator[str]:

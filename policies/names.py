@@ -1,4 +1,4 @@
-"""The physical name of a resource, out of whatever names it: an ARN, a URL, an id or the name itself."""
+"""The physical name of a resource, read from an ARN, a URL, an id or the name itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from policies.aws_types import (
     ALIAS,
+    API,
+    API_DESTINATION,
     BUCKETS,
     COMPOSITE_ALARM,
+    EVENT_RULE,
     FUNCTION,
     KEY,
     KEY_ALIAS,
@@ -17,6 +20,8 @@ from policies.aws_types import (
     PIPE,
     POLICY,
     QUEUE,
+    REST_API,
+    REST_RESOURCE,
     ROLE,
     TABLE,
     TOPIC,
@@ -39,9 +44,14 @@ _SERVICES = {
     COMPOSITE_ALARM: "cloudwatch",
     KEY: "kms",
     KEY_ALIAS: "kms",
+    API: "apigateway",
+    REST_API: "apigateway",
+    REST_RESOURCE: "apigateway",
+    API_DESTINATION: "events",
+    EVENT_RULE: "events",
 }
 
-#: The properties that name a resource of a type, the plainest first; every type has `arn` besides.
+#: The properties that name a resource of a type, the plainest first; every type also has `arn`.
 NAMING = {
     FUNCTION: ("name",),
     KINESIS_CONSUMER: ("arn",),
@@ -49,26 +59,36 @@ NAMING = {
     COMPOSITE_ALARM: ("alarmName",),
     KEY: ("keyId",),
     ALIAS: (),
+    API: ("id",),
+    REST_API: ("id",),
+    REST_RESOURCE: ("id",),
+    API_DESTINATION: ("name",),
+    EVENT_RULE: ("name",),
 }
 
 
 @dataclass(frozen=True)
 class Arn:
-    """The parts of an ARN that rules ask for.
+    """The parts of an ARN that rules use.
 
     Attributes:
         service: `sqs`.
         place: Region and account: `us-east-1:111122223333`. Empty for S3, and without a region for IAM.
-        resource: What follows: `table/users/stream/2026-01-01T00:00:00.000`.
+        resource: The rest: `table/users/stream/2026-01-01T00:00:00.000`.
     """
 
     service: str
     place: str
     resource: str
 
+    @property
+    def region(self) -> str | None:
+        """The region; `None` where the service has none in its ARNs."""
+        return self.place.partition(":")[0] or None
+
     @classmethod
     def parse(cls, text: str | None) -> Arn | None:
-        """The parts, or `None` for what is no ARN."""
+        """Split an ARN; `None` for a text that is not one."""
         parts = (text or "").split(":", 5)
         if len(parts) < 6 or parts[0] != "arn":
             return None
@@ -77,7 +97,7 @@ class Arn:
 
 @dataclass(frozen=True)
 class FunctionName:
-    """A function as Lambda takes it: by name, partial or full ARN, with or without a qualifier.
+    """A function as Lambda accepts it: by name, partial or full ARN, with or without a qualifier.
 
     Attributes:
         name: The function.
@@ -89,7 +109,7 @@ class FunctionName:
 
     @classmethod
     def parse(cls, text: str) -> FunctionName:
-        """The parts of `name`, `name:qualifier`, `account:function:name` or an ARN."""
+        """Split `name`, `name:qualifier`, `account:function:name` or an ARN."""
         arn = Arn.parse(text)
         parts = (arn.resource if arn else text).split(":")
         if "function" in parts[:-1]:
@@ -98,7 +118,7 @@ class FunctionName:
 
 
 def physical_name(type_: str, text: str) -> str | None:
-    """The name within an ARN, a URL or an id; `None` for the ARN of something else.
+    """Read the name within an ARN, a URL or an id; `None` for the ARN of another service.
 
     Example:
         >>> physical_name("aws:sqs/queue:Queue", "https://sqs.us-east-1.amazonaws.com/111122223333/failures")
@@ -135,5 +155,8 @@ def physical_name(type_: str, text: str) -> str | None:
             return arn.resource if type_ == KEY_ALIAS else path
         case "pipes":
             return path
+        case "events":
+            # api-destination/crm/0f1e2d3c, rule/nightly, rule/bus/nightly
+            return path.split("/")[0] if type_ == API_DESTINATION else path.rsplit("/", 1)[-1]
         case _:
             return arn.resource

@@ -1,4 +1,4 @@
-"""Resources as rules read them: typed, tolerant of wrong types, and three-valued about what is not known yet.
+"""Resources as rules read them: typed, tolerant of wrong types, and three-valued about values not known yet.
 
 A property has one of three states: a value, absent (`None`), or unknown, which raises `Awaited` with the property's
 name. A rule that does not catch it is not applicable, so that nothing is ever guessed; `some` and `every` combine
@@ -26,7 +26,7 @@ class Block:
 
     Args:
         values: The properties, as the SDK hands them to a policy.
-        path: Where the block is, for messages: `orders.destinationConfig`.
+        path: The block's place, for messages: `orders.destinationConfig`.
     """
 
     def __init__(self, values: Mapping[str, Any], path: str) -> None:
@@ -34,7 +34,7 @@ class Block:
         self.path = path
 
     def raw(self, key: str) -> Any:
-        """The value as it came, `None` when it is absent."""
+        """Return the value as it came, `None` when it is absent."""
         try:
             return self._values[key]
         except KeyError:
@@ -43,37 +43,37 @@ class Block:
             raise Awaited(f"{self.path}.{key}") from None
 
     def text(self, key: str) -> str | None:
-        """A text, `None` also for an empty one: AWS takes `""` for "not set"."""
+        """Return a text, `None` also for an empty one: AWS takes `""` for "not set"."""
         value = self.raw(key)
         return value if isinstance(value, str) and value else None
 
     def number(self, key: str) -> float | None:
-        """A number."""
+        """Return a number."""
         return as_number(self.raw(key))
 
     def flag(self, key: str) -> bool | None:
-        """A boolean."""
+        """Return a boolean."""
         value = self.raw(key)
         if isinstance(value, str):
             return {"true": True, "false": False}.get(value.lower())
         return value if isinstance(value, bool) else None
 
     def block(self, key: str) -> Block:
-        """A nested block, empty when it is absent; the first one where the provider has a list of one."""
+        """Return a nested block, empty when it is absent; the first one where the provider has a list of one."""
         value = self.raw(key)
         if isinstance(value, Mapping):
             return Block(value, f"{self.path}.{key}")
         return next(self.blocks(key), Block({}, f"{self.path}.{key}"))
 
     def blocks(self, key: str) -> Iterator[Block]:
-        """A list of blocks."""
+        """Yield the blocks of a list."""
         for index, value in enumerate(self.items(key)):
             item = value()
             if isinstance(item, Mapping):
                 yield Block(item, f"{self.path}.{key}[{index}]")
 
     def texts(self, key: str) -> list[str]:
-        """A list of texts; one text reads as a list of itself."""
+        """Return a list of texts; one text reads as a list of itself."""
         value = self.raw(key)
         if isinstance(value, str):
             return [value]
@@ -81,7 +81,7 @@ class Block:
         return [item for item in found if isinstance(item, str)]
 
     def items(self, key: str) -> list[Callable[[], Any]]:
-        """The elements of a list, each behind a call, because each may be unknown on its own."""
+        """Return the elements of a list, each behind a call, because each may be unknown on its own."""
         value = self.raw(key)
         if not isinstance(value, Sequence) or isinstance(value, str):
             return []
@@ -95,7 +95,7 @@ class Block:
         return [lambda index=index: read(index) for index in range(len(value))]
 
     def at(self, path: str) -> tuple[Block, str]:
-        """The block that holds a dotted path's last key, and that key."""
+        """Return the block that holds a dotted path's last key, and that key."""
         *blocks, key = path.split(".")
         block = self
         for name in blocks:
@@ -103,7 +103,7 @@ class Block:
         return block, key
 
     def given(self, key: str) -> bool:
-        """Whether the property is set, to a known value or to one that is not known yet; empty ones are not set."""
+        """Test whether the property is set, to a known value or to one not known yet; empty ones are not set."""
         try:
             value = self.raw(key)
         except Awaited:
@@ -115,8 +115,21 @@ class Block:
         )
 
     def keys(self) -> list[str]:
-        """The names of the properties that are set."""
+        """Return the names of the properties that are set."""
         return list(self._values)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """The provider of a resource.
+
+    Attributes:
+        props: Its configuration.
+        explicit: Whether the program made it, instead of taking the default one.
+    """
+
+    props: Block
+    explicit: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +142,7 @@ class Resource:
         name: Its name in the program.
         props: Its properties: inputs for a rule about one resource, outputs for a rule about the stack.
         links: URNs of the resources that each property was computed from.
+        provider: Its provider, when the engine tells it.
     """
 
     type: str
@@ -136,6 +150,7 @@ class Resource:
     name: str
     props: Block
     links: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    provider: Provider | None = None
 
     @classmethod
     def of(
@@ -145,18 +160,19 @@ class Resource:
         name: str,
         props: Mapping[str, Any],
         links: Mapping[str, Sequence[str]] | None = None,
+        provider: Provider | None = None,
     ) -> Resource:
-        """A resource from what the SDK hands over."""
-        return cls(type_, urn, name, Block(props, name), links or {})
+        """Make a resource from the SDK's arguments."""
+        return cls(type_, urn, name, Block(props, name), links or {}, provider)
 
     def tag(self, key: str) -> str | None:
-        """The value of a tag, of the resource's own or of the provider's default tags."""
+        """Return the value of a tag, of the resource's own or of the provider's default tags."""
         own = self.props.block("tags").text(key)
         return own if own is not None else self.props.block("tagsAll").text(key)
 
 
 def as_number(value: object) -> float | None:
-    """A number from a number or from a text that spells one."""
+    """Convert a number, or a text that spells one."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
@@ -170,12 +186,12 @@ def as_number(value: object) -> float | None:
 
 
 def whole(value: float) -> str:
-    """A number as people write it: 3600.0 is 3600."""
+    """Write a number as people do: 3600.0 is 3600."""
     return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def some(items: Iterable[T], holds: Callable[[T], bool]) -> bool:
-    """Whether one of the items holds, three-valued: one that does decides, whatever the others await.
+    """Test whether one of the items holds, three-valued: one that does decides, whatever the others await.
 
     Raises:
         Awaited: None is known to hold, and for one it is not known.
@@ -193,7 +209,7 @@ def some(items: Iterable[T], holds: Callable[[T], bool]) -> bool:
 
 
 def every(*questions: Callable[[], bool]) -> bool:
-    """Whether all questions are answered with yes, three-valued: one known no decides.
+    """Test whether all questions are answered with yes, three-valued: one known no decides.
 
     Raises:
         Awaited: None is known to be answered with no, and one is not known.

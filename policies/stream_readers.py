@@ -1,10 +1,11 @@
-"""Stream readers: event source mappings and pipes, which of them read a stream, and where their settings are."""
+"""Stream readers: the event source mappings and pipes that read a stream, and the places of their settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from aws_semantics.limits import STREAM_RETENTION_SECONDS
 from policies.aws_types import (
     ALIAS,
     FAILURE_DESTINATIONS,
@@ -15,7 +16,9 @@ from policies.aws_types import (
     PIPE,
     QUEUE,
     ROLE,
+    SUBSCRIPTION,
     TABLE,
+    TOPIC,
 )
 from policies.graph import Stack, known_text, name_of
 from policies.names import Arn, FunctionName
@@ -39,7 +42,7 @@ _PIPE_PARAMETERS = {"dynamodb": "dynamodbStreamParameters", "kinesis": "kinesisS
 
 
 def source_kind(reader: Resource) -> SourceKind:
-    """What a mapping or a pipe reads, by its own properties.
+    """Tell the kind of source that a mapping or a pipe reads, by its own properties.
 
     Raises:
         Awaited: They do not tell yet.
@@ -81,7 +84,7 @@ def _pipe_source(pipe: Resource) -> SourceKind:
 
 
 def require_stream(reader: Resource) -> SourceKind:
-    """The kind of stream a mapping or a pipe reads.
+    """Tell the kind of stream that a mapping or a pipe reads.
 
     Raises:
         NotApplicable: It reads none.
@@ -93,7 +96,7 @@ def require_stream(reader: Resource) -> SourceKind:
 
 
 def settings(reader: Resource) -> Block:
-    """Where retries, record age and starting position stand: of a pipe, in the parameters of its source."""
+    """Return the block with retries, record age and starting position: of a pipe, the parameters of its source."""
     if reader.type == MAPPING:
         return reader.props
     parameters = reader.props.block("sourceParameters")
@@ -101,13 +104,13 @@ def settings(reader: Resource) -> Block:
 
 
 def filter_patterns(reader: Resource) -> Block:
-    """The block that holds `filters`."""
+    """Return the block that holds `filters`."""
     outer = reader.props if reader.type == MAPPING else reader.props.block("sourceParameters")
     return outer.block("filterCriteria")
 
 
 def failure_path(reader: Resource) -> str:
-    """Where the failure destination of a stream's reader stands."""
+    """Return the path of the failure destination of a stream's reader."""
     if reader.type == MAPPING:
         return "destinationConfig.onFailure.destinationArn"
     parameters = _PIPE_PARAMETERS["kinesis" if source_kind(reader) == "kinesis" else "dynamodb"]
@@ -115,12 +118,12 @@ def failure_path(reader: Resource) -> str:
 
 
 def failure_destination(stack: Stack, reader: Resource) -> Resource | str | None:
-    """Where a reader puts what it gives up: a queue, topic or bucket; the ARN when the program does not hold it."""
+    """Find the failure destination of a reader: a queue, topic or bucket, or the ARN of one outside the program."""
     return stack.follow(reader, failure_path(reader), *FAILURE_DESTINATIONS)
 
 
 def source(stack: Stack, reader: Resource) -> Resource | str | None:
-    """The table or Kinesis stream that is read; the ARN when it is not in the program.
+    """Find the table or Kinesis stream that is read; the ARN when it is not in the program.
 
     Raises:
         Awaited: It is not known yet.
@@ -136,7 +139,7 @@ def source(stack: Stack, reader: Resource) -> Resource | str | None:
 
 
 def stream_kind(stack: Stack, reader: Resource) -> SourceKind:
-    """Like `require_stream`, and by the resource that is read while its ARN is not known.
+    """Tell the kind of stream that is read, also by the resource itself while its ARN is not known.
 
     Raises:
         NotApplicable: It reads no stream.
@@ -156,7 +159,7 @@ def stream_kind(stack: Stack, reader: Resource) -> SourceKind:
 
 
 def stream_readers(stack: Stack) -> list[Resource]:
-    """The mappings and pipes that read a stream, as far as that is known."""
+    """List the mappings and pipes that read a stream, as far as that is known."""
     return stack.derived(_stream_readers)
 
 
@@ -172,7 +175,10 @@ def _stream_readers(stack: Stack) -> list[Resource]:
 
 
 def failure_uses(stack: Stack) -> dict[str, list[Resource]]:
-    """The stream readers that use a resource as their failure destination, by its URN."""
+    """List the stream readers that use a resource as their failure destination, by its URN.
+
+    A queue that is subscribed to a failure topic is one too: the failures end there.
+    """
     return stack.derived(_failure_uses)
 
 
@@ -185,7 +191,88 @@ def _failure_uses(stack: Stack) -> dict[str, list[Resource]]:
             continue
         if isinstance(destination, Resource):
             uses.setdefault(destination.urn, []).append(reader)
+    for subscription in stack.of_type(SUBSCRIPTION):
+        try:
+            topic, queue = stack.follow(subscription, "topic", TOPIC), stack.follow(subscription, "endpoint", QUEUE)
+        except Awaited:
+            continue
+        if isinstance(topic, Resource) and isinstance(queue, Resource) and topic.urn in uses:
+            uses.setdefault(queue.urn, []).extend(uses[topic.urn])
     return uses
+
+
+def has_stream(stack: Stack) -> bool:
+    """Test whether a program has a stream: a table with one, a Kinesis stream, or a reader of one."""
+    return stack.derived(_has_stream)
+
+
+def _has_stream(stack: Stack) -> bool:
+    def enabled(table: Resource) -> bool:
+        try:
+            return table.props.flag("streamEnabled") is True
+        except Awaited:
+            return False
+
+    return (
+        bool(stream_readers(stack))
+        or bool(stack.of_type(KINESIS_STREAM))
+        or any(enabled(table) for table in stack.of_type(TABLE))
+    )
+
+
+def retention_seconds(stack: Stack, reader: Resource) -> float:
+    """Tell how long the stream that a reader reads keeps a record, in seconds.
+
+    Raises:
+        Awaited: It is a Kinesis stream whose retention is not known here.
+    """
+    if stream_kind(stack, reader) == "dynamodb":
+        return STREAM_RETENTION_SECONDS
+    stream = source(stack, reader)
+    if isinstance(stream, Resource) and stream.type == KINESIS_STREAM:
+        return (stream.props.number("retentionPeriod") or 24) * 3600
+    raise Awaited(f"the retention of the stream that {reader.name} reads")
+
+
+def queue_readers(stack: Stack) -> dict[str, list[Resource]]:
+    """List the mappings and pipes that read a queue of the program and are not switched off, by the queue's URN."""
+    return stack.derived(_queue_readers)
+
+
+def _queue_readers(stack: Stack) -> dict[str, list[Resource]]:
+    found: dict[str, list[Resource]] = {}
+    for reader in stack.of_type(MAPPING, PIPE):
+        try:
+            read = source(stack, reader)
+            runs = is_on(reader)
+        except Awaited:
+            continue
+        if isinstance(read, Resource) and read.type == QUEUE and runs:
+            found.setdefault(read.urn, []).append(reader)
+    return found
+
+
+def is_on(reader: Resource) -> bool:
+    """Test whether a mapping is enabled, or a pipe is not stopped.
+
+    Raises:
+        Awaited: That is not known yet.
+    """
+    if reader.type == MAPPING:
+        return reader.props.flag("enabled") is not False
+    return reader.props.text("desiredState") != "STOPPED"
+
+
+def batch_size(reader: Resource) -> float:
+    """Return the batch size of a mapping or pipe: the one that AWS takes when none is set.
+
+    Raises:
+        Awaited: It is not known yet.
+    """
+    kind = source_kind(reader)
+    if reader.type == PIPE and kind not in STREAMS:
+        return reader.props.block("sourceParameters").block("sqsQueueParameters").number("batchSize") or 10
+    return settings(reader).number("batchSize") or (10 if kind == "sqs" else 100)
 
 
 @dataclass(frozen=True)
@@ -206,7 +293,7 @@ class Invoked:
 
 
 def invoked(stack: Stack, mapping: Resource) -> Invoked:
-    """The function that a mapping invokes: by name, by full or partial ARN, through an alias or a version.
+    """Find the function that a mapping invokes: by name, by full or partial ARN, through an alias or a version.
 
     Raises:
         Awaited: It is not known yet.
@@ -231,7 +318,7 @@ def invoked(stack: Stack, mapping: Resource) -> Invoked:
 
 
 def role(stack: Stack, reader: Resource) -> Resource:
-    """The role that reads the stream and delivers failures: the function's, or the pipe's.
+    """Find the role that reads the stream and delivers failures: the function's, or the pipe's.
 
     Raises:
         NotApplicable: It is not in the program.

@@ -1,4 +1,4 @@
-"""`effect-ledger-expiry`: a ledger forgets in the end."""
+"""`effect-ledger-expiry`: the entries of a ledger expire."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from policies.aws_types import TABLE
 from policies.not_applicable import NotApplicable
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation
+from policies.wording import setting
 
-#: What `handlers.cdc.EffectLedger` writes: seconds since 1970.
+#: The attribute that `handlers.cdc.EffectLedger` writes: seconds since 1970.
 _EXPIRY = "expiresAt"
 
 
 def check(table: Resource, _: Config) -> Iterator[Violation]:
-    """TTL of a table that is tagged as an effect ledger."""
+    """Check the TTL of a table that is tagged as an effect ledger."""
     if table.tag("weir:role") != "effect-ledger":
-        raise NotApplicable(f"{table.name} is no effect ledger")
+        raise NotApplicable(f"{table.name} is not an effect ledger")
     ttl = table.props.block("ttl")
     if ttl.flag("enabled") is not True:
         what = "the effect ledger has no enabled TTL"
@@ -35,12 +36,12 @@ RULE = Rule(
     id="effect-ledger-expiry",
     level="mandatory",
     severity="medium",
-    title="An effect ledger expires its entries",
+    title="An effect ledger must expire its entries",
     why="A ledger has to remember longer than any replay can reach back, and no longer: its keys name people and grow "
     "with every change. An effect that must never happen twice needs no other table: EffectLedger(keep=None) writes "
     "its entries without an expiry, and TTL leaves those alone.",
-    remediation='Set ttl={"attribute_name": "expiresAt", "enabled": True}.',
-    limits="Which consumers keep their entries for ever stands in their code.",
+    remediation=f"Set {setting('ttl', {'attributeName': 'expiresAt', 'enabled': True})}.",
+    limits="A consumer that keeps its entries forever says so in its code only.",
     resources=(TABLE,),
     check=check,
     good=(

@@ -4,49 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.alarm_demands import Demand, lacking
-from policies.aws_types import BUCKET_NOTIFICATION, BUCKETS, MAPPING, QUEUE
-from policies.graph import Stack, known_text
-from policies.metric_alarms import Target, alarms, reacts
+from policies.aws_types import BUCKET_NOTIFICATION, BUCKETS, MAPPING, QUEUE, TOPIC
+from policies.delivered_failures import lacking_alarm
+from policies.graph import Stack
 from policies.names import Arn, physical_name
 from policies.not_applicable import NotApplicable
 from policies.resources import Block, Resource, every, some
 from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import failure_destination, stream_kind
+from policies.subscriptions import has_subscription
+from policies.wording import setting
 
 #: Where Lambda puts failed batches in a bucket (docs/aws-semantics.md §2.7).
 _PREFIX = "aws/lambda/"
 _CREATED = ("s3:ObjectCreated:*", "s3:ObjectCreated:Put")
-#: More events than any batch holds: an alarm that is silent then looks the other way.
-_MANY = 1e12
 
 
 def check(mapping: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """An alarm on what a mapping delivers to a bucket or topic, or a notification of the bucket."""
+    """Check for an alarm on deliveries to a bucket or topic, a notification of the bucket, or a subscription."""
     stream_kind(stack, mapping)
     destination = failure_destination(stack, mapping)
     if destination is None or _is_queue(destination):
         raise NotApplicable(f"{mapping.name} has no bucket or topic as failure destination")
-    found = alarms(stack)
-    target = Target(known_text(mapping, "uuid"), [mapping.urn])
-
-    def missing() -> str | None:
-        return lacking(
-            found.on("AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", target),
-            "no alarm watches what the mapping delivers to its failure destination",
-            [
-                Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when batches are delivered"),
-                Demand(lambda watched: found.acts(watched.alarm), "the alarm has no action"),
-            ],
-        )
-
-    if some((lambda: _notifies(stack, destination), lambda: missing() is None), lambda way: way()):
+    ways = (
+        lambda: _passes_on(stack, destination),
+        lambda: _notifies(stack, destination),
+        lambda: lacking_alarm(stack, mapping) is None,
+    )
+    if some(ways, lambda way: way()):
         return
     yield Violation(
-        what=missing() or "",
+        what=lacking_alarm(stack, mapping) or "",
         lost="batches that are given up pile up unseen: a bucket and a topic have no messages to count, and the "
         "changes in them are missing downstream until a customer says so",
     )
+
+
+def _passes_on(stack: Stack, destination: Resource | str) -> bool:
+    """Test whether the destination is a topic with a subscriber; a queue among them has a rule of its own."""
+    return isinstance(destination, Resource) and destination.type == TOPIC and has_subscription(stack, destination)
 
 
 def _is_queue(destination: Resource | str) -> bool:
@@ -57,7 +53,7 @@ def _is_queue(destination: Resource | str) -> bool:
 
 
 def _notifies(stack: Stack, destination: Resource | str) -> bool:
-    """Whether the destination is a bucket that tells a queue or function of new failed batches."""
+    """Test whether the destination is a bucket that notifies a queue or function of new failed batches."""
 
     def about_it(notification: Resource) -> bool:
         bucket = stack.follow(notification, "bucket", *BUCKETS)
@@ -89,17 +85,17 @@ RULE = StackRule(
     id="failure-archive-alarm",
     level="advisory",
     severity="medium",
-    title="Somebody hears of what goes to a failure bucket or topic",
+    title="Somebody must hear of batches in a failure bucket or topic",
     why="A bucket keeps the failed records and a topic passes them on, but neither has a queue length. Without an "
-    "alarm on what the mapping delivers, or a notification that starts a replay, nobody looks (docs/aws-semantics.md "
-    "§2.10).",
+    "alarm on the mapping's deliveries, a notification that starts a replay, or a subscriber of the topic, nobody "
+    "looks (docs/aws-semantics.md §2.10).",
     remediation="Add an alarm on AWS/Lambda OnFailureDestinationDeliveredEventCount with the mapping's UUID as "
-    "dimension "
-    'EventSourceMappingUUID (it needs metrics_config={"metrics": ["EventCount"]}), or let the bucket notify a queue or '
-    "function.",
+    f"dimension EventSourceMappingUUID (it needs {setting('metricsConfig', {'metrics': ['EventCount']})}), let the "
+    "bucket notify a queue or function, or subscribe somebody to the topic.",
     resources=(MAPPING,),
     check=check,
-    limits="A bucket that notifies EventBridge or a topic does not satisfy the rule: what listens there is not seen.",
+    limits="A bucket that notifies EventBridge or a topic does not satisfy the rule: its listeners are not seen. "
+    "Subscriptions that are created outside the program are not seen.",
     good=(
         """
         orders:

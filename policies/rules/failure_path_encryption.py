@@ -1,35 +1,43 @@
-"""`failure-path-encryption`: what is given up lies encrypted."""
+"""`failure-path-encryption`: failures are stored encrypted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from policies.alarm_actions import CLOUDWATCH
 from policies.aws_types import QUEUE, TOPIC
 from policies.graph import Stack
 from policies.not_applicable import NotApplicable
 from policies.resources import Resource, every
 from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import failure_uses
+from policies.wording import named, setting
 
 
 def check(destination: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """Encryption of a failure queue or topic."""
+    """Check that a failure queue or topic is encrypted."""
     if destination.urn not in failure_uses(stack):
-        raise NotApplicable(f"{destination.name} is no failure destination of a stream's reader")
+        raise NotApplicable(f"{destination.name} is not the failure destination of a stream's reader")
 
     def without_key() -> bool:
         return destination.props.text("kmsMasterKeyId") is None
 
     if destination.type == TOPIC:
-        plain, what, fix = without_key(), "the failure topic has no key", 'set kms_master_key_id="alias/aws/sns"'
+        plain, what = without_key(), "the failure topic has no key"
+        fix = (
+            f"set {named('kmsMasterKeyId')} to a customer managed key; its policy must let the role use "
+            f"kms:GenerateDataKey and kms:Decrypt, and, when alarms notify the topic too, {CLOUDWATCH} as well. With "
+            "alias/aws/sns such alarms would fall silent: CloudWatch may not use that key"
+        )
     else:
         plain = every(lambda: destination.props.flag("sqsManagedSseEnabled") is False, without_key)
-        what, fix = "the failure queue's encryption is switched off", "remove sqs_managed_sse_enabled=False"
+        what = "the failure queue's encryption is switched off"
+        fix = f"remove {setting('sqsManagedSseEnabled', False)}"
     if plain:
         yield Violation(
             what=what,
-            lost="no change, but confidentiality: keys, positions and error texts of failed changes lie in plain text "
-            "for as long as they are kept, up to 14 days in a queue",
+            lost="no change, but confidentiality: keys, positions and error texts of failed changes are stored in "
+            "plain text for as long as they are kept, up to 14 days in a queue",
             fix=fix,
         )
 
@@ -38,10 +46,11 @@ RULE = StackRule(
     id="failure-path-encryption",
     level="advisory",
     severity="low",
-    title="Failure queues and topics are encrypted",
+    title="Failure queues and topics must be encrypted",
     why="SQS and S3 encrypt by default, and only a setting switches it off for a queue. A topic is encrypted only with "
-    "a key.",
-    remediation="Leave a queue's encryption on, and give a topic a key.",
+    "a key. AWS's own key alias/aws/sns lets no service but SNS in: a topic that alarms notify too needs a customer "
+    f"managed key whose policy lets {CLOUDWATCH} use it (docs/aws-semantics.md §6.1).",
+    remediation="Leave a queue's encryption on, and give a topic a customer managed key.",
     resources=(QUEUE, TOPIC),
     check=check,
     good=(

@@ -5,31 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.aws_types import MAPPING
+from policies.not_applicable import NotApplicable
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation
-from policies.stream_readers import require_stream
+from policies.stream_readers import batch_size, require_stream
+from policies.wording import setting
 
 
 def check(mapping: Resource, _: Config) -> Iterator[Violation]:
-    """Bisect of a stream mapping."""
+    """Check that a stream mapping bisects, unless its batches have one record."""
     require_stream(mapping)
-    if mapping.props.flag("bisectBatchOnFunctionError") is not True:
-        yield Violation(
-            what="a batch that fails as a whole is not split",
-            lost="when the function crashes or times out on one record, the whole batch is retried and then given up "
-            "with it: up to batchSize healthy changes are lost to the consumer with the bad one",
-        )
+    if mapping.props.flag("bisectBatchOnFunctionError") is True:
+        return
+    if batch_size(mapping) == 1:
+        raise NotApplicable(f"{mapping.name} reads batches of one record, which cannot be split")
+    yield Violation(
+        what="a batch that fails as a whole is not split",
+        lost="when the function crashes or times out on one record, the whole batch is retried and then given up "
+        "with it: up to batchSize healthy changes are lost to the consumer with the bad one",
+    )
 
 
 RULE = Rule(
     id="mapping-bisect-on-error",
     level="mandatory",
     severity="high",
-    title="A stream mapping splits a batch that failed as a whole",
+    title="A stream mapping must split a batch that failed as a whole",
     why="A crash, a timeout or an error names no record. Without bisect the batch is sent again as it is until its "
     "retries are spent, and then all of it is given up. With bisect the halves are tried until the bad record stands "
     "alone; splitting costs no retry (docs/aws-semantics.md §2.5).",
-    remediation="Set bisect_batch_on_function_error=True.",
+    remediation=f"Set {setting('bisectBatchOnFunctionError', True)}.",
     resources=(MAPPING,),
     check=check,
     good=(

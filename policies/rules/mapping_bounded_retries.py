@@ -9,10 +9,11 @@ from policies.graph import Stack
 from policies.resources import Resource
 from policies.retries import check_retries
 from policies.rule import Config, StackRule, Violation
+from policies.wording import named
 
 
 def check(mapping: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """Retries and record age of a stream mapping."""
+    """Check the retries and the record age of a stream mapping."""
     return check_retries(mapping, stack)
 
 
@@ -20,16 +21,20 @@ RULE = StackRule(
     id="mapping-bounded-retries",
     level="mandatory",
     severity="critical",
-    title="A stream mapping gives a bad record up before the stream forgets it",
+    title="A stream mapping must give a bad record up before the stream forgets it",
     why="By default a stream mapping retries until the record expires. One record that can never succeed then stops "
-    "its shard for a day, and goes without a word: what expires is not sent to the failure destination. A number of "
-    "retries or a record age below the stream's retention ends it in time (docs/aws-semantics.md §2.5).",
-    remediation="Set maximum_retry_attempts (0 to 10,000), or maximum_record_age_in_seconds (60 to less than the "
-    "stream's retention, 86,400 for DynamoDB).",
+    "its shard for a day, and vanishes unnoticed: a record that expires is not sent to the failure destination. A "
+    "record age below the stream's retention ends it in time, and so does a number of retries that is spent before: "
+    "with waits of up to a minute that is about 1,440 for a day. Throttles and denials spend no retry, so only a "
+    "record age bounds those (docs/aws-semantics.md §2.5).",
+    remediation=f"Set {named('maximumRecordAgeInSeconds')} (60 to less than the stream's retention, 86,400 for "
+    f"DynamoDB), or {named('maximumRetryAttempts')} to a number that is spent in time.",
     resources=(MAPPING,),
     check=check,
-    limits="A Kinesis stream of another program may be kept for longer than 24 h: the rule then says nothing about an "
-    "age of 24 h or more.",
+    limits="A Kinesis stream of another program may be kept for longer than 24 h: the rule then waits with an age "
+    "of 24 h or more, and with retries that take that long. AWS does not document its back-off; the time that "
+    "retries take is computed from the shortest waits that fit the observed ones, without the time that the "
+    "function runs.",
     good=(
         """
         orders:
@@ -71,8 +76,16 @@ RULE = StackRule(
             functionName: orders
             eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
             startingPosition: TRIM_HORIZON
-            maximumRetryAttempts: 12
             maximumRecordAgeInSeconds: 86400
+        """,
+        """
+        orders:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: orders
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+            startingPosition: TRIM_HORIZON
+            maximumRetryAttempts: 5000
         """,
     ),
 )

@@ -8,16 +8,17 @@ from policies.aws_types import MAPPING
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation
 from policies.stream_readers import require_stream
+from policies.wording import setting
 
 
 def check(mapping: Resource, _: Config) -> Iterator[Violation]:
-    """The metrics of a stream mapping."""
+    """Check that a stream mapping records EventCount metrics."""
     require_stream(mapping)
     if "EventCount" not in mapping.props.block("metricsConfig").texts("metrics"):
         yield Violation(
             what="the mapping records no EventCount metrics",
             lost="a record that fails in a partial batch response is retried and given up without a sign: the "
-            "function's Errors stays 0, and what was dropped or sent to the destination is counted nowhere",
+            "function's Errors stays 0, and records that were dropped or sent to the destination are counted nowhere",
         )
 
 
@@ -25,11 +26,11 @@ RULE = Rule(
     id="mapping-event-count-metrics",
     level="advisory",
     severity="medium",
-    title="A stream mapping records EventCount metrics",
+    title="A stream mapping must record EventCount metrics",
     why="With partial batch responses the invocation succeeds, so Errors stays 0. FailedInvokeEventCount, "
-    "DroppedEventCount and OnFailureDestinationDeliveredEventCount tell what happened to the records, and they are "
+    "DroppedEventCount and OnFailureDestinationDeliveredEventCount count what happened to the records, and they are "
     "recorded only on request (docs/aws-semantics.md §2.10).",
-    remediation='Set metrics_config={"metrics": ["EventCount"]}.',
+    remediation=f"Set {setting('metricsConfig', {'metrics': ['EventCount']})}.",
     resources=(MAPPING,),
     check=check,
     good=(

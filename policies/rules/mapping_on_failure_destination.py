@@ -1,4 +1,4 @@
-"""`mapping-on-failure-destination`: what is given up goes somewhere."""
+"""`mapping-on-failure-destination`: records that are given up go somewhere."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from policies.aws_types import MAPPING
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation
 from policies.stream_readers import failure_path, require_stream
+from policies.wording import setting
 
 
 def check(mapping: Resource, _: Config) -> Iterator[Violation]:
-    """The on-failure destination of a stream mapping."""
+    """Check that a stream mapping has an on-failure destination."""
     require_stream(mapping)
     block, key = mapping.props.at(failure_path(mapping))
     if block.text(key) is None:
@@ -26,13 +27,13 @@ RULE = Rule(
     id="mapping-on-failure-destination",
     level="mandatory",
     severity="critical",
-    title="A stream mapping has an on-failure destination",
+    title="A stream mapping must have an on-failure destination",
     why="A stream mapping that gives up a record goes on with the next one. Only an on-failure destination keeps what "
-    "was given up: a bucket with the records themselves, a queue or a topic with where to read them. The function's "
-    "dead letter queue serves asynchronous invocations only. Queues, Kafka and MQ have other ways, so the rule is "
-    "silent for them (docs/aws-semantics.md §2.7).",
-    remediation='Set destination_config={"on_failure": {"destination_arn": …}} to a bucket, a standard queue or a '
-    "standard topic.",
+    "was given up: a bucket keeps the records themselves, a queue or a topic their position in the stream. The "
+    "function's dead letter queue serves asynchronous invocations only. Queues, Kafka and MQ have other ways, so the "
+    "rule does not apply to them (docs/aws-semantics.md §2.7).",
+    remediation=f"Set {setting('destinationConfig', {'onFailure': {'destinationArn': '…'}})} to a bucket, a standard "
+    "queue or a standard topic.",
     resources=(MAPPING,),
     check=check,
     good=(

@@ -1,4 +1,4 @@
-"""`mapping-settings`: nothing that AWS refuses."""
+"""`mapping-settings`: no setting that AWS refuses."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ from aws_semantics.limits import (
     STREAM_STARTING_POSITIONS,
     Range,
 )
-from policies.aws_types import MAPPING
+from policies.aws_types import MAPPING, PIPE
+from policies.names import Arn
 from policies.not_applicable import Awaited
 from policies.resources import Block, Resource, as_number, every, some, whole
 from policies.rule import Config, Rule, Violation, each
 from policies.stream_readers import SourceKind, require_stream
+from policies.wording import named, setting
 
 REFUSED = "AWS refuses the mapping, so nobody reads the stream, which forgets a change 24 h after it was made"
 
 
-def check(mapping: Resource, _: Config) -> Iterable[Violation]:
-    """Ranges and combinations of a stream mapping, each on its own."""
-    kind, props = require_stream(mapping), mapping.props
+def check(reader: Resource, _: Config) -> Iterable[Violation]:
+    """Check ranges and combinations of a stream mapping, each on its own, and the ARN that a mapping or pipe reads."""
+    kind, props = require_stream(reader), reader.props
+    if reader.type == PIPE:
+        return _source(
+            props, "source", "AWS refuses the pipe, so nobody reads the stream, which forgets a change 24 h later"
+        )
     questions: list[Callable[[], Iterable[Violation]]] = [
+        partial(_source, props, "eventSourceArn", REFUSED),
         *(partial(_range, props, member, allowed) for member, allowed in STREAM_MAPPING_RANGES.items()),
         partial(_starting_position, props, kind),
         partial(_tumbling_window, props),
@@ -42,6 +49,20 @@ def _refused(what: str, fix: str) -> Violation:
     return Violation(what=what, lost=REFUSED, fix=fix)
 
 
+def _source(props: Block, key: str, lost: str) -> Iterator[Violation]:
+    """Check that an ARN of DynamoDB is that of a stream: `table/<name>/stream/<label>`."""
+    arn = Arn.parse(props.text(key))
+    if arn is None or arn.service != "dynamodb":
+        return
+    parts = arn.resource.split("/")
+    if len(parts) != 4 or parts[0] != "table" or parts[2] != "stream":
+        yield Violation(
+            what=f"{key} is the ARN of a table or of something else of DynamoDB, not that of a table's stream",
+            lost=lost,
+            fix=f"set {named(key)} to the table's {named('streamArn')}, table/<name>/stream/<label>",
+        )
+
+
 def _range(props: Block, member: str, allowed: Range) -> Iterator[Violation]:
     key = member[0].lower() + member[1:]
     value = props.raw(key)
@@ -49,15 +70,17 @@ def _range(props: Block, member: str, allowed: Range) -> Iterator[Violation]:
         return
     number = as_number(value)
     if number is None:
-        yield _refused(f"{key} is not a number", f"set {key} to {allowed}")
+        yield _refused(f"{key} is not a number", f"set {named(key)} to {allowed}")
     elif not number.is_integer() or int(number) not in allowed:
-        yield _refused(f"{key} is {whole(number)}, and AWS takes {allowed}", f"set {key} to {allowed}")
+        yield _refused(f"{key} is {whole(number)}, and AWS takes {allowed}", f"set {named(key)} to {allowed}")
 
 
 def _starting_position(props: Block, kind: SourceKind) -> Iterator[Violation]:
     position = props.text("startingPosition")
     if position not in (*STREAM_STARTING_POSITIONS, "AT_TIMESTAMP"):
-        yield _refused("startingPosition is missing or none that AWS has", "set startingPosition to TRIM_HORIZON")
+        yield _refused(
+            "startingPosition is missing or not one that AWS has", f"set {setting('startingPosition', 'TRIM_HORIZON')}"
+        )
         return
     if position == "AT_TIMESTAMP":
         if kind == "stream":
@@ -65,14 +88,16 @@ def _starting_position(props: Block, kind: SourceKind) -> Iterator[Violation]:
         if kind == "dynamodb":
             yield _refused(
                 "startingPosition is AT_TIMESTAMP, and a DynamoDB stream cannot be read from a time",
-                "set startingPosition to TRIM_HORIZON",
+                f"set {setting('startingPosition', 'TRIM_HORIZON')}",
             )
         elif not props.given("startingPositionTimestamp"):
-            yield _refused("startingPosition is AT_TIMESTAMP without a time", "set startingPositionTimestamp")
+            yield _refused(
+                "startingPosition is AT_TIMESTAMP without a time", f"set {named('startingPositionTimestamp')}"
+            )
     elif props.text("startingPositionTimestamp") is not None:
         yield _refused(
             f"startingPositionTimestamp stands beside startingPosition {position}, and AWS takes it with AT_TIMESTAMP",
-            "remove startingPositionTimestamp",
+            f"remove {named('startingPositionTimestamp')}",
         )
 
 
@@ -83,7 +108,7 @@ def _tumbling_window(props: Block) -> Iterator[Violation]:
     if every(has_window, lambda: (props.number("parallelizationFactor") or 1) != 1):
         yield _refused(
             "a tumbling window stands beside a parallelization factor: a window's state is kept per shard",
-            "leave parallelizationFactor at 1, or remove the window",
+            f"leave {named('parallelizationFactor')} at 1, or remove the window",
         )
     if every(has_window, lambda: bool(props.block("filterCriteria").items("filters"))):
         yield _refused(
@@ -114,26 +139,28 @@ def _filters(props: Block) -> Iterator[Violation]:
 def _members(props: Block, path: str, allowed: tuple[str, ...]) -> Iterator[Violation]:
     block, key = props.at(path)
     if any(value not in allowed for value in block.texts(key)):
-        yield _refused(f"{key} has a value that a stream mapping does not take", f"set {key} to {', '.join(allowed)}")
+        yield _refused(
+            f"{key} has a value that a stream mapping does not take", f"set {named(key)} to {', '.join(allowed)}"
+        )
 
 
 def _unsupported(props: Block, key: str) -> Iterator[Violation]:
     if props.given(key):
-        yield _refused(f"{key} is set, and AWS takes it for queues and Kafka only", f"remove {key}")
+        yield _refused(f"{key} is set, and AWS takes it for queues and Kafka only", f"remove {named(key)}")
 
 
 RULE = Rule(
     id="mapping-settings",
     level="mandatory",
     severity="medium",
-    title="A stream mapping has settings that AWS accepts",
+    title="A stream mapping must have settings that AWS accepts",
     why="A value out of range, or a combination that AWS refuses, fails in the middle of a deployment, when the table "
     "may already be written and nobody reads its stream (docs/aws-semantics.md §2.1, §2.9).",
     remediation="Set the value within AWS's range, or remove one of the two that exclude each other.",
-    resources=(MAPPING,),
+    resources=(MAPPING, PIPE),
     check=check,
-    limits="An account's raised quota of filter patterns is not known here: exempt the mapping, and give the quota "
-    "as the reason.",
+    limits="An ARN that is not known yet is judged only after `up`. An account's raised quota of filter patterns is "
+    "not known here: exempt the mapping, and give the quota as the reason.",
     good=(
         """
         orders:
@@ -168,6 +195,14 @@ RULE = Rule(
             startingPosition: TRIM_HORIZON
             tumblingWindowInSeconds: 60
             parallelizationFactor: 2
+        """,
+        """
+        orders:
+          type: aws:lambda:EventSourceMapping
+          properties:
+            functionName: orders
+            eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users
+            startingPosition: TRIM_HORIZON
         """,
     ),
 )

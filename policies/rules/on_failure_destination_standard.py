@@ -13,7 +13,7 @@ from policies.stream_readers import failure_destination, require_stream
 
 
 def check(reader: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """The failure destination of a mapping or of a stream's pipe."""
+    """Check that the failure destination of a mapping or of a stream's pipe is not FIFO."""
     if reader.type == PIPE:
         require_stream(reader)
     destination = failure_destination(stack, reader)
@@ -40,7 +40,7 @@ RULE = StackRule(
     id="on-failure-destination-standard",
     level="mandatory",
     severity="high",
-    title="A failure destination is a standard queue or topic",
+    title="A failure destination must be a standard queue or topic",
     why="Lambda and EventBridge Pipes write what they give up to standard queues and topics only "
     "(docs/aws-semantics.md §2.1, §3.1). Dead letters need no order: each names the records it stands for.",
     remediation="Choose a standard queue or topic; mappings also take a bucket.",

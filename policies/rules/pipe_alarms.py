@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.alarm_demands import Demand, lacking
+from policies.alarm_demands import Demand, is_heard, lacking
 from policies.aws_types import PIPE
 from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts
@@ -13,29 +13,28 @@ from policies.rule import Config, StackRule, Violation
 from policies.stream_readers import stream_kind
 
 _METRICS = ("ExecutionFailed", "TargetStageFailed")
+_NONE = "no alarm watches the pipe's ExecutionFailed or TargetStageFailed"
 #: More failures than any period holds: an alarm that is silent then looks the other way.
 _MANY = 1e12
 
 
 def check(pipe: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """An alarm on the failures of a pipe with a stream as its source."""
+    """Check that an alarm watches the failures of a pipe with a stream as its source."""
     stream_kind(stack, pipe)
     found, target = alarms(stack), Target.of(pipe)
+    demands = [
+        Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when executions fail"),
+        is_heard(found),
+    ]
 
     def missing(metric: str) -> str | None:
-        return lacking(
-            found.on("AWS/EventBridge/Pipes", metric, "PipeName", target),
-            "no alarm watches the pipe's ExecutionFailed or TargetStageFailed",
-            [
-                Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when executions fail"),
-                Demand(lambda watched: found.acts(watched.alarm), "the alarm has no action"),
-            ],
-        )
+        return lacking(found.on("AWS/EventBridge/Pipes", metric, "PipeName", target), _NONE, demands)
 
     if some(_METRICS, lambda metric: missing(metric) is None):
         return
+    said = [missing(metric) or "" for metric in _METRICS]
     yield Violation(
-        what=max((missing(metric) or "" for metric in _METRICS), key=lambda said: "no action" in said),
+        what=next((each for each in said if each != _NONE), _NONE),
         lost="a pipe has no iterator age and no log of yours: when its target refuses everything, or AWS stops it for "
         "missing permissions, nothing says so, and 24 h later changes are gone",
     )
@@ -45,7 +44,7 @@ RULE = StackRule(
     id="pipe-alarms",
     level="mandatory",
     severity="high",
-    title="A pipe that reads a stream has an alarm on its failures",
+    title="A pipe that reads a stream must have an alarm on its failures",
     why="How far a pipe is behind is not measured, so its failures are the only sign, and they come before the stream "
     "forgets: ExecutionFailed when a batch failed, TargetStageFailed when the target refused it "
     "(docs/aws-semantics.md §3.6).",
@@ -53,8 +52,9 @@ RULE = StackRule(
     "an action.",
     resources=(PIPE,),
     check=check,
-    limits="Alarms that are made outside the program are not seen. Metrics Insights queries are not read. A dimension "
-    "made from an attribute that is not known yet (the ARN where the name belongs) is told after `up` only.",
+    limits="Alarms that are created outside the program, and in a preview those created inside `apply`, are not "
+    "seen. Metrics Insights queries are not read. A dimension made from an attribute that is not known yet (the ARN "
+    "where the name belongs) is reported only after `up`.",
     good=(
         """
         webhooks:

@@ -9,10 +9,11 @@ from policies.graph import Stack
 from policies.resources import Resource
 from policies.retries import check_retries
 from policies.rule import Config, StackRule, Violation
+from policies.wording import named
 
 
 def check(pipe: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """Retries and record age of a pipe with a stream as its source."""
+    """Check the retries and the record age of a pipe with a stream as its source."""
     return check_retries(pipe, stack)
 
 
@@ -20,15 +21,15 @@ RULE = StackRule(
     id="pipe-bounded-retries",
     level="mandatory",
     severity="critical",
-    title="A pipe gives a bad event up before the stream forgets it",
+    title="A pipe must give a bad event up before the stream forgets it",
     why="By default a pipe retries an event of a stream until it expires. One that the target always refuses then "
     "stops its shard for a day, and nothing reaches the dead letter queue in time (docs/aws-semantics.md §3.1).",
-    remediation="Set maximum_retry_attempts (0 to 10,000), or maximum_record_age_in_seconds (60 to less than the "
-    "stream's retention, 86,400 for DynamoDB), in the stream parameters.",
+    remediation=f"Set {named('maximumRecordAgeInSeconds')} (60 to less than the stream's retention, 86,400 for "
+    f"DynamoDB), or {named('maximumRetryAttempts')} to a number that is spent in time, in the stream parameters.",
     resources=(PIPE,),
     check=check,
-    limits="A Kinesis stream of another program may be kept for longer than 24 h: the rule then says nothing about an "
-    "age of 24 h or more.",
+    limits="A Kinesis stream of another program may be kept for longer than 24 h: the rule then waits with an age of "
+    "24 h or more, and with retries that take that long.",
     good=(
         """
         webhooks:

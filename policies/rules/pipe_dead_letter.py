@@ -1,4 +1,4 @@
-"""`pipe-dead-letter`: what a pipe gives up goes somewhere."""
+"""`pipe-dead-letter`: events that a pipe gives up go somewhere."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from policies.aws_types import PIPE
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation
 from policies.stream_readers import failure_path, require_stream
+from policies.wording import setting
 
 
 def check(pipe: Resource, _: Config) -> Iterator[Violation]:
-    """The dead letter config of a pipe with a stream as its source."""
+    """Check that a pipe with a stream as its source has a dead letter queue."""
     require_stream(pipe)
     block, key = pipe.props.at(failure_path(pipe))
     if block.text(key) is None:
@@ -26,10 +27,12 @@ RULE = Rule(
     id="pipe-dead-letter",
     level="mandatory",
     severity="critical",
-    title="A pipe that reads a stream has a dead letter queue",
-    why="A pipe retries what its target or enrichment refuses, then goes on. Only a dead letter config keeps where the "
-    "events were, so that they can be read again before the stream forgets them (docs/aws-semantics.md §3.5).",
-    remediation="Set dead_letter_config={'arn': …} in the stream parameters, to a standard queue or topic.",
+    title="A pipe that reads a stream must have a dead letter queue",
+    why="A pipe retries what its target or enrichment refuses, then goes on. Only a dead letter config keeps the "
+    "events' position in the stream, so that they can be read again before the stream forgets them "
+    "(docs/aws-semantics.md §3.5).",
+    remediation=f"Set {setting('deadLetterConfig', {'arn': '…'})} in the stream parameters, to a standard queue or "
+    "topic.",
     resources=(PIPE,),
     check=check,
     good=(

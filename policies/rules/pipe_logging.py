@@ -8,10 +8,11 @@ from policies.aws_types import PIPE
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation
 from policies.stream_readers import require_stream
+from policies.wording import named, setting
 
 
 def check(pipe: Resource, _: Config) -> Iterator[Violation]:
-    """The log configuration of a pipe with a stream as its source."""
+    """Check that a pipe with a stream as its source writes logs."""
     require_stream(pipe)
     if pipe.props.block("logConfiguration").text("level") in (None, "OFF"):
         yield Violation(
@@ -25,11 +26,11 @@ RULE = Rule(
     id="pipe-logging",
     level="advisory",
     severity="medium",
-    title="A pipe that reads a stream logs its failures",
+    title="A pipe that reads a stream must log its failures",
     why="A pipe has no code of its own that could log. Its dead letters hold positions in the stream, not causes; the "
-    "reason stands in its log only, from level ERROR on (docs/aws-semantics.md §3.6).",
-    remediation='Set log_configuration with level="ERROR" and a destination. Leave include_execution_datas off: it '
-    "writes the records, and what they hold about people, into the log.",
+    "reason is in its log only, from level ERROR on (docs/aws-semantics.md §3.6).",
+    remediation=f"Set {named('logConfiguration')} with {setting('level', 'ERROR')} and a destination. Leave "
+    f"{named('includeExecutionDatas')} off: it writes the records, with the personal data in them, into the log.",
     resources=(PIPE,),
     check=check,
     good=(

@@ -1,4 +1,4 @@
-"""`queue-visibility-timeout`: a message in work stays hidden, and a bad one is set aside."""
+"""`queue-visibility-timeout`: AWS accepts the queue's mapping, and a bad message is set aside."""
 
 from __future__ import annotations
 
@@ -6,58 +6,43 @@ from collections.abc import Iterator
 
 from policies.aws_types import MAPPING, QUEUE, QUEUE_REDRIVE
 from policies.graph import Stack
-from policies.not_applicable import NotApplicable
+from policies.queue_times import function_timeout, queue_of, visibility_timeout
 from policies.resources import Resource, some, whole
 from policies.rule import Config, StackRule, Violation, each
-from policies.stream_readers import invoked, source, source_kind
-
-#: What AWS uses when nothing is set, in seconds.
-_DEFAULT_VISIBILITY, _DEFAULT_TIMEOUT = 30, 3
-#: AWS's advice for queues that Lambda reads.
-_TIMES = 6
+from policies.stream_readers import failure_uses
+from policies.wording import named, setting
 
 
 def check(mapping: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """Visibility timeout and redrive policy of the queue that a mapping reads."""
-    queue = _queue(mapping, stack)
+    """Check the visibility timeout and the redrive policy of the queue that a mapping reads."""
+    queue = queue_of(mapping, stack)
 
     def visibility() -> Iterator[Violation]:
-        function = invoked(stack, mapping).function
-        if function is None:
+        timeout = function_timeout(mapping, stack)
+        if timeout is None:
             return
-        hidden = queue.props.number("visibilityTimeoutSeconds")
-        hidden = _DEFAULT_VISIBILITY if hidden is None else hidden
-        timeout = function.props.number("timeout") or _DEFAULT_TIMEOUT
-        if hidden < _TIMES * timeout:
+        hidden = visibility_timeout(queue)
+        if hidden < timeout:
             yield Violation(
                 what=f"the queue hides a message for {whole(hidden)} s and its function may run {whole(timeout)} s",
-                lost="a message comes back while it is still in work: its effect happens twice at once, and its "
-                "receive count runs up, so that healthy messages end in the dead letter queue under load",
-                fix=f"set visibility_timeout_seconds to at least {whole(_TIMES * timeout)}, six times the function's "
-                "timeout",
+                lost="AWS refuses the mapping, so nobody reads the queue, which deletes a message after its retention "
+                "(four days by default)",
+                fix=f"set {setting('visibilityTimeoutSeconds', int(6 * timeout))}: six times the function's timeout",
                 about=queue,
             )
 
     def redrive() -> Iterator[Violation]:
-        if not _has_redrive(queue, stack):
+        # A queue of failures is the end of the line: there is nowhere further to put its messages.
+        if queue.urn not in failure_uses(stack) and not _has_redrive(queue, stack):
             yield Violation(
                 what="the queue has no redrive policy",
-                lost="a message that can never succeed is retried until the queue's retention ends, four days unless "
-                "told otherwise, and is then deleted without a trace",
-                fix="set redrive_policy with a deadLetterTargetArn and a maxReceiveCount",
+                lost="a message that can never succeed is retried until the queue's retention ends, after four days by "
+                "default, and is then deleted without a trace",
+                fix=f"set {named('redrivePolicy')} with a deadLetterTargetArn and a maxReceiveCount",
                 about=queue,
             )
 
     yield from each(visibility, redrive)
-
-
-def _queue(mapping: Resource, stack: Stack) -> Resource:
-    if source_kind(mapping) not in ("sqs", "stream"):
-        raise NotApplicable(f"{mapping.name} reads no queue")
-    queue = source(stack, mapping)
-    if not isinstance(queue, Resource) or queue.type != QUEUE:
-        raise NotApplicable(f"{mapping.name} reads no queue of this program")
-    return queue
 
 
 def _has_redrive(queue: Resource, stack: Stack) -> bool:
@@ -74,12 +59,13 @@ RULE = StackRule(
     id="queue-visibility-timeout",
     level="mandatory",
     severity="high",
-    title="A queue that a function reads hides messages long enough, and sets bad ones aside",
-    why="Lambda receives messages, waits for a free worker, retries throttled invocations, and only then is the "
-    "function's timeout running: AWS asks for six times that timeout "
-    "(https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html). A redrive policy ends the retries of "
-    "a message that can never succeed.",
-    remediation="Set visibility_timeout_seconds to six times the function's timeout, and a redrive_policy.",
+    title="A queue that a function reads must hide messages for its timeout, and set bad ones aside",
+    why="AWS refuses a mapping whose queue hides messages for less than the function's timeout "
+    "(https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html), and queue-visibility-headroom "
+    "advises on more. A redrive policy ends the retries of a message that can never succeed. A queue that is itself "
+    "the failure destination of a stream's reader needs none.",
+    remediation=f"Set {named('visibilityTimeoutSeconds')} to six times the function's timeout, and a "
+    f"{named('redrivePolicy')}.",
     resources=(MAPPING,),
     check=check,
     limits="When the function is not in the program, its timeout is not known and only the redrive policy is judged.",
@@ -105,7 +91,7 @@ RULE = StackRule(
         jobs:
           type: aws:sqs:Queue
           properties:
-            visibilityTimeoutSeconds: 60
+            visibilityTimeoutSeconds: 20
             redrivePolicy: {"fn::toJSON": {deadLetterTargetArn: "${failures.arn}", maxReceiveCount: 5}}
         worker:
           type: aws:lambda:Function

@@ -1,4 +1,4 @@
-"""`starting-position`: no gap while a reader is made."""
+"""`starting-position`: no gap while a reader is created."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from policies.aws_types import MAPPING, PIPE
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation
 from policies.stream_readers import require_stream, settings
+from policies.wording import setting
 
 
 def check(reader: Resource, _: Config) -> Iterator[Violation]:
-    """The starting position of a stream mapping or pipe."""
+    """Check that a stream mapping or pipe does not start at LATEST."""
     require_stream(reader)
     if settings(reader).text("startingPosition") == "LATEST":
         yield Violation(
@@ -25,11 +26,13 @@ RULE = Rule(
     id="starting-position",
     level="advisory",
     severity="medium",
-    title="A stream is read from its oldest record",
+    title="A stream must be read from its oldest record",
     why="Polling starts some time after a mapping or pipe is created, and LATEST means from that moment on: a record "
     "written 70 s after a mapping reported Enabled was seen to be skipped (docs/aws-semantics.md §2.1). TRIM_HORIZON "
     "delivers up to 24 h again at the first deployment, which consumers that repeat safely do not notice.",
-    remediation='Set starting_position="TRIM_HORIZON". The reader is replaced.',
+    remediation=f"Set {setting('startingPosition', 'TRIM_HORIZON')}. AWS replaces the reader, and the new one delivers "
+    "up to 24 h of changes again (as much as a Kinesis stream keeps): let the consumer repeat safely first, e.g. by an "
+    "effect ledger.",
     resources=(MAPPING, PIPE),
     check=check,
     good=(

@@ -10,11 +10,11 @@ from policies.graph import Stack, name_of
 from policies.not_applicable import Awaited, NotApplicable
 from policies.resources import Resource
 from policies.rule import Config, StackRule, Violation
-from policies.stream_readers import source, stream_kind, stream_readers
+from policies.stream_readers import is_on, source, stream_kind, stream_readers
 
 
 def check(reader: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
-    """How many read the stream that this one reads, itself included."""
+    """Count the readers of the stream that this one reads, itself included."""
     kind = stream_kind(stack, reader)
     if kind == "kinesis":
         raise NotApplicable("readers of a Kinesis stream have other limits")
@@ -30,8 +30,8 @@ def check(reader: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
     names = ", ".join(each.name for each in readers)
     yield Violation(
         what=f"{len(readers)} readers of one stream ({names}), and a shard serves {limit}",
-        lost="DynamoDB throttles all of them: under load every consumer falls behind, and what one has not read 24 h "
-        "after it was written is gone",
+        lost="DynamoDB throttles all of them: under load every consumer falls behind, and a change that one has not "
+        "read 24 h after it was written is gone",
         about=read if isinstance(read, Resource) else None,
     )
 
@@ -41,22 +41,16 @@ def _key(read: Resource | str) -> str:
 
 
 def _readers(stack: Stack) -> dict[str, list[Resource]]:
-    """Everybody who reads a DynamoDB stream, by the stream."""
+    """List the readers of each DynamoDB stream, by the stream."""
     found: dict[str, list[Resource]] = {}
     for reader in stream_readers(stack):
         try:
             read = source(stack, reader)
-            if read is not None and _reads(reader):
+            if read is not None and is_on(reader):
                 found.setdefault(_key(read), []).append(reader)
         except Awaited:
             continue
     return found
-
-
-def _reads(reader: Resource) -> bool:
-    if reader.type == MAPPING:
-        return reader.props.flag("enabled") is not False
-    return reader.props.text("desiredState") != "STOPPED"
 
 
 def _limit(stack: Stack, read: Resource | str, readers: int) -> int:
@@ -83,7 +77,7 @@ RULE = StackRule(
     id="stream-reader-limit",
     level="mandatory",
     severity="high",
-    title="A DynamoDB stream has no more than two readers, one on a global table",
+    title="A DynamoDB stream must have no more than two readers, one on a global table",
     why="Every event source mapping and every pipe polls every shard, and DynamoDB serves two readers per shard (one "
     "where replication reads too) before it throttles them all (docs/aws-semantics.md §1.1). Let one reader forward "
     "the changes to the others.",
@@ -91,7 +85,8 @@ RULE = StackRule(
     "others there.",
     resources=(MAPPING, PIPE),
     check=check,
-    limits="What other programs attach to the stream is not seen. A disabled mapping and a stopped pipe do not count.",
+    limits="Readers that other programs attach to the stream are not seen. A disabled mapping and a stopped pipe do "
+    "not count.",
     good=(
         """
         users:

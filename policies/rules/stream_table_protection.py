@@ -8,10 +8,11 @@ from policies.aws_types import TABLE
 from policies.not_applicable import NotApplicable
 from policies.resources import Resource
 from policies.rule import Config, Rule, Violation, each
+from policies.wording import named, setting
 
 
 def check(table: Resource, _: Config) -> Iterator[Violation]:
-    """Backups and deletion protection of a table with a stream."""
+    """Check that a table with a stream has backups and deletion protection."""
     props = table.props
     if props.flag("streamEnabled") is not True:
         raise NotApplicable(f"{table.name} has no stream")
@@ -20,9 +21,9 @@ def check(table: Resource, _: Config) -> Iterator[Violation]:
         if props.block("pointInTimeRecovery").flag("enabled") is not True:
             yield Violation(
                 what="the table has a stream and no point-in-time recovery",
-                lost="what a faulty write or consumer destroys is gone at once; the stream shows the last 24 h only, "
-                "and cannot rebuild the table",
-                fix='set point_in_time_recovery={"enabled": True}',
+                lost="items that a faulty write or consumer destroys are gone at once; the stream shows the last 24 "
+                "h only, and cannot rebuild the table",
+                fix=f"set {setting('pointInTimeRecovery', {'enabled': True})}",
             )
 
     def deletion() -> Iterator[Violation]:
@@ -31,7 +32,7 @@ def check(table: Resource, _: Config) -> Iterator[Violation]:
                 what="the table has a stream and no deletion protection",
                 lost="one replacement or `pulumi destroy` deletes the items at once, and the stream with them within "
                 "24 h: what consumers had not read is lost",
-                fix="set deletion_protection_enabled=True",
+                fix=f"set {setting('deletionProtectionEnabled', True)}",
             )
 
     yield from each(backups, deletion)
@@ -41,10 +42,10 @@ RULE = Rule(
     id="stream-table-protection",
     level="advisory",
     severity="medium",
-    title="A table with a stream can be restored and is not deleted by mistake",
-    why="Side effects follow the table: what is lost there cannot be repaired downstream, because the stream remembers "
+    title="A table with a stream must be restorable and protected from deletion",
+    why="Side effects follow the table: items lost there cannot be repaired downstream, because the stream remembers "
     "24 h (docs/aws-semantics.md §1.1).",
-    remediation="Set point_in_time_recovery and deletion_protection_enabled.",
+    remediation=f"Set {named('pointInTimeRecovery')} and {named('deletionProtectionEnabled')}.",
     resources=(TABLE,),
     check=check,
     good=(

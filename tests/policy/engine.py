@@ -40,11 +40,13 @@ class Asked:
         registration: What the program registered.
         inputs: After the provider's Check.
         outputs: What the provider answered.
+        provider: The name and the configuration of its provider, when the engine tells it.
     """
 
     registration: Registration
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    provider: tuple[str, Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -130,6 +132,16 @@ def analyze_request(asked: Asked) -> analyzer.AnalyzeRequest:
     )
 
 
+def provider_of(asked: Asked) -> analyzer.AnalyzerProviderResource | None:
+    if asked.provider is None:
+        return None
+    name, configuration = asked.provider
+    type_ = "pulumi:providers:aws"
+    return analyzer.AnalyzerProviderResource(
+        type=type_, urn=f"urn:pulumi:dev::weir::{type_}::{name}", name=name, properties=struct(configuration)
+    )
+
+
 def stack_request(program: Iterable[Asked]) -> analyzer.AnalyzeStackRequest:
     return analyzer.AnalyzeStackRequest(
         resources=[
@@ -140,6 +152,7 @@ def stack_request(program: Iterable[Asked]) -> analyzer.AnalyzeStackRequest:
                 parent=asked.registration.parent,
                 properties=struct(asked.outputs),
                 options=analyzer.AnalyzerResourceOptions(parent=asked.registration.parent),
+                provider=provider_of(asked),
                 dependencies=asked.registration.dependencies,
                 propertyDependencies={
                     key: analyzer.AnalyzerPropertyDependencies(urns=urns)

@@ -28,6 +28,8 @@ _NAMED = {
             "aws:iam/rolePolicy:RolePolicy",
             "aws:iam/policy:Policy",
             "aws:cloudwatch/metricAlarm:MetricAlarm",
+            "aws:cloudwatch/eventRule:EventRule",
+            "aws:cloudwatch/eventApiDestination:EventApiDestination",
         ),
         "name",
     ),

@@ -153,4 +153,7 @@ def test_a_message_has_four_parts():
     assert what == "a batch that fails as a whole is not split"
     assert where.strip() == "resource: orders (aws:lambda/eventSourceMapping:EventSourceMapping)"
     assert lost.strip().startswith("what would be lost: ")
-    assert fix.strip() == ("fix: Set bisect_batch_on_function_error=True. (docs/policies/mapping-bisect-on-error.md)")
+    assert fix.strip() == (
+        "fix: Set bisectBatchOnFunctionError: true (Python: bisect_batch_on_function_error=True). "
+        "(docs/policies/mapping-bisect-on-error.md)"
+    )

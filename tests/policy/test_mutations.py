@@ -56,6 +56,17 @@ def without(kind: str, name: str) -> Callable[[list[Registration]], list[Registr
     return mutate
 
 
+def both(*mutations: Callable[[list[Registration]], list[Registration]]):
+    """A mutation: several, one after another."""
+
+    def mutate(program: list[Registration]) -> list[Registration]:
+        for each in mutations:
+            program = each(program)
+        return program
+
+    return mutate
+
+
 DYNAMODB = "sourceParameters.dynamodbStreamParameters"
 MUTATIONS = [
     # The table and the ledger.
@@ -78,7 +89,26 @@ MUTATIONS = [
         set_("EventSourceMapping", "mails", "destinationConfig.onFailure.destinationArn", ""),
         {("mapping-on-failure-destination", "mails")},
     ),
-    (set_("EventSourceMapping", "mails", "maximumRecordAgeInSeconds", 86400), {("mapping-bounded-retries", "mails")}),
+    (
+        both(
+            set_("EventSourceMapping", "mails", "maximumRecordAgeInSeconds", 86400),
+            set_("EventSourceMapping", "mails", "maximumRetryAttempts", None),
+        ),
+        {("mapping-bounded-retries", "mails")},
+    ),
+    (
+        both(
+            set_("EventSourceMapping", "mails", "maximumRecordAgeInSeconds", None),
+            set_("EventSourceMapping", "mails", "maximumRetryAttempts", 9999),
+        ),
+        {("mapping-bounded-retries", "mails")},
+    ),
+    (set_("EventSourceMapping", "mails", "maximumRetryAttempts", 7), {("retries-outlast-an-outage", "mails")}),
+    (
+        set_("EventSourceMapping", "mails", "eventSourceArn", "arn:aws:dynamodb:r:a:table/users"),
+        {("mapping-settings", "mails")},
+    ),
+    (set_("Function", "mails", "reservedConcurrentExecutions", 0), {("mapping-enabled", "mails")}),
     (set_("EventSourceMapping", "mails", "startingPosition", "LATEST"), {("starting-position", "mails")}),
     (set_("EventSourceMapping", "mails", "metricsConfig", None), {("mapping-event-count-metrics", "mails")}),
     (set_("EventSourceMapping", "mails", "enabled", False), {("mapping-enabled", "mails")}),
@@ -110,9 +140,12 @@ MUTATIONS = [
     (without("MetricAlarm", "mails-dead-letters"), {("dead-letter-alarm", "mails-failures")}),
     (set_("MetricAlarm", "mails-dead-letters", "alarmActions", None), {("dead-letter-alarm", "mails-failures")}),
     (
-        set_("MetricAlarm", "mails-dead-letters", "metricName", "NumberOfMessagesSent"),
+        set_("MetricAlarm", "mails-dead-letters", "metricName", "NumberOfMessagesDeleted"),
         {("dead-letter-alarm", "mails-failures")},
     ),
+    (set_("MetricAlarm", "mails-dead-letters", "threshold", 2), {("dead-letter-alarm", "mails-failures")}),
+    (set_("MetricAlarm", "mails-behind", "region", "eu-west-1"), {("iterator-age-alarm", "mails")}),
+    (set_("MetricAlarm", "mails-behind", "thresholdMetricId", "band"), {("iterator-age-alarm", "mails")}),
     (
         set_("MetricAlarm", "mails-dead-letters", "comparisonOperator", "LessThanThreshold"),
         {("dead-letter-alarm", "mails-failures")},
@@ -139,7 +172,15 @@ MUTATIONS = [
     # The pipe.
     (set_("Pipe", "webhooks", f"{DYNAMODB}.deadLetterConfig", None), {("pipe-dead-letter", "webhooks")}),
     (set_("Pipe", "webhooks", f"{DYNAMODB}.onPartialBatchItemFailure", None), {("pipe-bisect", "webhooks")}),
-    (set_("Pipe", "webhooks", f"{DYNAMODB}.maximumRecordAgeInSeconds", 604800), {("pipe-bounded-retries", "webhooks")}),
+    (
+        both(
+            set_("Pipe", "webhooks", f"{DYNAMODB}.maximumRecordAgeInSeconds", 604800),
+            set_("Pipe", "webhooks", f"{DYNAMODB}.maximumRetryAttempts", 2000),
+        ),
+        {("pipe-bounded-retries", "webhooks")},
+    ),
+    (set_("Pipe", "webhooks", f"{DYNAMODB}.maximumRetryAttempts", 2), {("retries-outlast-an-outage", "webhooks")}),
+    (set_("Pipe", "webhooks", "desiredState", "STOPPED"), {("mapping-enabled", "webhooks")}),
     (set_("Pipe", "webhooks", f"{DYNAMODB}.startingPosition", "LATEST"), {("starting-position", "webhooks")}),
     (set_("Pipe", "webhooks", "logConfiguration.level", "OFF"), {("pipe-logging", "webhooks")}),
     (set_("Pipe", "webhooks", "logConfiguration", None), {("pipe-logging", "webhooks")}),
@@ -150,14 +191,28 @@ MUTATIONS = [
         {("filter-can-match", "webhooks")},
     ),
     # The queue and its worker.
-    (set_("Queue", "jobs", "visibilityTimeoutSeconds", 359), {("queue-visibility-timeout", "jobs")}),
+    (set_("Queue", "jobs", "visibilityTimeoutSeconds", 359), {("queue-visibility-headroom", "jobs")}),
+    (set_("EventSourceMapping", "jobs", "maximumBatchingWindowInSeconds", 1), {("queue-visibility-headroom", "jobs")}),
+    (set_("Queue", "jobs", "visibilityTimeoutSeconds", 59), {("queue-visibility-timeout", "jobs")}),
     (set_("Queue", "jobs", "visibilityTimeoutSeconds", None), {("queue-visibility-timeout", "jobs")}),
     (set_("Queue", "jobs", "redrivePolicy", None), {("queue-visibility-timeout", "jobs")}),
-    (set_("Function", "jobs", "timeout", 61), {("queue-visibility-timeout", "jobs")}),
+    (set_("Function", "jobs", "timeout", 61), {("queue-visibility-headroom", "jobs")}),
+    (set_("Function", "jobs", "timeout", 361), {("queue-visibility-timeout", "jobs")}),
     (
         set_("EventSourceMapping", "jobs", "functionResponseTypes", None),
         {("mapping-report-batch-item-failures", "jobs")},
     ),
+    # The ways on.
+    (without("MetricAlarm", "history-stuck"), {("kinesis-destination-alarm", "history")}),
+    (set_("MetricAlarm", "history-stuck", "threshold", 604800000), {("kinesis-destination-alarm", "history")}),
+    (
+        set_("MetricAlarm", "history-stuck", "dimensions", {"TableName": "other"}),
+        {("kinesis-destination-alarm", "history")},
+    ),
+    (set_("Stream", "history", "recordDistributionStrategy", "AUTO"), {("kinesis-destination-order", "history")}),
+    (set_("TopicSubscription", "crm", "redrivePolicy", None), {("subscription-dead-letter", "crm")}),
+    (set_("EventTarget", "upgrades", "deadLetterConfig", None), {("event-target-dead-letter", "upgrades")}),
+    (set_("Schedule", "nightly", "target.deadLetterConfig", None), {("schedule-dead-letter", "nightly")}),
     # The API.
     (set_("Route", "upgrade", "authorizationType", "NONE"), {("api-authorisation", "upgrade")}),
     (set_("Route", "upgrade", "authorizationType", None), {("api-authorisation", "upgrade")}),
@@ -168,8 +223,38 @@ ALLOW_ALL = json.dumps({"Statement": [{"Effect": "Allow", "Action": "s3:*", "Res
 #: Policies of the program are computed from resources, so a preview cannot read them.
 AFTER_UP = [
     (FIFO, {("on-failure-destination-standard", "mails"), ("on-failure-destination-permission", "mails")}),
-    (without("RolePolicy", "mails"), {("on-failure-destination-permission", "mails")}),
-    (without("RolePolicy", "webhooks"), {("on-failure-destination-permission", "webhooks")}),
+    (
+        without("RolePolicy", "mails"),
+        {("on-failure-destination-permission", "mails"), ("stream-read-permission", "mails")},
+    ),
+    (
+        without("RolePolicy", "webhooks"),
+        {("on-failure-destination-permission", "webhooks"), ("stream-read-permission", "webhooks")},
+    ),
+    (
+        set_("Table", "users", "serverSideEncryption", {"enabled": True, "kmsKeyArn": "arn:aws:kms:r:a:key/users"}),
+        {("stream-read-permission", "mails"), ("stream-read-permission", "webhooks")},
+    ),
+    (set_("Role", "clicks", "managedPolicyArns", []), {("stream-read-permission", "clicks")}),
+    (
+        set_("EventSourceMapping", "mails", "filterCriteria.filters", [{"pattern": '{"eventName": ["MODIFY"]}'}]),
+        {("stream-write-back", "mails")},
+    ),
+    (set_("EventSourceMapping", "mails", "filterCriteria", None), {("stream-write-back", "mails")}),
+    (
+        set_("Topic", "oncall", "kmsMasterKeyId", "alias/aws/sns"),
+        {
+            *(("iterator-age-alarm", name) for name in ("mails", "clicks")),
+            *(("dead-letter-alarm", name) for name in ("mails-failures", "webhooks-failures")),
+            ("failure-archive-alarm", "clicks"),
+            ("pipe-alarms", "webhooks"),
+            ("kinesis-destination-alarm", "history"),
+        },
+    ),
+    (
+        set_("Bucket", "clicks-failures", "lifecycleRules", [{"enabled": True, "expiration": {"days": 13}}]),
+        {("dead-letter-retention", "clicks-failures")},
+    ),
     (without("RolePolicy", "clicks"), {("on-failure-destination-permission", "clicks")}),
     (set_("RolePolicy", "clicks", "policy", ALLOW_ALL), {("stream-role-least-privilege", "clicks")}),
     (

@@ -15,7 +15,12 @@ def statements(*pairs):
 
 
 def consumer(name, destination, policy, number):
-    role = aws.iam.Role(f"{name}-role", assume_role_policy="{}", inline_policies=[{"name": "own", "policy": policy}])
+    role = aws.iam.Role(
+        f"{name}-role",
+        assume_role_policy="{}",
+        inline_policies=[{"name": "own", "policy": policy}],
+        managed_policy_arns=["arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole"],
+    )
     function = aws.lambda_.Function(f"{name}-function", name=name, role=role.arn, s3_bucket="b", s3_key="k")
     mapping = aws.lambda_.EventSourceMapping(
         name,

@@ -8,6 +8,7 @@ EXPECTED = {
     ("on-failure-destination-standard", "pipe"),
     ("dead-letter-alarm", "failures"),
     ("dead-letter-retention", "failures"),
+    ("dead-letter-retention", "pipe-failures"),
     ("failure-path-encryption", "pipe-failures"),
     ("pipe-alarms", "pipe"),
     ("iterator-age-alarm", "mapping"),
@@ -23,7 +24,7 @@ def program():
         event_source_arn=STREAM,
         function_name="arn:aws:lambda:us-east-1:111122223333:function:orders",
         starting_position="TRIM_HORIZON",
-        maximum_retry_attempts=5,
+        maximum_retry_attempts=12,
         bisect_batch_on_function_error=True,
         function_response_types=["ReportBatchItemFailures"],
         metrics_config={"metrics": ["EventCount"]},
@@ -37,7 +38,7 @@ def program():
         source_parameters={
             "dynamodb_stream_parameters": {
                 "starting_position": "TRIM_HORIZON",
-                "maximum_retry_attempts": 5,
+                "maximum_retry_attempts": 12,
                 "on_partial_batch_item_failure": "AUTOMATIC_BISECT",
                 "dead_letter_config": {"arn": topic.arn},
             }

@@ -5,6 +5,7 @@ import pulumi_aws as aws
 
 EXPECTED = {
     ("mapping-on-failure-destination", "mapping"),
+    ("retries-outlast-an-outage", "mapping"),
 }
 
 

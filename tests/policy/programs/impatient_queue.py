@@ -1,4 +1,4 @@
-"""A queue whose messages come back while they are in work, and one that never sets a bad message aside."""
+"""Queues whose messages come back while they are in work, and one that never sets a bad message aside."""
 
 import json
 
@@ -6,7 +6,8 @@ import pulumi
 import pulumi_aws as aws
 
 EXPECTED = {
-    ("queue-visibility-timeout", "short"),
+    ("queue-visibility-headroom", "short"),
+    ("queue-visibility-timeout", "refused"),
     ("queue-visibility-timeout", "endless"),
     ("mapping-report-batch-item-failures", "endless"),
 }
@@ -17,6 +18,7 @@ def program():
     redrive = dead.arn.apply(lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3}))
     queues = {
         "short": aws.sqs.Queue("short", redrive_policy=redrive),
+        "refused": aws.sqs.Queue("refused", redrive_policy=redrive, visibility_timeout_seconds=9),
         "endless": aws.sqs.Queue("endless", visibility_timeout_seconds=900),
         "fine": aws.sqs.Queue("fine", visibility_timeout_seconds=60),
     }

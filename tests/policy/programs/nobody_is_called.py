@@ -86,7 +86,7 @@ def program():
         statistic="Maximum",
         period=60,
         evaluation_periods=1,
-        threshold=1,
+        threshold=86400,
         comparison_operator="GreaterThanOrEqualToThreshold",
         alarm_actions=ACTIONS,
     )

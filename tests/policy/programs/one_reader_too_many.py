@@ -3,7 +3,7 @@
 import pulumi_aws as aws
 
 EXPECTED = {("stream-reader-limit", "users"), ("stream-reader-limit", "accounts"), ("mapping-enabled", "paused")}
-FAILURES = "arn:aws:sqs:eu-west-1:111122223333:failures"
+FAILURES = "arn:aws:sqs:us-east-1:111122223333:failures"
 
 
 def table(name, **more):
@@ -43,7 +43,7 @@ def reader(name, stream_arn, **more):
         evaluation_periods=1,
         threshold=1800000,
         comparison_operator="GreaterThanOrEqualToThreshold",
-        alarm_actions=["arn:aws:sns:eu-west-1:111122223333:oncall"],
+        alarm_actions=["arn:aws:sns:us-east-1:111122223333:oncall"],
     )
 
 

@@ -1,4 +1,4 @@
-"""A pipe with the settings that its API gives it; and one that reads a queue, which the rules leave alone."""
+"""A pipe with its API's defaults and a role without any policy; and one that reads a queue, which rules leave alone."""
 
 import pulumi_aws as aws
 
@@ -12,7 +12,7 @@ EXPECTED = {
         "pipe-logging",
         "starting-position",
     )
-}
+} | {("stream-read-permission", "pipe")}
 
 
 def program():

@@ -1,4 +1,8 @@
-"""A program that satisfies every rule: a table read by a function and a pipe, a Kinesis stream, a queue and an API."""
+"""A program that satisfies every rule.
+
+A table is read by a function and a pipe and copied to Kinesis; changes go on by a topic, an event rule and a schedule;
+there is a Kinesis stream, a queue and an API.
+"""
 
 import json
 
@@ -86,7 +90,9 @@ def program():
     )
     mails(users, oncall)
     webhooks(users, oncall)
+    history(users, oncall)
     clicks(oncall)
+    onwards()
     jobs()
     api()
 
@@ -103,6 +109,7 @@ def mails(users, oncall):
         ("dynamodb:ListStreams", "*"),
         ("sqs:SendMessage", failures.arn),
         (["kms:GenerateDataKey", "kms:Decrypt"], key.arn),
+        ("dynamodb:UpdateItem", users.arn),
     )
     code = function("mails", role, publish=True, timeout=30)
     live = aws.lambda_.Alias("live", function_name=code.name, function_version=code.version)
@@ -116,7 +123,7 @@ def mails(users, oncall):
         function_response_types=["ReportBatchItemFailures"],
         maximum_retry_attempts=12,
         maximum_record_age_in_seconds=64800,
-        filter_criteria={"filters": [{"pattern": json.dumps({"eventName": ["MODIFY"]})}]},
+        filter_criteria={"filters": [{"pattern": json.dumps({"eventName": ["INSERT"]})}]},
         destination_config={"on_failure": {"destination_arn": failures.arn}},
         metrics_config={"metrics": ["EventCount"]},
     )
@@ -161,6 +168,42 @@ def webhooks(users, oncall):
         "webhooks-dead-letters", "AWS/SQS", "ApproximateNumberOfMessagesVisible",
         {"QueueName": failures.name}, 1, "Maximum", oncall,
     )  # fmt: skip
+
+
+def history(users, oncall):
+    """The table's changes in Kinesis too."""
+    stream = aws.kinesis.Stream("history", shard_count=1)
+    aws.dynamodb.KinesisStreamingDestination("history", table_name=users.name, stream_arn=stream.arn)
+    alarm(
+        "history-stuck", "AWS/DynamoDB", "AgeOfOldestUnreplicatedRecord",
+        {"TableName": users.name}, 300000, "Maximum", oncall,
+    )  # fmt: skip
+
+
+def onwards():
+    """Changes that go on by a topic, an event rule and a schedule, each with a dead letter queue."""
+    undelivered = aws.sqs.Queue("undelivered")
+    redrive = pulumi.Output.json_dumps({"deadLetterTargetArn": undelivered.arn})
+    changes = aws.sns.Topic("changes")
+    crm = aws.sqs.Queue("crm")
+    aws.sns.TopicSubscription(
+        "crm", topic=changes.arn, protocol="sqs", endpoint=crm.arn, redrive_policy=redrive
+    )  # fmt: skip
+    upgrades = aws.cloudwatch.EventRule("upgrades", event_pattern=json.dumps({"source": ["users"]}))
+    target = "arn:aws:lambda:us-east-1:111122223333:function:upgrades"
+    aws.cloudwatch.EventTarget(
+        "upgrades", rule=upgrades.name, arn=target, dead_letter_config={"arn": undelivered.arn}
+    )  # fmt: skip
+    aws.scheduler.Schedule(
+        "nightly",
+        schedule_expression="rate(1 day)",
+        flexible_time_window={"mode": "OFF"},
+        target={
+            "arn": target,
+            "role_arn": "arn:aws:iam::111122223333:role/scheduler",
+            "dead_letter_config": {"arn": undelivered.arn},
+        },
+    )
 
 
 def clicks(oncall):

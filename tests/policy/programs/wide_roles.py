@@ -45,6 +45,9 @@ SEND = (["sqs:SendMessage"], [FAILURES])
 
 def program():
     roles = {name: aws.iam.Role(name, assume_role_policy="{}") for name in ("document", "attached", "tables", "narrow")}
+    reads = "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole"
+    for name, role in roles.items():
+        aws.iam.RolePolicyAttachment(f"{name}-reads", role=role.name, policy_arn=reads)
     roles["managed"] = aws.iam.Role(
         "managed", assume_role_policy="{}", managed_policy_arns=["arn:aws:iam::aws:policy/AdministratorAccess"]
     )

@@ -192,12 +192,14 @@ def _adapt_ministack(connection: Connection, clock: Clock, readers: Readers, env
     ministack_internals.notify_of_alarms_by(notification)
     ministack_internals.when_messages_come(readers.queues)
     ministack_internals.stream_changes_as(
-        lambda table, record, precision: streamed_change(record, table=table, now=clock.now(), precision=precision),
+        lambda table, record, precision, transactional: streamed_change(
+            record, table=table, now=clock.now(), precision=precision, transactional=transactional
+        ),
         readers.kinesis,
     )
     ministack_internals.describe_tables_without_stream()
     ministack_internals.ignore_order_of_sets()
-    ministack_internals.record_who_deletes(expired.get)
+    ministack_internals.complete_change_records(expired.get)
 
 
 def _topic(arn: str) -> Topic | None:

@@ -61,25 +61,36 @@ def keep_time_by(clock: Callable[[], float]) -> None:
 
 
 def stream_changes_as(
-    make: Callable[[str, Mapping[str, Any], str], tuple[str, bytes] | None], wake: Callable[[str], None]
+    make: Callable[[str, Mapping[str, Any], str, bool], tuple[str, bytes] | None], wake: Callable[[str], None]
 ) -> None:
     """Put a table's changes into Kinesis in AWS's shape; ministack's records differ.
 
     Args:
-        make: Makes partition key and data from the table, the change record and the precision of its time; `None` for
-            no record.
+        make: Makes partition key and data from the table, the change record, the precision of its time and whether a
+            transaction made the change; `None` for no record.
         wake: Called with the name of each stream that got a record.
     """
+    transact = _dynamodb._transact_write_items
+    transacting = False
+
+    def in_transaction(request: Any) -> Any:
+        nonlocal transacting
+        transacting = True
+        try:
+            return transact(request)
+        finally:
+            transacting = False
 
     def fan_out(table: str, record: Mapping[str, Any]) -> None:
         for destination in _dynamodb._kinesis_destinations.get(table, []):
             if destination["DestinationStatus"] != "ACTIVE":
                 continue
-            made = make(table, record, destination["ApproximateCreationDateTimePrecision"])
+            made = make(table, record, destination["ApproximateCreationDateTimePrecision"], transacting)
             if made is not None:
                 _kinesis.put_record_internal(destination["StreamArn"], *made)
                 wake(destination["StreamArn"].rpartition("/")[2])
 
+    _dynamodb._transact_write_items = in_transaction
     _dynamodb._fan_out_to_kinesis = fan_out
 
 
@@ -142,12 +153,13 @@ def _same(one: Any, other: Any) -> bool:
             return one == other
 
 
-def record_who_deletes(by_time_to_live: Callable[[], bool]) -> None:
-    """Mark the record of a deletion as DynamoDB's own if `by_time_to_live` returns true."""
+def complete_change_records(by_time_to_live: Callable[[], bool]) -> None:
+    """Give changes AWS's event ID, and mark a deletion as DynamoDB's own if `by_time_to_live` returns true."""
     build = _dynamodb._build_change_record
 
     def with_identity(*change: Any) -> dict[str, Any]:
         record = build(*change)
+        record["eventID"] = uuid.uuid4().hex
         if by_time_to_live():
             record["userIdentity"] = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
         return record

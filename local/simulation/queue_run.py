@@ -100,7 +100,8 @@ class QueueSimulation:
         answers, moved = self._queue.receive(most, now)
         for message in moved:
             self._report.redriven(self._name, message.message_id, _letter(message), now)
-        messages = [Message(each, queue_arn=self._queue_arn, now=now) for each in answers]
+        windowed = self._machine.windowed
+        messages = [Message(each, queue_arn=self._queue_arn, now=now, windowed=windowed) for each in answers]
         others = self._machine.add(messages, now)
         self._report.filtered_out(others)
         self._delete(others, now)

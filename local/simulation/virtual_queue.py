@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from local.engine.queues.attributes import md5_of
+
 
 @dataclass(slots=True)
 class Kept:
@@ -151,6 +153,7 @@ def _answer(message: Kept) -> dict[str, Any]:
         "MD5OfBody": hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest(),
         "Attributes": attributes,
         "MessageAttributes": message.attributes,
+        **({"MD5OfMessageAttributes": md5_of(message.attributes)} if message.attributes else {}),
     }
 
 

@@ -97,6 +97,12 @@ def test_every_change_of_an_item_is_told_in_one_place():
     assert '"ApproximateCreationDateTimePrecision": precision' in enable
 
 
+def test_the_writes_of_a_transaction_are_made_by_one_function():
+    assert parameters(dynamodb._transact_write_items) == ["data"]
+    assert '"TransactWriteItems": _transact_write_items' in inspect.getsource(dynamodb.handle_request)
+    assert not inspect.iscoroutinefunction(dynamodb._transact_write_items)
+
+
 def test_an_iterator_of_a_stream_says_of_which_stream_and_shard():
     made = dynamodb_streams._encode_iterator("users", "shard", 3, account_id="1", region="r", stream_arn="arn")
     read = dynamodb_streams._decode_iterator(made)

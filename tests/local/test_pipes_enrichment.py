@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import json
+import re
 import threading
+import zlib
 
 import pytest
 
@@ -30,6 +33,7 @@ class Api(http.server.ThreadingHTTPServer):
         self.requests: list[tuple[str, str, dict[str, str], str]] = []
         self.statuses: list[int] = []
         self.answer = b""
+        self.encoding = ""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -41,6 +45,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, headers, body))
         status = self.server.statuses.pop(0) if self.server.statuses else 200
         self.send_response(status)
+        if self.server.encoding:
+            self.send_header("content-encoding", self.server.encoding)
         self.send_header("content-length", str(len(self.server.answer)))
         self.end_headers()
         self.wfile.write(self.server.answer)
@@ -286,3 +292,36 @@ def test_pipe_shape_1_an_api_destination_enriches_an_event(pipes, api, destinati
     )
     assert pipes.messages(queue) == [{"answered": True}]
     assert api.requests[0][1] == "/users/a"
+
+
+PLAN = b'[{"plan": "pro"}]'
+
+
+@conforms("PIPE-SHAPE-7", "recorded")
+@pytest.mark.parametrize(
+    ("encoding", "answer"),
+    [
+        ("gzip", gzip.compress(PLAN)),
+        ("deflate", zlib.compress(PLAN)),
+        ("deflate", zlib.compress(PLAN)[2:-4]),
+        ("", PLAN),
+    ],
+    ids=["gzip", "zlib", "raw deflate", "plain"],
+)
+def test_pipe_shape_7_an_encoded_answer_of_an_enrichment_is_decoded(pipes, api, destination, encoding, answer):
+    queue = pipes.queue()
+    api.answer, api.encoding = answer, encoding
+    made = {"Enrichment": destination, "EnrichmentParameters": {"HttpParameters": {"PathParameterValues": ["a"]}}}
+    pipes.deliver(queue, "a", **made, source={"BatchSize": 1}, TargetParameters={"InputTemplate": '{"plan": <$.plan>}'})
+    assert pipes.messages(queue) == [{"plan": "pro"}]
+    assert set(re.split(", ?", api.requests[0][2]["accept-encoding"])) == {"gzip", "deflate"}
+
+
+@conforms("PIPE-SHAPE-7", "deduced")
+def test_pipe_shape_7_an_answer_that_is_not_encoded_as_it_says_fails_the_enrichment(pipes, api, destination):
+    queue = pipes.queue()
+    api.answer, api.encoding = PLAN, "gzip"
+    made = {"Enrichment": destination, "EnrichmentParameters": {"HttpParameters": {"PathParameterValues": ["a"]}}}
+    pipes.deliver(queue, "a", **made, source={"BatchSize": 1, "MaximumRetryAttempts": 0})
+    assert pipes.messages(queue) == []
+    assert [outcome for _, outcome in pipes.executions()] != ["success"]

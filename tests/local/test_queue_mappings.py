@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.local.queue_world import VISIBILITY
 
+conforms = pytest.mark.conformance
 honours = pytest.mark.honours
 
 #: Does to each message what its body says, and tells the order in which it ran.
@@ -151,6 +152,7 @@ def test_the_function_gets_messages_in_lambdas_shape(world, queues):
         "messageAttributes": {
             "kind": {"stringValue": "x", "stringListValues": [], "binaryListValues": [], "dataType": "String"}
         },
+        "md5OfMessageAttributes": sent["MD5OfMessageAttributes"],
         "md5OfBody": sent["MD5OfMessageBody"],
         "eventSource": "aws:sqs",
         "eventSourceARN": queues.arn(url),
@@ -220,7 +222,7 @@ def test_what_no_filter_matches_is_deleted_and_the_function_never_sees_it(world,
     world.settle(mapping)
     assert queues.seen() == ["b 1"]
     assert world.control.metric_sum("FilteredOutEventCount", EventSourceMappingUUID=mapping) == 3
-    assert world.control.metric_sum("DeletedEventCount", EventSourceMappingUUID=mapping) == 1
+    assert world.control.metric_sum("DeletedEventCount", EventSourceMappingUUID=mapping) == 4
 
 
 def test_a_window_gathers_a_batch_beyond_one_receive(world, queues):
@@ -298,3 +300,49 @@ def test_a_throttled_message_is_tried_again_after_its_visibility_timeout(world, 
     assert queues.batches(mapping) == [(1, "throttled"), (1, "success")]
     counted = ("InvokedEventCount", "FailedInvokeEventCount", "DeletedEventCount")
     assert [world.control.metric_sum(name, EventSourceMappingUUID=mapping) for name in counted] == [2, 1, 1]
+
+
+#: Answers with an item that names no message.
+NAMELESS = "def handler(event, context):\n    return {'batchItemFailures': [{}]}\n"
+
+#: Prints its records.
+PRINTS = "import json\n\ndef handler(event, context):\n    print('RECORDS', json.dumps(event['Records']))\n"
+
+
+@conforms("ESM-SQS-1", "recorded")
+def test_esm_sqs_1_an_item_without_an_identifier_is_no_failure(world, queues):
+    world.function(NAMELESS)
+    url = queues.queue()
+    mapping = queues.mapping(url)
+    queues.send(url, "only")
+    world.settle(mapping)
+    assert queues.batches(mapping) == [(1, "success")]
+    assert queues.counts(url) == (0, 0)
+
+
+def records_seen(world) -> list[dict]:
+    lines = [line.removeprefix("RECORDS ") for line in world.log() if line.startswith("RECORDS ")]
+    return [record for line in lines for record in json.loads(line)]
+
+
+@conforms("ESM-SQS-3", "recorded")
+def test_esm_sqs_3_a_message_with_attributes_has_their_digest_and_numbers_without_zeros(world, queues):
+    world.function(PRINTS)
+    url = queues.queue()
+    price = {"DataType": "Number", "StringValue": "0012.3400"}
+    sent = queues.sqs.send_message(QueueUrl=url, MessageBody="{}", MessageAttributes={"price": price})
+    world.settle(queues.mapping(url))
+    (record,) = records_seen(world)
+    assert record["md5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
+    assert record["messageAttributes"]["price"]["stringValue"] == "12.34"
+
+
+@conforms("ESM-SQS-3", "recorded")
+@pytest.mark.parametrize(("window", "shown"), [(0, {}), (1, {"md5OfMessageAttributes": None})])
+def test_esm_sqs_3_without_attributes_the_digest_is_null_with_a_window_and_absent_without(world, queues, window, shown):
+    world.function(PRINTS)
+    url = queues.queue()
+    queues.send(url, "{}")
+    world.settle(queues.mapping(url, MaximumBatchingWindowInSeconds=window))
+    (record,) = records_seen(world)
+    assert {name: value for name, value in record.items() if name == "md5OfMessageAttributes"} == shown

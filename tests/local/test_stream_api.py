@@ -228,11 +228,11 @@ def test_ddb_limit_9_tagging_a_stream_is_refused_by_name(client):
 
 
 @conforms("DDB-LIMIT-10", "documented")
-def test_ddb_limit_10_the_streams_are_an_api_of_their_own_also_by_their_own_host_name(client):
+def test_ddb_limit_10_the_streams_are_an_api_of_their_own(client):
     client.create()
 
     def ask(target):
-        headers = {"host": "streams.dynamodb.us-east-1.amazonaws.com", "x-amz-target": f"{target}.DescribeStream"}
+        headers = {"x-amz-target": f"{target}.DescribeStream"}
         return client.world.signed("POST", "/", {"StreamArn": client.arn}, service="dynamodb", headers=headers)
 
     status, answer = ask("DynamoDBStreams_20120810")
@@ -306,6 +306,16 @@ def test_ddb_shard_7_a_time_as_position_is_refused_by_name(client):
     for more, named in (({}, "AT_TIMESTAMP"), ({"Timestamp": 1_764_000_000_000}, "Timestamp")):
         status, answer = client.world.signed("POST", "/", asked | more, service="dynamodb", headers=headers)
         assert (status, answer["__type"], named in answer["message"]) == (501, "NotSimulated", True)
+
+
+@conforms("DDB-RECORD-11", "recorded")
+def test_ddb_record_11_an_event_id_has_32_hexadecimal_digits_and_no_dashes(client):
+    client.create()
+    client.put("a")
+    client.put("b")
+    ids = [each["eventID"] for each in client.records()]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{32}", each) for each in ids)
 
 
 @conforms("DDB-RECORD-5", "recorded")

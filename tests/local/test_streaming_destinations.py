@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import uuid
 from typing import Any
 
 import pytest
@@ -58,15 +60,24 @@ class Destination:
 
     def changes(self) -> list[Any]:
         """The changes in the stream."""
+        return [json.loads(each["Data"]) for each in self.records()]
+
+    def records(self) -> list[Any]:
+        """The records of the stream."""
         iterator = self.kinesis.get_shard_iterator(
             StreamARN=self.arn, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
-        return [json.loads(each["Data"]) for each in self.kinesis.get_records(ShardIterator=iterator)["Records"]]
+        return self.kinesis.get_records(ShardIterator=iterator)["Records"]
 
 
 @pytest.fixture
 def destination(world):
     return Destination(world)
+
+
+def values(value: str) -> dict[str, Any]:
+    """The value of an update expression's `:x`."""
+    return {"ExpressionAttributeValues": {":x": {"S": value}}}
 
 
 def refused(call, *arguments, **named) -> tuple[str, str]:
@@ -155,14 +166,55 @@ def test_kds_6_a_binary_is_encoded_twice(destination):
     assert [base64.b64decode(base64.b64decode(each)) for each in image["all"]["BS"]] == [b"b"]
 
 
-@conforms("KDS-9", "deduced")
-def test_kds_9_a_write_that_changes_nothing_may_come_so_that_consumers_are_tested_with_it(destination):
+@conforms("KDS-8", "recorded")
+def test_kds_8_partition_keys_are_upper_case_hex_and_event_ids_have_dashes(destination):
     destination.enable()
+    destination.world.put("a", "b")
+    keys = [each["PartitionKey"] for each in destination.records()]
+    assert all(re.fullmatch(r"[0-9A-F]{32}", each) for each in keys)
+    assert keys[0] != keys[1]
+    assert all(str(uuid.UUID(each["eventID"])) == each["eventID"] for each in destination.changes())
+
+
+@conforms("KDS-8", "recorded")
+def test_kds_8_a_record_in_microseconds_says_so_in_its_last_member_and_another_does_not(destination):
+    destination.enable(precision="MICROSECOND")
     destination.world.put("a")
-    destination.world.put("a")
-    first, second = destination.changes()
-    assert (first["eventName"], second["eventName"]) == ("INSERT", "MODIFY")
-    assert second["dynamodb"]["OldImage"] == second["dynamodb"]["NewImage"] == first["dynamodb"]["NewImage"]
+    destination.update("MILLISECOND")
+    destination.world.put("b")
+    fine, coarse = [each["dynamodb"] for each in destination.changes()]
+    assert list(fine)[-1] == "ApproximateCreationDateTimePrecision"
+    assert fine["ApproximateCreationDateTimePrecision"] == "MICROSECOND"
+    assert "ApproximateCreationDateTimePrecision" not in coarse
+
+
+@conforms("KDS-9", "recorded")
+def test_kds_9_writes_that_change_nothing_send_nothing(destination):
+    item, named = {"id": {"S": "a"}, "tags": {"SS": ["x", "y"]}}, {"TableName": destination.world.name}
+    destination.enable()
+    destination.tables.put_item(Item=item, **named)
+    destination.tables.put_item(Item=item, **named)
+    destination.tables.put_item(Item={**item, "tags": {"SS": ["y", "x"]}}, **named)
+    destination.tables.update_item(Key={"id": {"S": "a"}}, UpdateExpression="SET id2 = :x", **values("b"), **named)
+    destination.tables.update_item(Key={"id": {"S": "a"}}, UpdateExpression="SET id2 = :x", **values("b"), **named)
+    again = {**item, "id2": {"S": "b"}}
+    destination.tables.batch_write_item(RequestItems={destination.world.name: [{"PutRequest": {"Item": again}}]})
+    destination.tables.delete_item(Key={"id": {"S": "nobody"}}, **named)
+    assert [each["eventName"] for each in destination.changes()] == ["INSERT", "MODIFY"]
+
+
+@conforms("KDS-9", "recorded")
+def test_kds_9_a_transaction_that_changes_nothing_sends_equal_images(destination):
+    item, named = {"id": {"S": "a"}, "n": {"S": "b"}}, {"TableName": destination.world.name}
+    update = {"Key": {"id": {"S": "a"}}, "UpdateExpression": "SET n = :x", **values("b"), **named}
+    destination.enable()
+    destination.tables.put_item(Item=item, **named)
+    destination.tables.transact_write_items(TransactItems=[{"Put": {"Item": item, **named}}])
+    destination.tables.transact_write_items(TransactItems=[{"Update": update}])
+    destination.tables.put_item(Item=item, **named)
+    first, *others = destination.changes()
+    assert [each["eventName"] for each in (first, *others)] == ["INSERT", "MODIFY", "MODIFY"]
+    assert all(each["dynamodb"]["OldImage"] == each["dynamodb"]["NewImage"] == item for each in others)
 
 
 @pytest.mark.parametrize(

@@ -377,6 +377,11 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         for operation in ("PutCompositeAlarm", "PutMetricAlarm")
         for member in ("AlarmActions", "InsufficientDataActions", "OKActions")
     },
+    # Streams cannot be tagged.
+    **{
+        (f"dynamodb:{operation}", "ResourceArn"): (lambda value: "/stream/" not in value, "tables")
+        for operation in ("TagResource", "UntagResource")
+    },
     ("dynamodbstreams:GetShardIterator", "ShardIteratorType"): (
         lambda value: value != "AT_TIMESTAMP",
         "positions by sequence number, TRIM_HORIZON and LATEST",

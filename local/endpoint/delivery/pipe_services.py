@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -179,7 +180,7 @@ class PipeServices:
         asked = {"httpMethod": request.method, "url": request.url, "body": request.body}
         try:
             status, text = _fetch(request)
-        except (OSError, http.client.HTTPException) as lost:
+        except (OSError, http.client.HTTPException, zlib.error) as lost:
             raise Refused(
                 f"the API destination {name} did not answer: {lost}",
                 service="events",
@@ -255,9 +256,30 @@ def _fetch(request: HttpRequest) -> tuple[int, str]:
         path = f"{address.path or '/'}{'?' if address.query else ''}{address.query}"
         connection.request(request.method, path, body=request.body.encode(), headers=dict(request.headers))
         response = connection.getresponse()
-        return response.status, response.read().decode(errors="replace")
+        body = _decoded(response.read(), response.headers.get("content-encoding", ""))
+        return response.status, body.decode(errors="replace")
     finally:
         connection.close()
+
+
+def _decoded(body: bytes, encodings: str) -> bytes:
+    """Undo the encodings of a Content-Encoding header: gzip, zlib or raw deflate (PIPE-SHAPE-7).
+
+    >>> _decoded(zlib.compress(b"{}"), "deflate"), _decoded(zlib.compress(b"{}")[2:-4], "deflate"), _decoded(b"{}", "")
+    (b'{}', b'{}', b'{}')
+
+    Raises:
+        zlib.error: The body is not encoded so.
+    """
+    for encoding in reversed([each.strip().lower() for each in encodings.split(",")]):
+        if encoding in ("gzip", "x-gzip"):
+            body = zlib.decompress(body, zlib.MAX_WBITS | 16)
+        elif encoding == "deflate":
+            try:
+                body = zlib.decompress(body)
+            except zlib.error:
+                body = zlib.decompress(body, -zlib.MAX_WBITS)
+    return body
 
 
 def _parsed(text: str) -> Any:

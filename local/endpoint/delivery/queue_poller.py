@@ -128,7 +128,10 @@ class QueuePoller(PollingThread):
             # The queue may be gone; its reader stays, as on AWS.
             return 0
         now = self._clock.now()
-        messages = [Message(each, queue_arn=self._queue_arn, now=now) for each in answer.get("Messages", [])]
+        messages = [
+            Message(each, queue_arn=self._queue_arn, now=now, windowed=self._machine.windowed)
+            for each in answer.get("Messages", [])
+        ]
         with self._lock:
             others = self._machine.add(messages, now)
         self._delete(others)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,31 +23,38 @@ _IMAGES = ("Keys", "NewImage", "OldImage")
 
 
 def streamed_change(
-    record: Mapping[str, Any], *, table: str, now: float, precision: str = "MILLISECOND"
+    record: Mapping[str, Any], *, table: str, now: float, precision: str = "MILLISECOND", transactional: bool = False
 ) -> tuple[str, bytes] | None:
-    """Make the Kinesis record of a change: its partition key and its data; `None` if it is too large for Kinesis.
+    """Make the Kinesis record of a change: its partition key and its data; `None` if Kinesis gets none.
 
-    The partition key is the same for all changes of an item; how AWS chooses its 32 hexadecimal digits is not known.
+    Kinesis gets no record that is too large (KDS-5), and none of a write that changes nothing, unless it is part of a
+    transaction (KDS-9). The partition key is the same for all changes of an item; how AWS chooses its 32 upper-case
+    hexadecimal digits is not known.
 
     Args:
         record: The change in the shape of DynamoDB's stream, with both images.
         table: The table's name.
         now: Time of the change, in seconds since 1970.
         precision: Precision of the time in the record: `MILLISECOND` or `MICROSECOND` (KDS-4).
+        transactional: Whether a transaction made the change.
     """
     images = {name: record["dynamodb"][name] for name in _IMAGES if name in record["dynamodb"]}
+    if not transactional and "OldImage" in images and images["OldImage"] == images.get("NewImage"):
+        return None
+    microseconds = precision == "MICROSECOND"
     identity = record.get("userIdentity")
     change = {
         "awsRegion": record["awsRegion"],
-        "eventID": record["eventID"],
+        "eventID": str(uuid.UUID(record["eventID"])),
         "eventName": record["eventName"],
         "userIdentity": identity and {"type": identity["Type"], "principalId": identity["PrincipalId"]},
         "recordFormat": "application/json",
         "tableName": table,
         "dynamodb": {
-            "ApproximateCreationDateTime": int(now * (1_000_000 if precision == "MICROSECOND" else 1_000)),
+            "ApproximateCreationDateTime": int(now * (1_000_000 if microseconds else 1_000)),
             **{name: _binaries_twice(image) for name, image in images.items()},
             "SizeBytes": sum(map(item_size, images.values())),
+            **({"ApproximateCreationDateTimePrecision": "MICROSECOND"} if microseconds else {}),
         },
         "eventSource": record["eventSource"],
     }
@@ -54,7 +62,7 @@ def streamed_change(
     if len(data) > _RECORD_BYTES:
         return None
     key = json.dumps(images["Keys"], sort_keys=True).encode()
-    return hashlib.md5(key, usedforsecurity=False).hexdigest(), data
+    return hashlib.md5(key, usedforsecurity=False).hexdigest().upper(), data
 
 
 def streaming_destination_routes(*, tables: Any, kinesis: Any) -> Routes:

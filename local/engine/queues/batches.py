@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 
 from __future__ import annotations
 
-import base64
 import json
 import uuid
 from collections import deque
@@ -21,6 +20,7 @@ from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
 from local.engine.actions import Invoke
 from local.engine.event_counts import PolledEvents, Recorder, count_invocation
 from local.engine.outcomes import Outcome, Rejected, Succeeded
+from local.engine.queues.attributes import as_record_attributes
 from local.engine.records import Record
 
 #: Batches that run at once when no maximum is set: AWS begins with as many and scales up, which is not simulated.
@@ -58,6 +58,7 @@ class Message(Record):
         received: The message as ReceiveMessage answers it, with all attributes.
         queue_arn: The queue's ARN.
         now: When it was received, in seconds since 1970.
+        windowed: Whether its batch has a batching window.
 
     Attributes:
         receipt_handle: The handle that deletes it.
@@ -67,10 +68,10 @@ class Message(Record):
 
     __slots__ = ("group", "receipt_handle", "receives")
 
-    def __init__(self, received: Mapping[str, Any], *, queue_arn: str, now: float) -> None:
+    def __init__(self, received: Mapping[str, Any], *, queue_arn: str, now: float, windowed: bool = False) -> None:
         attributes = received["Attributes"]
         super().__init__(
-            as_record(received, queue_arn=queue_arn),
+            as_record(received, queue_arn=queue_arn, windowed=windowed),
             arrived=int(attributes["SentTimestamp"]) / 1000,
             visible=now,
             identifier=received["MessageId"],
@@ -110,6 +111,11 @@ class QueueBatches:
         self._window_ends = 0.0
         self._formed: deque[Messages] = deque()
         self._running: dict[int, Messages] = {}
+
+    @property
+    def windowed(self) -> bool:
+        """Whether batches have a window, which shows in their records."""
+        return self._settings.batching_window > 0
 
     @property
     def wants(self) -> int:
@@ -199,16 +205,16 @@ class QueueBatches:
         return len(self._gathered) >= self._settings.batch_size or size >= INVOCATION_PAYLOAD_BYTES
 
 
-def as_record(message: Mapping[str, Any], *, queue_arn: str) -> dict[str, Any]:
-    """Make the record that a function receives from a message that ReceiveMessage answered."""
+def as_record(message: Mapping[str, Any], *, queue_arn: str, windowed: bool) -> dict[str, Any]:
+    """Make the record that a function receives from a message that ReceiveMessage answered (ESM-SQS-3)."""
+    digest = message.get("MD5OfMessageAttributes")
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
         "attributes": dict(message.get("Attributes", {})),
-        "messageAttributes": {
-            name: _attribute(attribute) for name, attribute in message.get("MessageAttributes", {}).items()
-        },
+        "messageAttributes": as_record_attributes(message.get("MessageAttributes", {})),
+        **({"md5OfMessageAttributes": digest} if digest is not None or windowed else {}),
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn,
@@ -255,15 +261,6 @@ def _cut(messages: list[Message], most: int) -> tuple[list[Message], list[Messag
         if index == most or (index and size > INVOCATION_PAYLOAD_BYTES):
             return messages[:index], messages[index:]
     return messages, []
-
-
-def _attribute(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    if "StringValue" in attribute:
-        value["stringValue"] = attribute["StringValue"]
-    if "BinaryValue" in attribute:
-        value["binaryValue"] = base64.b64encode(attribute["BinaryValue"]).decode()
-    return {**value, "stringListValues": [], "binaryListValues": [], "dataType": attribute["DataType"]}
 
 
 def _ignore(*_: object) -> None:

@@ -14,10 +14,12 @@ from components import (
     StackConfig,
     Stream,
     StreamDelivery,
+    protect_stack,
 )
 from handlers import upgrade_api, welcome_email
 
 config = StackConfig.load()
+protect_stack(config.protect)
 
 alarms = aws.sns.Topic("alarms")
 if config.alarm_email is not None:
@@ -25,7 +27,7 @@ if config.alarm_email is not None:
 
 users = ChangeTable("users", hash_key="userId", deletion_protection=config.protect)
 ledger = EffectLedgerTable("effects", deletion_protection=config.protect)
-mail = EmailSender("mail", mail_from=config.mail_from)
+mail = EmailSender("mail", mail_from=config.mail_from, owned=config.mail_identity_owned)
 
 function = FunctionSettings(timeout=config.function_timeout, log_retention_in_days=config.log_retention_in_days)
 

@@ -24,6 +24,7 @@ from components.fan_out import FanOut
 from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
+from components.protection import protect_stack
 from components.python_function import PythonFunction
 from components.python_layer import PythonLayer
 from components.queue_consumer import QueueConsumer
@@ -75,4 +76,5 @@ __all__ = [
     "Vpc",
     "allow",
     "make_alarms",
+    "protect_stack",
 ]

@@ -14,6 +14,7 @@ import pulumi_aws as aws
 from aws_semantics.limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE, STREAM_VIEW_TYPES
 from components.access import Access, allow, decrypt
 from components.refusal import Refused
+from components.stream_change import kept
 from components.stream_source import StreamSource
 
 KeyType = Literal["S", "N", "B"]
@@ -91,6 +92,8 @@ class ChangeTable(pulumi.ComponentResource):
             (docs/aws-semantics.md §1.1).
         arguments: Further arguments of `aws.dynamodb.Table`, by their Python names, merged last: e.g.
             `{"name": "users", "table_class": "STANDARD_INFREQUENT_ACCESS", "tags": {"team": "growth"}}`.
+        allow_stream_change: Let this deployment give a table that exists a new stream (docs/guides/deploy.md): by
+            another view type, or as another table. Without it that is refused, in a preview too.
 
     Attributes:
         table: The `aws.dynamodb.Table`.
@@ -127,6 +130,7 @@ class ChangeTable(pulumi.ComponentResource):
         deletion_protection: bool = True,
         replica_regions: Sequence[str] = (),
         arguments: Mapping[str, Any] | None = None,
+        allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         globals_, locals_, further = global_indexes or {}, local_indexes or {}, arguments or {}
@@ -137,7 +141,13 @@ class ChangeTable(pulumi.ComponentResource):
         if range_key is not None:
             keys[range_key] = range_key_type
         attributes = _attributes(name, keys, globals_.values(), locals_.values())
-        super().__init__("weir:index:ChangeTable", name, {}, opts)
+        stream = {"hashKey": hash_key, "rangeKey": range_key or "", "streamViewType": stream_view_type}
+        super().__init__(
+            "weir:index:ChangeTable",
+            name,
+            stream,
+            kept(name, stream, _new_stream, allowed=allow_stream_change, opts=opts),
+        )
         self.kms_key_arn = kms_key_arn
         own: dict[str, Any] = {
             "billing_mode": "PAY_PER_REQUEST" if capacity is None else "PROVISIONED",
@@ -172,6 +182,7 @@ class ChangeTable(pulumi.ComponentResource):
         self.stream = StreamSource(
             arn=self.table.stream_arn,
             table=name,
+            table_arn=self.table.arn,
             kms_key_arn=kms_key_arn,
             view_type=stream_view_type,
             keys=keys,
@@ -187,6 +198,16 @@ class ChangeTable(pulumi.ComponentResource):
         """
         statements = [allow(["dynamodb:UpdateItem"], self.table.arn), *decrypt(self.kms_key_arn)]
         return Access(statements, {variable: self.table.name})
+
+
+def _new_stream(changes: str, outputs: Mapping[str, Any]) -> str:
+    old = outputs.get("streamArn") or "ARN of the old stream"
+    return (
+        f"{changes}: the table would get a new stream, with a new ARN. Its consumers would go on there, and what they "
+        "have not read of the old one would be lost unseen; of writes while AWS switches the stream, no record exists "
+        f"at all. To do it, pause the writers, pass allow_stream_change=True here and drain=[{str(old)!r}] to each "
+        "subscribe; where writes cannot pause, take a Kinesis route or an archive first (docs/guides/deploy.md)"
+    )
 
 
 #: Arguments of the table that this component sets itself, and its own argument that says the same.

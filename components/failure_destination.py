@@ -11,7 +11,9 @@ from aws_semantics.permissions import SENDING_FAILURES
 from components.access import Statement, allow
 from components.alarms import WAITING, make_alarms
 from components.delivery import destination_problem
+from components.names import BUCKET, QUEUE, check_name
 from components.private_bucket import private_bucket
+from components.protection import is_protected
 from components.refusal import Refused
 from handlers.cdc.discard import DESTINATION_VARIABLE
 
@@ -58,6 +60,8 @@ class FailureDestination(pulumi.ComponentResource):
     ) -> None:
         if problem := destination_problem(kind):
             raise Refused(f"{name}: kind {problem}")
+        if kind in ("s3", "sqs"):
+            check_name(name, BUCKET if kind == "s3" else QUEUE, of=name.removesuffix("-failures"))
         super().__init__("weir:index:FailureDestination", name, {}, opts)
         self.bucket: aws.s3.Bucket | None = None
         self.queue: aws.sqs.Queue | None = None
@@ -71,8 +75,10 @@ class FailureDestination(pulumi.ComponentResource):
                     name,
                     days=KEEP_FAILED_BATCHES_DAYS,
                     rule="expire-failed-batches",
-                    opts=pulumi.ResourceOptions(parent=self),
+                    # Dead letters outlive their consumer, and with them the settings that keep them private.
+                    opts=pulumi.ResourceOptions(parent=self, retain_on_delete=is_protected() or None),
                 )
+                self._say_what_stays(name, self.bucket)
                 self.arn = self.bucket.arn
                 service = "s3"
             case "sqs":
@@ -90,6 +96,18 @@ class FailureDestination(pulumi.ComponentResource):
         self.statements = _send(service, self.arn, parks_only=parks_only)
         self.environment: dict[str, pulumi.Input[str]] = {} if service == "sns" else {DESTINATION_VARIABLE: self.arn}
         self.register_outputs({"arn": self.arn})
+
+    def _say_what_stays(self, name: str, bucket: aws.s3.Bucket) -> None:
+        """Name the bucket before its consumer goes, for afterwards no output does."""
+        if is_protected() and self._protect is False:
+            bucket.bucket.apply(
+                lambda bucket_name: pulumi.log.warn(
+                    f"{name}: when its statement is removed, the bucket {bucket_name} stays, with the dead letters "
+                    f"that wait in it: list them with  aws s3 ls --recursive s3://{bucket_name}/ , and redrive or "
+                    "delete them (docs/guides/deploy.md)",
+                    resource=bucket,
+                )
+            )
 
     def _make_queue(self, name: str, alarm_actions: Sequence[pulumi.Input[str]]) -> aws.sqs.Queue:
         child = pulumi.ResourceOptions(parent=self)

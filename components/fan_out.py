@@ -55,6 +55,8 @@ class FanOut(pulumi.ComponentResource):
             `kms:GenerateDataKey` and `kms:Decrypt`.
         alarm_actions: ARNs that alarms notify, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `alarm_actions` when not given.
+        drain: ARNs of former streams that the forwarder reads to their end as well (docs/guides/deploy.md).
+        allow_stream_change: Let this deployment change where a forwarder that exists reads.
 
     Attributes:
         forwarder: The `StreamConsumer` that publishes the changes.
@@ -85,6 +87,8 @@ class FanOut(pulumi.ComponentResource):
         kms_key_arn: pulumi.Input[str] | None = None,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
+        drain: Sequence[str] = (),
+        allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         if archive_days != 0 and archive_days not in TOPIC_ARCHIVE_DAYS:
@@ -132,6 +136,8 @@ class FanOut(pulumi.ComponentResource):
             function=replace(self.function, timeout=_FORWARDER_TIMEOUT_SECONDS),
             alarm_actions=alarm_actions,
             page_actions=page_actions,
+            drain=drain,
+            allow_stream_change=allow_stream_change,
             # A change that is published before a consumer's queue is subscribed never reaches it. The program has
             # subscribed them all when this runs.
             read_after=pulumi.Output.from_input(0).apply(

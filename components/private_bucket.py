@@ -5,6 +5,8 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
+from components.names import BUCKET, check_name
+
 
 def private_bucket(
     name: str, *, days: int, rule: str, opts: pulumi.ResourceOptions
@@ -15,13 +17,14 @@ def private_bucket(
         name: Name of the bucket and of what belongs to it.
         days: Days after which an object is deleted.
         rule: Name of the lifecycle rule that deletes it.
-        opts: Options of the bucket.
+        opts: Options of the bucket; `retain_on_delete` keeps its settings too.
 
     Returns:
         The bucket, and all the resources that must exist before something is written to it.
     """
+    check_name(name, BUCKET)
     bucket = aws.s3.Bucket(name, opts=opts)
-    child = pulumi.ResourceOptions(parent=bucket)
+    child = pulumi.ResourceOptions(parent=bucket, retain_on_delete=opts.retain_on_delete)
     return bucket, [
         bucket,
         aws.s3.BucketPublicAccessBlock(

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from components.access import Access, Statement, allow, merged_environment, policy_document, trust
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
+from components.names import FUNCTION, check_name
 from components.package import handler_package
 from components.python_layer import PythonLayer
 from components.python_runtime import ARCHITECTURE, PYTHON_VERSION
@@ -53,6 +54,7 @@ class PythonFunction(pulumi.ComponentResource):
         module, _, _ = entry_point.rpartition(".")
         settings = settings or FunctionSettings()
         settings.check(name)
+        check_name(name, FUNCTION)
         check_import(module)
         variables = merged_environment(name, access, environment or {})
         super().__init__("weir:index:PythonFunction", name, {}, opts)

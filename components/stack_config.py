@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import pulumi
+from pulumi.runtime import config as pulumi_config
+from pulumi.runtime import is_config_secret
 
 from aws_semantics.limits import FUNCTION_TIMEOUT, LOG_RETENTION_DAYS, STREAM_MAPPING_RANGES, Range
 
@@ -18,7 +21,8 @@ class StackConfig:
     """What differs between stacks.
 
     Attributes:
-        mail_from: The address mails come from.
+        mail_from: The address mails come from; a secret one stays a secret.
+        mail_identity_owned: Whether this stack owns the SES identity of that address.
         protect: Whether tables refuse to be deleted.
         function_timeout: Seconds an invocation of a consumer may run.
         batch_size: Records per invocation at most.
@@ -28,14 +32,15 @@ class StackConfig:
         alarm_email: Who hears of alarms; nobody beyond the topic's own subscribers when not set.
     """
 
-    mail_from: str
+    mail_from: pulumi.Input[str]
+    mail_identity_owned: bool
     protect: bool
     function_timeout: int
     batch_size: int
     batching_window: int
     retry_attempts: int
     log_retention_in_days: int
-    alarm_email: str | None
+    alarm_email: pulumi.Input[str] | None
 
     @classmethod
     def load(cls) -> StackConfig:
@@ -47,6 +52,7 @@ class StackConfig:
         reader = _Reader(pulumi.Config())
         config = cls(
             mail_from=reader.address("mailFrom") or "",
+            mail_identity_owned=reader.boolean("mailIdentityOwned"),
             protect=reader.boolean("protect"),
             function_timeout=reader.number("functionTimeout", FUNCTION_TIMEOUT, "seconds"),
             batch_size=reader.number("batchSize", STREAM_MAPPING_RANGES["BatchSize"], "records"),
@@ -66,44 +72,83 @@ class _Reader:
 
     def __init__(self, config: pulumi.Config) -> None:
         self._config = config
+        self._read: set[str] = set()
         self._problems: list[str] = []
 
-    def address(self, key: str, *, required: bool = True) -> str | None:
-        value = self._config.get(key) or None  # Pulumi.yaml's default for "not set" is the empty text
+    def address(self, key: str, *, required: bool = True) -> pulumi.Input[str] | None:
+        value = self._get(key) or None  # Pulumi.yaml's default for "not set" is the empty text
         if value is None:
             if required:
                 self._problems.append(f"{key} is missing: run  pulumi config set {key} hello@example.com")
             return None
+        secret = self._is_secret(key)
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
-            self._problems.append(f"{key} is {value!r}, which is not an email address: write hello@example.com")
-        return value
+            found = "a secret" if secret else repr(value)
+            self._problems.append(f"{key} is {found}, which is not an email address: write hello@example.com")
+        return self._config.require_secret(key) if secret else value
 
     def boolean(self, key: str) -> bool:
-        value = self._config.get(key)
+        value = self._plain(key)
         if value not in ("true", "false"):
             self._problems.append(f"{key} is {_found(value)}: write true or false")
         return value == "true"
 
     def number(self, key: str, allowed: Range, unit: str) -> int:
-        value = self._config.get(key)
+        value = self._plain(key)
         if value is None or not re.fullmatch(r"-?\d+", value) or int(value) not in allowed:
             self._problems.append(f"{key} is {_found(value)}: AWS takes {allowed} {unit}")
             return allowed.maximum
         return int(value)
 
     def choice(self, key: str, allowed: tuple[int, ...]) -> int:
-        value = self._config.get(key)
+        value = self._plain(key)
         if value is None or not value.isdecimal() or int(value) not in allowed:
             self._problems.append(f"{key} is {_found(value)}: AWS takes one of {', '.join(map(str, allowed))}")
             return allowed[0]
         return int(value)
 
     def raise_problems(self) -> None:
+        """Raise what was wrong; otherwise warn of keys that look like misspelt ones."""
+        project, stack = self._config.name, pulumi.get_stack()
         if self._problems:
-            stack = pulumi.get_stack()
             raise pulumi.RunError(
-                "\n".join(f"Pulumi.{stack}.yaml: {self._config.name}:{problem}" for problem in self._problems)
+                "\n".join(
+                    [f"Pulumi.{stack}.yaml: {project}:{problem}" for problem in self._problems]
+                    + [f"Pulumi.{stack}.yaml: {each}" for each in self._misplaced(project)]
+                )
             )
+        for each in self._misplaced(project):
+            pulumi.log.warn(f"Pulumi.{stack}.yaml: {each}")
+
+    def _misplaced(self, project: str) -> list[str]:
+        """Name keys that nobody reads: misspelt ones, and those of the project's former name."""
+        found: list[str] = []
+        for full in sorted(pulumi_config.CONFIG.get()):
+            space, _, key = full.partition(":")
+            meant = get_close_matches(key, self._read, n=1)
+            if space == project and key not in self._read and meant:
+                found.append(f"{full} is read by nothing: did you mean {project}:{meant[0]}?")
+            if space not in ("aws", "pulumi", project) and key in self._read:
+                found.append(
+                    f"{full} is of a project named {space}, and this one is named {project}: write {project}:{key}"
+                )
+        return found
+
+    def _plain(self, key: str) -> str | None:
+        value = self._get(key)
+        if self._is_secret(key):
+            self._problems.append(
+                f"{key} is a secret, and numbers and switches become settings of resources, which are kept in clear: "
+                f"run  pulumi config rm {key}  and set it without --secret"
+            )
+        return value
+
+    def _get(self, key: str) -> str | None:
+        self._read.add(key)
+        return self._config.get(key)
+
+    def _is_secret(self, key: str) -> bool:
+        return is_config_secret(f"{self._config.name}:{key}")
 
 
 def _found(value: str | None) -> str:

@@ -69,6 +69,8 @@ class Stream(pulumi.ComponentResource):
         requirements: PythonLayer | str | None = None,
         function: FunctionSettings | None = None,
         alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
+        drain: Sequence[str] = (),
+        allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> StreamConsumer:
         """Add a consumer.
@@ -85,6 +87,8 @@ class Stream(pulumi.ComponentResource):
             function: How its function runs, instead of the stream's; `timeout`, `memory_size` and `requirements`
                 apply on top.
             alarms: Which alarms.
+            drain: ARNs of former streams that it reads to their end as well (docs/guides/deploy.md).
+            allow_stream_change: Let this deployment change where a consumer that exists reads.
             opts: For the consumer and what belongs to it.
 
         Raises:
@@ -106,6 +110,8 @@ class Stream(pulumi.ComponentResource):
             alarms=alarms,
             alarm_actions=self._alarm_actions,
             page_actions=self._page_actions,
+            drain=drain,
+            allow_stream_change=allow_stream_change,
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
         )
         self.consumers[name] = subscribed

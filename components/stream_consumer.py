@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from components.access import Access
+from aws_semantics.permissions import READING
+from components.access import Access, Statement, allow
 from components.alarms import STREAM_ALARMS, AlarmOpinion, StreamAlarms, check_alarms
 from components.delivery import InvalidDelivery, StreamDelivery, check_retention
 from components.failure_destination import FailureDestination
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
+from components.names import FUNCTION, check_name
 from components.push_down import filters_of
 from components.python_function import PythonFunction
+from components.stream_change import kept
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
@@ -38,10 +42,15 @@ class StreamConsumer(pulumi.ComponentResource):
         alarm_actions: ARNs, usually of SNS topics.
         page_actions: ARNs for the urgent alarms; `alarm_actions` when not given.
         read_after: Further resources that must exist before the mapping reads.
+        drain: ARNs of former streams that it reads to their end as well (docs/guides/deploy.md). Effects run once,
+            by the effect ledger, although these streams are read from their beginning.
+        allow_stream_change: Let this deployment change the starting position, or the stream, of a consumer that
+            exists. Without it that is refused, in a preview too.
 
     Attributes:
         function: The `aws.lambda_.Function`; `role`, `log_group` and `policy` belong to it.
         event_source_mapping: The `aws.lambda_.EventSourceMapping`.
+        draining: The mappings of former streams.
         on_failure: The `FailureDestination`, or `None`.
         alarms: The `StreamAlarms`.
 
@@ -76,11 +85,14 @@ class StreamConsumer(pulumi.ComponentResource):
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
         read_after: pulumi.Input[Sequence[pulumi.Resource]] = (),
+        drain: Sequence[str] = (),
+        allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         delivery = delivery or StreamDelivery()
         function = function or FunctionSettings()
         function.check(name)
+        check_name(name, FUNCTION)
         _check_window(name, delivery, consumer)
         check_retention(name, delivery, source.retention_in_seconds)
         _check_lease(name, delivery, source, function.timeout)
@@ -88,7 +100,13 @@ class StreamConsumer(pulumi.ComponentResource):
         filters = filters_of(name, consumer, source, delivery)
         check_import(consumer.module)
         source.add_reader(name)
-        super().__init__("weir:index:StreamConsumer", name, {}, opts)
+        place: dict[str, Any] = {"startingPosition": delivery.starting_position, "stream": _identity(source)}
+        super().__init__(
+            "weir:index:StreamConsumer",
+            name,
+            place,
+            kept(name, place, _other_place, allowed=allow_stream_change, opts=opts),
+        )
         child = pulumi.ResourceOptions(parent=self)
 
         self.delivery = delivery
@@ -101,7 +119,11 @@ class StreamConsumer(pulumi.ComponentResource):
             name,
             entry_point=consumer.entry_point,
             access=access,
-            statements=[*source.read_statements(), *(self.on_failure.statements if self.on_failure else [])],
+            statements=[
+                *source.read_statements(),
+                *_reading(drain),
+                *(self.on_failure.statements if self.on_failure else []),
+            ],
             environment={**(self.on_failure.environment if self.on_failure else {}), **(environment or {})},
             settings=function,
             opts=child,
@@ -128,6 +150,18 @@ class StreamConsumer(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
+        from_the_beginning = replace(delivery, starting_position="TRIM_HORIZON")
+        self.draining = [
+            aws.lambda_.EventSourceMapping(
+                f"{name}-drain" if index == 0 else f"{name}-drain-{index + 1}",
+                function_name=self.function.arn,
+                event_source_arn=arn,
+                **_mapping_settings(from_the_beginning, filters, self.on_failure),
+                # AWS takes one mapping per function and stream: the consumer's own must have let go of this one.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[self.event_source_mapping]),
+            )
+            for index, arn in enumerate(drain)
+        ]
         self.alarms = StreamAlarms(
             name,
             function_name=self.function.name,
@@ -142,6 +176,23 @@ class StreamConsumer(pulumi.ComponentResource):
         self.register_outputs(
             {"functionName": self.function.name, "eventSourceMappingUuid": self.event_source_mapping.uuid}
         )
+
+
+def _identity(source: StreamSource) -> str:
+    """Name the stream. A new stream of the same table is the table's to refuse."""
+    return source.arn if isinstance(source.arn, str) else source.table
+
+
+def _other_place(changes: str, _outputs: Mapping[str, Any]) -> str:
+    return (
+        f"{changes}: its mapping would be replaced and begin elsewhere in the stream, so that changes which wait now "
+        "would be skipped, or old ones come again. To do it, wait until its iterator age is 0 and pass "
+        "allow_stream_change=True; a new consumer under another name needs no permission (docs/guides/deploy.md)"
+    )
+
+
+def _reading(streams: Sequence[str]) -> list[Statement]:
+    return [allow(READING["dynamodb"], each) for each in streams]
 
 
 def _check_window(name: str, delivery: StreamDelivery, consumer: Consumer) -> None:

@@ -26,6 +26,7 @@ class StreamSource:
 
     Attributes:
         arn: The stream's ARN, not the table's.
+        table_arn: The table's ARN; by default what `arn` says of it.
         table: The table's name, for messages.
         kms_key_arn: The table's customer managed key, if it has one: its readers must be allowed to decrypt.
         view_type: The images that its records carry. If it is `None`, unknown, conditions are not checked against it.
@@ -44,6 +45,7 @@ class StreamSource:
 
     arn: pulumi.Input[str]
     table: str
+    table_arn: pulumi.Input[str] | None = None
     kms_key_arn: pulumi.Input[str] | None = None
     view_type: str | None = None
     keys: Mapping[str, str] | None = None
@@ -67,10 +69,16 @@ class StreamSource:
             )
         self.readers.append(name)
 
+    def _every_stream(self) -> pulumi.Input[str]:
+        if self.table_arn is not None:
+            return pulumi.Output.concat(self.table_arn, "/stream/*")
+        return pulumi.Output.from_input(self.arn).apply(lambda arn: f"{arn.rpartition('/')[0]}/*")
+
     def read_statements(self) -> list[Statement]:
         """Permissions of a reader's role (docs/aws-semantics.md §6.2)."""
         return [
-            allow(READING["dynamodb"], self.arn),
+            # Every stream of the table: while a new one takes over, the old one's last records are still to be read.
+            allow(READING["dynamodb"], self._every_stream()),
             # AWS documents ListStreams for stream readers, and it names no resource: it lists them all.
             allow(["dynamodb:ListStreams"], "*"),
             *decrypt(self.kms_key_arn),

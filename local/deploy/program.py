@@ -180,6 +180,8 @@ def _run(
             root_directory=str(program) if isinstance(program, Path) else None,
         )
     )
+    current: Any = settings.SETTINGS  # its attributes are properties that the SDK makes up
+    current.callbacks = _Callbacks()
     with asyncio.Runner() as runner, contextlib.ExitStack() as cleanup:
         loop = runner.get_loop()
         loop.set_default_executor(ThreadPoolExecutor(parallel, thread_name_prefix="pulumi-create"))
@@ -309,16 +311,6 @@ class _Monitor:
     def Call(self, request: Any) -> Any:  # noqa: N802
         raise NotSupported(f"{request.tok} is a method of a resource, and only a provider plugin has methods")
 
-    def RegisterStackTransform(self, _request: Any) -> Any:  # noqa: N802
-        raise NotSupported(_TRANSFORMS.format("the stack"))
-
-    RegisterStackInvokeTransform = RegisterStackTransform
-
-    def RegisterResourceHook(self, request: Any) -> Any:  # noqa: N802
-        raise NotSupported(f"the hook {request.name} would not run: only the real engine runs hooks")
-
-    RegisterErrorHook = RegisterResourceHook
-
     @contextlib.contextmanager
     def remembering_failures(self) -> Generator[None]:
         """Keep the first error, of the program or of a resource: it is the one to report."""
@@ -336,8 +328,8 @@ class _Monitor:
                     f"{request.name} ({request.type}) has the option {what}={used!r}, which needs the real engine: "
                     "the deployment creates everything with one provider"
                 )
-        if request.transforms:
-            raise NotSupported(_TRANSFORMS.format(f"{request.name} ({request.type})"))
+        if creating := [*request.hooks.before_create, *request.hooks.after_create]:
+            raise NotSupported(_HOOK.format(creating[0]))
         return Registration(
             urn=self._urn(request.parent, request.type, request.name),
             type=request.type,
@@ -363,10 +355,26 @@ class _Monitor:
         return f"urn:pulumi:{self._stack}::{self._project}::{chain}::{name}"
 
 
+_HOOK = "the hook {0} would not run: only the real engine runs hooks"
 _TRANSFORMS = (
-    "{0} has transforms, which only the real engine runs, so they would be ignored: use transformations, which Pulumi "
-    "runs in the program itself, or give deploy() a change_inputs"
+    "the program has transforms, which only the real engine runs, so they would be ignored: use transformations, which "
+    "Pulumi runs in the program itself, or give deploy() a change_inputs"
 )
+
+
+class _Callbacks:
+    """Callbacks of the program, in place of the server by which the engine would call them."""
+
+    def register_resource_hook(self, _hook: pulumi.ResourceHook) -> None:
+        """Take a hook: nothing is updated or deleted here. Hooks of a creation are refused with their resource."""
+
+    def register_error_hook(self, hook: Any) -> None:
+        raise NotSupported(_HOOK.format(hook.name))
+
+    def register_transform(self, _transform: Any) -> None:
+        raise NotSupported(_TRANSFORMS)
+
+    register_stack_transform = register_invoke_transform = register_transform
 
 
 class _Engine:

@@ -68,6 +68,8 @@ class PretendAws:
         return Created(f"{registration.name}-id", OUTPUTS[registration.type](registration.name))
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        if token == "aws:index/getRegion:getRegion":
+            return {"region": REGION, "name": REGION, "id": REGION, "description": "", "endpoint": ""}
         assert token == "aws:index/getCallerIdentity:getCallerIdentity"
         return {"accountId": ACCOUNT, "arn": "arn", "userId": "user", "id": ACCOUNT}
 
@@ -99,8 +101,10 @@ class Run:
         return json.loads(self.one("RolePolicy", function).inputs["policy"])["Statement"]
 
 
-def run_function(program: Callable[[], object], *, preview: bool = False) -> Run:
-    return Run(run_program(program, PretendAws(), project="weir", stack="test", preview=preview))
+def run_function(
+    program: Callable[[], object], *, preview: bool = False, config: Mapping[str, str] | None = None
+) -> Run:
+    return Run(run_program(program, PretendAws(), project="weir", stack="test", preview=preview, config=config))
 
 
 def run_stack(stack: str, overrides: Mapping[str, str] | None = None, *, preview: bool = False) -> Run:

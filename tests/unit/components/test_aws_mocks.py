@@ -81,7 +81,7 @@ def test_a_consumer_reads_the_tables_stream_and_keeps_what_it_gives_up(mocks: Aw
     assert mapping["destinationConfig"]["onFailure"]["destinationArn"].startswith("arn:aws:s3:::")
     policy = json.loads(mocks.one("RolePolicy").inputs["policy"])
     reads = [each for each in policy["Statement"] if "dynamodb:GetRecords" in each["Action"]]
-    assert [each["Resource"] for each in reads] == [STREAM]
+    assert [each["Resource"] for each in reads] == [f"{STREAM.rpartition('/')[0]}/*"]
 
 
 COMPONENTS = {

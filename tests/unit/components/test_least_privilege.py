@@ -11,7 +11,7 @@ from components.access import Access, allow
 from handlers import welcome_email
 
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
-STREAM = ARN.format("dynamodb", "table/users/stream/2026-01-31T08:30:00.000")
+STREAMS = ARN.format("dynamodb", "table/users/stream/*")
 OWN_ACCOUNT = {"StringEquals": {"s3:ResourceAccount": "123456789012"}}
 
 
@@ -27,7 +27,7 @@ READ_STREAM = [
     {
         "Effect": "Allow",
         "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
-        "Resource": STREAM,
+        "Resource": STREAMS,
     },
     {"Effect": "Allow", "Action": ["dynamodb:ListStreams"], "Resource": "*"},
 ]

@@ -168,5 +168,5 @@ def test_a_missing_configuration_is_one_line_per_value(run) -> None:
     with pytest.raises(pulumi.RunError) as refused:
         run(StackConfig.load)
     lines = str(refused.value).splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert all(line.startswith("Pulumi.test.yaml: weir:") and " is missing: " in line for line in lines)

@@ -222,11 +222,11 @@ def test_transformations_run_in_the_program() -> None:
     [
         (
             lambda: aws.sns.Topic("t", opts=pulumi.ResourceOptions(transforms=[unchanged])),
-            r"^t \(aws:sns/topic:Topic\) has transforms, which only the real engine runs, so they would be ignored: ",
+            "^the program has transforms, which only the real engine runs, so they would be ignored: ",
         ),
         (
             lambda: pulumi.runtime.register_resource_transform(unchanged),
-            "^the stack has transforms, which only the real engine runs",
+            "^the program has transforms, which only the real engine runs",
         ),
         (lambda: aws.sns.Topic.get("t", "arn:t"), r"^t \(aws:sns/topic:Topic\) is read with .get\(\)"),
         (

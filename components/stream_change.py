@@ -1,0 +1,44 @@
+"""Refuses a deployment that gives a running consumer another stream, or another place to begin, without being asked to.
+
+The engine runs the check before it updates the component, in a preview too, so that nothing has been changed when it
+fails. Its own protection comes step by step, when the table's stream may be another one already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pulumi
+
+#: Receives what changes ("a from 1 to 2") and the component's former outputs; returns the refusal.
+Refusal = Callable[[str, Mapping[str, Any]], str]
+
+
+def kept(
+    name: str, inputs: Mapping[str, Any], refusal: Refusal, *, allowed: bool, opts: pulumi.ResourceOptions | None
+) -> pulumi.ResourceOptions | None:
+    """Make the options of a component whose inputs a deployment must not change.
+
+    Args:
+        name: The component's name.
+        inputs: The inputs that it is registered with. A stack that was deployed before they were registered may gain
+            them.
+        refusal: Words the refusal.
+        allowed: `True` if this change was asked for.
+        opts: Options of the component.
+    """
+    if allowed:
+        return opts
+
+    def check(args: pulumi.ResourceHookArgs) -> None:
+        old, outputs = args.old_inputs or {}, args.old_outputs or {}
+        changes = [
+            f"{key} from {old[key]} to {value}" for key, value in inputs.items() if key in old and old[key] != value
+        ]
+        if changes:
+            raise pulumi.RunError(f"{name}: {refusal(' and '.join(changes), outputs)}")
+
+    hook = pulumi.ResourceHook(f"weir:stream-change:{name}", check, pulumi.ResourceHookOptions(on_dry_run=True))
+    binding = pulumi.ResourceHookBinding(before_update=[hook])
+    return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(hooks=binding), opts)

@@ -17,8 +17,8 @@ from local.engine.clock import VirtualClock
 from local.engine.outcomes import Failed, Outcome, Succeeded
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
+from local.simulation.parsing import parse
 from local.simulation.report import Identifiers
-from local.simulation.scenario import parse
 from local.simulation.simulate import simulate
 from local.simulation.stream_run import Feed, Simulation
 

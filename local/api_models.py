@@ -14,6 +14,7 @@ import botocore.loaders
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.model import ServiceModel as Model
 
+from local.engine.spelling import suggestion
 from local.engine.streams.admission import violation
 
 
@@ -26,6 +27,12 @@ def violations(service: str, operation: str, parameters: Mapping[str, Any]) -> I
         parameters: Its parameters.
     """
     return _violations(_input_of(service, operation), parameters, "", operation)
+
+
+def members(service: str, operation: str) -> tuple[str, ...]:
+    """Return the names of an operation's parameters."""
+    shape = _input_of(service, operation)
+    return tuple(shape.members) if isinstance(shape, StructureShape) else ()
 
 
 @cache
@@ -49,7 +56,8 @@ def _violations(shape: Shape, value: Any, place: str, operation: str) -> Iterato
                     yield violation(f"Value null at '{_member(place, name)}'", "Member must not be null")
             for name, content in value.items():
                 if name not in shape.members:
-                    yield f"{_dotted(place, name)} is not a parameter of {operation}"
+                    known = suggestion(name, shape.members)
+                    yield f"{_dotted(place, name)} is not a parameter of {operation}{known}"
                 elif content is not None:
                     yield from _violations(shape.members[name], content, _dotted(place, name), operation)
         case ListShape():

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from local.simulation.parsing import InvalidScenario, parse
 from local.simulation.report import Happening, Report
-from local.simulation.scenario import InvalidScenario, Scenario, parse
+from local.simulation.scenario import Scenario
 from local.simulation.simulate import simulate as run
 from ops.picture import TooManyRecords, picture
 from ops.timeline import MoreLikeThese, shortened, why_given_up
@@ -52,6 +53,7 @@ def simulate(
         with progress.status(f"simulate {escape(str(file))}"):
             scenario = _read(file, prefix=f"{file}: " if len(files) > 1 else "")
             report = run(scenario)
+        sys.stderr.writelines(f"{file}: {line}\n" for line in scenario.skipped)
         if drawing is not None:
             _draw(drawing, scenario, report, title=file.stem)
         if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from local.simulation.scenario import parse
+from local.simulation.parsing import parse
 from local.simulation.simulate import simulate
 from ops.picture import picture
 from tools import written_files

@@ -14,7 +14,7 @@ from local.engine.pipes.log_records import is_logged, record
 from local.engine.pipes.requests import PipeEvent
 from local.engine.pipes.sources import EventSource
 from local.engine.pipes.targets import Service, waits_for_answer
-from local.simulation.scripted_handler import Answer, Rules
+from local.simulation.scripted_handler import Answer, Concurrency, Rules
 from local.simulation.stream_run import Handler
 
 
@@ -24,6 +24,7 @@ def pipe(
     target: Rules,
     enrichment: Rules,
     timeout: float,
+    concurrency: Concurrency,
     log: Callable[[dict[str, Any]], None],
 ) -> Handler:
     """Return the handler that executes a pipe.
@@ -33,9 +34,10 @@ def pipe(
         target: The rules of the target.
         enrichment: The rules of the enrichment, if the pipe has one.
         timeout: Seconds that the target may take.
+        concurrency: The target's reserved concurrency.
         log: Receives the records of the pipe's log.
     """
-    called = _Called(target, enrichment, timeout)
+    called = _Called(target, enrichment, timeout, concurrency)
     executions = Executions(parameters, services=called, refusal=_allowed, now=called.now, timer=called.now)
     count = 0
 
@@ -56,10 +58,11 @@ def _allowed(_: object) -> None:
 class _Called:
     """`PipeServices` that answer by rules, one execution after the other."""
 
-    def __init__(self, target: Rules, enrichment: Rules, timeout: float) -> None:
+    def __init__(self, target: Rules, enrichment: Rules, timeout: float, concurrency: Concurrency) -> None:
         self._target = target
         self._enrichment = enrichment
         self._timeout = timeout
+        self._concurrency = concurrency
         self._identifiers: Sequence[str] = ()
         self._began = 0.0
         self.spent = 0.0
@@ -98,12 +101,16 @@ class _Called:
         spent = self.spent
         waits = waits_for_answer(service, parameters)
         try:
+            # An asynchronous call waits in Lambda's own queue instead.
+            if waits and self._concurrency.is_exhausted(self.now()):
+                raise _throttled(service)
             return self._ask(self._target, service, messages, limit=min(self._timeout, EXECUTION_SECONDS - spent))
         except Refused as refused:
             if waits or refused.throttled:
                 raise
             return Exchange(None, None)
         finally:
+            self._concurrency.run(self._began + spent, self.spent - spent)
             if not waits:
                 self.spent = spent
 
@@ -114,17 +121,15 @@ class _Called:
             case Answer():
                 return Exchange(None, None, [each.payload for each in messages] if result.echoes else result.value)
             case Throttled():
-                raise Refused(
-                    f"{service.kind} was called too often",
-                    service=service.kind,
-                    status=429,
-                    request=None,
-                    throttled=True,
-                    internal=True,
-                )
+                raise _throttled(service)
             case Failed(timed_out=timed_out):
                 ended = "ran out of time" if timed_out else "failed"
                 raise Refused(f"{service.kind} {ended}", service=service.kind, status=200, request=None, failed=result)
+
+
+def _throttled(service: Service) -> Refused:
+    message = f"{service.kind} was called too often"
+    return Refused(message, service=service.kind, status=429, request=None, throttled=True, internal=True)
 
 
 class _Log:

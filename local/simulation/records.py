@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
@@ -223,10 +223,9 @@ class ScenarioRecord(Strict):
 
     def problems(self, kind: SourceKind) -> Iterator[str]:
         """Yield a line for each member that does not fit the source, with its name in front."""
-        given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
-        for member, kinds in _MEMBERS_OF.items():
-            if member in given and kind not in kinds:
-                yield f"{member}: {'an' if kind == 'SQS queue' else 'a'} {kind} has none"
+        for name in sorted(self.model_fields_set & _FOREIGN_FIELDS[kind]):
+            article = "an" if kind == "SQS queue" else "a"
+            yield f"{type(self).model_fields[name].alias or name}: {article} {kind} has none"
         if self.event_name is not None and self.event_name not in _EVENT_NAMES.get(kind, (self.event_name,)):
             yield f"eventName: is not an event of a {kind}, which has {', '.join(_EVENT_NAMES[kind])}"
         if self.kinesis.content_is_given_twice:
@@ -303,3 +302,14 @@ class ScenarioRecord(Strict):
             sent_at=sent_at,
             visible_at=sent_at if self.visible_at is None else round(starts_at + self.visible_at, 6),
         )
+
+
+#: Fields of a record that a source has not, by its kind.
+_FOREIGN_FIELDS: Mapping[SourceKind, frozenset[str]] = {
+    kind: frozenset(
+        name
+        for name, field in ScenarioRecord.model_fields.items()
+        if kind not in _MEMBERS_OF.get(field.alias or name, get_args(SourceKind))
+    )
+    for kind in get_args(SourceKind)
+}

@@ -8,6 +8,7 @@ from typing import Any
 
 from local.engine.actions import Invoke
 from local.engine.outcomes import Failed, Outcome, Succeeded, Throttled, read_each, read_response
+from local.engine.pipes.answers import EXECUTION_SECONDS
 from local.engine.queues.batches import QueueSettings
 from local.engine.streams.settings import MappingSettings
 from local.simulation.sections import ReportFailures, ReturnValue, Rule
@@ -75,17 +76,46 @@ class Rules:
         return _NO_RULE
 
 
-def function(rules: Rules, read: ReadAnswer, *, timeout: float) -> Handler:
+class Concurrency:
+    """Reserved concurrency of a function: calls above it are throttled, and no rule applies to them.
+
+    Args:
+        reserved: Calls that may run at a time; `None`: any number.
+    """
+
+    def __init__(self, reserved: int | None) -> None:
+        self._reserved = reserved
+        #: Start and end of calls, in seconds since 1970. A pipe's enrichment lets them begin in another order.
+        self._calls: list[tuple[float, float]] = []
+
+    def is_exhausted(self, now: float) -> bool:
+        """Return whether another call is throttled now."""
+        if self._reserved is None:
+            return False
+        self._calls = [call for call in self._calls if call[1] > now - EXECUTION_SECONDS]
+        return sum(start <= now < end for start, end in self._calls) >= self._reserved
+
+    def run(self, now: float, takes: float) -> None:
+        """Note a call that runs for some seconds."""
+        if self._reserved is not None:
+            self._calls.append((now, round(now + takes, 6)))
+
+
+def function(rules: Rules, read: ReadAnswer, *, timeout: float, concurrency: Concurrency) -> Handler:
     """Return the handler that answers for a mapping's function.
 
     Args:
         rules: The function's rules.
         read: Reads its answer.
         timeout: Seconds that it may take.
+        concurrency: The function's reserved concurrency.
     """
 
     def call(invoke: Invoke, now: float) -> tuple[Outcome, float]:
+        if concurrency.is_exhausted(now):
+            return Throttled(), 0.0
         result, takes = rules.call([record.identifier for record in invoke.records], now, limit=timeout)
+        concurrency.run(now, 0.0 if isinstance(result, Throttled) else takes)
         if not isinstance(result, Answer):
             return result, takes
         value = result.value

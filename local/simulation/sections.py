@@ -9,14 +9,26 @@ from pydantic import ConfigDict, Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
 from aws_semantics.limits import FUNCTION_TIMEOUT, STREAM_RETENTION_SECONDS
+from local.engine.spelling import suggestion
 from local.simulation.records import Strict, check_json
+
+#: Parents of a shard at most: Kinesis merges two shards into one.
+_MOST_PARENTS = 2
+_WORDS = ("raise", "timeout", "throttle", "succeed")
+
+
+def _parents(value: Any) -> tuple[str, ...]:
+    given: list[Any] = value if isinstance(value, list) else [] if value is None else [value]
+    if len(given) > _MOST_PARENTS or not all(isinstance(each, str) for each in given):
+        raise PydanticCustomError("parents", "is not the id of a shard, or a list of two")
+    return tuple(given)
 
 
 class Shard(Strict):
-    """Shard of the stream; it is not read before its parent is drained."""
+    """Shard of the stream; it is not read before its parents are drained: two where shards were merged."""
 
     id: str = Field(min_length=1)
-    parent: str | None = None
+    parent: Annotated[tuple[str, ...], PlainValidator(_parents)] = ()
 
 
 class Stream(Strict):
@@ -65,7 +77,7 @@ class ReportFailures:
 
 
 def _answer(value: Any) -> str | ReturnValue | ReportFailures:
-    if isinstance(value, str) and value in ("raise", "timeout", "throttle", "succeed"):
+    if isinstance(value, str) and value in _WORDS:
         return value
     if isinstance(value, dict) and list(value) == ["return"]:
         return ReturnValue(check_json(value["return"], "returns something that is not a JSON value"))
@@ -73,8 +85,11 @@ def _answer(value: Any) -> str | ReturnValue | ReportFailures:
         named: list[Any] = value["report"]
         if all(isinstance(each, str) for each in named):
             return ReportFailures(tuple(named))
+    (word,) = value if isinstance(value, dict) and len(value) == 1 else (value,)
     raise PydanticCustomError(
-        "answer", "is not one of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}"
+        "answer",
+        "is not one of raise, timeout, throttle, succeed, {return: a value} and {report: [identifiers]}{meant}",
+        {"meant": suggestion(word, (*_WORDS, "return", "report")) if isinstance(word, str) else ""},
     )
 
 
@@ -93,6 +108,7 @@ class Function(Strict):
     model_config = ConfigDict(alias_generator=None)
 
     Timeout: int = Field(default=3, ge=FUNCTION_TIMEOUT.minimum, le=FUNCTION_TIMEOUT.maximum)
+    ReservedConcurrentExecutions: int | None = Field(default=None, ge=0)
 
 
 class Destination(Strict):

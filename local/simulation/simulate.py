@@ -14,7 +14,7 @@ from local.simulation.pipe_handler import pipe
 from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report, mapping_documents, pipe_documents
 from local.simulation.scenario import Scenario
-from local.simulation.scripted_handler import ReadAnswer, Rules, function, of_queue, of_stream
+from local.simulation.scripted_handler import Concurrency, ReadAnswer, Rules, function, of_queue, of_stream
 from local.simulation.sections import Function
 from local.simulation.stream_run import Handler, Simulation
 from local.simulation.virtual_queue import VirtualQueue
@@ -24,7 +24,7 @@ def simulate(scenario: Scenario) -> Report:
     """Run a scenario. The same scenario always gives the same report.
 
     Example:
-        >>> from local.simulation.scenario import parse
+        >>> from local.simulation.parsing import parse
         >>> report = simulate(parse('''
         ... eventSourceMapping: {StartingPosition: TRIM_HORIZON, MaximumRetryAttempts: 1}
         ... records: [{dynamodb: {SequenceNumber: "100"}}]
@@ -115,15 +115,17 @@ def _of_queue(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
 
 
 def _handler(scenario: Scenario, read: ReadAnswer, rules: Mapping[str, Rules], report: Report) -> Handler:
-    timeout = (scenario.function or Function()).Timeout
+    of_function = scenario.function or Function()
+    timeout, concurrency = of_function.Timeout, Concurrency(of_function.ReservedConcurrentExecutions)
     if scenario.pipe is None:
-        return function(rules["handler"], read, timeout=timeout)
+        return function(rules["handler"], read, timeout=timeout, concurrency=concurrency)
     target = service_of(scenario.pipe["Target"])
     return pipe(
         {**scenario.pipe, "Arn": scenario.beside_source("pipes", f"pipe/{scenario.pipe['Name']}")},
         target=rules["handler"],
         enrichment=rules["enrichment"],
         timeout=timeout if target.kind == "Lambda function" else EXECUTION_SECONDS,
+        concurrency=concurrency,
         log=report.log,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from graphlib import TopologicalSorter
 from typing import Protocol
 
 from local.engine.actions import GiveUp, Invoke, Lose
@@ -47,15 +48,15 @@ class Feed:
     Args:
         shard_id: The shard.
         records: Its records, read one by one when they are needed.
-        parent: The shard that is drained before this one is read.
+        parents: The shards that are drained before this one is read.
         ends: Whether the shard ends with the last record, as a parent does; else it stays open.
     """
 
     def __init__(
-        self, shard_id: str, records: Iterable[StreamRecord], *, parent: str | None = None, ends: bool = False
+        self, shard_id: str, records: Iterable[StreamRecord], *, parents: Sequence[str] = (), ends: bool = False
     ) -> None:
         self.shard_id = shard_id
-        self.parent = parent
+        self.parents = tuple(parents)
         self.ends = ends
         self._records = iter(records)
         self.head: StreamRecord | None = next(self._records, None)
@@ -129,7 +130,7 @@ class Simulation:
     def run(self) -> None:
         """Run until nothing is left to do, or `until`."""
         for feed in _parents_first(self.feeds):
-            self.mapping.open(feed.shard_id, () if feed.parent is None else (feed.parent,), self._clock())
+            self.mapping.open(feed.shard_id, feed.parents, self._clock())
         for feed in self.feeds:
             self._schedule(feed)
         while True:
@@ -204,14 +205,7 @@ class Simulation:
 
 
 def _parents_first(feeds: Sequence[Feed]) -> Iterator[Feed]:
-    """Yield all feeds, each after its parent's: a parent that is opened later would be taken for one that is gone."""
-    of: dict[str | None, Feed] = {feed.shard_id: feed for feed in feeds}
-    shown: set[str] = set()
-    for feed in feeds:
-        line: list[Feed] = []
-        ancestor: Feed | None = feed
-        while ancestor is not None and ancestor.shard_id not in shown:
-            shown.add(ancestor.shard_id)
-            line.append(ancestor)
-            ancestor = of.get(ancestor.parent)
-        yield from reversed(line)
+    """Yield all feeds, each after its parents': a parent that is opened later would be taken for one that is gone."""
+    of = {feed.shard_id: feed for feed in feeds}
+    parents = {feed.shard_id: [parent for parent in feed.parents if parent in of] for feed in feeds}
+    return (of[shard_id] for shard_id in TopologicalSorter(parents).static_order())

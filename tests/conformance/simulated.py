@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.simulation.scenario import InvalidScenario, parse
+from local.simulation.parsing import InvalidScenario, parse
 from local.simulation.simulate import simulate
 
 Report = dict[str, Any]

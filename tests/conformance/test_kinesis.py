@@ -196,3 +196,58 @@ def test_a_record_of_kinesis_is_none_of_a_tables_stream():
     assert refused("eventSourceMapping: {StartingPosition: LATEST}\nrecords: [{kinesis: {}}]") == (
         "records.0.kinesis: a DynamoDB stream has none"
     )
+
+
+MERGED = """
+eventSourceMapping: {EventSourceArn: "arn:aws:kinesis:us-east-1:111122223333:stream/clicks", SETTINGS}
+function: {Timeout: 30}
+stream: {shards: [{id: a}, {id: b}, {id: c, parent: [a, b]}, {id: d, parent: c}]}
+records:
+  - {shard: d, kinesis: {sequenceNumber: "14"}}
+  - {shard: c, kinesis: {sequenceNumber: "13"}}
+  - {shard: a, kinesis: {sequenceNumber: "11"}}
+  - {shard: b, kinesis: {sequenceNumber: "12"}}
+"""
+
+
+@conforms("ESM-ORDER-5", "recorded")
+@pytest.mark.parametrize("slow", ["11", "12"])
+def test_esm_order_5_the_child_of_a_merge_waits_for_both_parents(slow: str):
+    settings = MERGED.replace("SETTINGS", "StartingPosition: TRIM_HORIZON")
+    report = run(f'{settings}\nhandler: [{{when: {{contains: ["{slow}"]}}, takes: 6}}, {{takes: 1}}]')
+    assert [(each["t"], *each["identifiers"]) for each in report["invocations"]] == [
+        (0, "11"),
+        (0, "12"),
+        (6, "13"),
+        (7, "14"),
+    ]
+    assert report["unfinished"] == []
+
+
+@conforms("ESM-ORDER-5", "recorded")
+def test_esm_order_5_a_parent_that_never_ends_holds_the_child_up():
+    settings = MERGED.replace("SETTINGS", "StartingPosition: TRIM_HORIZON")
+    report = run(f'until: 100\n{settings}\nhandler: [{{when: {{contains: ["12"]}}, then: raise}}]')
+    assert {each for entry in report["invocations"] for each in entry["identifiers"]} == {"11", "12"}
+    assert report["unfinished"] == ["12", "13", "14"]
+
+
+@pytest.mark.parametrize(
+    ("shards", "says"),
+    [
+        ("{id: c, parent: [a, x]}", "c has the parent x, which is not a shard of it"),
+        ("{id: c, parent: [a, a]}", "c has the parent a twice"),
+        ("{id: c, parent: [a, d]}, {id: d, parent: [b, c]}", "c is among its own ancestors"),
+        ("{id: c, parent: [a, b, c]}", "is not the id of a shard, or a list of two"),
+        ("{id: c, parent: 7}", "is not the id of a shard, or a list of two"),
+    ],
+)
+def test_parents_that_no_shard_has_are_refused(shards: str, says: str):
+    mapping = "eventSourceMapping: {EventSourceArn: 'ARN', StartingPosition: LATEST}"
+    arn = "arn:aws:kinesis:us-east-1:111122223333:stream/clicks"
+    assert says in refused(f"{mapping.replace('ARN', arn)}\nstream: {{shards: [{{id: a}}, {{id: b}}, {shards}]}}")
+
+
+def test_shards_of_a_dynamodb_stream_are_not_merged():
+    shards = "stream: {shards: [{id: a}, {id: b}, {id: c, parent: [a, b]}]}"
+    assert "c has two parents" in refused(f"eventSourceMapping: {{StartingPosition: LATEST}}\n{shards}")

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from local.simulation.scenario import InvalidScenario, parse
+from local.simulation.parsing import InvalidScenario, parse
 from local.simulation.simulate import simulate
 
 FOLDER = Path(__file__).parents[2] / "examples" / "scenarios"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.simulation.scenario import parse
+from local.simulation.parsing import parse
 from local.simulation.simulate import simulate
 
 FOLDER = Path(__file__).parents[2] / "examples" / "scenarios"

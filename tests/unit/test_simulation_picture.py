@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
-from local.simulation.scenario import parse
+from local.simulation.parsing import parse
 from local.simulation.simulate import simulate
 from ops.cli import app
 from ops.picture import MAXIMUM_RECORDS, TooManyRecords, picture

@@ -247,6 +247,55 @@ def test_a_mistake_is_told_with_what_was_meant(tmp_path: Path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("timeout: 5", "timeout: unknown key, did you mean function.Timeout?"),
+        ("BatchSize: 5", "BatchSize: unknown key, did you mean eventSourceMapping.BatchSize?"),
+        ("visibilityTimeout: 5", "visibilityTimeout: unknown key, did you mean queue.visibilityTimeout?"),
+        ("shards: []", "shards: unknown key, did you mean stream.shards?"),
+        ("mapping: {}", "mapping: unknown key"),
+        ("function: {timeout: 5}", "function.timeout: unknown key, did you mean Timeout?"),
+        ("queue: {visibilityTimout: 5}", "queue.visibilityTimout: unknown key, did you mean visibilityTimeout?"),
+        (
+            'records: [{SequenceNumber: "1"}]',
+            "records.0.SequenceNumber: unknown key, did you mean records.dynamodb.SequenceNumber?",
+        ),
+        (
+            'records: [{dynamodb: {sequenceNumber: "1"}}]',
+            "records.0.dynamodb.sequenceNumber: unknown key, did you mean SequenceNumber?",
+        ),
+        ("handler: [{contains: ['1']}]", "handler.0.contains: unknown key, did you mean handler.when.contains?"),
+        ("handler: [{then: rasie}]", "{report: [identifiers]}, did you mean raise?"),
+        ("handler: [{then: {reprot: ['1']}}]", "{report: [identifiers]}, did you mean report?"),
+    ],
+)
+def test_an_unknown_key_names_the_one_that_was_meant(tmp_path: Path, text: str, said: str):
+    mapping = "eventSourceMapping: {StartingPosition: TRIM_HORIZON}"
+    ran = cli.invoke(app, ["simulate", written(tmp_path, f"{mapping}\n{text}")])
+    assert ran.exit_code == 2
+    assert ran.stderr.strip().endswith(said)
+
+
+def test_an_unknown_parameter_names_the_one_that_was_meant(tmp_path: Path):
+    wrong = {
+        "eventSourceMapping: {StartingPosition: LATEST, BatchSise: 5}": "did you mean BatchSize?",
+        "eventSourceMapping: {EventSourceArn: 'arn:aws:sqs:us-east-1:111122223333:q', batchSize: 5}": "mean BatchSize?",
+        "pipe: {Name: p, Sorce: a}": "Sorce is not a parameter of CreatePipe, did you mean Source?",
+    }
+    for text, said in wrong.items():
+        ran = cli.invoke(app, ["simulate", written(tmp_path, text)])
+        assert (ran.exit_code, said in ran.stderr) == (2, True)
+
+
+def test_what_was_skipped_of_a_pasted_answer_is_said_beside_the_report(tmp_path: Path):
+    text = "eventSourceMapping: {StartingPosition: TRIM_HORIZON, UUID: u, State: Enabled}\nrecords: [{}]"
+    file = written(tmp_path, text)
+    ran = cli.invoke(app, ["simulate", file, "--json"])
+    assert ran.stderr == f"{file}: eventSourceMapping: skipped, because they are no settings: UUID, State\n"
+    assert (ran.exit_code, json.loads(ran.stdout)["unfinished"]) == (0, [])
+
+
 def test_text_that_cannot_be_read_is_told_with_its_line_or_depth(tmp_path: Path):
     unreadable = {
         "a: 1\n b: 2\n": "neither YAML nor JSON: line 2, column 3: mapping values are not allowed",

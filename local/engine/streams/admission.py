@@ -15,6 +15,7 @@ from aws_semantics.limits import (
     STREAM_STARTING_POSITIONS,
     Range,
 )
+from local.engine.spelling import suggestion
 from local.engine.streams.settings import MappingSettings
 
 Parameters = Mapping[str, Any]
@@ -66,7 +67,7 @@ def problems(parameters: Parameters) -> Iterator[str]:
         elif name == "KMSKeyArn":
             yield "KMSKeyArn is not simulated: nothing is encrypted here, the filter criteria neither: leave it out"
         elif name not in _TYPES:
-            yield f"{name} is not a parameter of CreateEventSourceMapping"
+            yield f"{name} is not a parameter of CreateEventSourceMapping{suggestion(name, _TYPES)}"
         elif not isinstance(value, _TYPES[name]) or (_TYPES[name] is int and isinstance(value, bool)):
             yield f"{name}={value!r} is not {_named(_TYPES[name])}"
         elif name in STREAM_MAPPING_RANGES and value not in STREAM_MAPPING_RANGES[name]:

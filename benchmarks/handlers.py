@@ -33,6 +33,7 @@ from components.package import handler_package
 from handlers import welcome_email
 from handlers.cdc import Change, consumer, metrics
 from handlers.cdc.image import Image
+from handlers.cdc.invocation import running
 from handlers.cdc.testing import record, stream_event
 
 RECORDS = 100
@@ -150,11 +151,11 @@ def fresh_import(statement: str) -> tuple[float, float, float]:
 
 def metrics_line(_: Any) -> None:
     """Everything that one invocation does for its metrics."""
-    metrics.start()
-    for _record in range(RECORDS):
-        metrics.count("Records")
-        metrics.count("EffectsApplied")
-    metrics.emit()
+    with running(Context()) as invocation:
+        for _record in range(RECORDS):
+            metrics.count("Records")
+            metrics.count("EffectsApplied")
+        metrics.emit(invocation.counts)
 
 
 def package_size() -> tuple[float, float]:

@@ -9,6 +9,7 @@ import typer
 
 from ops.demo.command import demo
 from ops.local_up import up
+from ops.operator.dead_letters.commands import dead_letters
 from ops.simulate import simulate
 from ops.what_if import what_if
 
@@ -30,6 +31,7 @@ local = typer.Typer(
 )
 local.command()(up)
 app.add_typer(local, name="local")
+app.add_typer(dead_letters, name="dead-letters")
 
 
 @local.callback()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-import os
 import platform
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from ops.running import announced, state_directory
 from ops.stopping import stopped_by_ctrl_c
 
 if TYPE_CHECKING:
@@ -49,8 +48,12 @@ def up(
     from ops.local_stack import PROGRAM, STACK, local_stack
 
     progress = Console(stderr=True)
+    directory = state_directory(PROGRAM, STACK)
     try:
-        with local_stack(progress, port=port, state=_state(PROGRAM, STACK)) as (endpoint, deployment):
+        with (
+            local_stack(progress, port=port, state=directory) as (endpoint, deployment),
+            contextlib.ExitStack() as stack,
+        ):
             environment = {
                 "AWS_ENDPOINT_URL": endpoint.url,
                 "AWS_REGION": endpoint.region,
@@ -61,6 +64,7 @@ def up(
                 "WEIR_CONTROL_TOKEN": endpoint.control_token,
             }
             lost = [journal.as_json() for journal in endpoint.lost]
+            stack.enter_context(announced(directory, environment, deployment.outputs))
             _show(environment, dict(deployment.outputs), lost, as_json=as_json)
             python = platform.python_version()
             progress.print(f"Functions run on Python {python}, whatever runtime they ask for. Ctrl-C stops.")
@@ -76,16 +80,6 @@ def up(
     except (EndpointError, DeployFailed) as failed:
         typer.secho(str(failed), fg="red", err=True)
         raise typer.Exit(2) from None
-
-
-def _state(program: Path, stack: str) -> Path:
-    """Return the folder of a stack's journals, below the user's state directory.
-
-    https://specifications.freedesktop.org/basedir-spec/latest/
-    """
-    told = Path(os.environ.get("XDG_STATE_HOME", ""))
-    base = told if told.is_absolute() else Path.home() / ".local" / "state"
-    return base / "weir" / hashlib.sha256(os.fsencode(program)).hexdigest()[:16] / stack
 
 
 def _show(environment: dict[str, str], outputs: dict[str, Any], lost: list[Any], *, as_json: bool) -> None:

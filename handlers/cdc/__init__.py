@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 from handlers.cdc.change import ABSENT, Change, Difference, ImageNotAvailable
 from handlers.cdc.clients import client, lazy_import
 from handlers.cdc.conditions import Condition, on
-from handlers.cdc.consumer import Consumer, consumer
+from handlers.cdc.consumer import Consumer, NotDone, consumer
 from handlers.cdc.discard import Discard
 from handlers.cdc.effect_ledger import EffectInProgress, EffectLedger, EffectUncertain, NotApplied
 from handlers.cdc.image import Image
 from handlers.cdc.image_json import from_dynamodb_json, from_json, to_dynamodb_json, to_json
+from handlers.cdc.invocation import acting_for, remaining_seconds
 from handlers.cdc.model import ImageDoesNotFit
+from handlers.cdc.retry_after import RetryAfter
 from handlers.cdc.sources import UnknownEventShape
 from handlers.cdc.time_budget import OutOfTime
+from handlers.cdc.whole_batch import SomeFailed
 
 if TYPE_CHECKING:
     #: The ledger with every default, made when it is first asked for.
@@ -43,8 +46,12 @@ __all__ = [
     "ImageDoesNotFit",
     "ImageNotAvailable",
     "NotApplied",
+    "NotDone",
     "OutOfTime",
+    "RetryAfter",
+    "SomeFailed",
     "UnknownEventShape",
+    "acting_for",
     "client",
     "consumer",
     "effects",
@@ -52,6 +59,7 @@ __all__ = [
     "from_json",
     "lazy_import",
     "on",
+    "remaining_seconds",
     "to_dynamodb_json",
     "to_json",
 ]

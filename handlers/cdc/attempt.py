@@ -4,38 +4,79 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from handlers.cdc.change import Change
 from handlers.cdc.discard import Discard, park
-from handlers.cdc.invocation import at, identity
+from handlers.cdc.invocation import Running, identity
 from handlers.cdc.metrics import count
+from handlers.cdc.retry_after import RetryAfter
 from handlers.cdc.sources import Batch
+from handlers.cdc.time_budget import OutOfTime
+from handlers.cdc.unrun import check_it_ran
 
 logger = logging.getLogger("handlers.cdc")
 
+#: `requestContext.condition` of a message that was parked because its attempts are used up.
+EXHAUSTED: Final = "RetryAttemptsExhausted"
+#: The same for one that was put off until it was too old.
+TOO_OLD: Final = "RecordAgeExceeded"
 
-def attempt(batch: Batch, index: int, function: Callable[[Change], object]) -> BaseException | None:
+
+class Work(NamedTuple):
+    """The work of a consumer.
+
+    Attributes:
+        function: Called with a change, or with a sequence of them if the consumer takes whole batches.
+        wants: Returns whether the work is for a record; `None` if it is for every one.
+    """
+
+    function: Callable[[Any], object]
+    wants: Callable[[Mapping[str, Any]], bool] | None = None
+
+
+def attempt(batch: Batch, index: int, work: Work, invocation: Running) -> BaseException | None:
     """Process one record.
 
     Returns:
         The error that it failed with; `None` when it is done or parked.
     """
-    at(None)
+    invocation.change = None
     try:
-        change = batch.change(index)
-        at(change)
-        function(change)
-    except Discard as discarded:
-        if parked(batch, index, discarded, discarded.reason, discarded.condition):
+        record = batch.record(index)
+        if work.wants is not None and not work.wants(record):
+            invocation.counts["Unwanted"] += 1
             return None
-        return discarded
+        invocation.change = change = Change(record, model=batch.model)
+        result = work.function(change)
+        if result is not None:
+            check_it_ran(work.function, result)
     except BaseException as error:
         if not fails_the_record(error):
             raise
-        log_failure(batch, index, error)
-        return error
+        return settled(batch, index, error)
     return None
+
+
+def settled(batch: Batch, index: int, error: BaseException) -> BaseException | None:
+    """Park a record that was discarded, and log one that failed.
+
+    Returns:
+        The error, if the record is to be delivered again; `None` when it is parked.
+    """
+    if isinstance(error, Discard):
+        return None if parked(batch, index, error, error.reason, error.condition) else error
+    identifier, name = batch.identifiers[index], batch.source.name
+    if isinstance(error, RetryAfter):
+        count("PutOff")
+        logger.warning("record %s of %s is put off: %s", identifier, name, error)
+    elif isinstance(error, OutOfTime):
+        count("TimeBudgetHits")
+        logger.warning("record %s of %s was not finished: %s", identifier, name, error)
+    else:
+        log_failure(batch, index, error)
+    return error
 
 
 def fails_the_record(error: BaseException) -> bool:
@@ -56,12 +97,16 @@ def log_failure(batch: Batch, index: int, error: BaseException) -> None:
 
 def log_failed_batch(batch: Batch, indexes: Sequence[int], error: BaseException) -> None:
     """Count and log an error of records that failed together."""
-    count("Failures")
     first = batch.identifiers[indexes[0]]
+    if isinstance(error, RetryAfter | OutOfTime):
+        count("PutOff" if isinstance(error, RetryAfter) else "TimeBudgetHits")
+        logger.warning("%d records of %s, from %s on: %s", len(indexes), batch.source.name, first, error)
+        return
+    count("Failures")
     logger.error("%d records of %s failed, from %s on", len(indexes), batch.source.name, first, exc_info=error)
 
 
-def parked(batch: Batch, index: int, error: BaseException, reason: str, condition: str) -> bool:
+def parked(batch: Batch, index: int, error: BaseException | None, reason: str, condition: str) -> bool:
     """Park a record.
 
     Returns:

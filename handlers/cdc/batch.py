@@ -11,23 +11,23 @@ Queues have other rules: `handlers.cdc.queue_batch`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 
-from handlers.cdc.attempt import attempt, fails_the_record, log_failed_batch, log_failure
-from handlers.cdc.change import Change
+from handlers.cdc.attempt import Work, attempt, log_failed_batch, settled
+from handlers.cdc.invocation import Running
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import Batch
 from handlers.cdc.time_budget import RESERVE, TimeBudget
+from handlers.cdc.whole_batch import call_together, open_all
 
 logger = logging.getLogger("handlers.cdc")
 
 
-def process(batch: Batch, function: Callable[[Change], object], *, reserve: float = RESERVE) -> list[str]:
+def process(batch: Batch, work: Work, invocation: Running, *, reserve: float = RESERVE) -> list[str]:
     """Process the records of a stream in order, up to the first that is not done.
 
-    A record is not done when `function` raised for it, or when it was not started: no record is started with less time
-    left than the longest one of this invocation took (at least `reserve` seconds), so that a slow batch makes progress
-    instead of timing out as a whole.
+    A record is not done when the function raised for it, or when it was not started: no record is started with less
+    time left than the longest one of this invocation took (at least `reserve` seconds), so that a slow batch makes
+    progress instead of timing out as a whole.
 
     Returns:
         The identifier of the first record that is not done; nothing when all are.
@@ -42,7 +42,7 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
         if index and not time_budget.allows_another():
             count("TimeBudgetHits")
             logger.warning("time budget spent after %d of %d records", index, len(batch.records))
-        elif attempt(batch, index, function) is None:
+        elif attempt(batch, index, work, invocation) is None:
             continue
         count("Records", index)
         return [batch.identifiers[index]]
@@ -50,11 +50,12 @@ def process(batch: Batch, function: Callable[[Change], object], *, reserve: floa
     return []
 
 
-def process_together(batch: Batch, function: Callable[[Sequence[Change]], object]) -> list[str]:
+def process_together(batch: Batch, work: Work, invocation: Running) -> list[str]:
     """Give all changes of a stream's batch to one call.
 
-    The changes succeed or fail together. A batch that fails is named by its first record, so that Lambda bisects it; a
-    record that holds no change is reported in its place, after the changes before it are done.
+    The changes succeed or fail together, unless the function names those that failed: then the first of them counts. A
+    batch that fails as a whole is named by its first record, so that Lambda bisects it; a record that holds no change
+    is reported in its place, after the changes before it are done.
 
     Returns:
         The identifier of the first record that is not done; nothing when all are.
@@ -63,22 +64,19 @@ def process_together(batch: Batch, function: Callable[[Sequence[Change]], object
         OutOfTime: Less than `RESERVE` seconds are left.
     """
     TimeBudget()
-    changes: list[Change] = []
-    failed: list[str] = []
-    for index, identifier in enumerate(batch.identifiers):
-        try:
-            changes.append(batch.change(index))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a record fails it
-            log_failure(batch, index, error)
-            failed = [identifier]
-            break
-    if changes:
-        try:
-            function(changes)
-        except BaseException as error:
-            if not fails_the_record(error):
-                raise
-            log_failed_batch(batch, range(len(changes)), error)
-            return [batch.identifiers[0]]
-        count("Records", len(changes))
-    return failed
+    opened, unopened = open_all(batch, work, range(len(batch.records)))
+    first_unopened = min(unopened, default=len(batch.records))
+    changes = {index: change for index, change in opened.items() if index < first_unopened}
+    outcome = call_together(work, changes)
+    if outcome.as_a_whole is not None:
+        log_failed_batch(batch, list(changes), outcome.as_a_whole)
+        return [batch.identifiers[min(changes)]]
+    for index, error in sorted(outcome.errors.items()):
+        invocation.change = changes[index]
+        if settled(batch, index, error) is not None:
+            count("Records", index)
+            return [batch.identifiers[index]]
+    if unopened:
+        settled(batch, first_unopened, unopened[first_unopened])
+    count("Records", first_unopened)
+    return [batch.identifiers[first_unopened]] if unopened else []

@@ -97,6 +97,11 @@ class Change(Generic[T_co]):
         return f"<Change {self.event_name} {self.event_id} {self.sequence_number or self.origin}>"
 
     @property
+    def record(self) -> Mapping[str, Any]:
+        """The record, in the shape that Lambda delivers it from a DynamoDB stream."""
+        return self._record
+
+    @property
     def event_name(self) -> EventName:
         """`INSERT`, `MODIFY` or `REMOVE`."""
         return self._record["eventName"]

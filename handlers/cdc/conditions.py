@@ -27,7 +27,8 @@ their bytes, as DynamoDB does. NULL (`None`) is a value: `on.new("plan").eq(None
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -37,20 +38,29 @@ from handlers.cdc.change import Change, EventName, Path, path_steps, value_at
 Operator = Literal["eq", "is_in", "begins_with", "contains", "between", "gt", "gte", "lt", "lte", "exists"]
 ImageName = Literal["OldImage", "NewImage", "Keys"]
 
+#: A condition, compiled: a function of a record, which raises as `Condition.__call__`.
+Test = Callable[[Mapping[str, Any]], bool]
+
 _ORDERED = frozenset({"N", "S", "B"})
 
 
 class Condition:
     """A predicate on changes. Made by `on`, combined with `&`, `|` and `~`."""
 
-    __slots__ = ()
-
     def __call__(self, change: Change[Any]) -> bool:
-        """Whether the change satisfies the condition.
+        """Return whether the change satisfies the condition.
 
         Raises:
             ImageNotAvailable: The stream's view type lacks an image that the condition reads.
         """
+        return self.matches(change.record)
+
+    @functools.cached_property
+    def matches(self) -> Test:
+        """The condition as a function of a record, in the shape that Lambda delivers it; compiled at the first use."""
+        return self._compiled()
+
+    def _compiled(self) -> Test:
         raise NotImplementedError
 
     def __and__(self, other: Condition) -> Condition:
@@ -84,89 +94,107 @@ def check_condition(condition: object) -> Condition:
     return condition
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class And(Condition):
     """All of several conditions; read in order, up to the first that is false."""
 
     conditions: tuple[Condition, ...]
 
-    def __call__(self, change: Change[Any]) -> bool:
-        """As `Condition`."""
-        return all(condition(change) for condition in self.conditions)
+    def _compiled(self) -> Test:
+        tests = [condition.matches for condition in self.conditions]
+        match tests:
+            case [first, second]:
+                return lambda record: first(record) and second(record)
+            case [first, second, third]:
+                return lambda record: first(record) and second(record) and third(record)
+            case _:
+                return lambda record: all(test(record) for test in tests)
 
     def __repr__(self) -> str:
         return " & ".join(f"({part!r})" if isinstance(part, Or) else repr(part) for part in self.conditions)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Or(Condition):
     """One of several conditions; read in order, up to the first that is true."""
 
     conditions: tuple[Condition, ...]
 
-    def __call__(self, change: Change[Any]) -> bool:
-        """As `Condition`."""
-        return any(condition(change) for condition in self.conditions)
+    def _compiled(self) -> Test:
+        tests = [condition.matches for condition in self.conditions]
+        match tests:
+            case [first, second]:
+                return lambda record: first(record) or second(record)
+            case _:
+                return lambda record: any(test(record) for test in tests)
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self.conditions))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Not(Condition):
     """The opposite of a condition."""
 
     condition: Condition
 
-    def __call__(self, change: Change[Any]) -> bool:
-        """As `Condition`."""
-        return not self.condition(change)
+    def _compiled(self) -> Test:
+        test = self.condition.matches
+        return lambda record: not test(record)
 
     def __repr__(self) -> str:
         return f"~({self.condition!r})" if isinstance(self.condition, And | Or) else f"~{self.condition!r}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EventIs(Condition):
     """The kind of change."""
 
     event_name: EventName
 
-    def __call__(self, change: Change[Any]) -> bool:
-        """As `Condition`."""
-        return change.event_name == self.event_name
+    def _compiled(self) -> Test:
+        name = self.event_name
+        return lambda record: record["eventName"] == name
 
     def __repr__(self) -> str:
         return f"on.{self.event_name.lower()}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TtlDelete(Condition):
     """DynamoDB removed the item because its time to live ended."""
 
-    def __call__(self, change: Change[Any]) -> bool:
-        """As `Condition`."""
-        return change.is_ttl_delete
+    def _compiled(self) -> Test:
+        return lambda record: Change(record).is_ttl_delete
 
     def __repr__(self) -> str:
         return "on.ttl_delete"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Changed(Condition):
     """The value at a path differs between the two images, as `Change.changed` says."""
 
     path: tuple[str | int, ...]
 
-    def __call__(self, change: Change[Any]) -> bool:
-        """As `Condition`."""
-        return change.changed(self.path)
+    def _compiled(self) -> Test:
+        path, value_in = self.path, _reader(self.path)
+
+        def changed(record: Mapping[str, Any]) -> bool:
+            images = record["dynamodb"]
+            old, new = images.get("OldImage"), images.get("NewImage")
+            if old is None or new is None:
+                return Change(record).changed(path)
+            before, after = value_in(old), value_in(new)
+            return before != after and not same(before, after)
+
+        return changed
 
     def __repr__(self) -> str:
         return f"on.changed({_path_text(self.path)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compare(Condition):
     """A test of one attribute.
 
@@ -182,17 +210,40 @@ class Compare(Condition):
     operator: Operator
     operands: tuple[Wire, ...] = ()
 
-    def __call__(self, change: Change[Any]) -> bool:
-        """As `Condition`."""
-        image = change.keys.wire if self.image == "Keys" else change.wire(self.image)
-        value = value_at(image, self.path)
-        return value is not None and _holds(self.operator, value, self.operands)
+    def _compiled(self) -> Test:
+        name, value_in, holds = self.image, _reader(self.path), _tester(self.operator, self.operands)
+
+        def compare(record: Mapping[str, Any]) -> bool:
+            image = record["dynamodb"].get(name)
+            if image is None:
+                # The kind of change has no such image, or the stream's view type lacks it, which raises.
+                return name != "Keys" and Change(record).wire(name) is not None
+            value = value_in(image)
+            return value is not None and holds(value)
+
+        return compare
 
     def __repr__(self) -> str:
         place = {"OldImage": "old", "NewImage": "new", "Keys": "key"}[self.image]
         operands = [decode(operand) for operand in self.operands]
         listed = repr(operands) if self.operator == "is_in" else ", ".join(map(repr, operands))
         return f"on.{place}({_path_text(self.path)}).{self.operator}({listed})"
+
+
+def _reader(path: tuple[str | int, ...]) -> Callable[[Mapping[str, Wire]], Wire | None]:
+    """Return a function that takes the value at a path out of an image."""
+    if len(path) == 1:
+        (name,) = path
+        return lambda image: image.get(name)  # pyright: ignore[reportArgumentType] - a path begins with a name
+    return lambda image: value_at(image, path)
+
+
+def _tester(operator: Operator, operands: tuple[Wire, ...]) -> Callable[[Wire], bool]:
+    """Return a function that tests a value."""
+    if operator in ("eq", "is_in") and all("S" in operand for operand in operands):
+        strings = frozenset(operand["S"] for operand in operands)
+        return lambda value: value.get("S") in strings
+    return lambda value: _holds(operator, value, operands)
 
 
 def _holds(operator: Operator, value: Wire, operands: Sequence[Wire]) -> bool:

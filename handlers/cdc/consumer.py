@@ -10,12 +10,15 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from handlers.cdc import batch as stream_batch
 from handlers.cdc import metrics, queue_batch
+from handlers.cdc.attempt import Work
 from handlers.cdc.change import Change, Model
 from handlers.cdc.conditions import Condition, check_condition
+from handlers.cdc.discard import Discard
 from handlers.cdc.image import Image
-from handlers.cdc.invocation import LambdaContext, running
+from handlers.cdc.invocation import LambdaContext, Running, running
 from handlers.cdc.model import check_annotation, reader
 from handlers.cdc.sources import ClaimCheck, batch_of
+from handlers.cdc.unrun import check_it_ran
 
 F = TypeVar("F", bound=Callable[..., object])
 ReturnedByFunction = TypeVar("ReturnedByFunction")
@@ -27,6 +30,14 @@ class _Route(NamedTuple):
     condition: Condition
     function: Callable[[Change[Any]], object]
     read: Callable[[Image], Any] | None
+
+
+class NotDone(RuntimeError):
+    """Records of an event whose answer no one reads are not done, so the invocation itself fails.
+
+    That is an event of a bus or a topic, and a replay: a function is usually invoked asynchronously with those, and
+    Lambda takes any answer as a success. It retries the invocation, and then sends it to where failed ones go.
+    """
 
 
 class Consumer:
@@ -134,7 +145,7 @@ class Consumer:
         if any(is_kind(function) for is_kind in kinds):
             raise TypeError(
                 f"{name} is async or a generator: calling it would run nothing, and its changes would count as done; "
-                "make it a plain function (with asyncio.run(...) inside, if it has to await)"
+                "make it a plain function (docs/guides/handlers.md, Asynchronous code, if it has to await)"
             )
         try:
             inspect.signature(function).bind(*range(self._arguments))
@@ -160,7 +171,8 @@ class Consumer:
 
     @property
     def name(self) -> str:  # noqa: D102 - see the class
-        return self._name or self.module.rpartition(".")[2].replace("_", "-")
+        # Built-in functions have no module.
+        return self._name or (self.module or "").rpartition(".")[2].replace("_", "-")
 
     def __call__(self, event: Any, context: LambdaContext) -> dict[str, Any]:
         """Process a batch and report the records that are not done, in the terms of what delivered them.
@@ -169,48 +181,43 @@ class Consumer:
             UnknownEventShape: The event is not one of those that `handlers.cdc.sources` decodes.
             OutOfTime: Not even the first record could be started.
         """
-        metrics.start()
-        try:
-            with running(context):
-                return self._answer(event)
-        finally:
-            metrics.emit()
+        with running(context, self.name) as invocation:
+            try:
+                return self._answer(event, invocation)
+            finally:
+                metrics.emit(invocation.counts)
 
-    def _answer(self, event: Any) -> dict[str, Any]:
+    def _answer(self, event: Any, invocation: Running) -> dict[str, Any]:
         batch = batch_of(event, self._model, self._claim_check)
         rules = stream_batch if batch.source.group is None else queue_batch
-        if self._whole_batch:
-            failed = rules.process_together(batch, self._together)
-        else:
-            failed = rules.process(batch, self._wanted)
+        process = rules.process_together if self._whole_batch else rules.process
+        failed = process(batch, self._work, invocation)
+        if failed and not batch.source.is_answered:
+            raise NotDone(
+                f"{len(failed)} of {len(batch.records)} records of {batch.source.name} are not done, the first is "
+                f"{failed[0]}: the log has the reason"
+            )
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
-    def _wanted(self, change: Change[Any]) -> None:
-        if self._own_function is None or self.condition is None or self.condition(change):
-            self.function(change)
-        else:
-            metrics.count("Unwanted")
-
-    def _together(self, changes: Sequence[Change[Any]]) -> None:
-        wanted = self._all_wanted(changes)
-        if wanted:
-            self.function(wanted)
-
-    def _all_wanted(self, changes: Sequence[Change[Any]]) -> Sequence[Change[Any]]:
-        if self.condition is None:
-            return changes
-        wanted = [change for change in changes if self.condition(change)]
-        metrics.count("Unwanted", len(changes) - len(wanted))
-        return wanted
+    @property
+    def _work(self) -> Work:
+        wants = None if self._own_function is None or self.condition is None else self.condition.matches
+        return Work(self.function, wants)
 
     def _route(self, change: Change[Any]) -> None:
         wanted = False
+        discards: list[Discard] = []
         for condition, function, read in self._routes:
             if condition(change):
                 wanted = True
-                function(change if read is None else change.with_model(read))
+                try:
+                    check_it_ran(function, function(change if read is None else change.with_model(read)))
+                except Discard as discarded:
+                    discards.append(discarded)
                 if self._match == "first":
-                    return
+                    break
+        if discards:
+            raise Discard.of_several(discards)
         if not wanted:
             metrics.count("Unwanted")
 

@@ -18,7 +18,7 @@ from decimal import Context, Decimal
 from typing import Any, Final
 
 from handlers.cdc.attribute_values import number_text
-from handlers.cdc.clients import client
+from handlers.cdc.bounded_client import BoundedClient
 from handlers.cdc.invocation import correlation_id, remaining_seconds
 
 #: Keys that one BatchGetItem takes.
@@ -59,7 +59,7 @@ class CounterTable:
         self.variable = variable
         self.shards = shards
         self._sleep = sleep
-        self._dynamodb: Any = client("dynamodb", attempts=5)
+        self._dynamodb: Any = BoundedClient("dynamodb")
         self._widened: set[str] = set()
 
     def count(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from handlers.cdc.clients import client
+from handlers.cdc.bounded_client import BoundedClient
 from handlers.cdc.failure_document import of_consumer
 from handlers.cdc.invocation import identity
 from handlers.cdc.queues import queue_url
@@ -39,6 +39,27 @@ class Discard(Exception):
         super().__init__(reason)
         self.reason = reason
 
+    @staticmethod
+    def of_several(discards: Sequence[Discard]) -> Discard:
+        """Return one for all the functions that discarded a change, with every reason."""
+        if len(discards) == 1:
+            return discards[0]
+        together = Discard("; ".join(discarded.reason for discarded in discards))
+        uncertain = [discarded.condition for discarded in discards if discarded.condition != Discard.condition]
+        together.condition = uncertain[0] if uncertain else Discard.condition
+        together.__cause__ = discards[0]
+        return together
+
+
+def has_destination() -> bool:
+    """Return whether there is a place to park records in."""
+    return bool(os.environ.get(DESTINATION_VARIABLE))
+
+
+def function_name() -> str:
+    """Return the name of the function, under which its records are parked."""
+    return os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local")
+
 
 class NotParked(RuntimeError):
     """A record could not be parked, so it fails and is delivered again."""
@@ -63,13 +84,13 @@ def park(record: Mapping[str, Any], name: str, reason: str, condition: str) -> N
             f"{DESTINATION_VARIABLE} is not set, so there is nowhere to park a discarded record: "
             "give the consumer access to a failure destination"
         )
-    function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local")
+    function = function_name()
     document = json.dumps(
         of_consumer(record, function=function, condition=condition, reason=reason, now=time.time(), identity=identity())
     )
     service = arn.split(":")[2]
     if service == "s3":
-        client("s3").put_object(
+        BoundedClient("s3").put_object(
             Bucket=arn.rpartition(":")[2],
             Key=f"discarded/{function}/{name}.json",
             Body=document.encode(),
@@ -81,6 +102,6 @@ def park(record: Mapping[str, Any], name: str, reason: str, condition: str) -> N
                 f"the record is larger than a message of {SQS_MESSAGE_BYTES} bytes, which is all that SQS takes: "
                 "make the failure destination an S3 bucket"
             )
-        client("sqs").send_message(QueueUrl=queue_url(arn), MessageBody=document)
+        BoundedClient("sqs").send_message(QueueUrl=queue_url(arn), MessageBody=document)
     else:
         raise NotParked(f"{DESTINATION_VARIABLE} is the ARN of {service}: records are parked in S3 or SQS")

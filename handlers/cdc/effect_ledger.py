@@ -84,9 +84,9 @@ class LedgerStore(Protocol):
 class EffectLedger:
     """Runs an action once per key, whatever is delivered again.
 
-    A worker claims the key, runs the action and marks the key as done, with the action's result. A worker that dies
-    in between leaves its claim, which holds until its lease is over: as long as its invocation could still have run,
-    plus a second. What happens then is the mode's promise:
+    A worker claims the key, runs the action and marks the key as done. A worker that dies in between leaves its claim,
+    which holds until its lease is over: as long as its invocation could still have run, plus a second. What happens
+    then is the mode's promise:
 
     - `at_least_once`: the next delivery runs the action again. An effect is repeated only when a worker dies between
       the action's end and the mark. An action that raises gives its claim back, so the record's retry runs at once.
@@ -103,6 +103,8 @@ class EffectLedger:
         lease: How long a claim outlives a crash. Default: the running invocation's remaining time plus 1 s.
         keep: How long a done key is remembered, at least 24 hours (what the stream can deliver again).
             Default 400 days; `None` is for ever.
+        keep_result: Store the action's result with the key, as JSON of at most 32 KiB, so that a repeat returns it. Off
+            by default: a result can be personal or large, and its entry is kept as long as `keep` says.
         store: Where entries live; the DynamoDB table by default.
         clock: Seconds since 1970.
         sleep: Waits for a number of seconds.
@@ -114,10 +116,12 @@ class EffectLedger:
         >>> from handlers.cdc import EffectLedger
         >>> from handlers.cdc.testing import InMemoryLedger
         >>> mails = EffectLedger(keep=None, store=InMemoryLedger())
-        >>> mails.once("welcome:u1", str.upper, "welcome!")
-        'WELCOME!'
+        >>> mails.once("welcome:u1", print, "welcome!")
+        welcome!
         >>> mails.once("welcome:u1", print, "is not printed")
-        'WELCOME!'
+        >>> charges = EffectLedger(keep_result=True, store=InMemoryLedger())
+        >>> [charges.once("charge:o1", str.upper, "receipt-7") for _ in range(2)]
+        ['RECEIPT-7', 'RECEIPT-7']
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class EffectLedger:
         mode: Mode = "at_least_once",
         lease: timedelta | None = None,
         keep: timedelta | None = KEEP,
+        keep_result: bool = False,
         store: LedgerStore | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -142,6 +147,7 @@ class EffectLedger:
         self.mode: Mode = mode
         self.lease = lease
         self.keep = keep
+        self.keep_result = keep_result
         self.store: LedgerStore = LedgerTable() if store is None else store
         self._clock = clock
         self._sleep = sleep
@@ -151,14 +157,13 @@ class EffectLedger:
 
         Args:
             key: Says what the effect is, e.g. `welcome-email:u1#plan-pro`. It is stored and logged.
-            action: Brings the effect about. Its result is stored with the key if it is JSON of at most 32 KiB; a
-                warning says so when it is not.
+            action: Brings the effect about.
             args: For the action.
             kwargs: For the action.
 
         Returns:
-            The action's result. When the effect was done before, the stored one as JSON gives it back (a tuple is a
-            list then), or `None` where it could not be stored.
+            The action's result; `None` if the effect was done before. With `keep_result` a repeat returns the stored
+            result as JSON gives it back (a tuple becomes a list), or `None` if it could not be stored.
 
         Raises:
             EffectInProgress: Another worker's claim outlasts this invocation.
@@ -184,7 +189,7 @@ class EffectLedger:
             count("EffectsUncertain")
             raise EffectUncertain(f"effect {key} was interrupted by {type(error).__name__}") from error
         count("EffectsApplied")
-        if not self._settle(key, owner, "done", _as_json(key, result)):
+        if not self._settle(key, owner, "done", _as_json(key, result) if self.keep_result else None):
             # The action outlived its lease and somebody else runs or ran it too.
             count("EffectsUncertain")
             logger.warning("effect %s took longer than its lease and may have been repeated", key)

@@ -28,6 +28,7 @@ from handlers.cdc import claim_check
 from handlers.cdc.change import Change
 from handlers.cdc.clients import client
 from handlers.cdc.consumer import Consumer
+from handlers.cdc.invocation import Running
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import Batch, batch_of
 from handlers.cdc.time_budget import TimeBudget
@@ -86,7 +87,7 @@ class Forwarder(Consumer):
     def module(self) -> str:  # noqa: D102 - see `Consumer`
         return __name__
 
-    def _answer(self, event: Any) -> dict[str, Any]:
+    def _answer(self, event: Any, invocation: Running) -> dict[str, Any]:  # noqa: ARG002 - it counts records itself
         batch = batch_of(event)
         messages = [_message(batch, index) for index in range(len(batch.records))]
         first = forward(messages, _publish)

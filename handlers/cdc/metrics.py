@@ -1,7 +1,7 @@
-"""What a consumer counts, one line per invocation in CloudWatch's embedded metric format.
+"""The consumer's metrics: one line per invocation in CloudWatch's embedded metric format.
 
-Lambda sends what a function prints to CloudWatch Logs, where such a line becomes metrics: no call, no permission and
-well under a millisecond. Namespace `Weir`, dimension `FunctionName`.
+Lambda sends the function's standard output to CloudWatch Logs, where such a line becomes metrics: no call, no
+permission and well under a millisecond. Namespace `Weir`, dimension `FunctionName`.
 """
 
 from __future__ import annotations
@@ -9,30 +9,23 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import Counter
-from contextvars import ContextVar
+from collections.abc import Mapping
+
+from handlers.cdc.invocation import current
 
 NAMESPACE = "Weir"
 
-_counts: ContextVar[Counter[str] | None] = ContextVar("weir_metrics", default=None)
-
 
 def count(name: str, value: int = 1) -> None:
-    """Add to a metric of the running invocation; does nothing outside one."""
-    counts = _counts.get()
-    if counts is not None:
-        counts[name] += value
+    """Add to a metric of the running invocation, from any of its threads; does nothing outside one."""
+    invocation = current()
+    if invocation is not None and value:
+        with invocation.lock:
+            invocation.counts[name] += value
 
 
-def start() -> None:
-    """Begin the counts of an invocation."""
-    _counts.set(Counter())
-
-
-def emit() -> None:
-    """Print what was counted since `start`, if anything was."""
-    counts = _counts.get()
-    _counts.set(None)
+def emit(counts: Mapping[str, int]) -> None:
+    """Print the metrics of an invocation that has counted anything."""
     if not counts:
         return
     document = {

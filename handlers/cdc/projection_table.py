@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from handlers.cdc.attribute_values import Wire
-from handlers.cdc.clients import client
+from handlers.cdc.bounded_client import BoundedClient
 from handlers.cdc.projection_writes import DELETED, EXPIRES_AT, Item, PartWrite, WholeWrite, Write
 
 _ATTEMPTS: Final = 10
@@ -26,7 +26,7 @@ class ProjectionTable:
 
     def __init__(self, variable: str) -> None:
         self.variable = variable
-        self._dynamodb: Any = client("dynamodb")
+        self._dynamodb: Any = BoundedClient("dynamodb")
 
     def apply(self, write: Write) -> bool:
         """Apply a write to the stored item, as `ProjectionStore.apply` describes.

@@ -1,8 +1,8 @@
-"""Decoders: from the event that Lambda was given to the changes in it.
+"""Decoders: from the event that Lambda passes to the changes in it.
 
-One row of `_SOURCES` per kind of delivery says what its records are called in a failure response, which records must
-keep their order, and how a change is read out of one. A shape that is not known is an error, never a success: a
-handler that quietly returns on an event it does not understand acknowledges records that nobody has processed.
+Each `Source` is one kind of delivery: the name that a failure response gives its records, the records that keep
+an order, and what is to be unwrapped. A shape that is not known is an error, never a success: a handler that quietly
+returns on an event it does not understand acknowledges records that no one has processed.
 """
 
 from __future__ import annotations
@@ -28,33 +28,38 @@ class UnknownEventShape(ValueError):
 
 
 class Source(NamedTuple):
-    """What this runtime must know about one kind of delivery.
+    """One kind of delivery.
 
     Attributes:
-        name: What delivers, for messages.
-        event_source: What its records have under `eventSource`.
-        identify: The name that a failure response gives a record.
-        open: Reads the change out of a record, in the shape of a DynamoDB stream record.
-        group: Records of one group are processed in order and wait for each other; `None`: all are one group.
+        name: Name of the kind, for messages.
+        event_source: The value of its records' `eventSource`; empty where they may be of any kind.
+        identify: Returns the name that a failure response gives a record.
+        is_wrapped: Whether the change is inside something, e.g. a message's body.
+        group: Returns the group of a message: those of one group are processed in order and wait for each other. `None`
+            for a stream, whose records are all one group.
+        is_fifo: Whether it is a FIFO queue.
+        is_answered: Whether anything reads the failure response. If not, a failure must be raised.
     """
 
     name: str
     event_source: str
     identify: Callable[[Any], Any]
-    open: Callable[[Mapping[str, Any], ClaimCheck | None], Any]
+    is_wrapped: bool = True
     group: Callable[[Mapping[str, Any]], str] | None = None
+    is_fifo: bool = False
+    is_answered: bool = True
 
 
 class Batch(NamedTuple):
     """The records of one event, as they came and in their order.
 
     Attributes:
-        source: What delivered them.
+        source: The kind of delivery.
         records: The records.
         identifiers: For each record, the name that a failure response must give.
-        origin: Set where the event says that it is no ordinary delivery.
+        origin: Set where the event says that it is not an ordinary delivery.
         model: As for `Change`.
-        claim_check: Fetches what a message stands for, where messages are claim checks.
+        claim_check: Fetches the content of a message, where messages are claim checks.
     """
 
     source: Source
@@ -68,13 +73,15 @@ class Batch(NamedTuple):
         """Return the group of one of the records, if it is a message of a queue."""
         return "" if self.source.group is None else self.source.group(self.records[index])
 
-    def change(self, index: int) -> Change:
-        """The change in one of the records.
+    def record(self, index: int) -> Mapping[str, Any]:
+        """Return the change in one of the records, in the shape of a DynamoDB stream record.
 
         Raises:
             UnknownEventShape: There is no change in it.
         """
-        record = self.source.open(self.records[index], self.claim_check)
+        record = self.records[index]
+        if self.source.is_wrapped:
+            record = unwrapped(record, self.claim_check)
         try:
             known = (
                 record["eventName"] in _EVENT_NAMES
@@ -86,15 +93,24 @@ class Batch(NamedTuple):
             known = False
         if not known:
             raise UnknownEventShape(f"record {index} of {self.source.name} holds no change: {outline(record)}")
-        return Change(record if self.origin is None else {**record, "origin": self.origin}, model=self.model)
+        return record if self.origin is None else {**record, "origin": self.origin}
+
+    def change(self, index: int) -> Change[Any]:
+        """Return the change in one of the records.
+
+        Raises:
+            UnknownEventShape: There is no change in it.
+        """
+        return Change(self.record(index), model=self.model)
 
 
 def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_check: ClaimCheck | None = None) -> Batch:
-    """The records in an event.
+    """Return the records of an event.
 
-    Takes a DynamoDB stream event, an SQS event and a Kinesis event whose records carry changes, the array of an
-    EventBridge pipe that reads any of the three, a replayed batch (`{"origin": "replay", "Records": [...]}`, and
-    `"snapshot"` likewise), and the document that an on-failure destination in S3 holds.
+    Accepts a DynamoDB stream event, an SQS event and a Kinesis event whose records carry changes, the array of an
+    EventBridge pipe that reads any of the three, an event of an EventBridge bus and of an SNS topic, a replayed batch
+    (`{"origin": "replay", "Records": [...]}`, or `"snapshot"`), and the document that an on-failure destination in S3
+    holds.
 
     Raises:
         UnknownEventShape: The event is of another shape, or a record has no identifier, so that its failure could
@@ -107,6 +123,8 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
         raise UnknownEventShape(f"expected an object with records or an array of them, got {outline(event)}")
     if failure_document.is_failure_document(event):
         event = {**_event_in(event), "origin": "replay"}
+    if _is_of_a_bus(event):
+        return _opened_at_once(Batch(_BUS, [event], _identifiers(_BUS, [event]), None, model, claim_check))
     records = event.get("Records")
     if not isinstance(records, list):
         raise UnknownEventShape(f"expected a list under 'Records', got {outline(event)}")
@@ -120,10 +138,16 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
         raise UnknownEventShape(f"the batch has the origin {origin!r}, not 'replay' or 'snapshot'")
     if not records:
         return Batch(_STREAM, (), ())
-    source = _source_of(records[0], _BY_EVENT_SOURCE, "Records[0]")
-    if source is _STREAM and origin is not None:
-        source = _REPLAY
-    return Batch(source, records, _identifiers(source, records), origin, model, claim_check)
+    source = _source_of(records[0], _BY_EVENT_SOURCE, "Records[0]") if origin is None else _REPLAY
+    batch = Batch(source, records, _identifiers(source, records), origin, model, claim_check)
+    return _opened_at_once(batch) if source is _TOPIC else batch
+
+
+def _opened_at_once(batch: Batch) -> Batch:
+    """Return the batch of a delivery that may carry anything, if it carries changes."""
+    for index in range(len(batch.records)):
+        batch.record(index)
+    return batch
 
 
 def _event_in(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +164,7 @@ def _event_in(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _source_of(first: Any, known: Mapping[str, Source], where: str) -> Source:
-    name = first.get("eventSource") if isinstance(first, Mapping) else None
+    name = first.get("eventSource", first.get("EventSource")) if isinstance(first, Mapping) else None
     if not isinstance(name, str) or name not in known:
         raise UnknownEventShape(f"{where} has the eventSource {name!r}, which carries no changes")
     source = known[name]
@@ -148,51 +172,92 @@ def _source_of(first: Any, known: Mapping[str, Source], where: str) -> Source:
 
 
 def _identifiers(source: Source, records: list[Any]) -> list[str]:
+    identify, event_source = source.identify, source.event_source
     identifiers: list[str] = []
-    for index, record in enumerate(records):
-        try:
-            identifier = source.identify(record) if record["eventSource"] == source.event_source else None
-        except (KeyError, TypeError):
-            identifier = None
-        if not identifier or not isinstance(identifier, str):
-            raise UnknownEventShape(f"record {index} is none of {source.name}: {outline(record)}")
-        identifiers.append(identifier)
+    try:
+        for record in records:
+            if event_source and record["eventSource"] != event_source:
+                break
+            identifier = identify(record)
+            if not identifier or type(identifier) is not str:
+                break
+            identifiers.append(identifier)
+    except (KeyError, TypeError, AttributeError):
+        pass
+    if len(identifiers) < len(records):
+        index = len(identifiers)
+        raise UnknownEventShape(f"record {index} is not one of {source.name}: {outline(records[index])}")
     return identifiers
 
 
-def _as_it_is(record: Mapping[str, Any], _: ClaimCheck | None) -> Any:
-    return record
+def unwrapped(record: Any, claim_check: ClaimCheck | None = None) -> Any:
+    """Take the change out of everything around it, in the shape of a DynamoDB stream record.
+
+    Around a change there may be an SQS message, a Kinesis record, an SNS notification, an EventBridge event, a claim
+    check, and the document of a failure about one record, in any order.
+
+    Raises:
+        UnknownEventShape: One of them is damaged, or holds more than one change.
+    """
+    replayed = False
+    while True:
+        match record:
+            case {"eventSource": "aws:sqs"}:
+                record = _object(record.get("body"), "the message's body")
+            case {"eventSource": "aws:kinesis"}:
+                record = _data(record)
+            case {"EventSource": "aws:sns", "Sns": Mapping() as notification}:
+                record = _object(notification.get("Message"), "the notification's Message")
+            case {"Type": "Notification", "TopicArn": _}:
+                record = _object(record.get("Message"), "the notification's Message")
+            case {"claimCheck": ticket}:
+                record = _fetched(ticket, claim_check)
+            case Mapping() if _is_of_a_bus(record):
+                replayed |= "replay-name" in record
+                record = record["detail"]
+            case Mapping() if failure_document.is_failure_document(record):
+                replayed = True
+                record = _only_record(_event_in(record))
+            case Mapping():
+                return {**_without_kinesis(record), "origin": "replay"} if replayed else _without_kinesis(record)
+            case _:
+                raise UnknownEventShape(f"expected a change, got {outline(record)}")
 
 
-def _perhaps_from_kinesis(record: Mapping[str, Any], _: ClaimCheck | None) -> Any:
-    return _without_kinesis(record)
+def _is_of_a_bus(event: Mapping[str, Any]) -> bool:
+    return "detail-type" in event and "detail" in event
 
 
-def _from_body(message: Mapping[str, Any], claim_check: ClaimCheck | None) -> Any:
-    """The change in an SQS message's body: raw, in an SNS notification, or behind a claim check."""
-    body = _object(message.get("body"), "the message's body")
-    if body.get("Type") == "Notification" and "TopicArn" in body:
-        body = _object(body.get("Message"), "the notification's Message")
-    if "claimCheck" in body:
-        if claim_check is None and not is_in_s3(body["claimCheck"]):
-            raise UnknownEventShape("the message is a claim check: give the consumer claim_check=, which fetches it")
-        fetched = (claim_check or fetch)(body["claimCheck"])
-        body = fetched if isinstance(fetched, Mapping) else _object(fetched, "what the claim check stands for")
-    return _without_kinesis(body)
-
-
-def _from_data(record: Mapping[str, Any], _: ClaimCheck | None) -> Any:
-    """The change in a Kinesis record's data, which a pipe has beside the record's other members."""
-    data = record.get("kinesis", record).get("data")
+def _data(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a Kinesis record holds; a pipe has `data` beside the record's other members."""
+    nested = record.get("kinesis", record)
+    data = nested.get("data") if isinstance(nested, Mapping) else None
     try:
-        text = base64.b64decode(data, validate=True)
+        text = base64.b64decode(data or "", validate=True)
     except (TypeError, ValueError):
         raise UnknownEventShape("the record's data is not base64") from None
-    return _without_kinesis(_object(text, "the record's data"))
+    return _object(text, "the record's data")
+
+
+def _fetched(ticket: Any, claim_check: ClaimCheck | None) -> Any:
+    if claim_check is None and not is_in_s3(ticket):
+        raise UnknownEventShape("the message is a claim check: give the consumer claim_check=, which fetches it")
+    content = (claim_check or fetch)(ticket)
+    return content if isinstance(content, Mapping) else _object(content, "what the claim check stands for")
+
+
+def _only_record(event: Mapping[str, Any]) -> Any:
+    records = event.get("Records")
+    if not isinstance(records, list) or len(records) != 1:
+        raise UnknownEventShape(
+            "the document of a failure holds several records, and a message must hold one: invoke the function with "
+            "the document itself"
+        )
+    return records[0]
 
 
 def _without_kinesis(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A record of Kinesis Data Streams *for DynamoDB* in the shape of a stream record; others as they are.
+    """Return a record of Kinesis Data Streams *for DynamoDB* in the shape of a stream record; others as they are.
 
     It has no sequence number, always both images, the time in milliseconds or microseconds, and binaries in base64
     twice (docs/aws-semantics.md §4).
@@ -209,7 +274,7 @@ def _without_kinesis(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _binaries_once(value: Any) -> Any:
-    """A value with one of the two layers of base64 taken off every binary in it."""
+    """Take one of the two layers of base64 off every binary in a value."""
     if isinstance(value, list):
         return [_binaries_once(member) for member in value]
     if not isinstance(value, Mapping):
@@ -233,32 +298,44 @@ def _object(text: Any, where: str) -> dict[str, Any]:
 
 
 def outline(value: Any) -> str:
-    """What a value is, without what it says."""
+    """Describe a value without its content."""
     if isinstance(value, Mapping):
         return f"an object with the keys {sorted(map(str, value))}"
     return f"a {type(value).__name__}"
 
 
+def _any_identity(record: Mapping[str, Any]) -> Any:
+    """Return the identity of a record that may be of any kind of delivery, as replayed ones are."""
+    if "Sns" in record:
+        return record["Sns"]["MessageId"]
+    return record.get("eventID") or record.get("messageId") or record["id"]
+
+
 _STREAM: Final = Source(
-    "a DynamoDB stream", "aws:dynamodb", lambda record: record["dynamodb"]["SequenceNumber"], _as_it_is
+    "a DynamoDB stream", "aws:dynamodb", lambda record: record["dynamodb"]["SequenceNumber"], is_wrapped=False
 )
 # A pipe wants the event id where a mapping wants the sequence number (docs/aws-semantics.md §3.5).
-_PIPE: Final = Source("a DynamoDB pipe", "aws:dynamodb", lambda record: record["eventID"], _as_it_is)
-# Replayed records and those of a snapshot may have no sequence number.
-_REPLAY: Final = Source("a replayed batch", "aws:dynamodb", lambda record: record["eventID"], _perhaps_from_kinesis)
-_KINESIS: Final = Source("Kinesis", "aws:kinesis", lambda record: record["kinesis"]["sequenceNumber"], _from_data)
-_KINESIS_PIPE: Final = Source("a Kinesis pipe", "aws:kinesis", lambda record: record["eventID"], _from_data)
+_PIPE: Final = Source("a DynamoDB pipe", "aws:dynamodb", lambda record: record["eventID"], is_wrapped=False)
+_KINESIS: Final = Source("Kinesis", "aws:kinesis", lambda record: record["kinesis"]["sequenceNumber"])
+_KINESIS_PIPE: Final = Source("a Kinesis pipe", "aws:kinesis", lambda record: record["eventID"])
 # A standard queue keeps no order, so no message waits for another: each is a group of its own.
 _QUEUE: Final = Source(
-    "SQS", "aws:sqs", lambda message: message["messageId"], _from_body, lambda message: message["messageId"]
+    "SQS", "aws:sqs", lambda message: message["messageId"], group=lambda message: message["messageId"]
 )
 _FIFO_QUEUE: Final = Source(
     "SQS FIFO",
     "aws:sqs",
     lambda message: message["messageId"] if isinstance(message["attributes"]["MessageGroupId"], str) else None,
-    _from_body,
-    lambda message: message["attributes"]["MessageGroupId"],
+    group=lambda message: message["attributes"]["MessageGroupId"],
+    is_fifo=True,
 )
+# No one reads the answer of an asynchronous invocation, which these three are.
+_REPLAY: Final = Source("a replayed batch", "", _any_identity, is_answered=False)
+_BUS: Final = Source("an event bus", "", lambda event: event["id"], is_answered=False)
+_TOPIC: Final = Source("an SNS topic", "", lambda record: record["Sns"]["MessageId"], is_answered=False)
 
-_BY_EVENT_SOURCE: Final = {source.event_source: source for source in (_STREAM, _KINESIS, _QUEUE)}
+_BY_EVENT_SOURCE: Final = {
+    **{source.event_source: source for source in (_STREAM, _KINESIS, _QUEUE)},
+    "aws:sns": _TOPIC,
+}
 _BY_PIPED_EVENT_SOURCE: Final = {source.event_source: source for source in (_PIPE, _KINESIS_PIPE, _QUEUE)}

@@ -17,9 +17,11 @@ from handlers.cdc.change import Change, Model
 from handlers.cdc.conditions import Condition
 from handlers.cdc.consumer import Consumer
 from handlers.cdc.image import Image
+from handlers.cdc.invocation import Running
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import UnknownEventShape, batch_of, outline
 from handlers.cdc.time_budget import TimeBudget
+from handlers.cdc.whole_batch import open_all
 
 #: A JSON object: what the calls of one window hand on.
 State = dict[str, Any]
@@ -72,19 +74,21 @@ class WindowedConsumer(Consumer):
     ) -> None:
         super().__init__(function, when=when, model=model, name=name)
 
-    def _answer(self, event: Any) -> dict[str, Any]:
+    def _answer(self, event: Any, invocation: Running) -> dict[str, Any]:  # noqa: ARG002 - no record is named
         window, state = _window_of(event)
         batch = batch_of({name: member for name, member in event.items() if name != "window"}, self._model)
         TimeBudget()
         try:
-            changes = [batch.change(index) for index in range(len(batch.records))]
-            wanted = self._all_wanted(changes)
+            opened, unopened = open_all(batch, self._work, range(len(batch.records)))
+            for error in unopened.values():
+                raise error
+            wanted = list(opened.values())
             if wanted or window.is_final:
                 state = _carried(self.function(wanted, state, window))
         except Exception:
             count("Failures")
             raise
-        count("Records", len(changes))
+        count("Records", len(batch.records))
         return {"state": state, "batchItemFailures": []}
 
 

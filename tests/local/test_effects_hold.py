@@ -189,7 +189,7 @@ def test_one_hot_counter_takes_the_writes_of_many_processes(tables: Tables) -> N
 
 
 def test_a_result_is_stored_and_given_to_the_repeat(tables: Tables) -> None:
-    ledger = EffectLedger()
+    ledger = EffectLedger(keep_result=True)
     assert ledger.once("k", lambda: {"id": "m1", "n": [1, None]}) == {"id": "m1", "n": [1, None]}
     assert ledger.once("k", pytest.fail, "repeated") == {"id": "m1", "n": [1, None]}
     assert int(tables.entry("k")["expiresAt"]["N"]) > 0

@@ -14,7 +14,7 @@ from handlers.cdc.testing import Invocation, record, stream_event
 def test_a_parked_record_is_one_object_that_replays_the_record(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILURE_DESTINATION", world.bucket())
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "welcome-email")
-    monkeypatch.setattr("handlers.cdc.discard.client", world.client)
+    monkeypatch.setattr("handlers.cdc.discard.BoundedClient", world.client)
     seen: list[tuple[str, str]] = []
 
     @consumer

@@ -12,7 +12,7 @@ from handlers.cdc import Change, consumer
 
 @consumer
 def handler(change: Change) -> None:
-    print("saw", change.new["id"])
+    print("saw", change.new["id"], flush=True)
     if change.new["plan"] == "broken":
         raise RuntimeError("the CRM is down")
 """
@@ -21,13 +21,13 @@ def handler(change: Change) -> None:
 class Consumer:
     """A consumer of a queue with a dead-letter queue, and a bucket where it parks."""
 
-    def __init__(self, world, queues, *, receives=1000, attempts=3, **attributes):
+    def __init__(self, world, queues, *, receives=1000, attempts=3, source=CONSUMER, **attributes):
         self.world, self.queues = world, queues
         bucket = world.bucket()
         variables = {"FAILURE_DESTINATION": bucket}
         if attempts:
             variables["QUEUE_ATTEMPTS"] = str(attempts)
-        world.function(CONSUMER, runtime=True, Environment={"Variables": variables})
+        world.function(source, runtime=True, Environment={"Variables": variables})
         self.url, self.dead = queues.with_dead_letters(receives=receives, **attributes)
         self.mapping = queues.mapping(self.url, Enabled=False)
 
@@ -80,9 +80,9 @@ def test_a_poison_message_of_a_fifo_queue_is_parked_and_its_followers_are_done_i
 def test_a_failure_behind_a_parked_message_gets_attempts_of_its_own(world, queues):
     consumer = Consumer(world, queues, FifoQueue="true")
     consumer.send("a1", "a2", "a3", broken={"a1", "a2"}, group="a")
-    consumer.run(2, 4, 1, 2, 4, group="a")
-    assert queues.seen() == ["a1", "a1", "a1", "a2", "a2", "a2", "a2", "a3"]
-    assert consumer.receives("a") == [1, 2, 3, 4, 5, 6]
+    consumer.run(2, 4, 2, 4, group="a")
+    assert queues.seen() == ["a1", "a1", "a1", "a2", "a2", "a2", "a3"]
+    assert consumer.receives("a") == [1, 2, 3, 4, 5]
     assert consumer.parked() == ["a1", "a2"]
     assert queues.bodies(consumer.dead) == []
 
@@ -102,3 +102,18 @@ def test_a_failed_message_of_a_standard_queue_comes_back_after_its_pause_and_del
     assert sorted(queues.seen()) == ["a", "a", "a", "b"]
     assert consumer.receives() == [1, 2, 3]
     assert consumer.parked() == ["a"]
+
+
+def test_a_message_of_a_fifo_queue_that_ends_the_process_is_parked_unstarted_and_no_other_suffers(world, queues):
+    deadly = CONSUMER.replace("from handlers.cdc import", "import os\nfrom handlers.cdc import").replace(
+        'raise RuntimeError("the CRM is down")', "os._exit(1)"
+    )
+    consumer = Consumer(world, queues, source=deadly, FifoQueue="true")
+    consumer.send("a1", "a2", "a3", broken={"a1"}, group="a")
+    consumer.send("b1", "b2", group="b")
+    consumer.run(VISIBILITY, VISIBILITY, VISIBILITY, group="a")
+    seen = queues.seen()
+    assert [each for each in seen if each[0] == "a"] == ["a1", "a1", "a1", "a2", "a3"]
+    assert [each for each in seen if each[0] == "b"][-2:] == ["b1", "b2"]
+    assert consumer.parked() == ["a1"]
+    assert queues.bodies(consumer.dead) == []

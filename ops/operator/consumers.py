@@ -1,0 +1,93 @@
+"""Consumers of a deployed stack: their mapping, function, source and failure destination, as AWS describes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.cdc.discard import DESTINATION_VARIABLE
+from handlers.cdc.ledger_table import TABLE_VARIABLE
+from ops.operator.stack import NoStack, Stack
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A consumer of a stream or a queue.
+
+    Attributes:
+        name: Its name in the program.
+        uuid: UUID of its event source mapping.
+        mapping: The mapping as GetEventSourceMapping describes it.
+        function: The function as GetFunctionConfiguration describes it.
+        alarms: Names of its alarms, by their short names.
+    """
+
+    name: str
+    uuid: str
+    mapping: Mapping[str, Any]
+    function: Mapping[str, Any]
+    alarms: Mapping[str, str]
+
+    @property
+    def function_name(self) -> str:
+        """Name of the function."""
+        return self.function["FunctionName"]
+
+    @property
+    def log_group(self) -> str:
+        """Name of the function's log group."""
+        return self.function.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{self.function_name}")
+
+    @property
+    def source(self) -> str:
+        """ARN of the stream or queue that the mapping reads."""
+        return self.mapping["EventSourceArn"]
+
+    @property
+    def reads_queue(self) -> bool:
+        """`True` if the source is an SQS queue."""
+        return self.source.split(":")[2] == "sqs"
+
+    @property
+    def destinations(self) -> Sequence[str]:
+        """ARNs of the places with the consumer's failures: of its mapping, and of the records that it parks itself."""
+        of_mapping = self.mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        return tuple(dict.fromkeys(arn for arn in (of_mapping, self._environment.get(DESTINATION_VARIABLE)) if arn))
+
+    @property
+    def patterns(self) -> Sequence[Any]:
+        """The patterns of the mapping's filter; empty if it has none."""
+        filters = self.mapping.get("FilterCriteria", {}).get("Filters", [])
+        return tuple(json.loads(each["Pattern"]) for each in filters)
+
+    @property
+    def ledger(self) -> str | None:
+        """Name of the effect ledger's table; `None` if the consumer has none."""
+        return self._environment.get(TABLE_VARIABLE)
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        return self.function.get("Environment", {}).get("Variables", {})
+
+
+def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
+    """Describe the consumers of a stack, or one of them.
+
+    Raises:
+        NoStack: The stack has no output `consumers`, or none of this name.
+    """
+    known = stack.outputs.get("consumers")
+    if not isinstance(known, Mapping):
+        raise NoStack("the stack has no output `consumers`: deploy the program's present version")
+    if name is not None and name not in known:
+        raise NoStack(f"there is no consumer {name!r}: the stack has {', '.join(sorted(known)) or 'none'}")
+    functions = stack.client("lambda")
+    found: list[Consumer] = []
+    for each, output in known.items():
+        if name in (None, each):
+            mapping = functions.get_event_source_mapping(UUID=output["eventSourceMapping"])
+            function = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])
+            found.append(Consumer(each, mapping["UUID"], mapping, function, output.get("alarms", {})))
+    return found

@@ -1,0 +1,110 @@
+"""Dead letters in an SQS queue: documents that point at a stream's records, and records parked by consumers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from handlers.cdc.failure_document import Failure, NotAFailureDocument, read
+from ops.operator.dead_letters.letters import DeadLetter, Receipt
+
+#: Seconds for which a message is hidden from others while a command works on it.
+HIDDEN_SECONDS = 300
+
+
+class QueueLetters:
+    """The dead letters of a queue, oldest first as far as SQS returns them so.
+
+    To read a queue is to receive its messages, which hides them from others: `close` makes those visible again that
+    are still there. A message of a FIFO queue hides the rest of its group, so a list shows a group's first messages.
+
+    Args:
+        sqs: A boto3 client of SQS.
+        url: The queue's URL.
+        stream_retention: Seconds for which the stream keeps the records that documents point at.
+
+    Attributes:
+        unreadable: Ids of messages that are not failure documents.
+    """
+
+    def __init__(self, sqs: Any, url: str, *, stream_retention: int) -> None:
+        self._sqs = sqs
+        self._url = url
+        self._stream_retention = stream_retention
+        self._held: dict[str, str] = {}
+        self.unreadable: list[str] = []
+
+    def waiting(self) -> tuple[int, float | None, float | None]:
+        """Count the dead letters that wait; their ages are not known without receiving them."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names), None, None
+
+    def letters(self, *, settled: bool = False) -> Iterator[DeadLetter]:  # noqa: ARG002 - settled ones are deleted
+        """Yield the dead letters; each stays hidden until it is settled or the store is closed."""
+        kept = self._retention()
+        while True:
+            messages = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=HIDDEN_SECONDS,
+                MessageSystemAttributeNames=["All"],
+            ).get("Messages", [])
+            if not messages:
+                return
+            letters: list[DeadLetter] = []
+            for message in messages:
+                self._held[message["MessageId"]] = message["ReceiptHandle"]
+                if letter := self._letter(message, kept):
+                    letters.append(letter)
+            yield from sorted(letters, key=lambda letter: letter.order)
+
+    def settle(self, letter: DeadLetter, receipt: Receipt) -> None:
+        """Delete the message of a settled dead letter; one that still waits stays hidden until `close`."""
+        if receipt.settled:
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
+            self._held.pop(letter.id, None)
+
+    def close(self) -> None:
+        """Make the messages visible again that are still there."""
+        held, self._held = list(self._held.values()), {}
+        for start in range(0, len(held), 10):
+            self._sqs.change_message_visibility_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    for index, handle in enumerate(held[start : start + 10])
+                ],
+            )
+
+    def _letter(self, message: dict[str, Any], kept: int) -> DeadLetter | None:
+        sent = int(message["Attributes"]["SentTimestamp"]) / 1000
+        try:
+            document = json.loads(message["Body"])
+            failure = read(document)
+        except (NotAFailureDocument, ValueError):
+            self.unreadable.append(message["MessageId"])
+            return None
+        return DeadLetter(
+            id=message["MessageId"],
+            location=self._url,
+            at=sent,
+            deadline=_deadline(failure, sent + kept, self._stream_retention),
+            failure=failure,
+            document=document,
+            handle=message["ReceiptHandle"],
+        )
+
+    def _retention(self) -> int:
+        names = ["MessageRetentionPeriod"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        return int(attributes["MessageRetentionPeriod"])
+
+
+def _deadline(failure: Failure, expires: float, stream_retention: int) -> float:
+    """Return when the records can no longer be had: a pointer is worthless once the stream has forgotten them."""
+    if failure.event is not None or failure.batch is None:
+        return expires
+    return min(expires, (failure.batch.first_arrived or time.time()) + stream_retention)

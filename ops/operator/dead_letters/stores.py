@@ -1,0 +1,49 @@
+"""Opens the stores of a consumer's dead letters, by the ARN of each failure destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from aws_semantics.limits import STREAM_RETENTION_SECONDS
+from ops.operator.consumers import Consumer
+from ops.operator.dead_letters.bucket import BucketLetters
+from ops.operator.dead_letters.letters import DeadLetter, Receipt
+from ops.operator.dead_letters.queue import QueueLetters
+from ops.operator.stack import Stack
+
+
+class Store(Protocol):
+    """A place with dead letters."""
+
+    unreadable: list[str]
+
+    def waiting(self) -> tuple[int, float | None, float | None]:
+        """Count the dead letters that wait; returns the oldest one's time and deadline where they are known."""
+        ...
+
+    def letters(self, *, settled: bool = False) -> Iterator[DeadLetter]:
+        """Yield the dead letters, oldest first."""
+        ...
+
+    def settle(self, letter: DeadLetter, receipt: Receipt) -> None:
+        """Store the receipt of a dead letter."""
+        ...
+
+    def close(self) -> None:
+        """Give back what reading has taken from others."""
+        ...
+
+
+def stores_of(stack: Stack, consumer: Consumer) -> list[Store]:
+    """Open the stores of a consumer. A topic stores nothing, so it has none: its subscribers have the documents."""
+    opened: list[Store] = []
+    for arn in consumer.destinations:
+        service, name = arn.split(":")[2], arn.rpartition(":")[2]
+        if service == "s3":
+            opened.append(BucketLetters(stack.client("s3"), name))
+        elif service == "sqs":
+            sqs = stack.client("sqs")
+            url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+            opened.append(QueueLetters(sqs, url, stream_retention=STREAM_RETENTION_SECONDS))
+    return opened

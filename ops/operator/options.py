@@ -1,0 +1,86 @@
+"""Options that the operator's commands share, and the way they report errors."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import typer
+
+P = ParamSpec("P")
+
+StackName = Annotated[
+    str | None,
+    typer.Option("-s", "--stack", help="Stack on AWS, e.g. dev; the running `weir local up` if left out."),
+]
+StateFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        exists=True,
+        dir_okay=False,
+        help="File with the stack: output of pulumi stack export, pulumi stack output --json or weir local up --json.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Iam = Annotated[bool, typer.Option("--iam", help="Print the least IAM policy that this command needs, and exit.")]
+ConsumerName = Annotated[str | None, typer.Argument(help="Consumer; all of the stack if left out.")]
+OneConsumer = Annotated[str, typer.Argument(help="Consumer.")]
+
+
+def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Print errors of a command in one line, and exit with 2."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        # boto3 takes a third of a second to import, which --help should not pay for.
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from ops.operator.stack import NoStack
+
+        try:
+            command(*args, **kwargs)
+        except NoStack as problem:
+            fail(str(problem))
+        except ClientError as refused:
+            fail(f"AWS refused the call: {refused}")
+        except BotoCoreError as problem:
+            fail(f"AWS cannot be reached: {problem}")
+
+    return run
+
+
+def fail(message: str) -> None:
+    """Print an error and exit with 2."""
+    typer.secho(message, fg="red", err=True)
+    raise typer.Exit(2)
+
+
+def print_policy(command: str, consumers: Any) -> None:
+    """Print the least policy of a command and exit."""
+    from ops.operator.permissions import policy
+
+    typer.echo(json.dumps(policy(command, consumers), indent=2))
+    raise typer.Exit
+
+
+def moment(seconds: float | None) -> str:
+    """Write a time for people, in UTC; `-` for none."""
+    from datetime import UTC, datetime
+
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people in its two largest units, e.g. `3 h 20 min`."""
+    units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)]
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for name, size in units:
+        if left >= size and len(parts) < 2:
+            parts.append(f"{left // size} {name}")
+            left %= size
+    return " ".join(parts) or "0 s"

@@ -1,0 +1,112 @@
+"""The least policy that each command needs, printed by `--iam`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ops.operator.consumers import Consumer
+from ops.operator.dead_letters.bucket import ATTEMPTS, SETTLED
+
+Arns = Callable[[Sequence[Consumer]], list[str]]
+
+
+def _destinations(consumers: Sequence[Consumer], service: str) -> list[str]:
+    return [arn for consumer in consumers for arn in consumer.destinations if arn.split(":")[2] == service]
+
+
+def _of(consumers: Sequence[Consumer], *, queues: bool) -> list[str]:
+    return [consumer.source for consumer in consumers if consumer.reads_queue is queues]
+
+
+def _log_group(consumer: Consumer) -> str:
+    _, partition, _, region, account = consumer.function["FunctionArn"].split(":")[:5]
+    return f"arn:{partition}:logs:{region}:{account}:log-group:{consumer.log_group}:*"
+
+
+def _mapping(consumer: Consumer) -> str:
+    _, partition, _, region, account = consumer.function["FunctionArn"].split(":")[:5]
+    return f"arn:{partition}:lambda:{region}:{account}:event-source-mapping:{consumer.uuid}"
+
+
+def _tables(consumers: Sequence[Consumer]) -> list[str]:
+    return [arn.partition("/stream/")[0] for arn in _of(consumers, queues=False) if ":dynamodb:" in arn]
+
+
+#: Resources of each action. `*` where AWS knows no resource for it.
+_RESOURCES: Mapping[str, Arns] = {
+    "cloudwatch:DescribeAlarms": lambda _: ["*"],
+    "cloudwatch:GetMetricData": lambda _: ["*"],
+    "dynamodb:BatchGetItem": _tables,
+    "dynamodb:DescribeStream": lambda consumers: _of(consumers, queues=False),
+    "dynamodb:GetRecords": lambda consumers: _of(consumers, queues=False),
+    "dynamodb:GetShardIterator": lambda consumers: _of(consumers, queues=False),
+    "lambda:GetEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
+    "lambda:GetFunctionConfiguration": lambda consumers: [each.function["FunctionArn"] for each in consumers],
+    "lambda:InvokeFunction": lambda consumers: [each.mapping["FunctionArn"] for each in consumers],
+    "lambda:ListEventSourceMappings": lambda _: ["*"],
+    "lambda:UpdateEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
+    "logs:FilterLogEvents": lambda consumers: [_log_group(each) for each in consumers],
+    "pipes:ListPipes": lambda _: ["*"],
+    "s3:GetLifecycleConfiguration": lambda consumers: _destinations(consumers, "s3"),
+    "s3:GetObject": lambda consumers: [f"{arn}/*" for arn in _destinations(consumers, "s3")],
+    "s3:ListBucket": lambda consumers: _destinations(consumers, "s3"),
+    "s3:PutObject": lambda consumers: [
+        f"{arn}/{folder}*" for arn in _destinations(consumers, "s3") for folder in (SETTLED, ATTEMPTS)
+    ],
+    "sqs:ChangeMessageVisibility": lambda consumers: _destinations(consumers, "sqs"),
+    "sqs:DeleteMessage": lambda consumers: _destinations(consumers, "sqs"),
+    "sqs:GetQueueAttributes": lambda consumers: [*_destinations(consumers, "sqs"), *_of(consumers, queues=True)],
+    "sqs:GetQueueUrl": lambda consumers: [*_destinations(consumers, "sqs"), *_of(consumers, queues=True)],
+    "sqs:ReceiveMessage": lambda consumers: _destinations(consumers, "sqs"),
+    "sqs:SendMessage": lambda consumers: _of(consumers, queues=True),
+}
+
+_CONSUMERS = ("lambda:GetEventSourceMapping", "lambda:GetFunctionConfiguration")
+_READ_LETTERS = (
+    *_CONSUMERS,
+    *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration"),
+    *("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
+)
+_READ_STREAM = ("dynamodb:GetShardIterator", "dynamodb:GetRecords")
+
+#: The actions that each command needs. `sts:GetCallerIdentity`, which redrives sign receipts with, needs no permission.
+ACTIONS: Mapping[str, Sequence[str]] = {
+    "status": (
+        *_CONSUMERS,
+        *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "pipes:ListPipes"),
+        *("s3:ListBucket", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+    ),
+    "tail": (*_CONSUMERS, "logs:FilterLogEvents"),
+    "trace": (*_CONSUMERS, "logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM),
+    "dead-letters list": (*_READ_LETTERS, *_READ_STREAM),
+    "dead-letters show": (*_READ_LETTERS, *_READ_STREAM, "dynamodb:BatchGetItem", "logs:FilterLogEvents"),
+    "dead-letters redrive": (
+        *_READ_LETTERS,
+        *_READ_STREAM,
+        *("dynamodb:BatchGetItem", "lambda:InvokeFunction", "s3:PutObject", "sqs:DeleteMessage", "sqs:SendMessage"),
+    ),
+    "dead-letters drop": (*_READ_LETTERS, "s3:PutObject", "sqs:DeleteMessage"),
+    "reread": (
+        *_CONSUMERS,
+        *("dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:BatchGetItem", "lambda:InvokeFunction"),
+    ),
+    "pause": (*_CONSUMERS, "cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping"),
+    "resume": (*_CONSUMERS, "lambda:UpdateEventSourceMapping"),
+}
+
+
+def policy(command: str, consumers: Sequence[Consumer]) -> dict[str, Any]:
+    """Return the IAM policy that a command needs for these consumers, one statement for each set of resources."""
+    by_resources: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for action in ACTIONS[command]:
+        if resources := _RESOURCES[action](consumers):
+            by_resources[tuple(sorted(set(resources)))].append(action)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
+            for resources, actions in by_resources.items()
+        ],
+    }

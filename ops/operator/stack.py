@@ -1,0 +1,139 @@
+"""`Stack`: the deployed program that a command works on, known by its outputs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ops.running import FILE, state_directory
+
+PROGRAM = Path(__file__).resolve().parents[2]
+LOCAL = "local"
+
+
+class NoStack(Exception):
+    """The stack cannot be found or read; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack.
+
+    Attributes:
+        name: Its name, `local` for the one that `weir local up` runs.
+        outputs: Its outputs.
+        environment: The variables of the local endpoint; `None` for AWS, where the caller's own credentials count.
+    """
+
+    name: str
+    outputs: Mapping[str, Any]
+    environment: Mapping[str, str] | None = None
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client, one per service; it retries as boto3's standard mode does."""
+        if service not in self._clients:
+            from botocore.config import Config
+
+            config = Config(retries={"mode": "standard", "total_max_attempts": 5}, user_agent_extra="weir")
+            endpoint = {} if self.environment is None else {"endpoint_url": self.environment["AWS_ENDPOINT_URL"]}
+            self._clients[service] = self._session.client(service, config=config, **endpoint)
+        return self._clients[service]
+
+    @property
+    def region(self) -> str | None:
+        """The region of the stack's table; `None` where no output is an ARN."""
+        arns = [value for value in self.outputs.values() if isinstance(value, str) and value.startswith("arn:")]
+        return next((region for arn in arns if (region := arn.split(":")[3])), None)
+
+    @property
+    def option(self) -> str:
+        """The option that names this stack, for commands to type next; empty for the local one."""
+        return "" if self.environment is not None else f" -s {self.name}"
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        if self.environment is None:
+            return boto3.Session(region_name=self.region)
+        return boto3.Session(
+            region_name=self.environment["AWS_REGION"],
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+
+def find(name: str | None, state: Path | None, *, program: Path = PROGRAM) -> Stack:
+    """Find a stack by its name or by a file.
+
+    Args:
+        name: The stack's name; `None` or `local` for the running `weir local up`.
+        state: A file that holds the stack instead: what `pulumi stack export`, `pulumi stack output --json` or
+            `weir local up --json` printed.
+        program: Directory of the Pulumi program.
+
+    Raises:
+        NoStack: It does not run, does not exist, or the file holds none.
+    """
+    if state is not None:
+        return _from_file(name or state.stem, state)
+    if name in (None, LOCAL):
+        file = state_directory(program, LOCAL) / FILE
+        if not file.exists():
+            raise NoStack("no local stack runs: start it with `weir local up`, or name a stack of AWS with -s")
+        return _from_file(LOCAL, file)
+    return Stack(str(name), _pulumi_outputs(str(name), program))
+
+
+def _from_file(name: str, file: Path) -> Stack:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8").partition("\n")[0] or "null")
+    except ValueError:
+        document = _whole(file)
+    except OSError as error:
+        raise NoStack(f"{file} cannot be read: {error.strerror}") from None
+    match document:
+        case {"environment": dict(environment), "outputs": dict(outputs)}:
+            return Stack(name, outputs, environment)
+        case {"deployment": {"resources": list(resources)}}:
+            stacks = [each for each in resources if each.get("type") == "pulumi:pulumi:Stack"]
+            if not stacks:
+                raise NoStack(f"{file} holds a deployment without a stack: export it after `pulumi up`")
+            return Stack(name, stacks[0].get("outputs", {}))
+        case {"consumers": dict()}:
+            return Stack(name, document)
+        case _:
+            raise NoStack(
+                f"{file} holds no stack: it takes what `pulumi stack export`, `pulumi stack output --json` or "
+                "`weir local up --json` prints"
+            )
+
+
+def _whole(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NoStack(f"{file} is not JSON: {error}") from None
+
+
+def _pulumi_outputs(name: str, program: Path) -> Mapping[str, Any]:
+    pulumi = shutil.which("pulumi")
+    if pulumi is None:
+        raise NoStack(
+            "the Pulumi CLI is not installed, which knows the stack's outputs: install it, or pass a file with --state"
+        )
+    command = [pulumi, "stack", "output", "--json", "--show-secrets", "--stack", name]
+    done = subprocess.run(command, cwd=program, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+    if done.returncode:
+        raise NoStack(f"pulumi does not know the outputs of the stack {name}: {done.stderr.strip()}")
+    return json.loads(done.stdout)

@@ -1,0 +1,37 @@
+"""The file in which `weir local up` says where it runs, for the other commands of the same clone."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+FILE = "running.json"
+
+
+def state_directory(program: Path, stack: str) -> Path:
+    """Return the folder of a stack's files, below the user's state directory.
+
+    https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    configured = Path(os.environ.get("XDG_STATE_HOME", ""))
+    base = configured if configured.is_absolute() else Path.home() / ".local" / "state"
+    return base / "weir" / hashlib.sha256(os.fsencode(program)).hexdigest()[:16] / stack
+
+
+@contextlib.contextmanager
+def announced(directory: Path, environment: Mapping[str, str], outputs: Mapping[str, Any]) -> Generator[None]:
+    """Keep the file while a block runs, readable by its owner alone, since it holds the endpoint's keys."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / FILE
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        json.dump({"environment": dict(environment), "outputs": dict(outputs)}, opened)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""`Night`: the whole program on an endpoint of its own, and the operator's commands against it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.credentials import Credentials
+from typer.testing import CliRunner
+
+from local.deploy import Deployment
+from local.endpoint import Endpoint
+from ops.cli import app
+from ops.demo.traffic import PlanApi
+from tests.local.world import wait_until
+
+CONSUMER = "welcome-email"
+
+
+@dataclass(frozen=True)
+class Said:
+    """The exit code, the output and the errors of a command."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def documents(self) -> list[Any]:
+        """The output's lines as JSON."""
+        return [json.loads(line) for line in self.output.splitlines()]
+
+
+@dataclass
+class Night:
+    """The program on an endpoint, in trouble.
+
+    Attributes:
+        state: File with the stack, as `weir local up --json` prints it.
+    """
+
+    endpoint: Endpoint
+    deployment: Deployment
+    state: Path
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        environment = {
+            "AWS_ENDPOINT_URL": self.endpoint.url,
+            "AWS_REGION": self.endpoint.region,
+            "AWS_ACCESS_KEY_ID": self.endpoint.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.endpoint.secret_access_key,
+        }
+        self.state.write_text(json.dumps({"environment": environment, "outputs": dict(self.deployment.outputs)}))
+
+    @property
+    def outputs(self) -> Any:
+        return self.deployment.outputs
+
+    @property
+    def mapping(self) -> str:
+        return self.outputs["consumers"][CONSUMER]["eventSourceMapping"]
+
+    @property
+    def bucket(self) -> str:
+        return self.outputs["consumers"][CONSUMER]["failureDestination"].rpartition(":")[2]
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.endpoint.client(service)
+        return self._clients[service]
+
+    def weir(self, *arguments: str) -> Said:
+        """Type a command of `weir`, with the stack's file."""
+        done = CliRunner().invoke(app, [*arguments, "--state", str(self.state)], env={"COLUMNS": "400"})
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Said(done.exit_code, done.stdout, done.stderr)
+
+    def upgrade(self, *users: str, email: str = "{user}@example.com") -> None:
+        """Create users and upgrade them over the API."""
+        for user in users:
+            item = {"userId": user, "plan": "free", "email": email.format(user=user)}
+            self.client("dynamodb").put_item(
+                TableName=self.outputs["usersTable"], Item={name: {"S": value} for name, value in item.items()}
+            )
+            self.set_plan(user, "pro")
+
+    def set_plan(self, user: str, plan: str) -> None:
+        """Set a user's plan over the API."""
+        keys = Credentials(self.endpoint.access_key_id, self.endpoint.secret_access_key)
+        api = PlanApi(self.outputs["apiUrl"], keys, self.deployment.region)
+        try:
+            assert api.set_plan(user, plan) == 200
+        finally:
+            api.close()
+
+    def break_mails(self) -> None:
+        """Let every mail fail from now on."""
+        self.endpoint.control.fail("sesv2:SendEmail", times=10_000)
+
+    def repair(self) -> None:
+        """Let mails be sent again."""
+        self.endpoint.control.clear_faults()
+
+    def wait_for_dead_letters(self, count: int) -> None:
+        """Wait until records are in the failure destination, and the mapping is quiet."""
+        wait_until(lambda: sum(len(each["keys"]) for each in self.given_up()) >= count, timeout=120)
+        self.endpoint.control.wait_until_idle([self.mapping], timeout=120)
+
+    def given_up(self) -> list[Any]:
+        return [each for each in self.endpoint.control.history(self.mapping) if each["kind"] == "given up"]
+
+    def mails(self) -> list[str]:
+        """The addresses that got a mail, in order."""
+        return [address for mail in self.endpoint.control.mails() for address in mail["To"]]
+
+    def empty(self) -> None:
+        """Remove every dead letter and receipt."""
+        s3 = self.client("s3")
+        for each in s3.list_objects_v2(Bucket=self.bucket).get("Contents", []):
+            s3.delete_object(Bucket=self.bucket, Key=each["Key"])

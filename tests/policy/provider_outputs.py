@@ -51,7 +51,9 @@ def created(type_: str, name: str, inputs: Mapping[str, Any]) -> Created:
     own = str(inputs.get(_NAMED.get(type_, ""), f"{name}-{_digits(type_, name)}"))
     given = {key: own for key in [_NAMED.get(type_)] if key}
 
-    def arn(service: str, resource: str, place: str = f"{REGION}:{ACCOUNT}") -> str:
+    region = inputs.get("region", REGION)
+
+    def arn(service: str, resource: str, place: str = f"{region}:{ACCOUNT}") -> str:
         return f"arn:aws:{service}:{place}:{resource}"
 
     match type_.rsplit(":", 1)[1]:
@@ -66,7 +68,7 @@ def created(type_: str, name: str, inputs: Mapping[str, Any]) -> Created:
         case "StreamConsumer":
             return Created(own, {**given, "arn": f"{inputs['streamArn']}/consumer/{own}:1767225600"})
         case "Queue":
-            url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{own}"
+            url = f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{own}"
             return Created(url, {**given, "url": url, "arn": arn("sqs", own)})
         case "Topic":
             return Created(arn("sns", own), {**given, "arn": arn("sns", own)})

@@ -10,6 +10,8 @@ import typer
 from ops.demo.command import demo
 from ops.local_up import up
 from ops.operator.dead_letters.commands import dead_letters
+from ops.operator.pausing import pause, resume
+from ops.operator.status import status
 from ops.simulate import simulate
 from ops.what_if import what_if
 
@@ -26,12 +28,15 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(simulate)
 app.command()(what_if)
+app.command()(status)
 local = typer.Typer(
     help="Run the program on an AWS endpoint of this machine.", no_args_is_help=True, rich_markup_mode=None
 )
 local.command()(up)
 app.add_typer(local, name="local")
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(pause)
+app.command()(resume)
 
 
 @local.callback()

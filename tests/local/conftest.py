@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from local.endpoint import Endpoint
+from ops.local_stack import local_stack
+from tests.local.operator_world import Night
 from tests.local.pipe_world import PipeWorld
 from tests.local.queue_world import Queues
 from tests.local.world import World, members_set
@@ -35,6 +39,23 @@ def world(request: pytest.FixtureRequest, aws: Endpoint, clients: dict[str, Any]
         assert operation in members_set, f"the test is said to show {operation} and does not call it"
         unset = set(" ".join(members).split()) - members_set[operation]
         assert not unset, f"the test is said to show {sorted(unset)} of {operation} and does not set it"
+
+
+@pytest.fixture(scope="session")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    """The whole program on an endpoint of its own, with one retry, so that failures are given up soon."""
+    with local_stack(Console(file=StringIO())) as (endpoint, deployment):
+        night = Night(endpoint, deployment, tmp_path_factory.mktemp("stack") / "local.json")
+        night.client("lambda").update_event_source_mapping(UUID=night.mapping, MaximumRetryAttempts=1)
+        yield night
+
+
+@pytest.fixture
+def night(operated: Night) -> Iterator[Night]:
+    """The same, quiet and without dead letters."""
+    yield operated
+    operated.repair()
+    operated.empty()
 
 
 @pytest.fixture

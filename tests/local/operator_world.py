@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+from botocore.client import BaseClient
 from botocore.credentials import Credentials
 from typer.testing import CliRunner
 
@@ -105,6 +107,14 @@ class Night:
         """Let mails be sent again."""
         self.endpoint.control.clear_faults()
 
+    def give_up(self, *users: str) -> None:
+        """Bring upgrades into the failure destination, and repair the cause."""
+        before = sum(len(each["keys"]) for each in self.given_up())
+        self.break_mails()
+        self.upgrade(*users)
+        self.wait_for_dead_letters(before + len(users))
+        self.repair()
+
     def wait_for_dead_letters(self, count: int) -> None:
         """Wait until records are in the failure destination, and the mapping is quiet."""
         wait_until(lambda: sum(len(each["keys"]) for each in self.given_up()) >= count, timeout=120)
@@ -122,3 +132,26 @@ class Night:
         s3 = self.client("s3")
         for each in s3.list_objects_v2(Bucket=self.bucket).get("Contents", []):
             s3.delete_object(Bucket=self.bucket, Key=each["Key"])
+
+
+#: IAM actions of operations that have another name.
+ACTION_OF = {
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "lambda:Invoke": "lambda:InvokeFunction",
+}
+
+
+def calls(patch: pytest.MonkeyPatch) -> set[str]:
+    """Note the IAM action of every call that boto3 makes from here on."""
+    made: set[str] = set()
+    original = BaseClient._make_api_call
+
+    def note(self: Any, operation: str, arguments: Any) -> Any:
+        service = {"dynamodbstreams": "dynamodb"}.get(name := self.meta.service_model.service_name, name)
+        made.add(ACTION_OF.get(f"{service}:{operation}", f"{service}:{operation}"))
+        return original(self, operation, arguments)
+
+    patch.setattr(BaseClient, "_make_api_call", note)
+    return made

@@ -5,45 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
-from rich.console import Console
 
 from handlers.cdc.failure_document import of_consumer
-from ops.local_stack import local_stack
-from tests.local.operator_world import CONSUMER, Night, Said
+from tests.local.operator_world import CONSUMER, Night, Said, calls
 from tests.local.world import wait_until
 
 WEIR = Path(sys.executable).with_name("weir")
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
-    with local_stack(Console(file=StringIO())) as (endpoint, deployment):
-        night = Night(endpoint, deployment, tmp_path_factory.mktemp("stack") / "local.json")
-        night.client("lambda").update_event_source_mapping(UUID=night.mapping, MaximumRetryAttempts=1)
-        yield night
-
-
-@pytest.fixture
-def night(stack: Night) -> Iterator[Night]:
-    yield stack
-    stack.repair()
-    stack.empty()
-
-
-def broken(night: Night, *users: str) -> None:
-    """Bring upgrades into the failure destination, and repair the cause."""
-    before = sum(len(each["keys"]) for each in night.given_up())
-    night.break_mails()
-    night.upgrade(*users)
-    night.wait_for_dead_letters(before + len(users))
-    night.repair()
 
 
 def redrive(night: Night, *arguments: str) -> Said:
@@ -60,7 +31,7 @@ def keys(letters: list[Any]) -> list[str]:
 
 def test_from_the_break_to_none_waiting(night: Night) -> None:
     before = len(night.mails())
-    broken(night, "ada", "bob", "cyd")
+    night.give_up("ada", "bob", "cyd")
     assert night.weir("dead-letters", "list").code == 1
     assert keys(listed(night)) == ["userId=ada", "userId=bob", "userId=cyd"]
 
@@ -107,7 +78,7 @@ def test_a_redrive_that_is_killed_goes_on_where_it_was(night: Night) -> None:
     before = len(night.mails())
     users = [f"kim{number}" for number in range(3)]
     for user in users:  # a dead letter each
-        broken(night, user)
+        night.give_up(user)
     command = [WEIR, "dead-letters", "redrive", CONSUMER, "--yes", "--json", "--rate", "1", "--state", night.state]
     killed = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert killed.stdout is not None
@@ -122,7 +93,7 @@ def test_a_redrive_that_is_killed_goes_on_where_it_was(night: Night) -> None:
 def test_two_redrives_at_once_send_nothing_twice(night: Night) -> None:
     before = len(night.mails())
     users = ["lea", "mia", "nia"]
-    broken(night, *users)
+    night.give_up(*users)
     command = [WEIR, "dead-letters", "redrive", CONSUMER, "--yes", "--rate", "1000", "--state", night.state]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for each in both:
@@ -133,7 +104,7 @@ def test_two_redrives_at_once_send_nothing_twice(night: Night) -> None:
 
 
 def test_a_record_older_than_its_item_is_named_and_applied_only_where_a_ledger_decides(night: Night) -> None:
-    broken(night, "olga")
+    night.give_up("olga")
     night.set_plan("olga", "free")
     night.endpoint.control.wait_until_idle([night.mapping])
     before = len(night.mails())
@@ -146,7 +117,7 @@ def test_a_record_older_than_its_item_is_named_and_applied_only_where_a_ledger_d
 
 
 def test_only_one_item_can_be_redriven_or_dropped(night: Night) -> None:
-    broken(night, "pia", "quin")
+    night.give_up("pia", "quin")
     before = len(night.mails())
     redrive(night, "--only", "pia")
     assert night.mails()[before:] == ["pia@example.com"]
@@ -156,7 +127,7 @@ def test_only_one_item_can_be_redriven_or_dropped(night: Night) -> None:
 
 
 def test_a_dropped_dead_letter_keeps_its_document_and_waits_no_more(night: Night) -> None:
-    broken(night, "rosa")
+    night.give_up("rosa")
     (letter,) = listed(night)
     assert (
         night.weir("dead-letters", "drop", CONSUMER, letter["id"]).output == "1 would be dropped; add --yes to do it\n"
@@ -168,7 +139,7 @@ def test_a_dropped_dead_letter_keeps_its_document_and_waits_no_more(night: Night
 
 
 def test_show_has_both_images_beside_the_item_as_it_is_now_and_the_log_of_every_attempt(night: Night) -> None:
-    broken(night, "sam")
+    night.give_up("sam")
     night.set_plan("sam", "enterprise")
     (letter,) = listed(night)
     shown = json.loads(night.weir("dead-letters", "show", letter["id"], "--json").output)
@@ -180,7 +151,7 @@ def test_show_has_both_images_beside_the_item_as_it_is_now_and_the_log_of_every_
 
 
 def test_a_record_that_the_consumer_parked_is_redriven_like_any_other(night: Night) -> None:
-    broken(night, "tom")
+    night.give_up("tom")
     (letter,) = listed(night)
     body = night.client("s3").get_object(Bucket=night.bucket, Key=letter["id"])["Body"].read()
     night.empty()
@@ -196,19 +167,10 @@ def test_a_record_that_the_consumer_parked_is_redriven_like_any_other(night: Nig
     assert night.mails()[before:] == ["tom@example.com"]
 
 
-#: IAM actions of operations that have another name.
-ACTION_OF = {
-    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
-    "lambda:Invoke": "lambda:InvokeFunction",
-}
-
-
 def test_the_printed_policies_allow_every_call_that_a_command_makes(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken(night, "wim")
+    night.give_up("wim")
     (letter,) = listed(night)
     for command in (["list"], ["show", letter["id"]], ["redrive", CONSUMER, "--yes"], ["drop", CONSUMER, "--yes"]):
         printed = json.loads(night.weir("dead-letters", *command, "--iam").output)
@@ -221,23 +183,9 @@ def test_the_printed_policies_allow_every_call_that_a_command_makes(
         assert called - {"sts:GetCallerIdentity"} <= allowed, command
 
 
-def calls(patch: pytest.MonkeyPatch) -> set[str]:
-    """Note the IAM action of every call that boto3 makes from here on."""
-    made: set[str] = set()
-    original = BaseClient._make_api_call
-
-    def note(self: Any, operation: str, arguments: Any) -> Any:
-        service = {"dynamodbstreams": "dynamodb"}.get(name := self.meta.service_model.service_name, name)
-        made.add(ACTION_OF.get(f"{service}:{operation}", f"{service}:{operation}"))
-        return original(self, operation, arguments)
-
-    patch.setattr(BaseClient, "_make_api_call", note)
-    return made
-
-
 def test_a_document_that_only_points_at_records_is_redriven_from_the_stream(night: Night) -> None:
     queue = pointing_at_a_queue(night)
-    broken(night, "una", "vic")
+    night.give_up("una", "vic")
     wait_until(lambda: listed(night))
     letters = listed(night)
     assert keys(letters) == ["userId=una", "userId=vic"]

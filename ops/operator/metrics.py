@@ -1,0 +1,116 @@
+"""Metrics of a consumer, read from CloudWatch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ops.operator.consumers import Consumer
+
+#: Seconds of one datapoint.
+PERIOD = 300
+#: Seconds that `weir status` looks back.
+HOUR = 3600
+#: Queries that one GetMetricData takes.
+_QUERIES = 500
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A metric of a consumer.
+
+    Attributes:
+        name: Name of the metric.
+        statistic: How the values of a period become one.
+        of: What it is recorded for.
+    """
+
+    name: str
+    statistic: Literal["Maximum", "Sum"]
+    of: Literal["function", "mapping", "queue"]
+
+
+STREAM_AGE = Wanted("IteratorAge", "Maximum", "function")
+QUEUE_AGE = Wanted("ApproximateAgeOfOldestMessage", "Maximum", "queue")
+FAILED = Wanted("FailedInvokeEventCount", "Sum", "mapping")
+INVOKED = Wanted("InvokedEventCount", "Sum", "mapping")
+POLLED = Wanted("PolledEventCount", "Sum", "mapping")
+FILTERED = Wanted("FilteredOutEventCount", "Sum", "mapping")
+DROPPED = Wanted("DroppedEventCount", "Sum", "mapping")
+ERRORS = Wanted("Errors", "Sum", "function")
+
+Series = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Datapoints of a consumer's metrics in the last hour, oldest first: times (seconds since 1970) and values."""
+
+    series: Mapping[Wanted, Series]
+
+    def total(self, wanted: Wanted) -> int:
+        """Return the sum over the hour."""
+        return round(sum(value for _, value in self.series.get(wanted, ())))
+
+    def latest(self, wanted: Wanted) -> float | None:
+        """Return the last value; `None` without one."""
+        return self.series[wanted][-1][1] if self.series.get(wanted) else None
+
+    def earliest(self, wanted: Wanted) -> float | None:
+        """Return the first value, which is about an hour old; `None` without one."""
+        return self.series[wanted][0][1] if self.series.get(wanted) else None
+
+
+def read(cloudwatch: Any, consumers: Sequence[Consumer], *, now: float) -> dict[str, Readings]:
+    """Read the metrics of consumers, by their names.
+
+    Args:
+        cloudwatch: A boto3 client of CloudWatch.
+        consumers: The consumers.
+        now: Seconds since 1970.
+    """
+    asked = [(consumer, wanted) for consumer in consumers for wanted in _wanted(consumer)]
+    found: dict[str, dict[Wanted, Series]] = {consumer.name: {} for consumer in consumers}
+    for start in range(0, len(asked), _QUERIES):
+        part = asked[start : start + _QUERIES]
+        pages = cloudwatch.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=[_query(f"m{index}", *each) for index, each in enumerate(part)],
+            StartTime=datetime.fromtimestamp(now - HOUR - PERIOD, UTC),
+            EndTime=datetime.fromtimestamp(now + PERIOD, UTC),
+            ScanBy="TimestampAscending",
+        )
+        for page in pages:
+            for result in page["MetricDataResults"]:
+                consumer, wanted = part[int(result["Id"][1:])]
+                points = zip((at.timestamp() for at in result["Timestamps"]), result["Values"], strict=True)
+                found[consumer.name][wanted] = [*found[consumer.name].get(wanted, ()), *points]
+    return {name: Readings(series) for name, series in found.items()}
+
+
+def behind(readings: Readings, consumer: Consumer) -> tuple[float | None, float | None]:
+    """Return the seconds behind the source now and an hour ago; `None` where nothing was recorded."""
+    wanted, scale = (QUEUE_AGE, 1) if consumer.reads_queue else (STREAM_AGE, 1000)
+    now, before = readings.latest(wanted), readings.earliest(wanted)
+    return (None if now is None else now / scale), (None if before is None else before / scale)
+
+
+def _wanted(consumer: Consumer) -> Sequence[Wanted]:
+    if consumer.reads_queue:
+        return (QUEUE_AGE, ERRORS, FAILED, INVOKED, POLLED, FILTERED)
+    return (STREAM_AGE, ERRORS, FAILED, INVOKED, POLLED, FILTERED, DROPPED)
+
+
+def _query(name: str, consumer: Consumer, wanted: Wanted) -> dict[str, Any]:
+    namespace, dimension, value = {
+        "function": ("AWS/Lambda", "FunctionName", consumer.function_name),
+        "mapping": ("AWS/Lambda", "EventSourceMappingUUID", consumer.uuid),
+        "queue": ("AWS/SQS", "QueueName", consumer.source.rpartition(":")[2]),
+    }[wanted.of]
+    metric = {
+        "Namespace": namespace,
+        "MetricName": wanted.name,
+        "Dimensions": [{"Name": dimension, "Value": value}],
+    }
+    return {"Id": name, "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": wanted.statistic}}

@@ -1,0 +1,294 @@
+"""`weir status`: the state of every consumer, and the command to type next."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ops.operator.options import (
+    AsJson,
+    ConsumerName,
+    Iam,
+    StackName,
+    StateFile,
+    duration,
+    moment,
+    print_policy,
+    reports_errors,
+)
+from ops.stopping import stopped_by_ctrl_c
+
+if TYPE_CHECKING:
+    from ops.operator.consumers import Consumer
+    from ops.operator.metrics import Readings
+    from ops.operator.stack import Stack
+
+#: Seconds behind its source at which somebody should look at a consumer: the threshold of the alarm that warns.
+BEHIND_SECONDS = 300
+#: Names that alarms have whose records are in no failure destination.
+_LOSSES = ("dropped", "destination-failures")
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """Dead letters that wait: how many, and the oldest one's time and deadline in seconds since 1970, where known."""
+
+    waiting: int
+    oldest: float | None
+    deadline: float | None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A reason to act, and the command to type next."""
+
+    reason: str
+    command: str
+
+
+@dataclass(frozen=True)
+class ConsumerStatus:
+    """The state of one consumer.
+
+    Attributes:
+        state: State of its mapping.
+        lastResult: The mapping's LastProcessingResult.
+        behindSeconds: Age of its oldest unprocessed change; `None` if none was recorded in the last hour.
+        behindHourAgoSeconds: The same, an hour ago.
+        failures: Records that failed in the last hour, each attempt counted.
+        retries: Records that were delivered again in the last hour.
+        deadLetters: Those that wait.
+        alarms: Short names of its alarms in state ALARM.
+        losesAt: When a paused consumer would begin to lose records, in seconds since 1970.
+        advice: Reasons to act.
+    """
+
+    name: str
+    source: str
+    state: str
+    lastResult: str | None  # noqa: N815 - the document's own names
+    behindSeconds: float | None  # noqa: N815
+    behindHourAgoSeconds: float | None  # noqa: N815
+    failures: int
+    retries: int
+    deadLetters: DeadLetters  # noqa: N815
+    alarms: Sequence[str]
+    losesAt: float | None  # noqa: N815
+    advice: Sequence[Advice]
+
+
+@dataclass(frozen=True)
+class ReaderStatus:
+    """The readers of one stream, and the number that it serves."""
+
+    stream: str
+    readers: Sequence[str]
+    limit: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a stack."""
+
+    stack: str
+    at: float
+    consumers: Sequence[ConsumerStatus]
+    readers: Sequence[ReaderStatus]
+
+    @property
+    def needs_somebody(self) -> bool:
+        """`True` if somebody should act."""
+        return any(each.advice for each in self.consumers) or any(
+            len(each.readers) > each.limit for each in self.readers
+        )
+
+
+@stopped_by_ctrl_c(0)
+@reports_errors
+def status(
+    consumer: ConsumerName = None,
+    watch: Annotated[
+        float | None, typer.Option("--watch", min=1, metavar="SECONDS", help="Look again and again.")
+    ] = None,
+    stack: StackName = None,
+    state: StateFile = None,
+    as_json: AsJson = False,
+    iam: Iam = False,
+) -> None:
+    """Show the state of every consumer, and the command to type next.
+
+    For each consumer: its mapping's state, its distance behind the source now and an hour ago, failures and retries
+    of the last hour, dead letters that wait and until when they can be redriven, its alarms, its stream's readers.
+
+    Example: weir status -s prod
+
+    Exits 0 if all is well, 1 if somebody should act, 2 if the stack cannot be read.
+    """
+    from ops.operator.consumers import consumers_of
+    from ops.operator.stack import find
+
+    found = find(stack, state)
+    while True:
+        consumers = consumers_of(found, consumer)
+        if iam:
+            print_policy("status", consumers)
+        looked = look(found, consumers, now=time.time())
+        if as_json:
+            typer.echo(json.dumps(asdict(looked) | {"needsSomebody": looked.needs_somebody}))
+        else:
+            _print(looked)
+        if watch is None:
+            raise typer.Exit(1 if looked.needs_somebody else 0)
+        time.sleep(watch)
+
+
+def look(stack: Stack, consumers: Sequence[Consumer], *, now: float) -> Status:
+    """Find out the state of consumers.
+
+    Args:
+        stack: The stack.
+        consumers: The consumers.
+        now: Seconds since 1970.
+    """
+    from ops.operator import metrics
+
+    readings = metrics.read(stack.client("cloudwatch"), consumers, now=now)
+    ringing = _ringing(stack.client("cloudwatch"), consumers)
+    streams = sorted({each.source for each in consumers if ":dynamodb:" in each.source})
+    return Status(
+        stack.name,
+        now,
+        [_consumer(stack, each, readings[each.name], ringing, now) for each in consumers],
+        [_readers(stack, stream) for stream in streams],
+    )
+
+
+def _consumer(stack: Stack, consumer: Consumer, readings: Readings, ringing: set[str], now: float) -> ConsumerStatus:
+    from ops.operator import metrics
+    from ops.operator.dead_letters.stores import stores_of
+    from ops.operator.deadlines import horizon_of
+
+    behind, before = metrics.behind(readings, consumer)
+    delivered = readings.total(metrics.POLLED) - readings.total(metrics.FILTERED)
+    counted = [store.waiting() for store in stores_of(stack, consumer)]
+    letters = DeadLetters(
+        sum(waiting for waiting, _, _ in counted),
+        min((oldest for _, oldest, _ in counted if oldest is not None), default=None),
+        min((deadline for _, _, deadline in counted if deadline is not None), default=None),
+    )
+    alarms = sorted(short for short, name in consumer.alarms.items() if name in ringing)
+    paused = consumer.mapping["State"] in ("Disabled", "Disabling")
+    loses = consumer.mapping["LastModified"].timestamp() + horizon_of(stack, consumer).first if paused else None
+    return ConsumerStatus(
+        consumer.name,
+        consumer.source,
+        consumer.mapping["State"],
+        consumer.mapping.get("LastProcessingResult"),
+        behind,
+        before,
+        readings.total(metrics.FAILED),
+        max(0, readings.total(metrics.INVOKED) - delivered),
+        letters,
+        alarms,
+        loses,
+        [*_advice(stack, consumer, behind, letters, alarms, loses, now)],
+    )
+
+
+def _advice(
+    stack: Stack,
+    consumer: Consumer,
+    behind: float | None,
+    letters: DeadLetters,
+    alarms: Sequence[str],
+    loses: float | None,
+    now: float,
+) -> list[Advice]:
+    name, option = consumer.name, stack.option
+    found: list[Advice] = []
+    if loses is not None:
+        left = f"it begins to lose records in {duration(loses - now)}" if loses > now else "it is losing records"
+        found.append(Advice(f"paused, and {left}", f"weir resume {name}{option}"))
+    elif consumer.mapping["State"] not in ("Enabled", "Enabling", "Creating", "Updating"):
+        found.append(Advice(f"its mapping is {consumer.mapping['State']}", f"weir resume {name}{option}"))
+    if any(alarm in _LOSSES for alarm in alarms):
+        found.append(Advice("records were given up and are in no destination", f"weir reread {name} --from …{option}"))
+    if letters.waiting:
+        until = "" if letters.deadline is None else f", the oldest until {moment(letters.deadline)}"
+        count = f"{letters.waiting} dead letter{'' if letters.waiting == 1 else 's'} wait{until}"
+        found.append(Advice(count, f"weir dead-letters list {name}{option}"))
+    if behind is not None and behind >= BEHIND_SECONDS:
+        found.append(Advice(f"{duration(behind)} behind its source", f"weir tail {name}{option}"))
+    elif str(consumer.mapping.get("LastProcessingResult", "")).startswith("PROBLEM"):
+        found.append(Advice(consumer.mapping["LastProcessingResult"], f"weir tail {name}{option}"))
+    if alarms and not found:
+        found.append(Advice(f"in ALARM: {', '.join(alarms)}", f"weir tail {name}{option}"))
+    return found
+
+
+def _ringing(cloudwatch: Any, consumers: Sequence[Consumer]) -> set[str]:
+    """Return the names of the consumers' alarms that are in state ALARM."""
+    names = [name for consumer in consumers for name in consumer.alarms.values()]
+    found: set[str] = set()
+    for start in range(0, len(names), 100):
+        described = cloudwatch.describe_alarms(AlarmNames=names[start : start + 100], StateValue="ALARM")
+        found |= {
+            alarm["AlarmName"] for kind in ("MetricAlarms", "CompositeAlarms") for alarm in described.get(kind, [])
+        }
+    return found
+
+
+def _readers(stack: Stack, stream: str) -> ReaderStatus:
+    from aws_semantics.limits import STREAM_READERS
+
+    functions, pipes = stack.client("lambda"), stack.client("pipes")
+    mappings = [
+        each
+        for page in functions.get_paginator("list_event_source_mappings").paginate(EventSourceArn=stream)
+        for each in page["EventSourceMappings"]
+    ]
+    piped = [each for page in pipes.get_paginator("list_pipes").paginate(SourcePrefix=stream) for each in page["Pipes"]]
+    readers = [each["FunctionArn"].split(":")[6] for each in mappings if each["State"] != "Disabled"]
+    return ReaderStatus(
+        stream,
+        sorted([*readers, *(each["Name"] for each in piped if each["DesiredState"] == "RUNNING")]),
+        STREAM_READERS,
+    )
+
+
+def _print(looked: Status) -> None:
+    console = Console()
+    table = Table("consumer", "state", "behind", "an hour ago", "failures", "retries", "dead letters", "alarms")
+    for each in looked.consumers:
+        letters = each.deadLetters
+        table.add_row(
+            each.name,
+            Text(each.state, style="" if each.state == "Enabled" else "yellow"),
+            _seconds(each.behindSeconds),
+            _seconds(each.behindHourAgoSeconds),
+            str(each.failures),
+            str(each.retries),
+            Text(str(letters.waiting), style="bold red" if letters.waiting else ""),
+            Text(", ".join(each.alarms), style="bold red"),
+        )
+    console.print(table)
+    for stream in looked.readers:
+        over = len(stream.readers) > stream.limit
+        line = f"{stream.stream}: {len(stream.readers)} of {stream.limit} readers: {', '.join(stream.readers)}"
+        console.print(Text(line, style="bold red" if over else ""), soft_wrap=True)
+    for each in looked.consumers:
+        for advice in each.advice:
+            console.print(Text(f"{each.name}: {advice.reason}", style="yellow"), soft_wrap=True)
+            console.print(Text(f"  {advice.command}"), soft_wrap=True)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else duration(value)

@@ -134,7 +134,9 @@ def _send_to_bucket(actions: Mapping[str, str], arn: pulumi.Input[str], *, parks
     on_objects = [action for action, to in actions.items() if to == "object"]
     park = allow(on_objects, pulumi.Output.concat(arn, "/discarded/*"), StringEquals=own)
     if parks_only:
-        return [park]
+        # The runtime keeps there how often a message was started that may have ended its process.
+        starts = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
+        return [park, allow(starts, pulumi.Output.concat(arn, "/started/*"), StringEquals=own)]
     return [
         # Lambda writes below aws/lambda/<mapping's UUID>/, and the UUID is not known before the role is.
         allow(on_objects, pulumi.Output.concat(arn, "/aws/lambda/*"), StringEquals=own),

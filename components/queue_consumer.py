@@ -120,7 +120,8 @@ class QueueConsumer(pulumi.ComponentResource):
             entry_point=consumer.entry_point,
             access=access,
             statements=[
-                # The runtime hides a failed message for as long as its pause lasts (handlers/cdc/queues.py).
+                # The runtime hides a failed message for as long as its pause lasts, and deletes one that is done before
+                # it starts one that may end the process (handlers/cdc/queues.py).
                 allow([*READING["sqs"], "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"], self.queue.arn),
                 *decrypt(kms_key_arn),
                 *self.on_failure.statements,

@@ -9,16 +9,16 @@ from handlers.cdc.image import Image
 @pytest.fixture(autouse=True)
 def region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    clients._boto3_client.cache_clear()
+    clients._made.cache_clear()
 
 
 def test_outside_lambda_a_client_is_made_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[str, int]] = []
-    monkeypatch.setattr(clients, "_boto3_client", lambda *arguments: made.append(arguments) or "a client")
+    monkeypatch.setattr(clients, "boto3_client", lambda *arguments: made.append(arguments) or "a client")
     dynamodb = client("dynamodb")
     assert made == []
     assert dynamodb.upper() == "A CLIENT"
-    assert made == [("dynamodb", 3)]
+    assert made == [("dynamodb", 3, 5.0)]
 
 
 def test_in_lambda_a_client_is_made_in_the_init_phase_and_once(monkeypatch: pytest.MonkeyPatch) -> None:

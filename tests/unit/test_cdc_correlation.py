@@ -70,7 +70,7 @@ def test_an_effect_remembers_the_request_that_asked_for_it() -> None:
 
 def test_a_counted_event_remembers_the_request_that_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     dynamodb = Mock()
-    monkeypatch.setattr("handlers.cdc.counters.client", lambda *_, **__: dynamodb)
+    monkeypatch.setattr("handlers.cdc.counter_table.BoundedClient", lambda *_, **__: dynamodb)
     monkeypatch.setenv("COUNTER_TABLE", "counters")
     plans = Counters("plans")
 

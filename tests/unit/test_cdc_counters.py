@@ -102,7 +102,7 @@ class Clock:
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setenv("COUNTER_TABLE", "counters")
     table = Table()
-    monkeypatch.setattr("handlers.cdc.counter_table.client", lambda *_, **__: table)
+    monkeypatch.setattr("handlers.cdc.counter_table.BoundedClient", lambda *_, **__: table)
     return table
 
 

@@ -1,9 +1,10 @@
 """Records that can never succeed are parked with their full content; if that fails, they fail."""
 
+import io
 import json
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,25 +16,48 @@ from handlers.cdc.testing import Invocation, pipe_event, queue_event, record, st
 SECRET = "ada@example.com"
 
 
+class NoSuchKey(Exception):
+    """S3's answer for an object that is not there."""
+
+    response: ClassVar = {"Error": {"Code": "NoSuchKey"}}
+
+
 class Aws:
-    """Takes the calls that parking and backing off make, and fails the ones that a test chooses."""
+    """An S3 and an SQS that note calls, and fail those that a test turns off."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.down: set[str] = set()
         self.answers: dict[str, Any] = {}
+        self.objects: dict[str, bytes] = {}
+        self.deleted: list[str] = []
 
-    def client(self, service: str, *, attempts: int = 3) -> "Aws":
+    def client(self, service: str) -> "Aws":
         return self
 
     def __getattr__(self, name: str) -> Any:
         def call(**arguments: Any) -> dict[str, Any]:
             if name in self.down:
                 raise ConnectionError(name)
-            if name == "get_queue_url":
-                return {"QueueUrl": f"https://queues/{arguments['QueueOwnerAWSAccountId']}/{arguments['QueueName']}"}
-            self.calls.append((name, arguments))
-            return self.answers.get(name, {})
+            match name, arguments:
+                case "get_queue_url", {"QueueOwnerAWSAccountId": account, "QueueName": queue}:
+                    return {"QueueUrl": f"https://queues/{account}/{queue}"}
+                case "get_object", {"Key": key}:
+                    if key not in self.objects:
+                        raise NoSuchKey(key)
+                    return {"Body": io.BytesIO(self.objects[key])}
+                case "put_object", {"Key": key, "Body": body} if key.startswith("started/"):
+                    self.objects[key] = body
+                    return {}
+                case "delete_object", {"Key": key}:
+                    self.objects.pop(key, None)
+                    return {}
+                case "delete_message_batch", {"Entries": entries}:
+                    self.deleted += [entry["ReceiptHandle"] for entry in entries]
+                    return {}
+                case _:
+                    self.calls.append((name, arguments))
+                    return self.answers.get(name, {})
 
         return call
 
@@ -48,8 +72,9 @@ class Aws:
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     fake = Aws()
-    monkeypatch.setattr("handlers.cdc.discard.client", fake.client)
-    monkeypatch.setattr("handlers.cdc.queues.client", fake.client)
+    for module in ("discard", "queues", "message_starts"):
+        monkeypatch.setattr(f"handlers.cdc.{module}.BoundedClient", fake.client)
+    monkeypatch.setattr("handlers.cdc.message_starts._remembered", {})
     monkeypatch.setenv("FAILURE_DESTINATION", "arn:aws:s3:::parked-records")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "welcome-email")
     return fake
@@ -196,21 +221,34 @@ def test_without_a_number_of_attempts_the_queues_redrive_policy_decides(aws: Aws
     assert aws.calls == []
 
 
-def test_a_failed_message_waits_longer_each_time(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def received_again(event: dict[str, Any], *failed: str) -> dict[str, Any]:
+    """Return the event of the next receive: the messages that failed, each received once more."""
+    messages = [message for message in event["Records"] if message["messageId"] in failed]
+    for message in messages:
+        message["attributes"]["ApproximateReceiveCount"] = str(
+            int(message["attributes"]["ApproximateReceiveCount"]) + 1
+        )
+    return {"Records": messages}
+
+
+@pytest.mark.parametrize("group", [None, "g"])
+def test_a_failed_message_waits_longer_each_time(aws: Aws, monkeypatch: pytest.MonkeyPatch, group: str | None) -> None:
     monkeypatch.setenv("QUEUE_ATTEMPTS", "12")
     handler, _ = discarding(0, error=RuntimeError("down"))
-    for count in (1, 2, 5, 11):
-        run(handler, queue_event(*records(1), group="g", receive_count=count))
-    assert aws.pauses() == [2, 4, 32, 900]
-    assert aws.calls[0][1]["QueueUrl"] == "https://queues/111122223333/changes.fifo"
+    event = queue_event(*records(1), group=group)
+    while event["Records"]:
+        event = received_again(event, *run(handler, event))
+    assert aws.pauses() == [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
+    assert len(aws.parked()) == 1
+    assert aws.calls[0][1]["QueueUrl"] == "https://queues/111122223333/changes" + (".fifo" if group else "")
     assert aws.calls[0][1]["Entries"][0]["ReceiptHandle"].startswith("receipt-")
 
 
 def test_what_waits_behind_a_failed_message_waits_no_longer_than_it(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUEUE_ATTEMPTS", "12")
     handler, _ = discarding(1, error=RuntimeError("down"))
-    run(handler, queue_event(*records(3), group="g", receive_count=2))
-    assert aws.pauses() == [4, 4]
+    run(handler, queue_event(*records(3), group="g"))
+    assert aws.pauses() == [2, 2]
 
 
 def test_messages_that_were_not_started_for_want_of_time_come_back_at_once(
@@ -229,7 +267,7 @@ def test_messages_that_were_not_started_for_want_of_time_come_back_at_once(
     assert aws.pauses() == [0, 0]
 
 
-def test_messages_that_fail_as_a_whole_batch_back_off_and_are_not_parked(
+def test_messages_that_fail_as_a_whole_batch_back_off_and_only_a_damaged_one_is_parked(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
@@ -239,9 +277,10 @@ def test_messages_that_fail_as_a_whole_batch_back_off_and_are_not_parked(
         raise RuntimeError("down")
 
     event = queue_event(*records(12), "not json", group=None, receive_count=3)
-    assert run(handler, event) == [each["messageId"] for each in event["Records"]]
-    assert aws.pauses() == [1] * 13
-    assert [len(call["Entries"]) for _, call in aws.calls] == [10, 3]
+    *changes, damaged = event["Records"]
+    assert run(handler, event) == [each["messageId"] for each in changes]
+    assert aws.pauses() == [8] * 12
+    assert [json.loads(document["payload"])["Records"] for document in aws.parked()] == [[damaged]]
 
 
 def test_followers_in_a_fifo_queue_whose_attempts_nobody_counts_are_a_warning_once(
@@ -264,7 +303,7 @@ def test_a_pause_that_cannot_be_set_is_logged_and_the_message_still_fails(
     event = queue_event(*records(1), group="g")
     aws.answers["change_message_visibility_batch"] = {"Failed": [{"Id": "0", "Code": "InvalidParameterValue"}]}
     assert run(handler, event) == [event["Records"][0]["messageId"]]
-    assert "the pause of a failed message could not be set: InvalidParameterValue" in caplog.text
+    assert "the pause of failed messages could not be set: InvalidParameterValue" in caplog.text
     aws.down.add("change_message_visibility_batch")
     assert run(handler, event) == [event["Records"][0]["messageId"]]
     assert "the pause of failed messages could not be set" in caplog.text
@@ -275,31 +314,36 @@ def test_a_poison_message_is_parked_at_its_last_attempt_and_its_group_goes_on(
 ) -> None:
     monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
     handler, seen = discarding(0, error=RuntimeError("down"))
-    assert run(handler, queue_event(*records(), group="g", receive_count=3)) == []
-    assert seen == [0, 1, 2]
+    event = queue_event(*records(), group="g")
+    for _ in range(3):
+        event = received_again(event, *run(handler, event))
+    assert seen == [0, 0, 0, 1, 2]
+    assert event["Records"] == []
     (document,) = aws.parked()
     assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
-    assert document["reason"] == "failed 3 times with RuntimeError"
+    assert document["reason"] == "failed 3 times, at last with RuntimeError"
+    assert aws.objects == {}
 
 
-def test_a_message_behind_a_parked_one_gets_attempts_of_its_own(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("destination", ["arn:aws:s3:::parked-records", "arn:aws:sqs:us-east-1:111122223333:parked"])
+def test_a_message_behind_a_parked_one_gets_attempts_of_its_own(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, destination: str
+) -> None:
     monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
-    handler, _ = discarding(0, 1, error=RuntimeError("down"))
-    poison, *followers = records()
-    event = queue_event(poison, *followers, group="g", receive_count=3)
-    assert run(handler, event) == [message["messageId"] for message in event["Records"][1:]]
-    assert len(aws.parked()) == 1
-    for count in (4, 5):
-        assert len(run(handler, queue_event(*followers, group="g", receive_count=count))) == 2
-    assert run(handler, queue_event(*followers, group="g", receive_count=6)) == []
+    monkeypatch.setenv("FAILURE_DESTINATION", destination)
+    handler, seen = discarding(0, 1, error=RuntimeError("down"))
+    event = queue_event(*records(), group="g")
+    while event["Records"]:
+        event = received_again(event, *run(handler, event))
+    assert seen == [0, 0, 0, 1, 1, 1, 2]
     assert len(aws.parked()) == 2
 
 
 def test_a_last_attempt_that_cannot_be_parked_is_one_more_failure(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUEUE_ATTEMPTS", "3")
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "1")
     aws.down.add("put_object")
     handler, seen = discarding(0, error=RuntimeError("down"))
-    event = queue_event(*records(2), group="g", receive_count=3)
+    event = queue_event(*records(2), group="g")
     assert run(handler, event) == [message["messageId"] for message in event["Records"]]
     assert seen == [0]
 

@@ -273,10 +273,26 @@ def claim(store: InMemoryLedger, clock: Clock, *, seconds: int) -> None:
 # The stored result.
 
 
+@pytest.fixture
+def keeping(store: InMemoryLedger, clock: Clock) -> EffectLedger:
+    return EffectLedger(keep_result=True, store=store, clock=clock, sleep=clock.sleep)
+
+
+def test_a_result_is_stored_only_where_it_is_asked_for(ledger: EffectLedger, store: InMemoryLedger) -> None:
+    assert ledger.once("k", lambda: {"email": "ada@example.com"}) == {"email": "ada@example.com"}
+    assert "ada" not in repr(store.items)
+    assert ledger.once("k", pytest.fail, "repeated") is None
+
+
+def test_a_result_that_is_not_stored_needs_no_warning(ledger: EffectLedger, caplog: pytest.LogCaptureFixture) -> None:
+    ledger.once("k", object)
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("result", [42, "text", None, True, [1, 2], {"id": "m1", "n": [None, 1.5]}])
-def test_a_repeat_gets_the_result_of_the_first_run(ledger: EffectLedger, result: object) -> None:
-    assert ledger.once("k", lambda: result) == result
-    assert ledger.once("k", pytest.fail, "repeated") == result
+def test_a_repeat_gets_the_result_of_the_first_run(keeping: EffectLedger, result: object) -> None:
+    assert keeping.once("k", lambda: result) == result
+    assert keeping.once("k", pytest.fail, "repeated") == result
 
 
 @pytest.mark.parametrize(
@@ -285,11 +301,11 @@ def test_a_repeat_gets_the_result_of_the_first_run(ledger: EffectLedger, result:
     ids=["set", "long", "bytes"],
 )
 def test_a_result_that_cannot_be_stored_is_said_and_the_effect_is_done_all_the_same(
-    ledger: EffectLedger, caplog: pytest.LogCaptureFixture, result: object, says: str
+    keeping: EffectLedger, caplog: pytest.LogCaptureFixture, result: object, says: str
 ) -> None:
-    assert ledger.once("k", lambda: result) == result
+    assert keeping.once("k", lambda: result) == result
     assert f"the result of effect k is {says} and is not stored: a repeat returns None" in caplog.text
-    assert ledger.once("k", pytest.fail, "repeated") is None
+    assert keeping.once("k", pytest.fail, "repeated") is None
 
 
 # At most once: what may have happened is never repeated.
@@ -369,7 +385,7 @@ def test_a_live_at_most_once_lease_is_waited_out_and_then_uncertain(
 def test_at_most_once_also_remembers_and_forgets(store: InMemoryLedger, clock: Clock) -> None:
     ledger = EffectLedger(mode="at_most_once", keep=timedelta(days=2), store=store, clock=clock)
     assert ledger.once("k", lambda: 1) == 1
-    assert ledger.once("k", pytest.fail, "repeated") == 1
+    assert ledger.once("k", pytest.fail, "repeated") is None
     clock.now += 2 * DAY + 2
     assert ledger.once("k", lambda: 2) == 2
 

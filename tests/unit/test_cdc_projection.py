@@ -152,7 +152,7 @@ def test_a_write_that_others_are_faster_than_is_tried_again_and_fails_at_last(
 ) -> None:
     table = Contended(times)
     monkeypatch.setenv("VIEW", "view")
-    monkeypatch.setattr("handlers.cdc.projection_table.client", lambda *_, **__: table)
+    monkeypatch.setattr("handlers.cdc.projection_table.BoundedClient", lambda *_, **__: table)
     posts = DynamoDBProjection("VIEW", store=ProjectionTable("VIEW"))
     if contended:
         with pytest.raises(ProjectionContended, match="was changed by others before each of 10 writes"):

@@ -3,12 +3,14 @@
 import base64
 import copy
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from handlers.cdc import Change, UnknownEventShape, consumer
+from handlers.cdc import Change, Discard, NotDone, UnknownEventShape, consumer
 from handlers.cdc.testing import (
     Invocation,
     kinesis_change,
@@ -26,8 +28,10 @@ def records(size: int = 3) -> list[dict[str, Any]]:
     return [record(old={"id": n, "v": 1}, new={"id": n, "v": 2, "mail": SECRET}) for n in range(size)]
 
 
-def run(event: Any, *, bad: int | None = None, **arguments: Any) -> tuple[list[Change], list[str]]:
-    seen: list[Change] = []
+def run(
+    event: Any, *, bad: int | None = None, seen: list[Change] | None = None, **arguments: Any
+) -> tuple[list[Change], list[str]]:
+    seen = [] if seen is None else seen
 
     @consumer(**arguments)
     def handler(change: Change) -> None:
@@ -169,13 +173,14 @@ def test_a_change_of_the_kinesis_route_may_arrive_in_a_queue() -> None:
 
 
 @pytest.mark.parametrize("origin", ["replay", "snapshot"])
-def test_a_replayed_batch_says_so_and_reports_event_ids(origin: str) -> None:
+def test_a_replayed_batch_says_so_and_a_failure_of_it_is_raised(origin: str) -> None:
     given = records()
     del given[1]["dynamodb"]["SequenceNumber"]  # a snapshot has none
     untouched = copy.deepcopy(given)
-    seen, failed = run({"origin": origin, "Records": given}, bad=1)
+    seen: list[Change] = []
+    with pytest.raises(NotDone, match=f"1 of 3 records .* not done, the first is {given[1]['eventID']}"):
+        run({"origin": origin, "Records": given}, bad=1, seen=seen)
     assert [change.origin for change in seen] == [origin] * 2
-    assert failed == [given[1]["eventID"]]
     assert given == untouched
 
 
@@ -197,9 +202,130 @@ def test_the_document_of_a_failure_destination_in_s3_is_a_replay() -> None:
         "payload": json.dumps(stream_event(*given)),
         "DDBStreamBatchInfo": {},
     }
-    seen, failed = run(document, bad=2)
+    seen, failed = run(document)
     assert [change.origin for change in seen] == ["replay"] * 3
-    assert failed == [given[2]["eventID"]]
+    assert failed == []
+    with pytest.raises(NotDone, match=given[2]["eventID"]):
+        run(document, bad=2)
+
+
+def bus_event(detail: Any, **members: Any) -> dict[str, Any]:
+    """The event that EventBridge gives a function, or sends to a queue."""
+    return {
+        "version": "0",
+        "id": "5c4f0000-0000-4000-8000-000000000000",
+        "detail-type": "Event from aws:dynamodb",
+        "source": "Pipe changes",
+        "account": "111122223333",
+        "time": "2026-01-01T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": detail,
+        **members,
+    }
+
+
+def notification(message: Any) -> dict[str, Any]:
+    """The body that SNS sends to a queue without raw delivery."""
+    topic = "arn:aws:sns:us-east-1:111122223333:changes"
+    return {"Type": "Notification", "MessageId": "m1", "TopicArn": topic, "Message": json.dumps(message)}
+
+
+def topic_event(message: Any) -> dict[str, Any]:
+    """The event that SNS gives a function."""
+    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": notification(message)}]}
+
+
+def pipe_document(given: Any) -> dict[str, Any]:
+    return {
+        "requestContext": {"functionName": "mails", "condition": "Discarded"},
+        "version": "1.0",
+        "payload": json.dumps({"Records": [given]}),
+    }
+
+
+WRAPPED = {
+    "bus": bus_event,
+    "topic": topic_event,
+    "bus to queue": lambda change: queue_event(bus_event(change), group="u1"),
+    "topic to queue": lambda change: queue_event(notification(change), group="u1"),
+    "bus to topic to queue": lambda change: queue_event(notification(bus_event(change))),
+    "topic to queue to pipe": lambda change: pipe_event(*queue_event(notification(change))["Records"]),
+    "Kinesis pipe to bus": lambda change: bus_event(pipe_event(*kinesis_event(change)["Records"])[0]),
+    "queue pipe to bus": lambda change: bus_event(pipe_event(*queue_event(change)["Records"])[0]),
+    "parked document in a queue": lambda change: queue_event(pipe_document(change)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize("make", [record, kinesis_change], ids=["stream", "Kinesis"])
+def test_a_change_is_taken_out_of_everything_around_it(wrap: Callable[[Any], Any], make: Callable[..., Any]) -> None:
+    ((it,), failed) = run(wrap(make(new={"id": 1, "photo": b"x"})))
+    assert (it.keys["id"], it.new["photo"], failed) == (1, b"x", [])
+
+
+@pytest.mark.parametrize("wrap", [bus_event, topic_event], ids=["bus", "topic"])
+@pytest.mark.parametrize("content", [{"orderId": 1}, [record(new={"id": 1})], None, 7, {}, {"mail": SECRET}])
+def test_an_envelope_around_anything_else_is_not_a_change(wrap: Callable[[Any], Any], content: Any) -> None:
+    with pytest.raises(UnknownEventShape) as raised:
+        run(wrap(content))
+    assert SECRET not in str(raised.value)
+    event = queue_event(bus_event(content))
+    assert run(event) == ([], [event["Records"][0]["messageId"]])
+
+
+@pytest.mark.parametrize("wrap", [bus_event, topic_event], ids=["bus", "topic"])
+def test_a_failure_that_no_one_would_read_in_the_answer_is_raised(wrap: Callable[[Any], Any]) -> None:
+    with pytest.raises(NotDone):
+        run(wrap(record(new={"id": 1})), bad=1)
+
+
+def test_an_event_that_a_bus_replays_says_so() -> None:
+    ((it,), _) = run(bus_event(records(1)[0], **{"replay-name": "again"}))
+    assert it.origin == "replay"
+
+
+def test_a_document_of_several_records_does_not_fit_into_a_message(caplog: pytest.LogCaptureFixture) -> None:
+    document = {**pipe_document(None), "payload": json.dumps(stream_event(*records(2)))}
+    event = queue_event(document)
+    assert run(event) == ([], [event["Records"][0]["messageId"]])
+    assert "invoke the function with the document itself" in caplog.text
+
+
+DELIVERIES: dict[str, Callable[[Any], Any]] = {
+    "stream": stream_event,
+    "pipe": pipe_event,
+    "Kinesis": kinesis_event,
+    "Kinesis pipe": lambda change: pipe_event(*kinesis_event(change)["Records"]),
+    "queue": queue_event,
+    "FIFO queue": lambda change: queue_event(change, group="u1"),
+    "queue pipe": lambda change: pipe_event(*queue_event(change, group="u1")["Records"]),
+    "bus": bus_event,
+    "topic": topic_event,
+}
+
+
+@pytest.mark.parametrize("deliver", DELIVERIES.values(), ids=DELIVERIES)
+def test_the_parked_record_of_every_delivery_replays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, deliver: Callable[[Any], Any]
+) -> None:
+    parked: list[dict[str, Any]] = []
+    monkeypatch.setenv("FAILURE_DESTINATION", "arn:aws:s3:::parked")
+    monkeypatch.setenv("QUEUE_ATTEMPTS", "1")
+    s3 = Mock(put_object=lambda **request: parked.append(json.loads(request["Body"])))
+    monkeypatch.setattr("handlers.cdc.discard.BoundedClient", lambda _: s3)
+
+    @consumer
+    def discards(change: Change) -> None:
+        raise Discard("bounced")
+
+    assert discards(deliver(record(new={"id": 1})), Invocation()) == {"batchItemFailures": []}
+    (document,) = parked
+    for again in (document, queue_event(document)):
+        ((it,), failed) = run(again)
+        assert (it.keys["id"], it.origin, failed) == (1, "replay", [])
+    with pytest.raises(NotDone):  # and touches no message of the queue it once came from
+        run(document, bad=1)
 
 
 def without(event: dict[str, Any], *path: Any) -> dict[str, Any]:

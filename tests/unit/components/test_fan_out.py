@@ -176,6 +176,10 @@ def test_a_consumer_reads_its_queue_parks_and_fetches_large_changes(run) -> None
         ("sqs:ChangeMessageVisibility", QUEUE),
         ("sqs:GetQueueUrl", QUEUE),
         ("s3:PutObject", "arn:aws:s3:::welcome-email-failures/discarded/*"),
+        *(
+            (f"s3:{action}Object", "arn:aws:s3:::welcome-email-failures/started/*")
+            for action in ("Put", "Get", "Delete")
+        ),
         ("s3:GetObject", "arn:aws:s3:::fan-out-claim-checks/*"),
     }
 

@@ -17,6 +17,7 @@ from handlers.cdc.discard import Discard
 from handlers.cdc.image import Image
 from handlers.cdc.invocation import LambdaContext, Running, running
 from handlers.cdc.model import check_annotation, reader
+from handlers.cdc.namespace import check_namespace
 from handlers.cdc.sources import ClaimCheck, batch_of
 from handlers.cdc.unrun import check_it_ran
 
@@ -99,7 +100,7 @@ class Consumer:
         self._model = None if model is None else reader(model)
         self._whole_batch = whole_batch
         self._claim_check = claim_check
-        self._name = name
+        self._name = None if name is None else check_namespace(name)
         self.condition: Condition | None = None if when is None else check_condition(when)
         self.function: Callable[..., object] = self._route if function is None else function
         if function is not None:

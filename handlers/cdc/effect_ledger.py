@@ -2,7 +2,8 @@
 
 Streams deliver at least once: a lost answer, a retry or a split batch repeats records that were done
 (docs/aws-semantics.md §7). The ledger remembers what was done, under a key that says what the effect *is*
-("welcome mail for the pro plan of user 42") and not which record asked for it.
+("welcome mail for the pro plan of user 42") and not which record asked for it. Keys are those of one consumer: each
+lives under the consumer's name, so that two consumers may use the same key for effects of their own.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal, ParamSpec, Protocol, TypeVar, get_args
+from typing import Final, Literal, ParamSpec, Protocol, TypeVar, get_args
 
+from handlers.cdc.attempt import fails_the_record
+from handlers.cdc.bounded_client import is_transient
 from handlers.cdc.discard import Discard
-from handlers.cdc.invocation import remaining_seconds
+from handlers.cdc.invocation import acting_consumer, current, remaining_seconds
 from handlers.cdc.ledger_table import Entry, LedgerTable, Status
 from handlers.cdc.metrics import count
+from handlers.cdc.namespace import SEPARATOR, check_namespace
+from handlers.cdc.retry_after import RetryAfter
+from handlers.cdc.time_budget import RESERVE, OutOfTime
+from handlers.cdc.unrun import Unrun, check_it_ran
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,15 +35,15 @@ logger = logging.getLogger("handlers.cdc")
 
 #: Longer than every route that brings a record back: the stream (24 h), an archive, a dead letter kept for a year.
 KEEP = timedelta(days=400)
-#: What a crashed worker's lease lasts beyond its invocation: clocks of two hosts differ.
+#: How long a crashed worker's lease lasts beyond its invocation: clocks of two hosts differ.
 LEASE_MARGIN_SECONDS = 1.0
 #: The lease where there is no invocation that could end, e.g. in a script.
 LEASE_OUTSIDE_LAMBDA_SECONDS = 60.0
-#: Kept back from waiting for another worker, so that the batch can still be answered.
-WAIT_RESERVE_SECONDS = 1.0
 _LONGEST_POLL_SECONDS = 1.0
 #: A stored result is paid for with every later write of its entry.
 LONGEST_RESULT_BYTES = 32 * 1024
+#: Bytes of a key of a DynamoDB table at most, namespace included (docs/aws-semantics.md §1.4).
+LONGEST_KEY_BYTES: Final = 2048
 
 
 class EffectInProgress(RuntimeError):
@@ -47,10 +54,9 @@ class EffectInProgress(RuntimeError):
 
 
 class EffectUncertain(Discard):
-    """Nobody can say whether an at-most-once effect happened, so it is not repeated: its record is parked.
+    """An at-most-once effect may or may not have happened, so it is not repeated: its record is parked.
 
-    Whoever finds the record looks whether the effect is there. If not, the effect's entry in the ledger is deleted
-    and the record replayed.
+    Look whether the effect is there. If it is not, delete the effect's entry in the ledger and replay the record.
     """
 
     condition = "EffectUncertain"
@@ -66,18 +72,27 @@ class LedgerStore(Protocol):
     def claim(
         self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
     ) -> Entry | None:
-        """Take `key` unless somebody has it: `None` when taken, else the entry there is.
+        """Take `key` unless another owner has it.
 
-        `take_over` is whether a claim whose lease is over may be taken from its owner.
+        Args:
+            key: The key, with its namespace.
+            owner: A token of this attempt.
+            now_ms: Milliseconds since 1970.
+            lease_until_ms: End of the lease, in milliseconds since 1970.
+            expires_at: When the entry may be forgotten, in seconds since 1970; `None` is never.
+            take_over: Whether a claim whose lease is over may be taken from its owner.
+
+        Returns:
+            `None` when it is taken, else the entry that is there.
         """
         ...
 
     def settle(self, key: str, owner: str, *, status: Status, expires_at: int | None, result: str | None) -> bool:
-        """Mark what `owner` claimed as done or uncertain; `False` when the claim is no longer its."""
+        """Mark the claim of `owner` as done or uncertain; return `False` if `owner` has lost it."""
         ...
 
     def release(self, key: str, owner: str) -> None:
-        """Forget what `owner` claimed, if the claim is still its."""
+        """Delete the claim of `owner`; does nothing if `owner` has lost it."""
         ...
 
 
@@ -88,18 +103,26 @@ class EffectLedger:
     which holds until its lease is over: as long as its invocation could still have run, plus a second. What happens
     then is the mode's promise:
 
-    - `at_least_once`: the next delivery runs the action again. An effect is repeated only when a worker dies between
-      the action's end and the mark. An action that raises gives its claim back, so the record's retry runs at once.
+    - `at_least_once`: the next delivery runs the action again. So an effect is repeated when a worker dies between the
+      action's end and the mark, and when the mark fails because the table is down. An action that raises gives its
+      claim back, so the record's retry runs at once.
     - `at_most_once`: the action is not run again. The record is parked as uncertain (`EffectUncertain`), and so is
-      one whose action raised, unless it raised `NotApplied`: a timeout says nothing about what the other side did.
+      one whose action raised: a timeout says nothing about what the other side did. An action that raises `NotApplied`,
+      `RetryAfter` or `Discard` says that nothing has happened, and gives its claim back.
 
-    A ledger that is throttled or down fails the record, which is then delivered again: nothing is skipped.
+    A ledger that is throttled or down fails the record, which is then delivered again: nothing is skipped. No call of
+    the ledger outlasts the invocation, and no action is started with less time left than the longest one of this ledger
+    took in this environment; except the first of an invocation, or one long action would stop everything behind it.
 
     Making a ledger does no I/O. The table's name comes from `EFFECT_LEDGER_TABLE`, which `access=[ledger.access()]`
     sets in the program.
 
     Args:
-        mode: What a crash may cost: a repeated effect, or one that somebody has to look at.
+        namespace: Name under which the keys live. Default: the consumer that runs, by its own name
+            (`@consumer(name=)`, else its module's), whatever route its changes come by. Give one to keep the keys
+            across a rename, or to share them between consumers on purpose. Outside a consumer, e.g. in a script, give
+            one or use `with acting_for("…")`.
+        mode: What a crash may cost: a repeated effect, or one that a person has to look at.
         lease: How long a claim outlives a crash. Default: the running invocation's remaining time plus 1 s.
         keep: How long a done key is remembered, at least 24 hours (what the stream can deliver again).
             Default 400 days; `None` is for ever.
@@ -110,7 +133,8 @@ class EffectLedger:
         sleep: Waits for a number of seconds.
 
     Raises:
-        ValueError: `keep` is shorter than 24 hours, `lease` is not positive, or there is no such mode.
+        ValueError: `keep` is shorter than 24 hours, `lease` is not positive, there is no such mode, or `namespace` is
+            empty or has a `#`.
 
     Example:
         >>> from handlers.cdc import EffectLedger
@@ -127,6 +151,7 @@ class EffectLedger:
     def __init__(
         self,
         *,
+        namespace: str | None = None,
         mode: Mode = "at_least_once",
         lease: timedelta | None = None,
         keep: timedelta | None = KEEP,
@@ -144,6 +169,7 @@ class EffectLedger:
             )
         if lease is not None and lease <= timedelta(0):
             raise ValueError(f"lease={lease} must be positive")
+        self.namespace = None if namespace is None else check_namespace(namespace)
         self.mode: Mode = mode
         self.lease = lease
         self.keep = keep
@@ -151,12 +177,14 @@ class EffectLedger:
         self.store: LedgerStore = LedgerTable() if store is None else store
         self._clock = clock
         self._sleep = sleep
+        self._longest = RESERVE
 
     def once(self, key: str, action: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """Run `action(*args, **kwargs)` unless the effect `key` is done.
 
         Args:
-            key: Says what the effect is, e.g. `welcome-email:u1#plan-pro`. It is stored and logged.
+            key: Names the effect, e.g. `welcome-email:u1#plan-pro`. It is stored and logged. It must hold everything
+                that makes the effect another one: of 100 and then 250 charged under one key, only 100 are.
             action: Brings the effect about.
             args: For the action.
             kwargs: For the action.
@@ -166,50 +194,119 @@ class EffectLedger:
             result as JSON gives it back (a tuple becomes a list), or `None` if it could not be stored.
 
         Raises:
+            TypeError: `key` is not text, or the action has returned its work and not done it (a coroutine, say).
+            ValueError: `key` is empty, or longer than 2,048 bytes together with its namespace.
+            RuntimeError: There is no namespace: the code runs outside a consumer.
             EffectInProgress: Another worker's claim outlasts this invocation.
             EffectUncertain: With `at_most_once`, when the effect may or may not have happened.
+            OutOfTime: Too little time is left to start the action, or for a call of the ledger.
             Exception: Whatever the action raises, with `at_least_once`; its claim is given back first.
         """
+        key = self._full_key(key)
         owner = os.urandom(16).hex()  # not the request id: retries of a batch share it
         done = self._claim(key, owner)
         if done is not None:
             count("EffectsSuppressed")
             return None if done.result is None else json.loads(done.result)
+        self._note_start(key, owner)
+        began = self._clock()
         try:
             result = action(*args, **kwargs)
-        except NotApplied:
-            self._release(key, owner)
-            raise
         except BaseException as error:
-            if self.mode == "at_least_once":
-                self._release(key, owner)
-            if self.mode == "at_least_once" or not isinstance(error, Exception):
-                raise
+            self._after_an_error(key, owner, error, has_happened=_may_have_happened(error))
+            raise
+        finally:
+            self._longest = max(self._longest, self._clock() - began)
+        try:
+            check_it_ran(action, result)
+        except Unrun as unrun:
+            self._after_an_error(key, owner, unrun, has_happened=not unrun.nothing_ran)
+            raise
+        count("EffectsApplied")
+        self._mark_as_done(key, owner, _as_json(key, result) if self.keep_result else None)
+        return result
+
+    def _full_key(self, key: object) -> str:
+        if not isinstance(key, str):
+            raise TypeError(f"the key of an effect is text, and this one is a {type(key).__name__}")
+        if not key:
+            raise ValueError("the key of an effect is empty: name the effect in it, e.g. welcome-email:u1#plan-pro")
+        namespace = self.namespace or acting_consumer()
+        if namespace is None:
+            if not getattr(self.store, "takes_bare_keys", False):
+                raise RuntimeError(
+                    f"effect {key} has no namespace, since no consumer is running: make the ledger with "
+                    'EffectLedger(namespace="…"), or call once inside `with acting_for("…")`, with the consumer\'s name'
+                )
+        else:
+            key = f"{namespace}{SEPARATOR}{key}"
+        if (size := len(key.encode())) > LONGEST_KEY_BYTES:
+            raise ValueError(
+                f"the key of an effect has {size} bytes with its namespace, and DynamoDB takes {LONGEST_KEY_BYTES}: "
+                "put a hash of the long part into it"
+            )
+        return key
+
+    def _note_start(self, key: str, owner: str) -> None:
+        """Note that the action starts now, or give the claim back if too little time is left for it."""
+        invocation = current()
+        if invocation is None:
+            return
+        left, needed = invocation.context.get_remaining_time_in_millis() / 1000, self._seconds_to_start()
+        if left < needed:
+            self._release(key, owner)
+            raise OutOfTime(
+                f"effect {key} is not started: {left:.1f} s are left, and the longest one so far took {needed:.1f} s"
+            )
+        invocation.has_started_an_effect = True
+
+    def _seconds_to_start(self) -> float:
+        invocation = current()
+        return self._longest if invocation is not None and invocation.has_started_an_effect else RESERVE
+
+    def _after_an_error(self, key: str, owner: str, error: BaseException, *, has_happened: bool) -> None:
+        """Give the claim back or mark the effect as uncertain, as the mode says.
+
+        Args:
+            key: The effect.
+            owner: The claim's owner.
+            error: The error that the action failed with.
+            has_happened: Whether the effect may have happened.
+
+        Raises:
+            EffectUncertain: The effect may have happened, and must not be repeated.
+        """
+        if self.mode == "at_least_once" or not has_happened:
+            self._release(key, owner)
+        elif fails_the_record(error):
             self._settle(key, owner, "uncertain")
             count("EffectsUncertain")
             raise EffectUncertain(f"effect {key} was interrupted by {type(error).__name__}") from error
-        count("EffectsApplied")
-        if not self._settle(key, owner, "done", _as_json(key, result) if self.keep_result else None):
-            # The action outlived its lease and somebody else runs or ran it too.
+
+    def _mark_as_done(self, key: str, owner: str, result: str | None) -> None:
+        try:
+            is_ours = self._settle(key, owner, "done", result)
+        except Exception:
+            logger.warning("effect %s has happened and could not be marked as done", key)
+            raise
+        if not is_ours:
+            # The action outlived its lease and another worker runs or ran it too.
             count("EffectsUncertain")
             logger.warning("effect %s took longer than its lease and may have been repeated", key)
-        return result
 
     def _claim(self, key: str, owner: str) -> Entry | None:
-        """Take the effect, waiting for a worker that has it: `None` when it is ours, the entry when it is done."""
+        """Take the effect, waiting for a worker that has it.
+
+        Returns:
+            `None` when it is taken, and the entry when the effect is done.
+        """
         left = remaining_seconds()
-        deadline = self._clock() + (LEASE_OUTSIDE_LAMBDA_SECONDS if left is None else left) - WAIT_RESERVE_SECONDS
+        patience = LEASE_OUTSIDE_LAMBDA_SECONDS if left is None else left
+        deadline = self._clock() + patience - self._seconds_to_start()
         pause = 0.05
         while True:
             now = self._clock()
-            entry = self.store.claim(
-                key,
-                owner,
-                now_ms=int(now * 1000),
-                lease_until_ms=int((now + self._lease_seconds()) * 1000),
-                expires_at=self._expires_at(),
-                take_over=self.mode == "at_least_once",
-            )
+            entry = self._ask(key, owner, now)
             if entry is None or entry.status == "done":
                 return entry
             lease = entry.lease_until_ms / 1000 - now
@@ -224,6 +321,22 @@ class EffectLedger:
                 )
             self._sleep(wait)
             pause = min(pause * 2, _LONGEST_POLL_SECONDS)
+
+    def _ask(self, key: str, owner: str, now: float) -> Entry | None:
+        try:
+            return self.store.claim(
+                key,
+                owner,
+                now_ms=int(now * 1000),
+                lease_until_ms=int((now + self._lease_seconds()) * 1000),
+                expires_at=self._expires_at(),
+                take_over=self.mode == "at_least_once",
+            )
+        except Exception as error:
+            if is_transient(error):
+                # The claim may have been written, and its answer lost. The action was not run.
+                self._release(key, owner)
+            raise
 
     def _settle(self, key: str, owner: str, status: Status, result: str | None = None) -> bool:
         return self.store.settle(key, owner, status=status, expires_at=self._expires_at(), result=result)
@@ -244,8 +357,13 @@ class EffectLedger:
         return None if self.keep is None else int(self._clock() + self.keep.total_seconds())
 
 
+def _may_have_happened(error: BaseException) -> bool:
+    """Return whether an action that raised this error may have brought its effect about."""
+    return isinstance(error, EffectUncertain) or not isinstance(error, NotApplied | RetryAfter | Discard)
+
+
 def _as_json(key: str, result: object) -> str | None:
-    """The result as it is stored; `None` for one that is `None` or that cannot be stored, which is logged."""
+    """Return the result as it is stored; `None` if it is `None`, or cannot be stored, which is logged."""
     if result is None:
         return None
     try:

@@ -1,9 +1,9 @@
 """The effect ledger's DynamoDB table: each operation is one conditional write.
 
-Item: `effectKey` (the table's key), `status`, `owner` (a token of one attempt), `leaseUntil` (milliseconds since
-1970), `result` (JSON) of a done effect that has one, `correlationId` of the change that asked for it, and `expiresAt`
-(seconds since 1970, the table's TTL attribute) unless the effect is kept for ever. Expiry is a condition too, because
-TTL deletes late (docs/aws-semantics.md §1.4).
+Item: `effectKey` (the table's key: `<consumer>#<key>`), `status`, `owner` (a token of one attempt), `leaseUntil`
+(milliseconds since 1970), `result` (JSON) of a done effect that has one, `correlationId` of the change that asked for
+it, and `expiresAt` (seconds since 1970, the table's TTL attribute) unless the effect is kept for ever. Expiry is a
+condition too, because TTL deletes late (docs/aws-semantics.md §1.4).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from __future__ import annotations
 import os
 from typing import Any, Literal, NamedTuple
 
-from handlers.cdc.clients import client
+from handlers.cdc.bounded_client import BoundedClient
 from handlers.cdc.invocation import correlation_id
 
 TABLE_VARIABLE = "EFFECT_LEDGER_TABLE"
 
-#: `claimed` by a worker, `done`, or `uncertain`: begun, and nobody knows how it ended.
+#: `claimed` by a worker, `done`, or `uncertain`: begun, and no one knows how it ended.
 Status = Literal["claimed", "done", "uncertain"]
 
 
 class Entry(NamedTuple):
-    """What a ledger holds for a key: status, lease (milliseconds since 1970), and a done effect's result as JSON."""
+    """An entry of a ledger: status, lease (milliseconds since 1970), and a done effect's result as JSON."""
 
     status: Status
     lease_until_ms: int
@@ -38,14 +38,13 @@ class LedgerTable:
     """`LedgerStore` on the table named by `EFFECT_LEDGER_TABLE`, which is read at the first use."""
 
     def __init__(self) -> None:
-        # A lost ledger write costs a repeated effect: worth more attempts than an ordinary call. Repeats are safe,
-        # since each condition lets the owner's own write through again.
-        self._dynamodb: Any = client("dynamodb", attempts=5)
+        # Repeats are safe, since each condition lets the owner's own write through again.
+        self._dynamodb = BoundedClient("dynamodb")
 
     def claim(
         self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
     ) -> Entry | None:
-        """Put a claim unless there is a live one or the effect is settled; then the entry that is there."""
+        """Put a claim, or return the entry that is there: a live claim or a settled effect."""
         item: dict[str, Any] = {
             "effectKey": {"S": key},
             "status": {"S": "claimed"},
@@ -78,7 +77,7 @@ class LedgerTable:
         return None
 
     def settle(self, key: str, owner: str, *, status: Status, expires_at: int | None, result: str | None) -> bool:
-        """Mark the claim of `owner` as done or uncertain; `False` when somebody else took it over."""
+        """Mark the claim of `owner` as done or uncertain; return `False` if another owner took it over."""
         changes = ["#status = :status"]
         values = {":status": {"S": status}, ":owner": {"S": owner}}
         if expires_at is not None:
@@ -101,7 +100,7 @@ class LedgerTable:
         return True
 
     def release(self, key: str, owner: str) -> None:
-        """Delete the claim of `owner`; nothing when it is no longer its."""
+        """Delete the claim of `owner`; does nothing if `owner` has lost it."""
         try:
             self._dynamodb.delete_item(
                 TableName=_table(),

@@ -393,8 +393,11 @@ class InMemoryLedger:
     """A `LedgerStore` with the conditions of the DynamoDB table, for one process.
 
     Attributes:
-        items: Items of the table, by effect key.
+        items: Items of the table, by effect key: `<consumer>#<key>`, and outside a consumer the key alone.
+        takes_bare_keys: Whether keys may live under no namespace, as a table's may not.
     """
+
+    takes_bare_keys = True
 
     def __init__(self) -> None:
         self.items: dict[str, dict[str, Any]] = {}

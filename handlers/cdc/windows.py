@@ -21,6 +21,7 @@ from handlers.cdc.invocation import Running
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import UnknownEventShape, batch_of, outline
 from handlers.cdc.time_budget import TimeBudget
+from handlers.cdc.unrun import check_it_ran
 from handlers.cdc.whole_batch import open_all
 
 #: A JSON object: what the calls of one window hand on.
@@ -84,7 +85,9 @@ class WindowedConsumer(Consumer):
                 raise error
             wanted = list(opened.values())
             if wanted or window.is_final:
-                state = _carried(self.function(wanted, state, window))
+                result = self.function(wanted, state, window)
+                check_it_ran(self.function, result)
+                state = _carried(result)
         except Exception:
             count("Failures")
             raise

@@ -8,14 +8,14 @@ import random
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from handlers.cdc import Change, EffectInProgress, EffectLedger, consumer
+from handlers.cdc import Change, EffectInProgress, EffectLedger, acting_for, consumer
 from handlers.cdc.counters import Counters
 from handlers.cdc.ledger_table import LedgerTable
 from handlers.cdc.projection import DynamoDBProjection
@@ -76,21 +76,24 @@ class Tables:
         ).get("Item")
         return 0 if item is None else int(item["runs"]["N"])
 
-    def entry(self, key: str) -> Any:
+    def entry(self, key: str, namespace: str = "workers#") -> Any:
         """Return the ledger's item of an effect."""
         return self.dynamodb.get_item(
-            TableName=self.names["EFFECT_LEDGER_TABLE"], Key={"effectKey": {"S": key}}, ConsistentRead=True
+            TableName=self.names["EFFECT_LEDGER_TABLE"],
+            Key={"effectKey": {"S": f"{namespace}{key}"}},
+            ConsistentRead=True,
         ).get("Item")
 
 
 @pytest.fixture
-def tables(world: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
+def tables(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tables]:
     made = Tables(world)
     for name, value in made.names.items():
         monkeypatch.setenv(name, value)
     for module in ("ledger_table", "counter_table", "projection_table"):
-        monkeypatch.setattr(f"handlers.cdc.{module}.client", lambda *_, **__: made.dynamodb)
-    return made
+        monkeypatch.setattr(f"handlers.cdc.{module}.BoundedClient", lambda _: made.dynamodb)
+    with acting_for("workers"):
+        yield made
 
 
 def seeded() -> random.Random:
@@ -223,10 +226,10 @@ def test_only_the_owner_settles_or_releases(tables: Tables) -> None:
     table.claim("k", "one", now_ms=now, lease_until_ms=now + 5000, expires_at=None, take_over=True)
     table.release("k", "two")
     assert not table.settle("k", "two", status="done", expires_at=None, result=None)
-    assert tables.entry("k")["owner"]["S"] == "one"
+    assert tables.entry("k", namespace="")["owner"]["S"] == "one"
     assert table.settle("k", "one", status="done", expires_at=7, result=None)
     table.release("k", "one")  # a done effect stays
-    assert tables.entry("k")["status"]["S"] == "done"
+    assert tables.entry("k", namespace="")["status"]["S"] == "done"
 
 
 def test_an_expired_entry_is_free_although_ttl_has_not_deleted_it(tables: Tables) -> None:
@@ -244,12 +247,12 @@ def test_a_live_lease_is_waited_out_on_the_table(tables: Tables) -> None:
         now[0] += seconds
 
     other = int(now[0] * 1000)
-    LedgerTable().claim("k", "o", now_ms=other, lease_until_ms=other + 3000, expires_at=None, take_over=True)
+    LedgerTable().claim("workers#k", "o", now_ms=other, lease_until_ms=other + 3000, expires_at=None, take_over=True)
     ledger = EffectLedger(clock=lambda: now[0], sleep=sleep)
     assert ledger.once("k", lambda: "done") == "done"
     assert 3 <= now[0] - 1_700_000_000.0 < 4
     other = int(now[0] * 1000)
-    LedgerTable().claim("l", "o", now_ms=other, lease_until_ms=other + 90_000, expires_at=None, take_over=True)
+    LedgerTable().claim("workers#l", "o", now_ms=other, lease_until_ms=other + 90_000, expires_at=None, take_over=True)
     with pytest.raises(EffectInProgress):
         ledger.once("l", pytest.fail, "started")
 

@@ -12,13 +12,15 @@ import sys
 from datetime import timedelta
 from typing import Any
 
-from handlers.cdc import EffectInProgress, EffectLedger, EffectUncertain, client
+from handlers.cdc import EffectInProgress, EffectLedger, EffectUncertain
+from handlers.cdc.bounded_client import TIMEOUTS
+from handlers.cdc.clients import boto3_client
 from handlers.cdc.counters import Counters
 
 ENDINGS = {0: "done", 9: "killed", 3: "uncertain", 4: "in progress"}
 LEASE = timedelta(seconds=1.5)
 
-dynamodb = client("dynamodb", attempts=5)  # the client that the ledger and the counters use too
+dynamodb = boto3_client("dynamodb", 1, TIMEOUTS[0])  # the client that the ledger and the counters use too
 
 
 def die_at(step: int | None) -> None:
@@ -48,7 +50,7 @@ def run(task: dict[str, Any]) -> int:
     if task["do"] == "count":
         Counters("hits", shards=task.get("shards", 1)).add_all((key, {"total": 1}) for key in task["keys"])
         return 0
-    ledger = EffectLedger(mode=task["mode"], lease=LEASE)
+    ledger = EffectLedger(namespace="workers", mode=task["mode"], lease=LEASE)
     ending = 0
     for key in task["keys"]:
         try:

@@ -64,7 +64,7 @@ def test_an_effect_remembers_the_request_that_asked_for_it() -> None:
 
     handler(stream_event(record(new=ADA)), Invocation())
     mails.once("outside", lambda: None)
-    assert store.items["k"]["correlationId"] == "request-1"
+    assert store.items["test-cdc-correlation#k"]["correlationId"] == "request-1"
     assert store.items["outside"]["correlationId"] is None
 
 

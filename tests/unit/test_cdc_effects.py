@@ -396,13 +396,13 @@ def test_an_uncertain_record_is_parked_with_its_content_and_counted(
     parked: list[tuple[Any, ...]] = []
     monkeypatch.setattr("handlers.cdc.attempt.park", lambda *arguments: parked.append(arguments))
 
-    @consumer
+    @consumer(name="mine")
     def handler(change: Change) -> None:
         careful.once("k", timing_out)
 
     given = record(new={"id": 1})
     assert handler(stream_event(given), Invocation()) == {"batchItemFailures": []}
-    assert parked == [(given, given["eventID"], "effect k was interrupted by TimeoutError", "EffectUncertain")]
+    assert parked == [(given, given["eventID"], "effect mine#k was interrupted by TimeoutError", "EffectUncertain")]
     metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (metrics["EffectsUncertain"], metrics["Discarded"]) == (1, 1)
 

@@ -44,8 +44,9 @@ def what_if(
 ) -> None:
     """Compute what one poison record costs a mapping with these settings and this load.
 
-    Prints how often it is invoked, how many healthy records are delivered again, how long its lane is blocked, when the
-    iterator age alarm fires, and when a record is lost.
+    Prints how often it is invoked, how many healthy records are delivered again or given up with it, how long its lane
+    is blocked, when the iterator age alarm fires, and when a record is lost. Its batch is simulated; the ages of the
+    records behind it are extrapolated from rate and capacity, so that the answer comes at once at any rate.
 
     The defaults are those of the program's consumers. AWS's own are --batching-window 0 --retries -1 --record-age -1
     --no-bisect --no-partial-responses --no-destination.
@@ -75,6 +76,7 @@ def what_if(
             "capacityPerSecond": None if able == float("inf") else able,
             "behindAfterSeconds": behind,
             "retryHorizonSeconds": retry_horizon(settings),
+            "extrapolated": ["healthyGivenUp", "alarmAfterSeconds"],
             **{
                 failure: {to_camel(name): value for name, value in asdict(each).items()}
                 for failure, each in found.items()
@@ -87,6 +89,7 @@ def what_if(
         table.add_column(heading, justify="left" if heading == "one poison record" else "right")
     table.add_row("invocations with the poison record", *(str(found[each].invocations) for each in _FAILURES))
     table.add_row("healthy records delivered again", *(str(found[each].duplicates) for each in _FAILURES))
+    table.add_row("healthy records given up with it", *(str(found[each].healthy_given_up) for each in _FAILURES))
     table.add_row("its lane is blocked for", *(_duration(found[each].blocked_seconds) for each in _FAILURES))
     table.add_row("it ends as", *(found[each].ends_as for each in _FAILURES))
     table.add_row("the iterator age alarm fires after", *(_alarm(found[each]) for each in _FAILURES))
@@ -94,6 +97,7 @@ def what_if(
     console = Console(highlight=False)
     console.print(table)
     console.print()
+    console.print("its batch is simulated; the ages of the records behind it are extrapolated from rate and capacity")
     console.print(f"retries wait {_duration(retry_horizon(settings))} in all")
     most = "any number of" if able == float("inf") else f"{able:g}"
     if behind is None:

@@ -9,8 +9,10 @@ from components import (
     ChangeTable,
     EffectLedgerTable,
     EmailSender,
+    FanOut,
     FunctionSettings,
     HttpApi,
+    QueueDelivery,
     StackConfig,
     Stream,
     StreamDelivery,
@@ -39,18 +41,28 @@ api.route(
     settings=replace(function, timeout=10),
 )
 
-delivery = StreamDelivery(
-    batch_size=config.batch_size,
-    maximum_batching_window_in_seconds=config.batching_window,
-    maximum_retry_attempts=config.retry_attempts,
-)
-changes = Stream(
-    "changes",
-    source=users.stream,
-    delivery=delivery,
-    function=function,
-    alarm_actions=[alarms.arn],
-)
+changes: FanOut | Stream
+if config.fan_out:
+    changes = FanOut(
+        "changes",
+        source=users.stream,
+        delivery=QueueDelivery(attempts=config.attempts),
+        archive_days=config.archive_days,
+        function=function,
+        alarm_actions=[alarms.arn],
+    )
+else:
+    changes = Stream(
+        "changes",
+        source=users.stream,
+        delivery=StreamDelivery(
+            batch_size=config.batch_size,
+            maximum_batching_window_in_seconds=config.batching_window,
+            maximum_retry_attempts=config.retry_attempts,
+        ),
+        function=function,
+        alarm_actions=[alarms.arn],
+    )
 changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
 
 pulumi.export("apiUrl", api.url)
@@ -58,6 +70,8 @@ pulumi.export("usersTable", users.table.name)
 pulumi.export("streamArn", users.table.stream_arn)
 pulumi.export("effectLedgerTable", ledger.table.name)
 pulumi.export("alarmTopicArn", alarms.arn)
+if isinstance(changes, FanOut):
+    pulumi.export("forwarder", changes.forwarder.event_source_mapping.uuid)
 pulumi.export(
     "functionNames",
     {

@@ -133,7 +133,7 @@ class FanOut(pulumi.ComponentResource):
             consumer=forwarder.handler,
             delivery=forwarding,
             access=[self._publish_access()],
-            function=replace(self.function, timeout=_FORWARDER_TIMEOUT_SECONDS),
+            function=replace(self.function, timeout=_FORWARDER_TIMEOUT_SECONDS, requirements=None),
             alarm_actions=alarm_actions,
             page_actions=page_actions,
             drain=drain,

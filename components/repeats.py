@@ -7,7 +7,6 @@ the runtime that makes repeats harmless, which is found in its module, or declar
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 
 from components.refusal import Refused
 from handlers.cdc import Consumer, EffectLedger
@@ -39,7 +38,7 @@ def harmless_repeats(name: str, consumer: Consumer, declared: str | None) -> str
     """
     if declared is not None and declared.strip():
         return declared
-    found = _found(sys.modules[consumer.module])
+    found = found_harmless(consumer)
     if found is None:
         raise Refused(
             f"{name}: a fan-out delivers every change at least once, and nothing in {consumer.module} makes a repeat "
@@ -50,8 +49,9 @@ def harmless_repeats(name: str, consumer: Consumer, declared: str | None) -> str
     return found
 
 
-def _found(module: ModuleType) -> str | None:
-    for value in vars(module).values():
+def found_harmless(consumer: Consumer) -> str | None:
+    """Return how what a consumer's module uses makes repeats harmless; `None` if it uses nothing that does."""
+    for value in vars(sys.modules[consumer.module]).values():
         if value is search_version:
             return "the search index takes a document only with a higher version"
         for kind, words in _FOUND:

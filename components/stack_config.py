@@ -13,7 +13,14 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import is_config_secret
 
-from aws_semantics.limits import FUNCTION_TIMEOUT, LOG_RETENTION_DAYS, STREAM_MAPPING_RANGES, Range
+from aws_semantics.limits import (
+    FUNCTION_TIMEOUT,
+    LOG_RETENTION_DAYS,
+    QUEUE_RECEIVES,
+    STREAM_MAPPING_RANGES,
+    TOPIC_ARCHIVE_DAYS,
+    Range,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +31,13 @@ class StackConfig:
         mail_from: The address mails come from; a secret one stays a secret.
         mail_identity_owned: Whether this stack owns the SES identity of that address.
         protect: Whether tables refuse to be deleted.
+        fan_out: Whether each consumer has a queue of its own; else two at most read the stream themselves.
+        archive_days: Days that the fan-out keeps every change for new consumers; 0 for none.
         function_timeout: Seconds an invocation of a consumer may run.
-        batch_size: Records per invocation at most.
-        batching_window: Seconds a batch may wait to fill.
-        retry_attempts: Retries before a record is given up.
+        attempts: Attempts before a fan-out's consumer parks a change.
+        batch_size: Records per invocation at most, where consumers read the stream.
+        batching_window: Seconds a batch may wait to fill there.
+        retry_attempts: Retries before a record is given up there.
         log_retention_in_days: How long logs are kept.
         alarm_email: Who hears of alarms; nobody beyond the topic's own subscribers when not set.
     """
@@ -35,7 +45,10 @@ class StackConfig:
     mail_from: pulumi.Input[str]
     mail_identity_owned: bool
     protect: bool
+    fan_out: bool
+    archive_days: int
     function_timeout: int
+    attempts: int
     batch_size: int
     batching_window: int
     retry_attempts: int
@@ -54,7 +67,10 @@ class StackConfig:
             mail_from=reader.address("mailFrom") or "",
             mail_identity_owned=reader.boolean("mailIdentityOwned"),
             protect=reader.boolean("protect"),
+            fan_out=reader.boolean("fanOut"),
+            archive_days=reader.number("archiveDays", Range(0, TOPIC_ARCHIVE_DAYS.maximum), "days"),
             function_timeout=reader.number("functionTimeout", FUNCTION_TIMEOUT, "seconds"),
+            attempts=reader.number("attempts", QUEUE_RECEIVES, "attempts"),
             batch_size=reader.number("batchSize", STREAM_MAPPING_RANGES["BatchSize"], "records"),
             batching_window=reader.number(
                 "batchingWindow", STREAM_MAPPING_RANGES["MaximumBatchingWindowInSeconds"], "seconds"
@@ -63,6 +79,14 @@ class StackConfig:
             log_retention_in_days=reader.choice("logRetentionDays", LOG_RETENTION_DAYS),
             alarm_email=reader.address("alarmEmail", required=False),
         )
+        reader.raise_problems()
+        if config.archive_days and not config.protect:
+            # AWS does not delete a topic with an archive.
+            reader.refuse(
+                "archiveDays",
+                f"is {config.archive_days} and protect is false: the stack could not be destroyed; run  pulumi config "
+                "set archiveDays 0  and  pulumi up  first",
+            )
         reader.raise_problems()
         return config
 
@@ -106,6 +130,9 @@ class _Reader:
             self._problems.append(f"{key} is {_found(value)}: AWS takes one of {', '.join(map(str, allowed))}")
             return allowed[0]
         return int(value)
+
+    def refuse(self, key: str, why: str) -> None:
+        self._problems.append(f"{key} {why}")
 
     def raise_problems(self) -> None:
         """Raise what was wrong; otherwise warn of keys that look like misspelt ones."""

@@ -11,6 +11,7 @@ from components.alarms import STREAM_ALARMS, AlarmOpinion
 from components.delivery import StreamDelivery
 from components.function_settings import FunctionSettings
 from components.python_layer import PythonLayer
+from components.repeats import found_harmless
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
 from components.subscription import subscription_name
@@ -29,6 +30,7 @@ class Stream(pulumi.ComponentResource):
 
     Attributes:
         consumers: Each `StreamConsumer`, by name.
+        repeats: How a consumer makes a second delivery harmless, by its name, where it is known.
 
     Example:
         changes = Stream("changes", source=users.stream, alarm_actions=[alarms.arn])
@@ -51,6 +53,7 @@ class Stream(pulumi.ComponentResource):
         self.source = source
         self.delivery = delivery or StreamDelivery()
         self.consumers: dict[str, StreamConsumer] = {}
+        self.repeats: dict[str, str] = {}
         self.function = function or FunctionSettings()
         self._alarm_actions = alarm_actions
         self._page_actions = page_actions
@@ -71,6 +74,7 @@ class Stream(pulumi.ComponentResource):
         alarms: Sequence[AlarmOpinion] = STREAM_ALARMS,
         drain: Sequence[str] = (),
         allow_stream_change: bool = False,
+        repeats: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> StreamConsumer:
         """Add a consumer.
@@ -78,7 +82,7 @@ class Stream(pulumi.ComponentResource):
         Args:
             consumer: The handler module's `@consumer`, e.g. `welcome_email.handler`.
             name: Its name; the consumer's own by default.
-            access: What it may do beyond reading the stream: without it, nothing.
+            access: Permissions beyond reading the stream.
             delivery: Settings of its mapping, instead of the stream's.
             environment: Variables beyond those of `access`.
             timeout: Seconds an invocation may run, instead of the stream's.
@@ -86,10 +90,11 @@ class Stream(pulumi.ComponentResource):
             requirements: Its third-party packages: the path of a hashed lock, or a `PythonLayer` to share.
             function: How its function runs, instead of the stream's; `timeout`, `memory_size` and `requirements`
                 apply on top.
-            alarms: Which alarms.
+            alarms: The alarms, `STREAM_ALARMS` by default.
             drain: ARNs of former streams that it reads to their end as well (docs/guides/deploy.md).
             allow_stream_change: Let this deployment change where a consumer that exists reads.
-            opts: For the consumer and what belongs to it.
+            repeats: What makes a second delivery of a change harmless, in words, where the module does not show it.
+            opts: Options of the consumer and its resources.
 
         Raises:
             Refused: `consumer` is not decorated with `@consumer`, or its name is taken; and what `StreamConsumer`
@@ -115,4 +120,7 @@ class Stream(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
         )
         self.consumers[name] = subscribed
+        harmless = repeats or found_harmless(consumer)
+        if harmless is not None:
+            self.repeats[name] = harmless
         return subscribed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +24,12 @@ ENDING_SECONDS = 0.5
 
 @contextlib.contextmanager
 def local_stack(
-    console: Console, *, port: int = 0, change_inputs: ChangeInputs | None = None, state: Path | None = None
+    console: Console,
+    *,
+    port: int = 0,
+    change_inputs: ChangeInputs | None = None,
+    config: Mapping[str, str] | None = None,
+    state: Path | None = None,
 ) -> Generator[tuple[Endpoint, Deployment]]:
     """Run a block with the program deployed; nothing of it is kept afterwards.
 
@@ -32,6 +37,7 @@ def local_stack(
         console: Where progress goes.
         port: Port of the endpoint; 0 takes a free one.
         change_inputs: Changes a resource before it is created.
+        config: Values in place of the stack's.
         state: As for `Endpoint`. Losses of former stacks are printed on the console.
 
     Raises:
@@ -53,7 +59,7 @@ def local_stack(
                     "The stack is deployed anew and begins empty. Stop it with Ctrl-C or SIGTERM.",
                 )
         with step(console, "deploy the program") as deploying:
-            deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs)
+            deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs, config=config)
             deploying.tell(f"{len(deployment.resources)} resources")
         yield endpoint, deployment
     except Exception:

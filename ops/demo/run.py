@@ -23,6 +23,8 @@ from ops.local_stack import local_stack
 from ops.progress import Step, step
 
 CONSUMER = "welcome-email"
+#: The demo shows what an event source mapping of a stream does, so its consumer reads the stream itself.
+_DIRECT = {"weir:fanOut": "false"}
 #: Several times what a run takes on a slow machine.
 QUIET_WITHIN_SECONDS = 180.0
 #: The alarms' period.
@@ -51,7 +53,7 @@ def run_demo(users: int, *, port: int, without: Mechanism | None, console: Conso
     plan = make_plan(users)
     started = time.monotonic()
     change = functools.partial(inputs_without, without)
-    with local_stack(console, port=port, change_inputs=change) as (endpoint, deployment):
+    with local_stack(console, port=port, change_inputs=change, config=_DIRECT) as (endpoint, deployment):
         demo = _Demo(endpoint, deployment, plan)
         with step(console, "create the users") as creating:
             demo.create_users(creating)

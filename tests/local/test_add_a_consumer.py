@@ -42,7 +42,7 @@ def handler(change: Change) -> None:
 
 STATEMENT = """
 from handlers import lost_users
-changes.subscribe(lost_users.handler, access=[mail.send_access()])
+changes.subscribe(lost_users.handler, access=[mail.send_access()], repeats="sales may call twice")
 """
 
 
@@ -78,7 +78,8 @@ def test_a_new_consumer_is_deployed_and_works(clone: Path, aws: Endpoint) -> Non
     table, dynamodb = deployment.outputs["usersTable"], aws.client("dynamodb")
     dynamodb.put_item(TableName=table, Item={"userId": {"S": "u1"}})
     dynamodb.delete_item(TableName=table, Key={"userId": {"S": "u1"}})
-    aws.control.wait_until_idle([each["eventSourceMapping"] for each in consumers.values()], timeout=20)
+    mappings = [deployment.outputs["forwarder"], *(each["eventSourceMapping"] for each in consumers.values())]
+    aws.control.wait_until_idle(mappings, timeout=60)
 
     sent = [(mail["To"], mail["Subject"]) for mail in aws.control.mails() if mail["Source"] == "clone@example.com"]
     assert sent == [(["sales@example.com"], "u1 left")]

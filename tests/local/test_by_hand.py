@@ -87,7 +87,8 @@ def test_the_guide_can_be_typed_as_it_stands(told: dict[str, Any], tmp_path: Pat
     assert [mail["To"] for mail in json.loads(shell.type(mails))] == [["ada@example.com"]]
 
     shell.type(poison)
-    wait_until(lambda: control.mapping(consumer["eventSourceMapping"]).givenUp)
+    function = told["outputs"]["functionNames"]["welcome-email"]
+    wait_until(lambda: control.metric_sum("Discarded", FunctionName=function))
     control.wait_until_idle([consumer["eventSourceMapping"]])
     assert "UnusableAddress" in shell.type(dead_letters)
     assert consumer["alarms"]["dead-letters"] in shell.type(alarm)

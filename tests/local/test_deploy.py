@@ -44,7 +44,8 @@ def test_an_upgrade_over_the_deployed_api_becomes_one_welcome_mail(deployment: D
     aws.client("dynamodb").put_item(TableName=table, Item=user)
 
     answer = post(aws, f"{deployment.outputs['apiUrl']}/users/u1/plan", '{"plan": "pro"}')
-    aws.control.wait_until_idle([deployment.outputs["consumers"]["welcome-email"]["eventSourceMapping"]], timeout=20)
+    consumer = deployment.outputs["consumers"]["welcome-email"]
+    aws.control.wait_until_idle([deployment.outputs["forwarder"], consumer["eventSourceMapping"]], timeout=60)
 
     assert answer == (200, {"userId": "u1", "plan": "pro", "changed": True})
     assert [mail["To"] for mail in aws.control.mails() if mail["Source"] == "hello@example.com"] == [["u1@example.com"]]

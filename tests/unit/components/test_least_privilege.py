@@ -66,19 +66,39 @@ def test_the_api_may_update_users_and_nothing_else(program, stack: str) -> None:
     ]
 
 
-def test_the_welcome_email_may_claim_effects_send_as_one_address_and_read_its_stream(program) -> None:
+SEND_AS_HELLO = {
+    "Effect": "Allow",
+    "Action": ["ses:SendEmail"],
+    "Resource": ARN.format("ses", "identity/mail"),
+    "Condition": {"StringEquals": {"ses:FromAddress": "hello@example.com"}},
+}
+
+
+def test_the_welcome_email_may_claim_effects_send_as_one_address_and_read_its_queue(program) -> None:
     assert program("prod").statements("welcome-email") == [
         logs_of("welcome-email"),
         LEDGER,
+        SEND_AS_HELLO,
+        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::changes-claim-checks/*"},
         {
             "Effect": "Allow",
-            "Action": ["ses:SendEmail"],
-            "Resource": ARN.format("ses", "identity/mail"),
-            "Condition": {"StringEquals": {"ses:FromAddress": "hello@example.com"}},
+            "Action": [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
+                "sqs:GetQueueUrl",
+            ],
+            "Resource": ARN.format("sqs", "welcome-email"),
         },
-        *READ_STREAM,
-        *FAILURES_TO_S3,
+        FAILURES_TO_S3[-1],
     ]
+
+
+def test_without_the_fan_out_the_welcome_email_reads_its_stream(configured) -> None:
+    assert configured("dev", {"weir:fanOut": "false", "weir:mailFrom": "hello@example.com"}).statements(
+        "welcome-email"
+    ) == [logs_of("welcome-email"), LEDGER, SEND_AS_HELLO, *READ_STREAM, *FAILURES_TO_S3]
 
 
 def test_functions_know_only_the_names_that_come_with_their_access(program) -> None:
@@ -89,6 +109,7 @@ def test_functions_know_only_the_names_that_come_with_their_access(program) -> N
             "EFFECT_LEDGER_TABLE": "effects",
             "MAIL_FROM": "hello@example.com",
             "FAILURE_DESTINATION": "arn:aws:s3:::welcome-email-failures",
+            "QUEUE_ATTEMPTS": "10",
         }
     }
 
@@ -108,7 +129,11 @@ def test_roles_trust_lambda_alone_and_have_one_policy(program) -> None:
     for role in run.all("Role"):
         (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
-    assert sorted(policy.inputs["role"] for policy in run.all("RolePolicy")) == ["upgrade-api", "welcome-email"]
+    assert sorted(policy.inputs["role"] for policy in run.all("RolePolicy")) == [
+        "changes-forwarder",
+        "upgrade-api",
+        "welcome-email",
+    ]
 
 
 def test_the_api_gateway_may_call_one_function_for_one_route(program) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pytest
@@ -11,6 +12,9 @@ from pulumi.output import Unknown
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
 
 STACKS = ("dev", "prod", "local")
+
+#: The consumers of a small stack may read the stream themselves.
+DIRECT = {"weir:fanOut": "false"}
 
 #: Public: a change here moves or replaces resources of those who run Weir, so it needs an alias.
 URNS = (Path(__file__).parent / "urns.txt").read_text().split()
@@ -30,6 +34,7 @@ def test_every_stack_deploys_with_inputs_that_the_provider_takes(program, stack:
         "streamArn",
         "effectLedgerTable",
         "alarmTopicArn",
+        "forwarder",
         "functionNames",
         "consumers",
     }
@@ -48,7 +53,30 @@ def test_the_outputs_say_where_everything_is(program) -> None:
         "POST /users/{userId}/plan": "upgrade-api",
         "welcome-email": "welcome-email",
     }
+    assert outputs["forwarder"] == "uuid-of-changes-forwarder"
     assert outputs["consumers"]["welcome-email"] == {
+        "eventSourceMapping": "uuid-of-welcome-email",
+        "failureDestination": "arn:aws:s3:::welcome-email-failures",
+        "retryHorizonSeconds": {"shortest": 1022.0, "longest": 1022.0},
+        "alarms": {
+            name: f"welcome-email-{name}"
+            for name in (
+                "queue-age-warn",
+                "queue-age-page",
+                "throttles",
+                "dead-letters",
+                "dead-letter-queue",
+                "undelivered",
+            )
+        },
+    }
+
+
+def test_without_the_fan_out_a_consumer_reads_the_stream_itself(configured) -> None:
+    run = configured("dev", DIRECT)
+    assert run.one("EventSourceMapping").inputs["eventSourceArn"] == run.outputs["streamArn"]
+    assert "forwarder" not in run.outputs
+    assert run.outputs["consumers"]["welcome-email"] == {
         "eventSourceMapping": "uuid-of-welcome-email",
         "failureDestination": "arn:aws:s3:::welcome-email-failures",
         "retryHorizonSeconds": {"shortest": 303.75, "longest": 1023.75},
@@ -59,12 +87,17 @@ def test_the_outputs_say_where_everything_is(program) -> None:
     }
 
 
+def test_only_a_protected_stack_keeps_an_archive(program) -> None:
+    archived = {stack: "archivePolicy" in program(stack).one("Topic", "changes").inputs for stack in STACKS}
+    assert archived == {"dev": False, "prod": True, "local": False}
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_preview_knows_every_setting_and_no_name_that_aws_makes(program, stack: str) -> None:
     preview, deployed = program(stack, preview=True), program(stack)
     assert sorted(each.urn for each in preview.registrations) == sorted(each.urn for each in deployed.registrations)
     assert isinstance(preview.outputs["streamArn"], Unknown)
-    mapping = preview.one("EventSourceMapping").inputs
+    mapping = preview.one("EventSourceMapping", "changes-forwarder").inputs
     assert isinstance(mapping["eventSourceArn"], Unknown)
     assert mapping["startingPosition"] == "TRIM_HORIZON"
     assert preview.run.created == {}
@@ -93,8 +126,8 @@ def test_the_tables_of_every_stack_refuse_to_be_deleted(program, stack: str) -> 
 
 
 def test_alarms_are_mailed_only_where_an_address_is_configured(program) -> None:
-    assert program("prod").one("TopicSubscription").inputs["endpoint"] == "oncall@example.com"
-    assert program("dev").all("TopicSubscription") == []
+    assert program("prod").one("TopicSubscription", "alarms").inputs["endpoint"] == "oncall@example.com"
+    assert {each.name for each in program("dev").all("TopicSubscription")} == {"welcome-email"}
 
 
 def test_functions_run_python_3_13_on_arm64_and_log_json_into_a_group_of_their_own(program) -> None:
@@ -125,6 +158,8 @@ def test_retries_on_every_stack_outlast_the_lease_of_a_crashed_worker(program) -
         ),
         ("functionTimeout", "901", "weir:functionTimeout is '901': AWS takes 1 to 900 seconds"),
         ("functionTimeout", "0", "weir:functionTimeout is '0': AWS takes 1 to 900 seconds"),
+        ("archiveDays", "366", "weir:archiveDays is '366': AWS takes 0 to 365 days"),
+        ("attempts", "0", "weir:attempts is '0': AWS takes 1 to 1000 attempts"),
         ("batchSize", "10001", "weir:batchSize is '10001': AWS takes 1 to 10000 records"),
         ("batchingWindow", "301", "weir:batchingWindow is '301': AWS takes 0 to 300 seconds"),
         ("retryAttempts", "-2", "weir:retryAttempts is '-2': AWS takes -1 to 10000 retries"),
@@ -153,13 +188,28 @@ def test_all_wrong_values_show_at_once(configured) -> None:
     ]
 
 
-def test_values_that_do_not_fit_each_other_are_one_line_too(configured) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "start"),
+    [
+        (
+            {"weir:functionTimeout": "900", "weir:fanOut": "false"},
+            "welcome-email: retries may end after 303.75 s, and an effect of a crashed worker stays claimed",
+        ),
+        (
+            {"weir:functionTimeout": "30", "weir:attempts": "5"},
+            "welcome-email: retries end after 30 s, and an effect of a crashed worker stays claimed for 31 s",
+        ),
+        (
+            {"weir:archiveDays": "30", "weir:protect": "false"},
+            "Pulumi.dev.yaml: weir:archiveDays is 30 and protect is false: the stack could not be destroyed; run  ",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_each_other_are_one_line_too(configured, overrides: Any, start: str) -> None:
     with pytest.raises(pulumi.RunError) as refused:
-        configured("dev", {"weir:functionTimeout": "900"})
+        configured("dev", overrides)
     (line,) = str(refused.value).splitlines()
-    assert line.startswith(
-        "welcome-email: retries may end after 303.75 s, and an effect of a crashed worker stays claimed"
-    )
+    assert line.startswith(start)
 
 
 def test_a_missing_configuration_is_one_line_per_value(run) -> None:
@@ -168,5 +218,5 @@ def test_a_missing_configuration_is_one_line_per_value(run) -> None:
     with pytest.raises(pulumi.RunError) as refused:
         run(StackConfig.load)
     lines = str(refused.value).splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 11
     assert all(line.startswith("Pulumi.test.yaml: weir:") and " is missing: " in line for line in lines)

@@ -14,6 +14,9 @@ from handlers import welcome_email
 
 MAIL = "hello@example.com"
 CONFIG = {
+    "weir:fanOut": "true",
+    "weir:archiveDays": "0",
+    "weir:attempts": "10",
     "weir:mailFrom": MAIL,
     "weir:mailIdentityOwned": "true",
     "weir:protect": "true",

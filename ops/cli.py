@@ -12,6 +12,7 @@ from ops.local_up import up
 from ops.operator.dead_letters.commands import dead_letters
 from ops.operator.pausing import pause, resume
 from ops.operator.status import status
+from ops.operator.tail import tail
 from ops.simulate import simulate
 from ops.what_if import what_if
 
@@ -29,6 +30,7 @@ app.command()(demo)
 app.command()(simulate)
 app.command()(what_if)
 app.command()(status)
+app.command()(tail)
 local = typer.Typer(
     help="Run the program on an AWS endpoint of this machine.", no_args_is_help=True, rich_markup_mode=None
 )

@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec
 
 import typer
 
@@ -53,13 +53,13 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Print an error and exit with 2."""
     typer.secho(message, fg="red", err=True)
     raise typer.Exit(2)
 
 
-def print_policy(command: str, consumers: Any) -> None:
+def print_policy(command: str, consumers: Any) -> NoReturn:
     """Print the least policy of a command and exit."""
     from ops.operator.permissions import policy
 

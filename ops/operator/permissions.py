@@ -78,7 +78,8 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "pipes:ListPipes"),
         *("s3:ListBucket", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
     ),
-    "tail": (*_CONSUMERS, "logs:FilterLogEvents"),
+    # With --key the stream is read as well.
+    "tail": (*_CONSUMERS, "logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM),
     "trace": (*_CONSUMERS, "logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM),
     "dead-letters list": (*_READ_LETTERS, *_READ_STREAM),
     "dead-letters show": (*_READ_LETTERS, *_READ_STREAM, "dynamodb:BatchGetItem", "logs:FilterLogEvents"),

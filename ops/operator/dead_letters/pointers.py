@@ -38,7 +38,7 @@ def read_range(streams: Any, batch: BatchRange) -> list[Mapping[str, Any]]:
         raise NotReadable(f"records of {batch.stream_arn} cannot be read again by sequence number")
     try:
         records: list[Mapping[str, Any]] = []
-        for record in _records_from(streams, batch.stream_arn, batch.shard_id, batch.first):
+        for record in Cursor(streams, batch.stream_arn, batch.shard_id, batch.first).new():
             if int(record["dynamodb"]["SequenceNumber"]) > int(batch.last):
                 break
             records.append(record)
@@ -52,13 +52,6 @@ def read_range(streams: Any, batch: BatchRange) -> list[Mapping[str, Any]]:
             ) from None
         raise
     return records
-
-
-def read_shard(
-    streams: Any, stream_arn: str, shard_id: str, *, pause: Callable[[], None] = lambda: None
-) -> Iterator[Mapping[str, Any]]:
-    """Yield the records of a shard from the oldest that it still has, up to its present end."""
-    return _records_from(streams, stream_arn, shard_id, None, pause)
 
 
 def shards_of(streams: Any, stream_arn: str) -> Sequence[str]:
@@ -84,22 +77,46 @@ def shards_of(streams: Any, stream_arn: str) -> Sequence[str]:
     return list(ordered)
 
 
-def _records_from(
-    streams: Any, stream_arn: str, shard_id: str, first: str | None, pause: Callable[[], None] = lambda: None
-) -> Iterator[Mapping[str, Any]]:
-    position = {"ShardIteratorType": "TRIM_HORIZON"}
-    if first is not None:
-        position = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": first}
-    iterator = streams.get_shard_iterator(StreamArn=stream_arn, ShardId=shard_id, **position).get("ShardIterator")
-    empty = 0
-    while iterator is not None:
-        pause()
-        page = streams.get_records(ShardIterator=iterator)
-        for record in page["Records"]:
-            yield from_get_records(record, stream_arn=stream_arn, visible=time.time()).event
-        # An open shard has no end: a few empty pages in a row are taken for it.
-        empty = 0 if page["Records"] else empty + 1
-        iterator = page.get("NextShardIterator") if empty < _EMPTY_PAGES else None
+class Cursor:
+    """A place in a shard, from which its records are read on and on.
+
+    Args:
+        streams: A boto3 client of DynamoDB Streams.
+        stream_arn: ARN of the stream.
+        shard_id: The shard.
+        first: Sequence number of the first record; the oldest that the stream still has if left out.
+        pause: Called before each read, to leave room for the stream's other readers.
+    """
+
+    def __init__(
+        self,
+        streams: Any,
+        stream_arn: str,
+        shard_id: str,
+        first: str | None = None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
+        position = {"ShardIteratorType": "TRIM_HORIZON"}
+        if first is not None:
+            position = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": first}
+        self._streams = streams
+        self._stream_arn = stream_arn
+        self._pause = pause
+        self._iterator: str | None = streams.get_shard_iterator(StreamArn=stream_arn, ShardId=shard_id, **position).get(
+            "ShardIterator"
+        )
+
+    def new(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the records up to the shard's present end, as Lambda would pass them to a function."""
+        empty = 0
+        while self._iterator is not None and empty < _EMPTY_PAGES:
+            self._pause()
+            page = self._streams.get_records(ShardIterator=self._iterator)
+            for record in page["Records"]:
+                yield from_get_records(record, stream_arn=self._stream_arn, visible=time.time()).event
+            # An open shard has no end: some empty pages in a row are taken for it.
+            empty = 0 if page["Records"] else empty + 1
+            self._iterator = page.get("NextShardIterator")
 
 
 #: Pages without records after which an open shard is taken to be read to its end.

@@ -1,0 +1,146 @@
+"""`weir tail`: the logs of consumers' functions as one, in the order of time."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ops.function_logs import Kind, LogLine, LogReader
+from ops.operator.options import AsJson, ConsumerName, Iam, StackName, StateFile, fail, print_policy, reports_errors
+from ops.stopping import stopped_by_ctrl_c
+
+if TYPE_CHECKING:
+    from ops.operator.consumers import Consumer
+    from ops.operator.stack import Stack
+
+#: Seconds between two reads of the logs.
+LOOK_SECONDS = 2.0
+#: Levels from the least to the most severe.
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_SINCE = re.compile(r"(\d+)\s*(s|m|min|h|d)?")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
+_DURATION = re.compile(r"Duration: ([\d.]+) ms")
+_STYLES: Mapping[Kind, str] = {"failure": "red", "parked": "yellow", "report": "dim", "metrics": "green"}
+#: The metrics that are shown, and their words.
+_COUNTED = {
+    "EffectsApplied": "applied",
+    "EffectsSuppressed": "suppressed",
+    "EffectsUncertain": "uncertain",
+    "Discarded": "parked",
+    "Unwanted": "turned down",
+}
+
+
+@stopped_by_ctrl_c(0)
+@reports_errors
+def tail(
+    consumer: ConsumerName = None,
+    since: Annotated[str, typer.Option(help="How far back to begin: 30s, 10m, 2h, 1d.")] = "10m",
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for new lines until Ctrl-C.")] = True,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Only lines about one item, e.g. userId=bob; reads the table's whole stream to know them."),
+    ] = None,
+    level: Annotated[str, typer.Option(help="Least level of the consumers' own lines.")] = "INFO",
+    stack: StackName = None,
+    state: StateFile = None,
+    as_json: AsJson = False,
+    iam: Iam = False,
+) -> None:
+    """Follow the logs of the consumers: invocations, failures with the exception, effects, parked records.
+
+    Lines of all functions are merged in the order of time. Effects are counted per invocation: applied, suppressed
+    because they were done already, uncertain.
+
+    Example: weir tail welcome-email --since 1h -s prod
+    """
+    from ops.operator.consumers import consumers_of
+    from ops.operator.stack import find
+
+    began = time.time() - _seconds(since)
+    if level.upper() not in LEVELS:
+        fail(f"--level {level} is not one of {', '.join(LEVELS)}")
+    found = find(stack, state)
+    consumers = consumers_of(found, consumer)
+    if iam:
+        print_policy("tail", consumers)
+    console = Console()
+    for line in lines(found, consumers, since=began, follow=follow, key=key):
+        shown = describe(line)
+        if shown is None or (line.level and _below(line.level, level)):
+            continue
+        if as_json:
+            document = {"at": line.at, "consumer": line.function, "kind": line.kind, "level": line.level}
+            typer.echo(json.dumps(document | {"requestId": line.request_id, "text": shown}))
+        else:
+            stamp = time.strftime("%H:%M:%S", time.localtime(line.at))
+            console.print(Text(f"{stamp}  {line.function}  {shown}", style=_STYLES.get(line.kind, "")), soft_wrap=True)
+
+
+def lines(
+    stack: Stack, consumers: Sequence[Consumer], *, since: float, follow: bool, key: str | None
+) -> Iterator[LogLine]:
+    """Yield the lines of consumers' logs, merged in the order of time; each carries its consumer's name.
+
+    Args:
+        stack: The stack.
+        consumers: The consumers.
+        since: Time of the first line, in seconds since 1970.
+        follow: Whether to wait for new lines.
+        key: A key of an item, to yield only lines about it.
+    """
+    from ops.operator.dead_letters.redrive import limit_rate
+    from ops.operator.item_changes import ItemChanges
+
+    logs = stack.client("logs")
+    readers = [LogReader(logs, function=each.name, group=each.log_group, since=since) for each in consumers]
+    changes = None if key is None else ItemChanges(stack, consumers, key, pause=limit_rate(2))
+    while True:
+        events = None if changes is None else set(changes.read())
+        found: list[LogLine] = []
+        for reader in readers:
+            try:
+                found += reader.new()
+            except logs.exceptions.ResourceNotFoundException:
+                continue  # the function has not run yet
+        for line in sorted(found, key=lambda each: each.at):
+            if events is None or line.members.get("eventId") in events:
+                yield line
+        if not follow:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def describe(line: LogLine) -> str | None:
+    """Return a line's text for people; `None` for lines that say nothing."""
+    match line.kind:
+        case "start" | "end":
+            return None
+        case "report":
+            took = _DURATION.search(line.text)
+            return f"invocation {line.request_id}" + (f" took {float(took[1]):.0f} ms" if took else "")
+        case "metrics":
+            counted = [f"{line.members[name]} {word}" for name, word in _COUNTED.items() if line.members.get(name)]
+            return f"effects: {', '.join(counted)}" if counted else None
+        case _:
+            return line.text
+
+
+def _seconds(since: str) -> float:
+    match = _SINCE.fullmatch(since.strip())
+    if match is None:
+        fail(f"--since {since} is not a duration: write 30s, 10m, 2h or 1d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _below(level: str, least: str) -> bool:
+    name = {"WARN": "WARNING"}.get(level.upper(), level.upper())  # Lambda's own word for it
+    return name in LEVELS and LEVELS.index(name) < LEVELS.index(least.upper())

@@ -1,10 +1,11 @@
-"""What an event source mapping is filtered by: the consumer's own condition, or patterns that were given."""
+"""The filters of an event source mapping: the consumer's own condition, or patterns that were given."""
 
 from __future__ import annotations
 
 from aws_semantics.event_patterns import lint
 from components.delivery import StreamDelivery
 from components.push_down.compiler import Dialect, NeverTrue, push_down
+from components.push_down.key_schema import WrongKey, check_keys
 from components.queue_delivery import QueueDelivery
 from components.refusal import Refused
 from components.stream_source import StreamSource
@@ -12,14 +13,15 @@ from handlers.cdc import Consumer, ImageNotAvailable
 
 
 def filters_of(name: str, consumer: Consumer, source: StreamSource, delivery: StreamDelivery) -> tuple[str, ...]:
-    """The patterns of a mapping on a stream; none where every record is to be delivered.
+    """Return the patterns of a mapping on a stream; none if it delivers every record.
 
     A mapping with a tumbling window takes none (docs/aws-semantics.md §2.9): there the function checks alone.
 
     Raises:
         Refused: A given pattern can never match, or always does, or the consumer's condition can never be true, or
-            it reads an image that the stream does not carry.
+            it reads an image that the stream does not carry, or a key that the table does not have.
     """
+    _check_keys(name, consumer, source)
     if delivery.filters:
         for index, pattern in enumerate(delivery.filters):
             for finding in lint(pattern, source.view_type):
@@ -33,9 +35,20 @@ def queue_filters_of(name: str, consumer: Consumer, source: StreamSource, delive
     """Return the patterns of a mapping on a queue that holds a stream's changes; none if it delivers every message.
 
     Raises:
-        Refused: The consumer's condition can never be true, or it reads an image that the stream does not carry.
+        Refused: The consumer's condition can never be true, or it reads an image that the stream does not carry, or a
+            key that the table does not have.
     """
+    _check_keys(name, consumer, source)
     return delivery.filters or _pushed_down(name, consumer, source, "queue")
+
+
+def _check_keys(name: str, consumer: Consumer, source: StreamSource) -> None:
+    if consumer.condition is None or source.keys is None:
+        return
+    try:
+        check_keys(consumer.condition, source.keys)
+    except WrongKey as error:
+        raise Refused(f"{name}: {error}") from None
 
 
 def _pushed_down(name: str, consumer: Consumer, source: StreamSource, dialect: Dialect) -> tuple[str, ...]:

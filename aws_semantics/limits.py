@@ -68,6 +68,9 @@ FILTER_PATTERN_CHARACTERS = 4096
 #: What one invocation can carry, in bytes (§2.3).
 INVOCATION_PAYLOAD_BYTES = 6 * 1024 * 1024
 
+#: Bytes of an asynchronous invocation's payload (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+ASYNC_PAYLOAD_BYTES = 1024 * 1024
+
 #: What one execution of a state machine can be given, in characters (§3.4).
 EXECUTION_INPUT_CHARACTERS = 262_144
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from local.endpoint.api import operations
@@ -87,13 +88,17 @@ class Application:
         except Refused as refused:
             reply = Reply.json(403, {"message": str(refused)})
         except AwsError as refused:
-            reply = Reply.plain(*render(refused, protocol_of(request)))
+            reply = _error(refused, request)
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             broken = AwsError("InternalFailure", "the local endpoint failed on this request; see its log", status=500)
-            reply = Reply.plain(*render(broken, protocol_of(request)))
+            reply = _error(broken, request)
+        if reply.status >= 400 and request.signing_name == "lambda":
+            reply = _with_type(reply)
         # No page of another origin reads an answer. ministack lets all of them.
         headers = [each for each in reply.headers if not each[0].lower().startswith(b"access-control-")]
+        if reply.header("x-amzn-requestid") is None and reply.header("x-amz-request-id") is None:
+            headers.append((b"x-amzn-RequestId", str(uuid.uuid4()).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -128,13 +133,13 @@ class Application:
     async def _faulty(self, fault: Fault, call: AwsCall) -> Reply:
         match fault.kind:
             case "fail" | "throttle":
-                return Reply.plain(*render(fault.error(call), call.protocol))
+                return _error(fault.error(call), call.request, call.protocol)
             case "lose writes":
                 return Reply.json(200, {"UnprocessedItems": {}} if call.operation == "BatchWriteItem" else {})
             case "drop answer":
                 await self._serve(call)
                 lost = AwsError("ServiceException", "The answer was lost (fault injected)", status=500)
-                return Reply.plain(*render(lost, call.protocol))
+                return _error(lost, call.request, call.protocol)
             case "crash":
                 return await self._crash(fault, call)
 
@@ -199,6 +204,24 @@ class Application:
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in as_checked.items()],
             "client": ("127.0.0.1", 0),
         }
+
+
+def _error(error: AwsError, request: Request, protocol: str | None = None) -> Reply:
+    request_id = str(uuid.uuid4())
+    status, headers, body = render(error, protocol or protocol_of(request), request_id)
+    return Reply.plain(status, {**headers, "x-amzn-RequestId": request_id}, body)
+
+
+def _with_type(reply: Reply) -> Reply:
+    """Return an error of Lambda's with the member that says whose error it is."""
+    try:
+        document = json.loads(reply.body)
+    except ValueError:
+        return reply
+    if not isinstance(document, dict):
+        return reply
+    kind = "User" if reply.status < 500 else "Server"
+    return reply.with_body(json.dumps({"Type": kind, **cast("dict[str, Any]", document)}).encode())
 
 
 def _head(scope: AsgiMessage) -> Request:

@@ -36,9 +36,11 @@ from local.endpoint.services.fifo_topics import FifoTopics, Topic
 from local.endpoint.services.functions import FunctionService
 from local.endpoint.services.iam import iam_routes
 from local.endpoint.services.kinesis_source import KinesisSource
+from local.endpoint.services.logs import log_routes
 from local.endpoint.services.pipe_sources import PipeSources
 from local.endpoint.services.pipes import Pipes
 from local.endpoint.services.queue_source import QueueSource
+from local.endpoint.services.queues import queue_routes
 from local.endpoint.services.state_machines import state_machine_routes
 from local.endpoint.services.stream_source import StreamSource
 from local.endpoint.services.stream_specifications import stream_specification_routes
@@ -134,6 +136,8 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             ).routes,
             email_identity_routes(LazyClient(connection, "sesv2")),
             iam_routes(iam, roles, readers),
+            log_routes(),
+            queue_routes(),
             state_machine_routes(machines),
             FifoTopics(_topic, _send_from_topic, metrics=metrics, clock=clock).routes,
             stream_specification_routes(tables),

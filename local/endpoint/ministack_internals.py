@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ from ministack.core import iam_evaluator
 from ministack.services import (
     apigateway,
     cloudwatch,
+    cloudwatch_logs,
     dynamodb,
     dynamodb_streams,
     eventbridge,
@@ -38,6 +39,7 @@ _dynamodbstreams: Any = dynamodb_streams
 _eventbridge: Any = eventbridge
 _kinesis: Any = kinesis
 _lambda: Any = lambda_svc
+_logs: Any = cloudwatch_logs
 _s3: Any = s3
 _ses: Any = ses
 _sns: Any = sns
@@ -218,9 +220,15 @@ def oldest_message(queue: str) -> float | None:
     return min((message["sent_at"] for message in found["messages"]), default=None) if found else None
 
 
-def write_log(function: Mapping[str, Any], request_id: str, text: str, *, failed: bool, milliseconds: int) -> None:
-    """Put an invocation's output into the function's log group, between Lambda's START, END and REPORT lines."""
-    _lambda._emit_lambda_logs(function, request_id, text, failed, milliseconds)
+def write_log(group: str, stream: str, lines: Sequence[str]) -> None:
+    """Append lines to a log stream, which is created if it is missing, as is its group."""
+    if group not in _logs._log_groups:
+        _logs._create_log_group({"logGroupName": group})
+    if stream not in _logs._log_groups[group]["streams"]:
+        _logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now, "message": line, "ingestionTime": now} for line in lines]
+    _logs._append_log_events(_logs._log_groups[group]["streams"][stream], events)
 
 
 def stop_evaluating_alarms() -> None:

@@ -11,6 +11,7 @@ from ministack import app
 from ministack.services import (
     apigateway,
     cloudwatch,
+    cloudwatch_logs,
     dynamodb,
     dynamodb_streams,
     eventbridge,
@@ -40,7 +41,9 @@ def test_its_function_metrics_come_from_one_place():
 
 
 def test_its_logs_are_written_where_ours_are():
-    assert parameters(lambda_svc._emit_lambda_logs)[:5] == ["func", "request_id", "log_text", "error", "duration_ms"]
+    assert list(cloudwatch_logs._log_groups) == []
+    assert parameters(cloudwatch_logs._create_log_group) == parameters(cloudwatch_logs._create_log_stream) == ["data"]
+    assert parameters(cloudwatch_logs._append_log_events) == ["stream", "events"]
 
 
 def test_tables_and_streams_read_the_clock_from_their_module():

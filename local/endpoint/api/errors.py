@@ -41,18 +41,27 @@ def invalid_parameter(message: str) -> AwsError:
     return AwsError("ValidationException" if by_model else "InvalidParameterValueException", message)
 
 
-def render(error: AwsError, protocol: str) -> Answer:
-    """Write an error as a service with this protocol (a botocore name) does."""
+def render(error: AwsError, protocol: str, request_id: str) -> Answer:
+    """Write an error as a service does.
+
+    Args:
+        error: The error.
+        protocol: botocore's name of the service's protocol.
+        request_id: The id of the request.
+    """
     message = str(error)
     match protocol:
         case "query":
             text = (
                 f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(error.code)}</Code>"
-                f"<Message>{escape(message)}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
+                f"<Message>{escape(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
             )
             return error.status, {"content-type": "text/xml"}, text.encode()
         case "rest-xml":
-            text = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(message)}</Message></Error>"
+            text = (
+                f"<Error><Code>{escape(error.code)}</Code><Message>{escape(message)}</Message>"
+                f"<RequestId>{request_id}</RequestId></Error>"
+            )
             return error.status, {"content-type": "application/xml"}, text.encode()
         case _:
             body = json.dumps({"__type": error.code, "message": message, "Message": message}).encode()

@@ -89,6 +89,11 @@ class Reply:
         """Make a reply from a JSON document."""
         return cls(status, [(b"content-type", b"application/json")], json.dumps(document).encode())
 
+    def with_body(self, body: bytes) -> Self:
+        """Return the same reply with another body."""
+        headers = [each for each in self.headers if each[0].lower() != b"content-length"]
+        return replace(self, headers=[*headers, (b"content-length", str(len(body)).encode())], body=body)
+
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name."""
         return next((value.decode() for key, value in self.headers if key.lower() == name.encode()), None)

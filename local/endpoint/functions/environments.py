@@ -21,6 +21,7 @@ import uuid
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from contextvars import ContextVar
+from math import ceil
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -50,15 +51,6 @@ def named(request_id: str | None) -> Generator[None]:
         _request_id.reset(token)
 
 
-def name_of(function: str) -> str:
-    """Return the name in a function's name or ARN, with or without a qualifier.
-
-    >>> name_of("arn:aws:lambda:us-east-1:111122223333:function:welcome:live"), name_of("welcome")
-    ('welcome', 'welcome')
-    """
-    return function.split(":")[6] if function.startswith("arn:") else function.split(":")[0]
-
-
 class Failure(Exception):
     """An invocation that failed.
 
@@ -78,19 +70,27 @@ def exit_error(request_id: str, status: int = 1) -> Failure:
 
 
 class Environment:
-    """A process with the function's code. It runs one invocation at a time and is reused until it ends."""
+    """A process with the function's code. It runs one invocation at a time and is reused until it ends.
+
+    Attributes:
+        log_group: The log group of its invocations.
+        log_stream: The log stream of its invocations.
+    """
 
     def __init__(
         self, configuration: Configuration, code: bytes, packages: Sequence[Path], connection: Connection
     ) -> None:
         self._configuration = configuration
+        name, version = configuration["FunctionName"], configuration.get("Version", "$LATEST")
+        self.log_group: str = configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
+        self.log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}"
         self._directory = Path(tempfile.mkdtemp(prefix="weir-function-"))
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
             archive.extractall(self._directory)
         self._process = subprocess.Popen(  # noqa: S603 - the function's own code is what this is for
             [sys.executable, "-S", "-P", str(_BOOTSTRAP), *map(str, packages)],
             cwd=self._directory,
-            env=_variables(configuration, self._directory, connection),
+            env=self._variables(connection),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,6 +141,33 @@ class Environment:
                     stream.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
+    def _variables(self, connection: Connection) -> dict[str, str]:
+        """Return the process's whole environment: Lambda's variables and the function's own."""
+        configuration, directory = self._configuration, str(self._directory)
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "TMPDIR": tempfile.gettempdir(),
+            "HOME": directory,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": connection.url,
+            "AWS_REGION": connection.region,
+            "AWS_DEFAULT_REGION": connection.region,
+            "AWS_ACCESS_KEY_ID": connection.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.get('Runtime', '')}",
+            "AWS_LAMBDA_FUNCTION_NAME": configuration["FunctionName"],
+            "AWS_LAMBDA_FUNCTION_VERSION": configuration.get("Version", "$LATEST"),
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.get("MemorySize", 128)),
+            "AWS_LAMBDA_LOG_FORMAT": configuration.get("LoggingConfig", {}).get("LogFormat", "Text"),
+            "AWS_LAMBDA_LOG_GROUP_NAME": self.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
+            "LAMBDA_TASK_ROOT": directory,
+            "_HANDLER": configuration["Handler"],
+            **configuration.get("Environment", {}).get("Variables", {}),
+        }
+
     def _answer(self, seconds: float, log: list[str], request_id: str, phase: str) -> dict[str, Any]:
         timed_out = threading.Event()
 
@@ -187,18 +214,21 @@ class Functions:
         name = configuration["FunctionName"]
         log: list[str] = []
         answer: dict[str, Any]
+        key = f"{configuration['FunctionArn']} {configuration['RevisionId']}"
+        environment = self._take(key, configuration, function["code_zip"])
         try:
-            answer = {"body": self._run(configuration, function["code_zip"], event, request_id, log)}
+            answer = {"body": environment.invoke(event, request_id, log)}
         except Failure as failure:
             answer = {"body": dict(failure.document), "error": True, "function_error": "Unhandled"}
+        finally:
+            self._give_back(key, environment)
         text, milliseconds = "\n".join(log), (time.time() - started) * 1000
         # Record 0 for a success: an alarm then sees data, and the average is the error rate.
         self._metrics.record("Errors", 1 if "error" in answer else 0, at=self._clock.now(), FunctionName=name)
         self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
         self._metrics.record_embedded(text, at=self._clock.now())
-        ministack_internals.write_log(
-            function, request_id, text, failed="error" in answer, milliseconds=round(milliseconds)
-        )
+        lines = _platform_lines(configuration, request_id, text, milliseconds)
+        ministack_internals.write_log(environment.log_group, environment.log_stream, lines)
         return {**answer, "log": text}
 
     def close(self) -> None:
@@ -211,14 +241,6 @@ class Functions:
             environment.close()
         for directory in (self._packages, *self._layers.values()):
             shutil.rmtree(directory, ignore_errors=True)
-
-    def _run(self, configuration: Configuration, code: bytes, event: Any, request_id: str, log: list[str]) -> Any:
-        key = f"{configuration['FunctionArn']} {configuration['RevisionId']}"
-        environment = self._take(key, configuration, code)
-        try:
-            return environment.invoke(event, request_id, log)
-        finally:
-            self._give_back(key, environment)
 
     def _take(self, key: str, configuration: Configuration, code: bytes) -> Environment:
         with self._lock:
@@ -261,30 +283,11 @@ def _extracted(content: bytes, parent: Path) -> Path:
     return directory
 
 
-def _variables(configuration: Configuration, directory: Path, connection: Connection) -> dict[str, str]:
-    """Return the process's whole environment: Lambda's variables and the function's own."""
-    name, version = configuration["FunctionName"], configuration.get("Version", "$LATEST")
-    logging = configuration.get("LoggingConfig", {})
-    return {
-        "PATH": os.environ["PATH"],
-        "LANG": "C.UTF-8",
-        "TZ": ":UTC",
-        "TMPDIR": tempfile.gettempdir(),
-        "HOME": str(directory),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": connection.url,
-        "AWS_REGION": connection.region,
-        "AWS_DEFAULT_REGION": connection.region,
-        "AWS_ACCESS_KEY_ID": connection.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.get('Runtime', '')}",
-        "AWS_LAMBDA_FUNCTION_NAME": name,
-        "AWS_LAMBDA_FUNCTION_VERSION": version,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.get("MemorySize", 128)),
-        "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
-        "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{name}"),
-        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}",
-        "LAMBDA_TASK_ROOT": str(directory),
-        "_HANDLER": configuration["Handler"],
-        **configuration.get("Environment", {}).get("Variables", {}),
-    }
+def _platform_lines(configuration: Configuration, request_id: str, text: str, milliseconds: float) -> list[str]:
+    """Return an invocation's log: its output between Lambda's START, END and REPORT lines."""
+    report = (
+        f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\tBilled Duration: {ceil(milliseconds)} ms\t"
+        f"Memory Size: {configuration.get('MemorySize', 128)} MB"
+    )
+    start = f"START RequestId: {request_id} Version: {configuration.get('Version', '$LATEST')}"
+    return [start, *text.splitlines(), f"END RequestId: {request_id}", report]

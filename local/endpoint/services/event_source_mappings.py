@@ -14,10 +14,12 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from local.api_models import violations
 from local.endpoint.api.aws_call import service_model
 from local.endpoint.api.errors import AwsError, NotSimulated, invalid_parameter
 from local.endpoint.delivery.history import History
 from local.endpoint.delivery.polling_thread import PollingThread
+from local.endpoint.functions.names import qualifier_of
 from local.endpoint.routes import Routes
 
 Parameters = Mapping[str, Any]
@@ -213,7 +215,7 @@ class EventSourceMappings:
     def create_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """Answer CreateEventSourceMapping."""
         _check_types("CreateEventSourceMapping", parameters)
-        arn = str(parameters.get("EventSourceArn", ""))
+        arn = _source_arn(parameters)
         source = self._source(arn)
         source.check(arn, {**source.defaults, **parameters})
         function = self._function(str(parameters["FunctionName"]))
@@ -236,8 +238,12 @@ class EventSourceMappings:
                 connect=connect,
             )
             self._mappings[mapping_uuid] = mapping
+        enabled = parameters.get("Enabled", True)
+        if not enabled:
+            self._apply(mapping, enabled=False)
         answer = mapping.describe()
-        self._apply(mapping, enabled=parameters.get("Enabled", True))
+        if enabled:
+            self._apply(mapping, enabled=True)
         return 202, answer
 
     def get_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
@@ -317,15 +323,26 @@ class EventSourceMappings:
             found = self._functions.get_function_configuration(FunctionName=name)
         except ClientError as missing:
             raise invalid_parameter("Function does not exist") from missing
-        # ministack leaves the requested version out of the ARN.
-        arn, version = found["FunctionArn"], found.get("Version", "$LATEST")
-        return found if version in ("$LATEST", arn.rpartition(":")[2]) else {**found, "FunctionArn": f"{arn}:{version}"}
+        # The mapping keeps the version or alias that it was given; ministack leaves it out.
+        qualifier = qualifier_of(name)
+        arn = ":".join(found["FunctionArn"].split(":")[:7])
+        return {**found, "FunctionArn": f"{arn}:{qualifier}" if qualifier else arn}
 
     def _check_unique(self, source: MappingSource, arn: str, function_arn: str) -> None:
         for mapping in self._mappings.values():
             if (mapping.function_arn, mapping.source_arn) == (function_arn, arn):
                 message = source.conflict(arn, function_arn, mapping.uuid)
                 raise AwsError("ResourceConflictException", message, status=409)
+
+
+def _source_arn(parameters: Parameters) -> str:
+    """Return the ARN of the source, in the form that Lambda demands."""
+    if parameters.get("EventSourceArn") is None:
+        raise invalid_parameter("Unrecognized event source.")
+    arn = {"EventSourceArn": parameters["EventSourceArn"], "FunctionName": "any"}
+    for problem in violations("lambda", "CreateEventSourceMapping", arn):
+        raise AwsError("ValidationException", problem)
+    return parameters["EventSourceArn"]
 
 
 def _given(names: Sequence[str], parameters: Parameters) -> dict[str, Any]:

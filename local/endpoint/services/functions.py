@@ -1,21 +1,41 @@
-"""Lambda's functions: what the endpoint adds to ministack's CreateFunction and Invoke."""
+"""Lambda's functions: the checks, names and errors that ministack's Lambda lacks."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
+from aws_semantics.limits import ASYNC_PAYLOAD_BYTES, INVOCATION_PAYLOAD_BYTES
 from local.endpoint.api.aws_call import AwsCall
+from local.endpoint.api.errors import AwsError
 from local.endpoint.api.http_messages import Reply
 from local.endpoint.clients import REQUEST_ID_HEADER, Connection
 from local.endpoint.functions import environments
+from local.endpoint.functions.names import account_of, name_of, qualifier_of
 from local.endpoint.roles import LAMBDA, Caller, Roles, refused_call
 from local.endpoint.routes import PassOn, Routes
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
 
+#: Operations on a function that exists.
+_NAMING = (
+    "AddPermission",
+    "DeleteFunction",
+    "DeleteFunctionConcurrency",
+    "GetFunction",
+    "GetFunctionConcurrency",
+    "GetFunctionConfiguration",
+    "PutFunctionConcurrency",
+    "RemovePermission",
+    "UpdateFunctionCode",
+    "UpdateFunctionConfiguration",
+)
+
 
 class FunctionService:
-    """Roles at creation; request ids, throttles and injected crashes at invocation.
+    """Roles at creation; request ids, sizes, throttles and injected crashes at invocation.
 
     Args:
         connection: The endpoint's region and account.
@@ -34,8 +54,12 @@ class FunctionService:
     def routes(self) -> Routes:
         """The operations."""
         return Routes(
-            checked={"lambda:CreateFunction": [self._check_role]},
-            amended={"lambda:Invoke": self._invoke},
+            checked={"lambda:CreateFunction": [self._check_role], "lambda:Invoke": [_check_size]},
+            amended={
+                **{f"lambda:{operation}": self._named for operation in _NAMING},
+                "lambda:GetPolicy": self._get_policy,
+                "lambda:Invoke": self._invoke,
+            },
         )
 
     def crashed(self, call: AwsCall) -> dict[str, Any]:
@@ -45,20 +69,51 @@ class FunctionService:
 
     def _check_role(self, call: AwsCall) -> None:
         """Refuse a role that Lambda cannot assume."""
-        name = environments.name_of(call.parameters["FunctionName"])
+        name = name_of(call.parameters["FunctionName"])
         connection = self._connection
         arn = f"arn:aws:lambda:{connection.region}:{connection.account_id}:function:{name}"
         refusal = self._roles.refusal(Caller(call.parameters["Role"], LAMBDA, arn))
         if refusal is not None:
             raise refused_call(refusal, "InvalidParameterValueException", refusal.message)
 
+    async def _named(self, call: AwsCall, pass_on: PassOn) -> Reply:
+        """Pass a call on with the function's full ARN in place of a partial one, which ministack does not read."""
+        given = str(call.parameters["FunctionName"])
+        if given.startswith("arn:") or account_of(given) is None:
+            return await pass_on(call)
+        qualifier = qualifier_of(given)
+        full = f"arn:aws:lambda:{self._connection.region}:{account_of(given)}:function:{name_of(given)}"
+        full += f":{qualifier}" if qualifier else ""
+        path = call.request.path
+        for spelling in (quote(given, safe=""), given):
+            path = path.replace(f"/functions/{spelling}", f"/functions/{quote(full, safe='')}")
+        return await pass_on(replace(call, request=replace(call.request, path=path)))
+
+    async def _get_policy(self, call: AwsCall, pass_on: PassOn) -> Reply:
+        """Refuse to describe a policy without statements: then there is none on AWS."""
+        reply = await self._named(call, pass_on)
+        if reply.status == 200 and not json.loads(json.loads(reply.body)["Policy"])["Statement"]:
+            raise AwsError("ResourceNotFoundException", "The resource you requested does not exist.", status=404)
+        return reply
+
     async def _invoke(self, call: AwsCall, pass_on: PassOn) -> Reply:
         with environments.named(call.request.headers.get(REQUEST_ID_HEADER)):
-            reply = await pass_on(call)
+            reply = await self._named(call, pass_on)
         if reply.status == 429:
             self._record("Throttles", call)
         return reply
 
     def _record(self, metric: str, call: AwsCall) -> None:
-        name = environments.name_of(call.parameters["FunctionName"])
+        name = name_of(call.parameters["FunctionName"])
         self._metrics.record(metric, 1, at=self._clock.now(), FunctionName=name)
+
+
+def _check_size(call: AwsCall) -> None:
+    """Refuse a payload that is too large."""
+    size = len(call.parameters.get("Payload", b""))
+    waits = call.parameters.get("InvocationType") != "Event"
+    limit = INVOCATION_PAYLOAD_BYTES if waits else ASYNC_PAYLOAD_BYTES
+    if size > limit:
+        operation = "InvokeFunction" if waits else "InvokeAsync"
+        message = f"Request must be smaller than {limit} bytes for the {operation} operation"
+        raise AwsError("RequestTooLargeException", message, status=413)

@@ -7,6 +7,7 @@ from typing import Any
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
 from local.endpoint.routes import Routes
+from local.endpoint.services.state_language import check_definition
 
 
 def state_machine_routes(machines: Any) -> Routes:
@@ -23,4 +24,15 @@ def state_machine_routes(machines: Any) -> Routes:
                 "StateMachineTypeNotSupported", "This operation is not supported by this type of state machine"
             )
 
-    return Routes(checked={"stepfunctions:StartSyncExecution": [check_express]})
+    return Routes(
+        checked={
+            "stepfunctions:CreateStateMachine": [_check_definition],
+            "stepfunctions:StartSyncExecution": [check_express],
+            "stepfunctions:UpdateStateMachine": [_check_definition],
+        }
+    )
+
+
+def _check_definition(call: AwsCall) -> None:
+    if "definition" in call.parameters:
+        check_definition(call.parameters["definition"])

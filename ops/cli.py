@@ -13,6 +13,7 @@ from ops.operator.dead_letters.commands import dead_letters
 from ops.operator.pausing import pause, resume
 from ops.operator.status import status
 from ops.operator.tail import tail
+from ops.policies import policies
 from ops.simulate import simulate
 from ops.what_if import what_if
 
@@ -39,6 +40,7 @@ app.add_typer(local, name="local")
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(pause)
 app.command()(resume)
+app.add_typer(policies, name="policies")
 
 
 @local.callback()

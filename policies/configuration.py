@@ -1,4 +1,4 @@
-"""The configuration of a rule: what it may hold, its defaults, and what is wrong with one.
+"""The configuration of a rule: its settings, their defaults, and the faults of one.
 
 The engine checks values against the schema before it asks a pack, but takes settings that no rule has, so that a
 misspelt one would go unnoticed. Other ways to run a pack check nothing.
@@ -12,7 +12,7 @@ from typing import Any
 from policies import exemptions
 from policies.rule import AnyRule
 
-#: What values of the schemas' types are in Python, and in a message.
+#: The types of the schemas in Python, and in a message.
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "array": ((list,), "a list"),
     "number": ((int, float), "a number"),
@@ -22,7 +22,7 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def schema_of(rule: AnyRule) -> dict[str, dict[str, Any]]:
-    """The JSON schema of each of a rule's settings, by name."""
+    """Return the JSON schema of each of a rule's settings, by name."""
     own = {
         name: {**parameter.schema, "default": parameter.default, "description": parameter.description}
         for name, parameter in rule.parameters.items()
@@ -31,12 +31,12 @@ def schema_of(rule: AnyRule) -> dict[str, dict[str, Any]]:
 
 
 def complete(rule: AnyRule, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with the rule's defaults. The engine adds them; other ways to run a pack do not."""
+    """Add the rule's defaults to a configuration. The engine adds them; other ways to run a pack do not."""
     return {**{name: schema["default"] for name, schema in schema_of(rule).items()}, **given}
 
 
 def problems(rule: AnyRule, config: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a configuration: settings that the rule does not have, and values of a wrong type."""
+    """Tell the faults of a configuration: unknown settings, values of a wrong type, exemptions that name nothing."""
     schemas = schema_of(rule)
     for name, value in config.items():
         schema = schemas.get(name)
@@ -45,7 +45,10 @@ def problems(rule: AnyRule, config: Mapping[str, Any]) -> Iterator[str]:
         elif not _is_a(schema["type"], value):
             yield f"{name} is not {_TYPES[schema['type']][1]}"
         elif "items" in schema and not all(_is_a(schema["items"]["type"], item) for item in value):
-            yield f"{name} holds what is not {_TYPES[schema['items']['type']][1]}"
+            yield f"{name} holds a value that is not {_TYPES[schema['items']['type']][1]}"
+        elif name == "exemptions":
+            for exemption in exemptions.read(value):
+                yield from exemptions.problems(exemption)
 
 
 def _is_a(type_: str, value: object) -> bool:

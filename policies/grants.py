@@ -91,7 +91,11 @@ def denied(stack: Stack, role: Resource, grants: Iterable[Grant]) -> list[Grant]
 
 def _given(stack: Stack, role: Resource, grant: Grant) -> bool:
     def by_the_role() -> bool:
-        return permissions(stack, role).allow(grant.action, grant.arn)
+        allowed = permissions(stack, role)
+        if UNKNOWN in grant.arn and not (allowed.statements or allowed.awaited or allowed.outside):
+            # Policies made inside `apply`, when the ARN is known, are no part of a preview.
+            raise Awaited(f"the policies of {role.name}")
+        return allowed.allow(grant.action, grant.arn)
 
     def by_the_resource() -> bool:
         statements = own_statements(stack, grant.on) if grant.on is not None else ()

@@ -8,7 +8,7 @@ A name stands for a resource of the same region as the resource that uses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from pulumi_policy import PolicyProviderResource, PolicyResource
@@ -44,6 +44,10 @@ class Stack:
     def of_type(self, *types: str) -> list[Resource]:
         """Return the resources of these types."""
         return [self._resource(found) for type_ in types for found in self._by_type.get(type_, ())]
+
+    def all(self) -> Iterator[Resource]:
+        """Yield every resource of the program."""
+        return (self._resource(found) for found in self._by_urn.values())
 
     def derived(self, build: Callable[[Stack], T]) -> T:
         """Return the result of `build` for the stack, computed once."""

@@ -23,7 +23,7 @@ from policies.aws_types import (
 from policies.graph import Stack, known_text, name_of
 from policies.names import Arn, FunctionName
 from policies.not_applicable import Awaited, NotApplicable
-from policies.resources import Block, Resource
+from policies.resources import Block, Resource, some
 
 #: `stream` is a DynamoDB or a Kinesis stream, not known which.
 SourceKind = Literal["dynamodb", "kinesis", "stream", "sqs", "other"]
@@ -202,22 +202,14 @@ def _failure_uses(stack: Stack) -> dict[str, list[Resource]]:
 
 
 def has_stream(stack: Stack) -> bool:
-    """Test whether a program has a stream: a table with one, a Kinesis stream, or a reader of one."""
-    return stack.derived(_has_stream)
+    """Test whether a program has a stream: a table with one, a Kinesis stream, or a reader of one.
 
-
-def _has_stream(stack: Stack) -> bool:
-    def enabled(table: Resource) -> bool:
-        try:
-            return table.props.flag("streamEnabled") is True
-        except Awaited:
-            return False
-
-    return (
-        bool(stream_readers(stack))
-        or bool(stack.of_type(KINESIS_STREAM))
-        or any(enabled(table) for table in stack.of_type(TABLE))
-    )
+    Raises:
+        Awaited: No stream is known, and a table may have one.
+    """
+    if stream_readers(stack) or stack.of_type(KINESIS_STREAM):
+        return True
+    return some(stack.of_type(TABLE), lambda table: table.props.flag("streamEnabled") is True)
 
 
 def retention_seconds(stack: Stack, reader: Resource) -> float:

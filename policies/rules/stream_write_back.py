@@ -28,9 +28,10 @@ _EVENT_NAMES = frozenset({"INSERT", "MODIFY", "REMOVE"})
 
 def check(mapping: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
     """Check that a consumer may not write the table it reads, or that its filters leave its own writes out."""
-    if stream_kind(stack, mapping) != "dynamodb":
+    kind, read = stream_kind(stack, mapping), source(stack, mapping)
+    if kind != "dynamodb":
         raise NotApplicable(f"{mapping.name} reads no table's stream")
-    read, user = source(stack, mapping), role(stack, mapping)
+    user = role(stack, mapping)
     table, allowed = _table_arn(read), permissions(stack, user)
     actions = [action for action in _WRITES if _is_granted(allowed, action, table)]
     passing = _passing(mapping)

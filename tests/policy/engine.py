@@ -87,7 +87,8 @@ class Pack:
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Configure policies like the engine does with `--policy-pack-config`."""
-        levels = {rule.id: rule.level for rule in self.rules}
+        levels = {"exemptions": "advisory", "exemptions-check": "advisory"}
+        levels |= {rule.id: rule.level for rule in self.rules}
         configured = {}
         for name, given in config.items():
             settings = {"enforcementLevel": given} if isinstance(given, str) else dict(given)

@@ -23,7 +23,12 @@ def judge(rule_id, program, **settings):
 def levels(rule, configured):
     program = deployed(example(rule.bad[0], previewed=False))
     pack = Pack([rule], config={rule.id: configured})
-    return {diagnostic.enforcementLevel for answer in pack.answers(program) for diagnostic in answer.diagnostics}
+    return {
+        diagnostic.enforcementLevel
+        for answer in pack.answers(program)
+        for diagnostic in answer.diagnostics
+        if diagnostic.policyName == rule.id
+    }
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
@@ -35,7 +40,7 @@ def test_every_rule_takes_a_level(rule):
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
 def test_every_rule_takes_exemptions_and_keeps_its_level_with_them(rule):
-    settings = {"exemptions": [{"urn": "urn:nobody", "reason": "for the test"}]}
+    settings = {"exemptions": [{"tag": "nobody=has", "reason": "for the test"}]}
     level = {"mandatory": analyzer.MANDATORY, "advisory": analyzer.ADVISORY}[rule.level]
     assert levels(rule, settings) == {level}
     everybody = {"exemptions": [{"urn": "*", "reason": "for the test"}]}
@@ -46,10 +51,8 @@ def test_every_rule_takes_exemptions_and_keeps_its_level_with_them(rule):
 def test_a_pack_tells_no_configuration_of_its_own_that_could_lower_a_level(rule):
     info = Pack([rule]).servicer.GetAnalyzerInfo(None, None)
     assert not info.initialConfig
-    assert (
-        info.policies[0].enforcementLevel
-        == {"mandatory": analyzer.MANDATORY, "advisory": analyzer.ADVISORY}[rule.level]
-    )
+    (policy,) = [each for each in info.policies if each.name == rule.id]
+    assert policy.enforcementLevel == {"mandatory": analyzer.MANDATORY, "advisory": analyzer.ADVISORY}[rule.level]
 
 
 def test_an_exempt_resource_is_not_applicable_and_the_reason_shows():
@@ -62,9 +65,99 @@ def test_an_exempt_resource_is_not_applicable_and_the_reason_shows():
     assert [each.reason for each in answer.not_applicable] == ["orders is exempt: batches of one"]
 
 
-@pytest.mark.parametrize("exemption", [{"urn": "*::other"}, {"tag": "stage=prod"}, {"tag": "stage"}, {}])
-def test_an_exemption_of_something_else_exempts_nothing(exemption):
-    assert judge("mapping-bisect-on-error", MAPPING, exemptions=[{**exemption, "reason": "for the test"}]) == BISECT
+STALE = {Finding("exemptions-check", "")}
+
+
+@pytest.mark.parametrize("exemption", [{"urn": "*::other"}, {"tag": "stage=prod"}])
+def test_an_exemption_of_something_else_exempts_nothing_and_is_reported_as_stale(exemption):
+    found = judge("mapping-bisect-on-error", MAPPING, exemptions=[{**exemption, "reason": "for the test"}])
+    assert found == BISECT | STALE
+
+
+@pytest.mark.parametrize(
+    ("exemption", "problem"),
+    [
+        ({"tag": "stage"}, "the tag 'stage' has no value: write key=value"),
+        ({"urn": "orders"}, "the urn 'orders' is a bare name: write *::orders, or the whole URN"),
+        ({}, "an exemption names no resource: give it a urn or a tag"),
+    ],
+)
+def test_an_exemption_that_can_name_nothing_is_a_wrong_configuration(exemption, problem):
+    settings = {"exemptions": [{**exemption, "reason": "for the test"}]}
+    answers = Pack([RULES["mapping-bisect-on-error"]], config={"mapping-bisect-on-error": settings}).answers(MAPPING)
+    (message,) = [diagnostic.message for answer in answers for diagnostic in answer.diagnostics]
+    assert message.splitlines()[1] == f"the configuration of mapping-bisect-on-error is wrong: {problem}"
+
+
+def shared(*entries, rules=("mapping-bisect-on-error", "starting-position"), program=MAPPING):
+    pack = Pack([RULES[rule] for rule in rules], config={"exemptions": {"exemptions": list(entries)}})
+    return pack, pack.findings(program)
+
+
+LATEST = deployed(example(RULES["starting-position"].bad[0], previewed=False))
+REASON = {"reason": "baseline 2026-11-30"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "left"),
+    [
+        ("*", set()),
+        (["*"], set()),
+        (["mapping-bisect-on-error", "starting-position"], set()),
+        (["starting-position"], {"mapping-bisect-on-error"}),
+        ("mapping-bisect-on-error", {"starting-position"}),
+    ],
+)
+def test_one_exemption_holds_for_the_rules_it_names(rules, left):
+    _, found = shared({"urn": "*::orders", "rules": rules, **REASON}, program=LATEST)
+    assert {finding.rule for finding in found} == left
+
+
+def test_a_shared_exemption_holds_for_a_rule_about_the_stack_and_shows_its_reason():
+    program = deployed(example(RULES["dead-letter-alarm"].bad[0], previewed=False))
+    pack, found = shared(
+        {"urn": "*::failures", "rules": "dead-letter-alarm", **REASON}, rules=["dead-letter-alarm"], program=program
+    )
+    assert found == set()
+    reasons = {each.policy_name: each.reason for each in pack.analyze_stack(program).not_applicable}
+    assert reasons["dead-letter-alarm"] == "failures is exempt: baseline 2026-11-30"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"urn": "*::gone", "rules": "*", **REASON}, "the exemption of *::gone matches no resource"),
+        (
+            {"urn": "*::orders", "rules": ["maping-bisect-on-error"], **REASON},
+            (
+                "the exemption of *::orders names the rule 'maping-bisect-on-error', which there is not: "
+                "did you mean mapping-bisect-on-error?"
+            ),
+        ),
+        (
+            {"urn": "*::orders", **REASON, "rules": []},
+            "the exemption of *::orders names no rules: give their ids, or *",
+        ),
+        ({"urn": "*::orders", "rules": "*"}, "the exemption of *::orders has no reason, so it does not hold"),
+        (
+            {"urn": "orders", "rules": "*", **REASON},
+            "the urn 'orders' is a bare name: write *::orders, or the whole URN",
+        ),
+        ({"tag": "stage", "rules": "*", **REASON}, "the tag 'stage' has no value: write key=value"),
+    ],
+)
+def test_a_shared_exemption_that_does_not_hold_is_told_and_exempts_nothing(entry, told):
+    pack, found = shared(entry, rules=["mapping-bisect-on-error"])
+    assert found == BISECT | STALE
+    (diagnostic,) = pack.analyze_stack(MAPPING).diagnostics
+    assert diagnostic.message.splitlines()[1] == told
+
+
+def test_a_shared_exemption_is_forgotten_when_the_pack_is_configured_again():
+    pack, found = shared({"urn": "*", "rules": "*", **REASON}, rules=["mapping-bisect-on-error"])
+    assert found == set()
+    pack.configure({})
+    assert pack.findings(MAPPING) == BISECT
 
 
 def test_an_exemption_goes_by_a_tag_of_the_resource():
@@ -119,9 +212,9 @@ def test_parameters_change_what_a_rule_demands():
         ("dead-letter-retention", {"minimum_days": "four"}, "minimum_days is not a number"),
         ("dead-letter-retention", {"minimum_days": True}, "minimum_days is not a number"),
         ("stream-view-type", {"allowed": "KEYS_ONLY"}, "allowed is not a list"),
-        ("stream-view-type", {"allowed": [1]}, "allowed holds what is not a text"),
+        ("stream-view-type", {"allowed": [1]}, "allowed holds a value that is not a text"),
         ("stream-view-type", {"exemptions": {"urn": "*"}}, "exemptions is not a list"),
-        ("stream-view-type", {"exemptions": ["*"]}, "exemptions holds what is not an object"),
+        ("stream-view-type", {"exemptions": ["*"]}, "exemptions holds a value that is not an object"),
     ],
 )
 def test_a_configuration_that_the_rule_does_not_take_is_a_violation_and_never_ignored(rule_id, settings, problem):

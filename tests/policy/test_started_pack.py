@@ -5,11 +5,13 @@ one in a virtual environment of its own (WEIR_POLICY_PYTHON); without that it ge
 the clone that is installed in it.
 """
 
+import hashlib
 import os
 import shutil
 import site
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from pulumi.runtime.proto import analyzer_pb2_grpc
 
 from policies.rules import all_rules
 from tests.policy.engine import analyze_request, deployed, example, preview, stack_request
-from tools.policy_pack import gather
+from tools.policy_pack import CHECKSUMS, archive, gather, version
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,9 +55,12 @@ def environment(**more: str) -> dict[str, str]:
 def pack(request, tmp_path_factory) -> Iterator[analyzer_pb2_grpc.AnalyzerStub]:
     folder, command, env = ROOT / "policies", [sys.executable], environment()
     if request.param == "gathered":
-        # The published pack is unpacked into a folder of another name.
-        folder = tmp_path_factory.mktemp("elsewhere") / "pack-v0.1.0"
-        gather(folder)
+        # The published pack is unpacked from its archive, into a folder of another name.
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        gather(elsewhere / "gathered")
+        with tarfile.open(archive(elsewhere / "gathered", elsewhere)) as packed:
+            packed.extractall(elsewhere, filter="data")
+        folder = elsewhere / f"weir-policies-{version()}"
         own = os.environ.get("WEIR_POLICY_PYTHON")
         command = [own] if own else [sys.executable, "-S"]
         env = environment() if own else environment(PYTHONPATH=os.pathsep.join(site.getsitepackages()))
@@ -83,7 +88,7 @@ def test_the_pack_tells_its_rules_with_level_schema_and_page(pack):
     info = pack.GetAnalyzerInfo(empty_pb2.Empty())
     told = {policy.name: policy for policy in info.policies}
     assert info.name == "weir"
-    assert told.keys() == {rule.id for rule in all_rules()}
+    assert told.keys() == {rule.id for rule in all_rules()} | {"exemptions", "exemptions-check"}
     for rule in all_rules():
         policy = told[rule.id]
         assert analyzer.EnforcementLevel.Name(policy.enforcementLevel).lower() == rule.level
@@ -122,3 +127,18 @@ def test_a_gathered_pack_holds_no_more_than_it_needs(tmp_path):
     assert packages == {"aws_semantics"}
     assert "--hash=sha256:" in (tmp_path / "pack" / "requirements.txt").read_text()
     assert "virtualenv: venv" in (tmp_path / "pack" / "PulumiPolicy.yaml").read_text()
+
+
+def test_an_archive_is_the_same_for_the_same_pack_and_its_checksums_are_right(tmp_path):
+    gather(tmp_path / "pack")
+    first = archive(tmp_path / "pack", tmp_path / "dist")
+    bytes_ = first.read_bytes()
+    assert first.name == f"weir-policies-{version()}.tar.gz"
+    told, name = (tmp_path / "dist" / f"{first.name}.sha256").read_text().split()
+    assert (told, name) == (hashlib.sha256(bytes_).hexdigest(), first.name)
+    gather(tmp_path / "pack")
+    assert archive(tmp_path / "pack", tmp_path / "dist").read_bytes() == bytes_
+    lines = [line.split("  ") for line in (tmp_path / "pack" / CHECKSUMS).read_text().splitlines()]
+    files = {path for path in (tmp_path / "pack").rglob("*") if path.is_file() and path.name != CHECKSUMS}
+    assert {tmp_path / "pack" / name for _, name in lines} == files
+    assert all(told == hashlib.sha256((tmp_path / "pack" / name).read_bytes()).hexdigest() for told, name in lines)

@@ -107,6 +107,37 @@ def test_what_is_awaited_is_named():
     assert reasons["mapping-bisect-on-error"] == "orders.bisectBatchOnFunctionError is not known yet"
 
 
+@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule in all_rules() for text in rule.bad])
+def test_a_rule_that_falls_silent_for_an_unknown_value_says_which_it_awaits(rule, text):
+    pack, program = Pack([rule]), deployed(example(text, previewed=False))
+    for place, changed in variants(program, UNKNOWN):
+        answers = pack.answers(changed)
+        if not any(answer.diagnostics for answer in answers):
+            reasons = [each.reason for answer in answers for each in answer.not_applicable]
+            assert any("is not known yet" in reason for reason in reasons), place
+
+
+def test_a_value_that_is_awaited_is_named_beside_a_violation_of_another_resource():
+    text = """
+    orders:
+      type: aws:lambda:EventSourceMapping
+      properties:
+        functionName: orders
+        eventSourceArn: arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026-01-01T00:00:00.000
+        startingPosition: TRIM_HORIZON
+    """
+    (orders,) = deployed(example(text, previewed=False))
+    later = replace(
+        orders,
+        registration=replace(orders.registration, urn=f"{orders.registration.urn}-2", name="later"),
+        outputs={**orders.outputs, "maximumRetryAttempts": UNKNOWN},
+    )
+    answer = Pack().analyze_stack([orders, later])
+    assert "mapping-bounded-retries" in {each.policyName for each in answer.diagnostics}
+    reasons = {each.policy_name: each.reason for each in answer.not_applicable}
+    assert reasons["mapping-bounded-retries"] == "later.maximumRetryAttempts is not known yet"
+
+
 def test_a_rule_whose_own_values_are_known_speaks_beside_unknown_ones():
     text = """
     orders:

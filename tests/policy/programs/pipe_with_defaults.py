@@ -14,6 +14,9 @@ EXPECTED = {
     )
 } | {("stream-read-permission", "pipe")}
 
+#: The policies of a role may be made when the stream is known, inside `apply`.
+KNOWN_AFTER_UP = {("stream-read-permission", "pipe")}
+
 
 def program():
     users = aws.dynamodb.Table(

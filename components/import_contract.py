@@ -2,13 +2,14 @@
 
 It is imported at deploy time, on a machine without its environment, its permissions or boto3's region, and in Lambda
 from an archive that holds it, the project's modules that it imports and `handlers.cdc`. So at import it does no I/O,
-reads no environment, starts nothing and needs the standard library and those modules alone. Each module is imported
-once in an interpreter of its own that watches for the opposite.
+reads no environment, starts nothing and needs the standard library and those modules alone; of botocore it may name the
+exceptions. Each module is imported once in an interpreter of its own that watches for the opposite.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def check_import(module: str) -> None:
     packed = module_names(module, root)
     try:
         watched = subprocess.run(  # noqa: S603 - our own interpreter, isolated: no site-packages, no environment
-            [sys.executable, "-I", "-S", "-B", "-c", _WATCH, str(root), module, *packed],
+            [sys.executable, "-I", "-S", "-B", "-c", _WATCH, str(root), module, _packages(), *packed],
             env={},
             capture_output=True,
             text=True,
@@ -60,15 +61,21 @@ def check_import(module: str) -> None:
     )
 
 
+def _packages() -> str:
+    """Return the directory with botocore, whose exceptions a handler may name; empty if it is not installed."""
+    found = importlib.util.find_spec("botocore")
+    return "" if found is None or found.origin is None else str(Path(found.origin).parents[1])
+
+
 def _relative(file: str, root: Path) -> str:
     path = Path(file)
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
 
 
 _WATCH = r'''
-import importlib, io, json, os, sys, threading, traceback
+import importlib, importlib.machinery, io, json, os, sys, threading, traceback
 
-root, module, *packed = sys.argv[1:]
+root, module, packages, *packed = sys.argv[1:]
 sys.path.insert(0, root)
 runtime = os.path.join(root, "handlers", "cdc")
 environ = os.environ
@@ -160,13 +167,24 @@ class OwnFiles:
             end("imports %s" % name, OWN_FILES)
 
 
+class Botocore:
+    """Finder of botocore's exceptions, which do no I/O; every other module of it stays unknown here, as boto3 is."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in ("botocore", "botocore.exceptions") or (name + ".").startswith("botocore.vendored."):
+            return importlib.machinery.PathFinder.find_spec(name, path or [packages])
+        if name.startswith("botocore."):
+            raise ModuleNotFoundError("No module named %r" % name, name=name)
+
+
 def start(thread):
     end("starts a thread", INSIDE)
 
 
 os.environ.__class__ = Environ
 threading.Thread.start = start
-sys.meta_path.insert(0, OwnFiles)
+sys.meta_path[:0] = [OwnFiles, Botocore]
 sys.addaudithook(watch)
 try:
     importlib.import_module(module)

@@ -177,6 +177,36 @@ def test_a_handler_may_use_the_standard_library_and_the_runtime(handler) -> None
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "from botocore.exceptions import ClientError, EndpointConnectionError",
+        "import botocore.exceptions",
+        "import botocore.exceptions as errors\nclass Mine(errors.ClientError): ...",
+    ],
+)
+def test_a_handler_may_name_the_exceptions_of_botocore_which_do_no_io(handler, source: str) -> None:
+    assert handler(source) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("import botocore.session", "botocore.session"),
+        ("import botocore\nimport botocore.config", "botocore.config"),
+        ("from botocore.exceptions import ClientError\nfrom botocore.config import Config", "botocore.config"),
+        ("from botocore.exceptions import ClientError\nimport boto3", "boto3"),
+    ],
+)
+def test_nothing_else_of_botocore_is_there_at_import(handler, source: str, module: str) -> None:
+    line = source.count("\n") + 1
+    assert handler(source).startswith(f"handlers/mine.py:{line}: imports {module} at import: ")
+
+
+def test_a_name_that_botocore_does_not_have_is_named(handler) -> None:
+    assert "cannot import name 'ClientErrr'" in handler("from botocore.exceptions import ClientErrr")
+
+
+@pytest.mark.parametrize(
     ("source", "line"),
     [
         (

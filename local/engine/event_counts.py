@@ -10,8 +10,15 @@ from local.engine.outcomes import Failed, Outcome, Throttled, accepted
 Recorder = Callable[[str, float, float], None]
 
 
+#: Seconds of a period of the metric.
+PERIOD = 60
+
+#: Periods without a poll for which 0 is recorded afterwards at most: a day's.
+_MISSED = 24 * 60
+
+
 class PolledEvents:
-    """Counter of polled events; a poll that finds none is recorded once a minute, the period of the metric.
+    """Counter of polled events; every minute has a datapoint, which is 0 if no poll found an event (ESM-METRIC-2).
 
     Args:
         record: Receives the metric.
@@ -22,8 +29,10 @@ class PolledEvents:
         self._minute = -1
 
     def count(self, polled: int, now: float) -> None:
-        """Count the events of a poll."""
-        minute = int(now // 60)
+        """Count the events of a poll. A clock that jumped leaves minutes without a poll, in which there was none."""
+        minute = int(now // PERIOD)
+        for missed in range(max(self._minute + 1, minute - _MISSED), minute) if self._minute >= 0 else ():
+            self._record("PolledEventCount", 0, missed * PERIOD)
         if polled or minute != self._minute:
             self._minute = minute
             self._record("PolledEventCount", polled, now)

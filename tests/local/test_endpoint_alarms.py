@@ -358,7 +358,7 @@ def test_an_alarm_on_metric_math_fires_by_the_values_of_its_expression(world):
     ("expression", "message"),
     [
         ("ANOMALY_DETECTION_BAND(m1, 2)", "does not evaluate ANOMALY_DETECTION_BAND"),
-        ("m1 +", "is not metric math"),
+        ("m1 +", "is not a metric math expression"),
         ("m1 + m9", "no metric or expression has the id m9"),
         ("METRICS()", "several time series"),
     ],
@@ -675,3 +675,32 @@ def test_an_alarm_on_a_queue_that_does_not_exist_has_no_data(world):
         ComparisonOperator="GreaterThanOrEqualToThreshold",
     )
     assert world.control.evaluate_alarms()[world.name] == "INSUFFICIENT_DATA"
+
+
+@pytest.mark.conformance("ESM-METRIC-2", "documented")
+@pytest.mark.parametrize("kind", ["stream", "queue"])
+def test_esm_metric_2_a_mapping_that_polls_nothing_counts_zero_in_every_minute(world, queues, kind):
+    world.function("def handler(event, context):\n    pass\n")
+    counted = {"MetricsConfig": {"Metrics": ["EventCount"]}}
+    source = {"stream": lambda: world.mapping(world.table(), **counted)}
+    source["queue"] = lambda: queues.mapping(queues.queue(), **counted)
+    mapping = source[kind]()
+    world.settle(mapping)
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=f"{world.name}-polls",
+        Namespace="AWS/Lambda",
+        MetricName="PolledEventCount",
+        Dimensions=[{"Name": "EventSourceMappingUUID", "Value": mapping}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=3,
+        Threshold=0,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="breaching",
+    )
+    now = world.control.advance_clock(600)
+    world.settle(mapping)
+    assert world.control.evaluate_alarms(now)[f"{world.name}-polls"] == "OK"
+    world.disable(mapping)
+    later = world.control.advance_clock(600)
+    assert world.control.evaluate_alarms(later)[f"{world.name}-polls"] == "ALARM"

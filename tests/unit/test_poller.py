@@ -86,7 +86,9 @@ class Runner:
 
 def poll(shard: Shard, runner: Runner, **settings: Any) -> StreamPoller:
     readers: Any = [shard]
-    return StreamPoller(StreamBatches(MappingSettings(**settings)), readers, runner, name="poller", clock=Clock())
+    return StreamPoller(
+        StreamBatches(MappingSettings(**settings)), readers, runner, name="poller", clock=Clock(), counted=False
+    )
 
 
 def test_a_throttled_shard_is_read_again_a_period_later_and_nothing_of_it_is_lost():

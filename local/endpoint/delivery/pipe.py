@@ -96,7 +96,7 @@ class PipeRun:
         settings = settings_of(self.pipe)
         runner = PipeStreamRunner(self, settings)
         clock = self.dependencies.clock
-        return StreamPoller(StreamBatches(settings), readers, runner, name=self.name, clock=clock)
+        return StreamPoller(StreamBatches(settings), readers, runner, name=self.name, clock=clock, counted=False)
 
     def of_queue(self, queue_url: str) -> PollingThread:
         """Make the poller of a pipe that reads a queue."""
@@ -108,6 +108,7 @@ class PipeRun:
             queue_arn=self.pipe["Source"],
             name=self.name,
             clock=self.dependencies.clock,
+            counted=False,
         )
 
     def execute(self, call: Invoke, *, age_of: int, bisects: bool) -> tuple[Outcome, Invocation]:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 
+from local.engine.clock import Clock
+from local.engine.event_counts import PERIOD
+
 
 class PollingThread(ABC):
     """A thread that works, waits for a wake-up, and works again.
 
     Args:
         name: Name of the thread, and of the threads that it starts.
+        clock: The endpoint's clock.
+        counted: Whether polls are counted, so that there must be one in each period of the metric.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Clock, *, counted: bool) -> None:
         self.name = name
+        self._clock = clock
+        self._counted = counted
         self._wake = threading.Event()
         self._stopping = False
         self._idle = False
@@ -46,6 +53,13 @@ class PollingThread(ABC):
     @abstractmethod
     def unfinished(self) -> int:
         """Number of records or messages that were read and are not finished."""
+
+    def _sleep(self, seconds: float | None) -> None:
+        """Wait for a wake-up, for a time at most; forever if it is `None`."""
+        if self._counted:
+            period = PERIOD - self._clock.now() % PERIOD
+            seconds = period if seconds is None else min(seconds, period)
+        self._wake.wait(seconds)
 
     @abstractmethod
     def _run(self) -> None:

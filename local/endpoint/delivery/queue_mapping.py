@@ -128,4 +128,5 @@ def poll_queue(
         queue_arn=mapping.queue_arn,
         name=f"mapping-{mapping.uuid}",
         clock=dependencies.clock,
+        counted=settings.event_count,
     )

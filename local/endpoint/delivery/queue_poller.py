@@ -59,6 +59,7 @@ class QueuePoller(PollingThread):
         queue_arn: The queue's ARN.
         name: Name of its threads.
         clock: The machine's clock.
+        counted: Whether polls are counted.
     """
 
     def __init__(
@@ -71,14 +72,14 @@ class QueuePoller(PollingThread):
         queue_arn: str,
         name: str,
         clock: Clock,
+        counted: bool,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, clock, counted=counted)
         self._machine = machine
         self._runner = runner
         self._queues = queues
         self._queue_url = queue_url
         self._queue_arn = queue_arn
-        self._clock = clock
         self._running: set[threading.Thread] = set()
         #: Guards the machine and the set of running deliveries.
         self._lock = threading.Lock()
@@ -142,15 +143,15 @@ class QueuePoller(PollingThread):
             held = self._queues.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["All"])["Attributes"]
         except (ClientError, BotoCoreError):
             self._idle = not self._running
-            self._wake.wait()
+            self._sleep(None)
             return
         counts = [int(held.get(name, 0)) for name in _COUNTS]
         with self._lock:
             self._idle = not any(counts) and not self._running
         if wake_at is not None:
-            self._wake.wait(max(0.0, min(wake_at - self._clock.now(), LOOK_AGAIN_SECONDS)))
+            self._sleep(max(0.0, min(wake_at - self._clock.now(), LOOK_AGAIN_SECONDS)))
         else:
-            self._wake.wait(LOOK_AGAIN_SECONDS if any(counts) else None)
+            self._sleep(LOOK_AGAIN_SECONDS if any(counts) else None)
 
     def _start(self, call: Invoke) -> None:
         thread = threading.Thread(target=self._call, args=(call,), name=self.name, daemon=True)

@@ -231,4 +231,5 @@ def poll_stream(
         runner,
         name=f"mapping-{mapping.uuid}",
         clock=dependencies.clock,
+        counted=settings.event_count,
     )

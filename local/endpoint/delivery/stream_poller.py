@@ -74,16 +74,23 @@ class StreamPoller(PollingThread):
         runner: The mapping or pipe that the records are delivered to.
         name: Name of its threads.
         clock: The machine's clock.
+        counted: Whether polls are counted.
     """
 
     def __init__(
-        self, machine: StreamBatches, readers: Sequence[Reader], runner: StreamRunner, *, name: str, clock: Clock
+        self,
+        machine: StreamBatches,
+        readers: Sequence[Reader],
+        runner: StreamRunner,
+        *,
+        name: str,
+        clock: Clock,
+        counted: bool,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, clock, counted=counted)
         self._machine = machine
         self._readers = readers
         self._runner = runner
-        self._clock = clock
         #: Times before which throttled shards are not read again, whatever is written meanwhile.
         self._throttled_until: dict[str, float] = {}
         self._outcomes: SimpleQueue[tuple[Invoke, Outcome]] = SimpleQueue()
@@ -107,7 +114,7 @@ class StreamPoller(PollingThread):
                 self._do(action)
             at = min((each for each in (self._machine.wake_at, read_again_at) if each is not None), default=None)
             self._idle = not self._running and at is None
-            self._wake.wait(None if at is None else max(0.0, at - self._clock.now()))
+            self._sleep(None if at is None else max(0.0, at - self._clock.now()))
         while self._running:
             self._take(*self._outcomes.get())
         for reader in self._readers:

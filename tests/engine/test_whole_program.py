@@ -33,7 +33,8 @@ def test_an_upgrade_over_the_deployed_api_becomes_one_welcome_mail(deployed: dic
     engine.aws.client("dynamodb").put_item(TableName=deployed["usersTable"], Item=user)
 
     answer = post(engine.aws, f"{deployed['apiUrl']}/users/u1/plan", '{"plan": "pro"}')
-    engine.aws.control.wait_until_idle([deployed["consumers"]["welcome-email"]["eventSourceMapping"]], timeout=20)
+    consumer = deployed["consumers"]["welcome-email"]
+    engine.aws.control.wait_until_idle([deployed["forwarder"], consumer["eventSourceMapping"]], timeout=60)
 
     assert answer == (200, {"userId": "u1", "plan": "pro", "changed": True})
     assert [mail["To"] for mail in engine.aws.control.mails()] == [["u1@example.com"]]
@@ -46,8 +47,8 @@ def test_a_change_of_handler_code_updates_its_function_alone(deployed: dict[str,
 
 
 def test_a_setting_changes_in_place(deployed: dict[str, Any], engine: Lab) -> None:
-    engine.config("batchSize", "30")
-    assert engine.up().steps == {"EventSourceMapping welcome-email": "update"}
-    mapping = deployed["consumers"]["welcome-email"]["eventSourceMapping"]
-    assert engine.aws.client("lambda").get_event_source_mapping(UUID=mapping)["BatchSize"] == 30
+    engine.config("attempts", "4")
+    assert engine.up().steps == {"Function welcome-email": "update"}
+    function = engine.aws.client("lambda").get_function(FunctionName=deployed["functionNames"]["welcome-email"])
+    assert function["Configuration"]["Environment"]["Variables"]["QUEUE_ATTEMPTS"] == "4"
     assert engine.up("--expect-no-changes").steps == {}

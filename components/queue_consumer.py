@@ -16,6 +16,8 @@ from components.delivery import InvalidDelivery
 from components.failure_destination import FailureDestination
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
+from components.names import FIFO_QUEUE, check_name
+from components.protection import is_protected
 from components.push_down import queue_filters_of
 from components.python_function import PythonFunction
 from components.queue_delivery import QueueDelivery
@@ -93,15 +95,19 @@ class QueueConsumer(pulumi.ComponentResource):
         _check(name, delivery, consumer, function.timeout)
         filters = queue_filters_of(name, consumer, source, delivery)
         check_import(consumer.module)
+        check_name(f"{name}-dead-letters", FIFO_QUEUE, of=name)
         super().__init__("weir:index:QueueConsumer", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
 
         self.delivery = delivery
-        self.dead_letters = self._queue(f"{name}-dead-letters", kms_key_arn)
-        self.undelivered = self._queue(f"{name}-undelivered", kms_key_arn)
+        # Whoever removes a consumer of a protected stack keeps what nobody has looked into yet.
+        kept = pulumi.ResourceOptions(parent=self, retain_on_delete=is_protected() or None)
+        self.dead_letters = self._queue(f"{name}-dead-letters", kms_key_arn, kept)
+        self.undelivered = self._queue(f"{name}-undelivered", kms_key_arn, kept)
         self.queue = self._queue(
             name,
             kms_key_arn,
+            child,
             # Each item is a group with a throughput of its own (docs/aws-semantics.md §10.1).
             deduplication_scope="messageGroup",
             fifo_throughput_limit="perMessageGroupId",
@@ -165,7 +171,10 @@ class QueueConsumer(pulumi.ComponentResource):
         )
         self.register_outputs({"functionName": self.function.name, "queueArn": self.queue.arn})
 
-    def _queue(self, name: str, kms_key_arn: pulumi.Input[str] | None, **settings: Any) -> aws.sqs.Queue:
+    @staticmethod
+    def _queue(
+        name: str, kms_key_arn: pulumi.Input[str] | None, opts: pulumi.ResourceOptions, **settings: Any
+    ) -> aws.sqs.Queue:
         encryption: dict[str, Any] = (
             {"sqs_managed_sse_enabled": True} if kms_key_arn is None else {"kms_master_key_id": kms_key_arn}
         )
@@ -178,7 +187,7 @@ class QueueConsumer(pulumi.ComponentResource):
             name,
             fifo_queue=True,
             **arguments,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=opts,
         )
 
     def _subscribe(self, name: str, topic: aws.sns.Topic, replay_from: str | None) -> aws.sns.TopicSubscription:

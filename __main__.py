@@ -12,6 +12,7 @@ from components import (
     FanOut,
     FunctionSettings,
     HttpApi,
+    QueueConsumer,
     QueueDelivery,
     StackConfig,
     Stream,
@@ -87,6 +88,9 @@ pulumi.export(
             "failureDestination": consumer.on_failure.arn if consumer.on_failure else None,
             "retryHorizonSeconds": consumer.delivery.retry_horizon()._asdict(),
             "alarms": {alarm: made.name for alarm, made in consumer.alarms.alarms.items()},
+            "deadLetterQueues": (
+                [consumer.dead_letters.arn, consumer.undelivered.arn] if isinstance(consumer, QueueConsumer) else []
+            ),
         }
         for name, consumer in changes.consumers.items()
     },

@@ -13,6 +13,7 @@ from ops.operator.dead_letters.commands import dead_letters
 from ops.operator.pausing import pause, resume
 from ops.operator.status import status
 from ops.operator.tail import tail
+from ops.operator.trace import trace
 from ops.policies import policies
 from ops.simulate import simulate
 from ops.what_if import what_if
@@ -32,6 +33,7 @@ app.command()(simulate)
 app.command()(what_if)
 app.command()(status)
 app.command()(tail)
+app.command()(trace)
 local = typer.Typer(
     help="Run the program on an AWS endpoint of this machine.", no_args_is_help=True, rich_markup_mode=None
 )

@@ -11,6 +11,9 @@ from handlers.cdc.discard import DESTINATION_VARIABLE
 from handlers.cdc.ledger_table import TABLE_VARIABLE
 from ops.operator.stack import NoStack, Stack
 
+#: Output with the mapping of a fan-out's forwarder, and the name by which commands know it.
+FORWARDER = "forwarder"
+
 
 @dataclass(frozen=True)
 class Consumer:
@@ -22,6 +25,7 @@ class Consumer:
         mapping: The mapping as GetEventSourceMapping describes it.
         function: The function as GetFunctionConfiguration describes it.
         alarms: Names of its alarms, by their short names.
+        queues: ARNs of the queues with what SQS gave up, and with what a topic could not deliver.
     """
 
     name: str
@@ -29,6 +33,7 @@ class Consumer:
     mapping: Mapping[str, Any]
     function: Mapping[str, Any]
     alarms: Mapping[str, str]
+    queues: Sequence[str] = ()
 
     @property
     def function_name(self) -> str:
@@ -54,7 +59,8 @@ class Consumer:
     def destinations(self) -> Sequence[str]:
         """ARNs of the places with the consumer's failures: of its mapping, and of the records that it parks itself."""
         of_mapping = self.mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
-        return tuple(dict.fromkeys(arn for arn in (of_mapping, self._environment.get(DESTINATION_VARIABLE)) if arn))
+        arns = (of_mapping, self._environment.get(DESTINATION_VARIABLE), *self.queues)
+        return tuple(dict.fromkeys(arn for arn in arns if arn))
 
     @property
     def patterns(self) -> Sequence[Any]:
@@ -68,6 +74,11 @@ class Consumer:
         return self._environment.get(TABLE_VARIABLE)
 
     @property
+    def guarded(self) -> bool:
+        """`True` if an older change can do no harm: an effect ledger decides, or the ledgers behind a forwarder do."""
+        return self.ledger is not None or self.name == FORWARDER
+
+    @property
     def _environment(self) -> Mapping[str, str]:
         return self.function.get("Environment", {}).get("Variables", {})
 
@@ -78,9 +89,12 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
     Raises:
         NoStack: The stack has no output `consumers`, or none of this name.
     """
-    known = stack.outputs.get("consumers")
-    if not isinstance(known, Mapping):
+    consumers = stack.outputs.get("consumers")
+    if not isinstance(consumers, Mapping):
         raise NoStack("the stack has no output `consumers`: deploy the program's present version")
+    known = dict(consumers)
+    if FORWARDER in stack.outputs:
+        known[FORWARDER] = {"eventSourceMapping": stack.outputs[FORWARDER]}
     if name is not None and name not in known:
         raise NoStack(f"there is no consumer {name!r}: the stack has {', '.join(sorted(known)) or 'none'}")
     functions = stack.client("lambda")
@@ -89,5 +103,6 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
         if name in (None, each):
             mapping = functions.get_event_source_mapping(UUID=output["eventSourceMapping"])
             function = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])
-            found.append(Consumer(each, mapping["UUID"], mapping, function, output.get("alarms", {})))
+            queues = output.get("deadLetterQueues", ())
+            found.append(Consumer(each, mapping["UUID"], mapping, function, output.get("alarms", {}), queues))
     return found

@@ -34,6 +34,15 @@ def _tables(consumers: Sequence[Consumer]) -> list[str]:
     return [arn.partition("/stream/")[0] for arn in _of(consumers, queues=False) if ":dynamodb:" in arn]
 
 
+def _ledgers(consumers: Sequence[Consumer]) -> list[str]:
+    return [
+        f"arn:{partition}:dynamodb:{region}:{account}:table/{consumer.ledger}"
+        for consumer in consumers
+        if consumer.ledger is not None
+        for _, partition, _, region, account in [consumer.function["FunctionArn"].split(":")[:5]]
+    ]
+
+
 #: Resources of each action. `*` where AWS knows no resource for it.
 _RESOURCES: Mapping[str, Arns] = {
     "cloudwatch:DescribeAlarms": lambda _: ["*"],
@@ -41,6 +50,7 @@ _RESOURCES: Mapping[str, Arns] = {
     "dynamodb:BatchGetItem": _tables,
     "dynamodb:DescribeStream": lambda consumers: _of(consumers, queues=False),
     "dynamodb:GetRecords": lambda consumers: _of(consumers, queues=False),
+    "dynamodb:Scan": _ledgers,
     "dynamodb:GetShardIterator": lambda consumers: _of(consumers, queues=False),
     "lambda:GetEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
     "lambda:GetFunctionConfiguration": lambda consumers: [each.function["FunctionArn"] for each in consumers],
@@ -80,7 +90,11 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     ),
     # With --key the stream is read as well.
     "tail": (*_CONSUMERS, "logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM),
-    "trace": (*_CONSUMERS, "logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM),
+    "trace": (
+        *_CONSUMERS,
+        *("logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:Scan"),
+        *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl"),
+    ),
     "dead-letters list": (*_READ_LETTERS, *_READ_STREAM),
     "dead-letters show": (*_READ_LETTERS, *_READ_STREAM, "dynamodb:BatchGetItem", "logs:FilterLogEvents"),
     "dead-letters redrive": (

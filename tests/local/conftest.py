@@ -43,8 +43,8 @@ def world(request: pytest.FixtureRequest, aws: Endpoint, clients: dict[str, Any]
 
 @pytest.fixture(scope="session")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
-    """The whole program on an endpoint of its own, with one retry, so that failures are given up soon."""
-    with local_stack(Console(file=StringIO())) as (endpoint, deployment):
+    """The program without a fan-out on an endpoint of its own, with one retry, so that failures are given up soon."""
+    with local_stack(Console(file=StringIO()), config={"weir:fanOut": "false"}) as (endpoint, deployment):
         night = Night(endpoint, deployment, tmp_path_factory.mktemp("stack") / "local.json")
         night.client("lambda").update_event_source_mapping(UUID=night.mapping, MaximumRetryAttempts=1)
         yield night

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from tests.local.operator_world import CONSUMER, Night
+import pytest
+
+from tests.local.operator_world import CONSUMER, Night, calls
 
 
 def tail(night: Night, *arguments: str) -> list[Any]:
@@ -36,3 +39,45 @@ def test_a_wrong_duration_or_level_is_one_line(night: Night) -> None:
     said = night.weir("tail", "--since", "yesterday")
     assert (said.code, said.errors) == (2, "--since yesterday is not a duration: write 30s, 10m, 2h or 1d\n")
     assert night.weir("tail", "--level", "LOUD").code == 2
+
+
+def test_a_change_is_traced_from_its_request_to_the_effect(night: Night) -> None:
+    night.upgrade("trace-a")
+    night.endpoint.control.wait_until_idle([night.mapping])
+    inserted, changed = night.weir("trace", "userId=trace-a", "--json").documents
+    assert [step["kind"] for step in inserted["steps"][CONSUMER]] == ["filtered out"]
+    assert changed["eventName"] == "MODIFY"
+    assert changed["steps"][CONSUMER] == [
+        {"at": None, "kind": "effect", "text": "welcome-email#welcome-email:trace-a#plan-pro is done"}
+    ]
+    (again,) = night.weir("trace", changed["request"], "--json").documents
+    assert again == changed
+    assert "welcome-email:trace-a#plan-pro is done" in night.weir("trace", "trace-a").output
+
+
+def test_a_failed_change_is_traced_to_its_dead_letter_and_its_redrive(night: Night) -> None:
+    night.give_up("trace-b")
+    night.weir("dead-letters", "redrive", CONSUMER, "--yes")
+    *_, changed = night.weir("trace", "userId=trace-b", "--json").documents
+    kinds = [step["kind"] for step in changed["steps"][CONSUMER]]
+    assert sorted(kinds) == ["dead letter", "effect", "failure", "failure", "redrive"]
+    assert kinds[-1] == "dead letter"  # those with a time are in its order
+
+
+def test_a_key_without_changes_is_said(night: Night) -> None:
+    said = night.weir("trace", "userId=nobody")
+    assert (said.code, said.output) == (1, "no change of the last 24 hours has the key or id userId=nobody\n")
+
+
+def test_the_printed_policies_allow_every_call_that_a_command_makes(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.upgrade("trace-c")
+    for command in (["tail", "--no-follow", "--key", "trace-c"], ["trace", "trace-c"]):
+        printed = json.loads(night.weir(*command, "--iam").output)
+        allowed = {action for statement in printed["Statement"] for action in statement["Action"]}
+        with monkeypatch.context() as patch:
+            called = calls(patch)
+            night.weir(*command)
+        assert called
+        assert called <= allowed, command

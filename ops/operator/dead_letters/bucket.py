@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -54,8 +55,8 @@ class BucketLetters:
 
     def waiting(self) -> tuple[int, float | None, float | None]:
         """Count the dead letters that wait; returns the time and the deadline of the oldest as well."""
-        settled = self._keys(SETTLED)
-        at = [each.at for each in self._documents() if each.key not in settled]
+        settled = self._receipts(SETTLED)
+        at = [each.at for each in self._documents() if not self._is_settled(each, settled)]
         days = self._days_kept()
         oldest = min(at, default=None)
         return len(at), oldest, None if oldest is None or days is None else oldest + days * DAY
@@ -66,12 +67,13 @@ class BucketLetters:
         Args:
             settled: Whether to include those that were redriven or dropped.
         """
-        done, tried = self._keys(SETTLED), self._keys(ATTEMPTS)
-        stored = [
-            each._replace(receipt=SETTLED if each.key in done else ATTEMPTS if each.key in tried else "")
-            for each in self._documents()
-            if settled or each.key not in done
-        ]
+        done, tried = self._receipts(SETTLED), self._receipts(ATTEMPTS)
+        stored: list[Stored] = []
+        for each in self._documents():
+            if not self._is_settled(each, done):
+                stored.append(each._replace(receipt=ATTEMPTS if each.key in tried else ""))
+            elif settled:
+                stored.append(each._replace(receipt=SETTLED))
         ordered = sorted(stored, key=lambda each: (each.at, each.key))
         # S3 has the second of an object; inside it the stream's order counts.
         for _, same_second in itertools.groupby(self._read_all(ordered), key=lambda letter: int(letter.at)):
@@ -92,8 +94,23 @@ class BucketLetters:
     def _documents(self) -> Iterator[Stored]:
         return itertools.chain.from_iterable(self._list(folder) for folder in FOLDERS)
 
-    def _keys(self, folder: str) -> set[str]:
-        return {each.key.removeprefix(folder) for each in self._list(folder)}
+    def _receipts(self, folder: str) -> dict[str, float]:
+        """Return the times of the receipts in a folder, by their documents' keys."""
+        return {each.key.removeprefix(folder): each.at for each in self._list(folder)}
+
+    def _is_settled(self, document: Stored, receipts: Mapping[str, float]) -> bool:
+        """Return whether a document has a settled receipt that is newer.
+
+        A record that is parked again has the name of its first parking, and the receipt of the redrive in between.
+        """
+        at = receipts.get(document.key)
+        if at is None or int(at) != int(document.at):
+            return at is not None and at > document.at
+        # S3 has seconds; the contents have milliseconds.
+        body, receipt = self._get(document.key), self._get(f"{SETTLED}{document.key}")
+        if body is None or receipt is None:
+            return False
+        return _timestamp(json.loads(body).get("timestamp")) <= _timestamp(Receipt.from_json(receipt).at)
 
     def _list(self, prefix: str) -> Iterator[Stored]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
@@ -156,3 +173,7 @@ class BucketLetters:
             if rule["Status"] == "Enabled" and "Days" in rule.get("Expiration", {})
         ]
         return min(days, default=None)
+
+
+def _timestamp(text: object) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()

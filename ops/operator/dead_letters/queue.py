@@ -24,15 +24,19 @@ class QueueLetters:
         sqs: A boto3 client of SQS.
         url: The queue's URL.
         stream_retention: Seconds for which the stream keeps the records that documents point at.
+        source: ARN of the consumer's source, which a message that is no document came from.
+        condition: Why such messages are here; empty if the queue holds documents alone.
 
     Attributes:
         unreadable: Ids of messages that are not failure documents.
     """
 
-    def __init__(self, sqs: Any, url: str, *, stream_retention: int) -> None:
+    def __init__(self, sqs: Any, url: str, *, stream_retention: int, source: str, condition: str = "") -> None:
         self._sqs = sqs
         self._url = url
         self._stream_retention = stream_retention
+        self._source = source
+        self._condition = condition
         self._held: dict[str, str] = {}
         self.unreadable: list[str] = []
 
@@ -83,7 +87,7 @@ class QueueLetters:
         sent = int(message["Attributes"]["SentTimestamp"]) / 1000
         try:
             document = json.loads(message["Body"])
-            failure = read(document)
+            failure = self._message(message) if self._condition else read(document)
         except (NotAFailureDocument, ValueError):
             self.unreadable.append(message["MessageId"])
             return None
@@ -96,6 +100,17 @@ class QueueLetters:
             document=document,
             handle=message["ReceiptHandle"],
         )
+
+    def _message(self, message: dict[str, Any]) -> Failure:
+        """Describe a message that SQS or a topic gave up: its record is the message itself."""
+        record = {
+            "messageId": message["MessageId"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self._source,
+        }
+        return Failure("consumer", self._url.rpartition("/")[2], self._condition, None, {"Records": [record]}, None)
 
     def _retention(self) -> int:
         names = ["MessageRetentionPeriod"]

@@ -26,6 +26,8 @@ from ops.operator.dead_letters.pointers import Forgotten, NotReadable, read_rang
 from ops.operator.stack import Stack
 
 Record = Mapping[str, Any]
+#: Stands between a change's event id and the number of the redrive in a deduplication id.
+_REDRIVE = "#redrive-"
 Stale = Literal["apply", "skip"]
 
 
@@ -117,7 +119,7 @@ class Redrive:
         free = [record for record in wanted if key_text(keys_of(record)) not in self._blocked]
         if wanted and not free:
             return replace(result, outcome="held back", records=0, note="an older change of the item failed")
-        gone, note = self._send(letter, free)
+        gone, note = self._send(free)
         settled_here = {event_id_of(record) for record in chosen if record not in wanted} | {*gone}
         complete = {event_id_of(record) for record in left} <= settled_here
         outcome: Outcome = "applied" if complete else "partial" if settled_here | done else "failed"
@@ -140,7 +142,7 @@ class Redrive:
 
     @property
     def _skips_stale(self) -> bool:
-        return self.stale == "skip" or (self.stale is None and self.consumer.ledger is None)
+        return self.stale == "skip" or (self.stale is None and not self.consumer.guarded)
 
     def _stale(self, records: Sequence[Record]) -> set[str]:
         """Find the items, by their keys as text, that have a newer version now than the record has."""
@@ -161,10 +163,10 @@ class Redrive:
                     found.add(key)
         return found
 
-    def _send(self, letter: DeadLetter, records: Sequence[Record]) -> tuple[list[str], str]:
+    def _send(self, records: Sequence[Record]) -> tuple[list[str], str]:
         """Send records; returns the event ids of those that are done, and why the others are not."""
         if self.consumer.reads_queue:
-            return self._enqueue(letter, records)
+            return self._enqueue(records)
         done: list[str] = []
         note = ""
         left = list(records)
@@ -208,20 +210,21 @@ class Redrive:
         matching = [event_id_of(r) for r in records if identifier in (event_id_of(r), _sequence(r))]
         return (matching or [event_id_of(records[0])])[0], "the function reported the record; its log has the exception"
 
-    def _enqueue(self, letter: DeadLetter, records: Sequence[Record]) -> tuple[list[str], str]:
+    def _enqueue(self, records: Sequence[Record]) -> tuple[list[str], str]:
         """Send messages to the queue that the consumer reads, under a deduplication id of their own."""
         sqs = self.stack.client("sqs")
         url = sqs.get_queue_url(QueueName=self.consumer.source.rpartition(":")[2])["QueueUrl"]
-        attempt = 1 + (letter.receipt.attempt if letter.receipt else 0)
         for record in records:
             self.pause()
             attributes = record.get("attributes", {})
             fifo: dict[str, str] = {}
             if self.consumer.source.endswith(".fifo"):
-                identity = change_in(record).get("eventID") or record.get("messageId", "")
+                # SQS swallows an id that it has seen within five minutes, so each redrive has one of its own.
+                former = attributes.get("MessageDeduplicationId") or record.get("messageId", "")
+                identity, _, attempt = former.partition(_REDRIVE)
                 fifo = {
                     "MessageGroupId": attributes.get("MessageGroupId", identity),
-                    "MessageDeduplicationId": f"{identity}#redrive-{attempt}",
+                    "MessageDeduplicationId": f"{identity}{_REDRIVE}{int(attempt or 0) + 1}",
                 }
             sqs.send_message(QueueUrl=url, MessageBody=record["body"], **fifo)
         return [event_id_of(record) for record in records], ""
@@ -233,7 +236,7 @@ class Redrive:
 
 def now_text() -> str:
     """Return the present time as receipts have it."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def caller_of(stack: Stack) -> str:

@@ -12,6 +12,9 @@ from ops.operator.dead_letters.letters import DeadLetter, Receipt
 from ops.operator.dead_letters.queue import QueueLetters
 from ops.operator.stack import Stack
 
+#: Why messages are in a consumer's two dead-letter queues: SQS received them too often, or the topic could not deliver.
+_CONDITIONS = ("MaxReceiveCount", "Undelivered")
+
 
 class Store(Protocol):
     """A place with dead letters."""
@@ -45,5 +48,9 @@ def stores_of(stack: Stack, consumer: Consumer) -> list[Store]:
         elif service == "sqs":
             sqs = stack.client("sqs")
             url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-            opened.append(QueueLetters(sqs, url, stream_retention=STREAM_RETENTION_SECONDS))
+            condition = _CONDITIONS[min(consumer.queues.index(arn), 1)] if arn in consumer.queues else ""
+            retention = STREAM_RETENTION_SECONDS
+            opened.append(
+                QueueLetters(sqs, url, stream_retention=retention, source=consumer.source, condition=condition)
+            )
     return opened

@@ -69,6 +69,9 @@ def test_the_outputs_say_where_everything_is(program) -> None:
                 "undelivered",
             )
         },
+        "deadLetterQueues": [
+            f"arn:aws:sqs:eu-central-1:123456789012:welcome-email-{name}" for name in ("dead-letters", "undelivered")
+        ],
     }
 
 
@@ -84,6 +87,7 @@ def test_without_the_fan_out_a_consumer_reads_the_stream_itself(configured) -> N
             name: f"welcome-email-{name}"
             for name in ("iterator-age-warn", "iterator-age-page", "dead-letters", "dropped", "destination-failures")
         },
+        "deadLetterQueues": [],
     }
 
 

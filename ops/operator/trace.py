@@ -1,0 +1,228 @@
+"""`weir trace`: one change through everything, from the API's request to each consumer's effect or dead letter."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from handlers.cdc.namespace import SEPARATOR
+from ops.operator.options import AsJson, Iam, StackName, StateFile, duration, moment, print_policy, reports_errors
+
+if TYPE_CHECKING:
+    from ops.operator.consumers import Consumer
+    from ops.operator.stack import Stack
+
+#: Seconds that a stream keeps its records, and so the longest time that a change can be traced for.
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a change.
+
+    Attributes:
+        at: When, in seconds since 1970; `None` if that is not recorded.
+        kind: Its kind.
+        text: Its description.
+    """
+
+    at: float | None
+    kind: Literal["filtered out", "failure", "parked", "effect", "dead letter", "redrive", "waiting", "line"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A change and its way through the consumers.
+
+    Attributes:
+        request: Id of the API's request; `None` if no request is known.
+        steps: Steps by consumer, in the order of time.
+    """
+
+    eventId: str  # noqa: N815 - the document's own names
+    eventName: str  # noqa: N815
+    key: str
+    at: float
+    sequenceNumber: str  # noqa: N815
+    request: str | None
+    steps: Mapping[str, Sequence[Step]]
+
+
+@reports_errors
+def trace(
+    wanted: Annotated[
+        str, typer.Argument(metavar="KEY|ID", help="Key of an item, e.g. userId=bob; id of a request or of an event.")
+    ],
+    stack: StackName = None,
+    state: StateFile = None,
+    as_json: AsJson = False,
+    iam: Iam = False,
+) -> None:
+    """Show each change of an item and what every consumer did with it, as a tree with times.
+
+    Reads the table's stream, which has the changes of the last 24 hours, the consumers' logs, the effect ledger (by a
+    scan) and the dead letters in buckets. A consumer without a failure, an effect or a dead letter for a change is
+    shown with the state that it is in.
+
+    Example: weir trace userId=bob -s prod
+
+    Exits 0 if a change was found, 1 if none was, 2 if the stack cannot be read.
+    """
+    from ops.operator.consumers import consumers_of
+    from ops.operator.stack import find
+
+    found = find(stack, state)
+    consumers = consumers_of(found)
+    if iam:
+        print_policy("trace", consumers)
+    traces = follow(found, consumers, wanted)
+    if as_json:
+        for each in traces:
+            typer.echo(json.dumps(asdict(each)))
+    else:
+        console = Console()
+        for each in traces:
+            console.print(_tree(each), soft_wrap=True)
+        if not traces:
+            typer.echo(f"no change of the last 24 hours has the key or id {wanted}")
+    raise typer.Exit(0 if traces else 1)
+
+
+def follow(stack: Stack, consumers: Sequence[Consumer], wanted: str) -> list[Trace]:
+    """Trace the changes of an item, a request or an event, oldest first."""
+    from ops.operator.dead_letters.redrive import limit_rate
+    from ops.operator.item_changes import ItemChanges
+
+    # A mapping reads four times a second, and a shard serves five reads of all its readers together.
+    records = ItemChanges(stack, consumers, wanted, pause=limit_rate(2)).read()
+    if not records:
+        return []
+    steps: dict[str, dict[str, list[Step]]] = {event: {each.name: [] for each in consumers} for event in records}
+    for consumer in consumers:
+        for event, step in _steps(stack, consumer, records):
+            steps[event][consumer.name].append(step)
+    return [
+        _trace(record, {name: sorted(found, key=lambda step: step.at or 0.0) for name, found in steps[event].items()})
+        for event, record in records.items()
+    ]
+
+
+def _trace(record: Mapping[str, Any], steps: Mapping[str, Sequence[Step]]) -> Trace:
+    from handlers.cdc import Change
+    from ops.operator.dead_letters.letters import key_text, keys_of
+
+    change = Change(record)
+    return Trace(
+        change.event_id,
+        change.event_name,
+        key_text(keys_of(record)),
+        record["dynamodb"]["ApproximateCreationDateTime"],
+        record["dynamodb"]["SequenceNumber"],
+        None if change.correlation_id == change.event_id else change.correlation_id,
+        steps,
+    )
+
+
+def _steps(stack: Stack, consumer: Consumer, records: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Step]]:
+    from aws_semantics.event_patterns import matches
+
+    reached = set(records)
+    if not consumer.reads_queue and consumer.patterns:
+        for event, record in records.items():
+            if not any(matches(pattern, record) for pattern in consumer.patterns):
+                reached.discard(event)
+                yield event, Step(None, "filtered out", "its condition turns the change down")
+    told: set[str] = set()
+    for source in (_logged, _effects, _letters):
+        for event, step in source(stack, consumer, records):
+            told.add(event)
+            yield event, step
+    for event in reached - told:
+        state = consumer.mapping["State"]
+        quiet = "no failure, effect or dead letter: it is done, or still waits"
+        yield event, Step(None, "waiting", quiet if state == "Enabled" else f"its mapping is {state}")
+
+
+def _logged(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> Iterator[tuple[str, Step]]:
+    from ops.function_logs import LogReader
+
+    logs = stack.client("logs")
+    reader = LogReader(logs, function=consumer.name, group=consumer.log_group, since=time.time() - DAY)
+    try:
+        for line in reader.new():
+            event = str(line.members.get("eventId"))
+            if event in records and line.kind != "metrics":
+                kind = line.kind if line.kind in ("failure", "parked") else "line"
+                yield event, Step(line.at, kind, f"{line.text} (invocation {line.request_id})")
+    except logs.exceptions.ResourceNotFoundException:
+        return
+
+
+def _effects(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> Iterator[tuple[str, Step]]:
+    """Yield the entries of the effect ledger that a change asked for."""
+    from handlers.cdc import Change
+
+    if consumer.ledger is None:
+        return
+    by_correlation = {Change(record).correlation_id: event for event, record in records.items()}
+    pages = (
+        stack.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=consumer.ledger,
+            FilterExpression="attribute_exists(correlationId)",
+            ProjectionExpression="effectKey, #status, correlationId",
+            ExpressionAttributeNames={"#status": "status"},
+        )
+    )
+    for page in pages:
+        for item in page["Items"]:
+            event = by_correlation.get(item["correlationId"]["S"])
+            if event is not None and _is_of(consumer, item["effectKey"]["S"]):
+                yield event, Step(None, "effect", f"{item['effectKey']['S']} is {item['status']['S']}")
+
+
+def _is_of(consumer: Consumer, effect_key: str) -> bool:
+    """Return whether an effect is the consumer's: its key begins with the consumer's name."""
+    return effect_key.startswith(f"{consumer.name}{SEPARATOR}")
+
+
+def _letters(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> Iterator[tuple[str, Step]]:
+    from ops.operator.dead_letters.bucket import BucketLetters
+    from ops.operator.dead_letters.letters import change_in
+    from ops.operator.dead_letters.stores import stores_of
+
+    for store in stores_of(stack, consumer):
+        if not isinstance(store, BucketLetters):
+            continue  # to read a queue would hide its messages
+        for letter in store.letters(settled=True):
+            for record in letter.records or ():
+                event = str(change_in(record).get("eventID"))
+                if event not in records:
+                    continue
+                yield event, Step(letter.at, "dead letter", f"{letter.failure.condition}: {letter.location}")
+                if letter.receipt is not None:
+                    receipt = letter.receipt
+                    yield event, Step(None, "redrive", f"{receipt.outcome} {receipt.at} by {receipt.by}")
+
+
+def _tree(each: Trace) -> Tree:
+    root = Tree(Text(f"{moment(each.at)}  {each.eventName} {each.key}", style="bold"))
+    root.add(Text(f"request {each.request}" if each.request else "no request wrote its id"))
+    root.add(Text(f"stream record {each.sequenceNumber}, event {each.eventId}"))
+    for consumer, steps in each.steps.items():
+        branch = root.add(Text(consumer, style="bold"))
+        for step in steps:
+            later = "" if step.at is None else f"+{duration(step.at - each.at)}  "
+            style = {"failure": "red", "dead letter": "red", "effect": "green"}.get(step.kind, "")
+            branch.add(Text(f"{later}{step.kind}: {step.text}", style=style))
+    return root

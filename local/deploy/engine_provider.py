@@ -304,6 +304,7 @@ def _changes(declared: ResourceType | None, old: Mapping[str, Any], new: Mapping
         path: kind
         for path, kind in found.items()
         if _top(path) not in declared.members
+        or has_unknown(new.get(_top(path)))
         or not equal(declared.members[_top(path)], old.get(_top(path)), new.get(_top(path)))
     }
 

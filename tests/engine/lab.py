@@ -36,12 +36,8 @@ class Ran:
 
     @property
     def steps(self) -> dict[str, str]:
-        """What was done to each resource that was not left alone: `type name` to `create`, `update`, `replace`…"""
-        metadata = [
-            event["resOutputsEvent" if "resOutputsEvent" in event else "resourcePreEvent"]["metadata"]
-            for event in self.events
-            if "resOutputsEvent" in event or "resourcePreEvent" in event
-        ]
+        """The steps that succeeded: `type name` to `create`, `update`, `replace`…; without what was left alone."""
+        metadata = [event["resOutputsEvent"]["metadata"] for event in self.events if "resOutputsEvent" in event]
         return {
             f"{each['type'].rpartition(':')[2]} {each['urn'].rpartition('::')[2]}": each["op"]
             for each in metadata

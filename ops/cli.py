@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ops import local_commands
 from ops.demo.command import demo
 from ops.local_up import up
 from ops.operator.dead_letters.commands import dead_letters
@@ -38,6 +39,10 @@ local = typer.Typer(
     help="Run the program on an AWS endpoint of this machine.", no_args_is_help=True, rich_markup_mode=None
 )
 local.command()(up)
+local.command()(local_commands.down)
+local.command()(local_commands.reset)
+local.command()(local_commands.env)
+local.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(local_commands.pulumi)
 app.add_typer(local, name="local")
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(pause)

@@ -31,18 +31,38 @@ def local_stack(
     config: Mapping[str, str] | None = None,
     state: Path | None = None,
 ) -> Generator[tuple[Endpoint, Deployment]]:
-    """Run a block with the program deployed; nothing of it is kept afterwards.
+    """Run a block with the program deployed, without the Pulumi CLI; nothing of it is kept afterwards.
 
     Args:
         console: Where progress goes.
         port: Port of the endpoint; 0 takes a free one.
         change_inputs: Changes a resource before it is created.
         config: Values in place of the stack's.
+        state: As for `local_endpoint`.
+
+    Raises:
+        EndpointError: As from `local_endpoint`.
+        DeployFailed: The program cannot be deployed.
+    """
+    with local_endpoint(console, port=port, state=state) as endpoint:
+        with step(console, "deploy the program") as deploying:
+            deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs, config=config)
+            deploying.tell(f"{len(deployment.resources)} resources")
+        yield endpoint, deployment
+
+
+@contextlib.contextmanager
+def local_endpoint(console: Console, *, port: int = 0, state: Path | None = None) -> Generator[Endpoint]:
+    """Run a block with an empty endpoint for the stack.
+
+    Args:
+        console: Where progress goes.
+        port: Port of the endpoint; 0 takes a free one.
         state: As for `Endpoint`. Losses of former stacks are printed on the console.
 
     Raises:
         EndpointError: The endpoint cannot be started, e.g. because the port is in use, or was killed meanwhile.
-        DeployFailed: The program cannot be deployed.
+        DeployFailed: The stack has no region.
     """
     endpoint = Endpoint(port=port, region=region_of(PROGRAM, STACK), state=state, command=COMMAND)
     try:
@@ -58,10 +78,7 @@ def local_stack(
                     endpoint.lost,
                     "The stack is deployed anew and begins empty. Stop it with Ctrl-C or SIGTERM.",
                 )
-        with step(console, "deploy the program") as deploying:
-            deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs, config=config)
-            deploying.tell(f"{len(deployment.resources)} resources")
-        yield endpoint, deployment
+        yield endpoint
     except Exception:
         # Whatever a client made of an endpoint that is not there any more, it is not the reason. Its connections end a
         # moment before its process does.

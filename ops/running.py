@@ -24,14 +24,37 @@ def state_directory(program: Path, stack: str) -> Path:
 
 
 @contextlib.contextmanager
-def announced(directory: Path, environment: Mapping[str, str], outputs: Mapping[str, Any]) -> Generator[None]:
-    """Keep the file while a block runs, readable by its owner alone, since it holds the endpoint's keys."""
+def announced(
+    directory: Path,
+    environment: Mapping[str, str],
+    outputs: Mapping[str, Any],
+    engine: Mapping[str, str] | None = None,
+) -> Generator[None]:
+    """Keep the file while a block runs, readable by its owner alone, since it holds the endpoint's keys.
+
+    Args:
+        directory: The folder of the stack's files.
+        environment: Variables that point an AWS client at the endpoint.
+        outputs: The stack's outputs.
+        engine: Variables of the Pulumi CLI, if the stack was deployed by it.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / FILE
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        json.dump({"environment": dict(environment), "outputs": dict(outputs)}, opened)
+        running = {"pid": os.getpid(), "environment": dict(environment), "outputs": dict(outputs)}
+        json.dump({**running, "engine": None if engine is None else dict(engine)}, opened)
     try:
         yield
     finally:
         file.unlink(missing_ok=True)
+
+
+def running(directory: Path) -> dict[str, Any] | None:
+    """Read the file of the process that runs; `None` if there is none."""
+    try:
+        found = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        os.kill(found["pid"], 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return found

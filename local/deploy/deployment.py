@@ -5,8 +5,9 @@ It only creates. Nothing is updated or deleted: throw the endpoint away instead.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def deploy(
             created before the failure stay: start a fresh endpoint.
     """
     region = region_of(program, stack, config)
-    try:
+    with failing_program(program):
         files = read_stack_files(program, stack, config)
         if region != connection.region:
             raise DeployFailed(
@@ -92,6 +93,18 @@ def deploy(
         planned = run_program(program, provider, project=files.project, stack=stack, config=files.config, preview=True)
         provider.check(planned.registrations)
         run = run_program(program, provider, project=files.project, stack=stack, config=files.config)
+    return Deployment(files.project, stack, region, run.outputs, tuple(provider.deployed))
+
+
+@contextlib.contextmanager
+def failing_program(program: Path) -> Generator[None]:
+    """Turn whatever goes wrong in a program into one message with its file and line.
+
+    Raises:
+        DeployFailed: In place of any other error.
+    """
+    try:
+        yield
     except (StackFilesInvalid, NotSupported, DuplicateName, pulumi.RunError) as error:
         raise DeployFailed(str(error)) from error
     except DeployFailed:
@@ -100,7 +113,6 @@ def deploy(
         where = _where(error, program)
         hint = _IMPORT_HINT if where.startswith("handlers/") and not isinstance(error, _MISTAKES) else ""
         raise DeployFailed(f"{where}{type(error).__name__}: {_said(error)}{hint}") from error
-    return Deployment(files.project, stack, region, run.outputs, tuple(provider.deployed))
 
 
 def region_of(program: Path, stack: str, config: Mapping[str, str] | None = None) -> str:

@@ -51,7 +51,7 @@ class Shell:
 def told(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """What `weir local up --json` prints first."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
-    command = [VENV / "weir", "local", "up", "--json"]
+    command = [VENV / "weir", "local", "up", "--no-cli", "--json"]
     up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     assert up.stdout is not None
     yield json.loads(up.stdout.readline())

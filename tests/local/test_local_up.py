@@ -38,7 +38,7 @@ def below(directory: Path) -> dict[str, str]:
 def start(directory: Path, *arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     """Start it; the process, and what it says once it is up."""
     up = subprocess.Popen(
-        [WEIR, "local", "up", "--json", *arguments],
+        [WEIR, "local", "up", "--no-cli", "--json", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -109,7 +109,7 @@ def test_the_program_runs_on_the_given_port_until_ctrl_c_for_any_client(
         happening = json.loads(up.stdout.readline())
         assert (happening["kind"], happening["streamArn"]) == ("throttled", outputs["streamArn"])
         second = subprocess.run(
-            [WEIR, "local", "up", "--port", port],
+            [WEIR, "local", "up", "--no-cli", "--port", port],
             capture_output=True,
             text=True,
             check=False,

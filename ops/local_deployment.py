@@ -1,0 +1,85 @@
+"""The program on an endpoint, deployed by the Pulumi CLI or without it, and changed while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from local.deploy.deployment import DeployFailed, deploy
+from local.deploy.in_place import update_in_place
+from local.endpoint import Endpoint
+from local.pulumi_host.cli import Cli
+from ops.engine import engine_of
+from ops.local_stack import PROGRAM, STACK
+from ops.progress import step
+
+
+@dataclass
+class LocalDeployment:
+    """A deployed program.
+
+    Attributes:
+        outputs: The stack's outputs.
+        environment: Variables of the Pulumi CLI; `None` without one.
+    """
+
+    outputs: Mapping[str, Any]
+    environment: Mapping[str, str] | None
+    _update: Callable[[], list[str]]
+
+    def update(self, console: Console) -> None:
+        """Apply a change of the program, and say what came of it. A mistake in it is not the end."""
+        try:
+            changed = self._update()
+        except DeployFailed as failed:
+            console.print(Text(str(failed), style="red"), soft_wrap=True)
+        else:
+            console.print(f"updated: {', '.join(changed)}" if changed else "nothing to update", soft_wrap=True)
+
+
+def by_mocks(console: Console, endpoint: Endpoint) -> LocalDeployment:
+    """Deploy without the CLI.
+
+    Raises:
+        DeployFailed: The program cannot be deployed.
+    """
+    with step(console, "deploy the program") as deploying:
+        deployment = deploy(PROGRAM, STACK, endpoint.connection)
+        deploying.tell(f"{len(deployment.resources)} resources")
+
+    def update() -> list[str]:
+        nonlocal deployment
+        deployment, changed = update_in_place(PROGRAM, deployment, endpoint.connection)
+        return changed
+
+    return LocalDeployment(deployment.outputs, None, update)
+
+
+@contextlib.contextmanager
+def by_engine(console: Console, endpoint: Endpoint, cli: Cli, directory: Path) -> Generator[LocalDeployment]:
+    """Deploy by the CLI, whose provider is served while a block runs.
+
+    Args:
+        console: Where progress goes.
+        endpoint: The endpoint.
+        cli: The CLI.
+        directory: Holds the CLI's state and home.
+
+    Raises:
+        DeployFailed: The program cannot be deployed, in the engine's words.
+    """
+    with engine_of(cli, endpoint, PROGRAM, STACK, directory) as engine:
+        with step(console, "deploy the program by the Pulumi engine") as deploying:
+            made = engine.up()
+            deploying.tell(f"{len(made.steps)} resources")
+        yield LocalDeployment(
+            engine.outputs(),
+            engine.environment,
+            lambda: [f"{name} ({done})" for name, done in engine.up().steps.items()],
+        )

@@ -54,7 +54,7 @@ ITERATOR_AGE = (
         statistic="Maximum",
         threshold=5 * 60 * 1000,
         evaluation_periods=3,
-        description="The consumer is 5 minutes behind its table. Look for a failing record in its log, or for load.",
+        description="The consumer is 5 minutes behind its table. Look for a failing record or for load: weir status.",
     ),
     AlarmOpinion(
         name="iterator-age-page",
@@ -75,7 +75,8 @@ GIVEN_UP = (
         dimension="EventSourceMappingUUID",
         statistic="Sum",
         threshold=1,
-        description="Records were given up and went to the failure destination. Fix the cause, then replay them.",
+        description="Records were given up and went to the failure destination. Fix the cause, then redrive "
+        "them: weir dead-letters --help.",
     ),
     AlarmOpinion(
         name="dropped",
@@ -131,8 +132,8 @@ QUEUE_AGE = (
         statistic="Maximum",
         threshold=5 * 60,
         evaluation_periods=3,
-        description="The oldest change in the consumer's queue is 5 minutes old. Look for a failing record in its log, "
-        "or for load: raise maximum_concurrency.",
+        description="The oldest change in the consumer's queue is 5 minutes old. Look for a failing record or for "
+        "load (weir status); under load raise maximum_concurrency.",
     ),
     AlarmOpinion(
         name="queue-age-page",
@@ -165,7 +166,8 @@ PARKED = (
         dimension="FunctionName",
         statistic="Sum",
         threshold=1,
-        description="Changes were given up and are parked in the failure destination. Fix the cause, then replay them.",
+        description="Changes were given up and are parked in the failure destination. Fix the cause, then "
+        "redrive them: weir dead-letters --help.",
     ),
     AlarmOpinion(
         name="dead-letter-queue",
@@ -226,6 +228,7 @@ def make_alarms(
     *,
     actions: Sequence[pulumi.Input[str]] = (),
     page_actions: Sequence[pulumi.Input[str]] | None = None,
+    failure_destination: pulumi.Input[str] | None = None,
     opts: pulumi.ResourceOptions | None = None,
 ) -> dict[str, aws.cloudwatch.MetricAlarm]:
     """Create the alarms of one resource.
@@ -237,6 +240,7 @@ def make_alarms(
             own: `DeadLetterQueueName` and `UndeliveredQueueName` become `QueueName`.
         actions: ARNs to notify when an alarm fires and when it is over, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `actions` when not given.
+        failure_destination: ARN of the place where given-up records are, for the descriptions.
         opts: Options of each alarm.
 
     Returns:
@@ -247,7 +251,7 @@ def make_alarms(
         targets = list(actions if page_actions is None or not opinion.urgent else page_actions)
         made[opinion.name] = aws.cloudwatch.MetricAlarm(
             f"{name}-{opinion.name}",
-            alarm_description=opinion.description,
+            alarm_description=_description(name, opinion, failure_destination),
             namespace=opinion.namespace,
             metric_name=opinion.metric,
             dimensions={_QUEUE_ROLES.get(opinion.dimension, opinion.dimension): dimensions[opinion.dimension]},
@@ -264,6 +268,14 @@ def make_alarms(
     return made
 
 
+def _description(name: str, opinion: AlarmOpinion, failure_destination: pulumi.Input[str] | None) -> pulumi.Input[str]:
+    """Write what somebody reads who is woken up: the consumer, the meaning, and where the records are."""
+    meaning = f"{name}: {opinion.description}"
+    if failure_destination is None:
+        return meaning
+    return pulumi.Output.concat(meaning, " Failure destination: ", failure_destination)
+
+
 class StreamAlarms(pulumi.ComponentResource):
     """The alarms of one consumer of a stream.
 
@@ -277,6 +289,7 @@ class StreamAlarms(pulumi.ComponentResource):
         actions: ARNs to notify when an alarm fires and when it is over, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `actions` when not given.
         opinions: The alarms, `STREAM_ALARMS` by default.
+        failure_destination: ARN of the place where given-up records are, for the descriptions.
 
     Attributes:
         alarms: The `aws.cloudwatch.MetricAlarm` of each opinion, by its name.
@@ -307,6 +320,7 @@ class StreamAlarms(pulumi.ComponentResource):
         actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
         opinions: Sequence[AlarmOpinion] = STREAM_ALARMS,
+        failure_destination: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         check_alarms(name, delivery, opinions, retention_in_seconds=retention_in_seconds)
@@ -317,6 +331,7 @@ class StreamAlarms(pulumi.ComponentResource):
             {"FunctionName": function_name, "EventSourceMappingUUID": mapping_uuid},
             actions=actions,
             page_actions=page_actions,
+            failure_destination=failure_destination,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"alarmNames": [alarm.name for alarm in self.alarms.values()]})
@@ -331,6 +346,7 @@ class QueueAlarms(pulumi.ComponentResource):
         actions: ARNs to notify when an alarm fires and when it is over, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `actions` when not given.
         opinions: The alarms, `QUEUE_ALARMS` by default.
+        failure_destination: ARN of the place where given-up records are, for the descriptions.
 
     Attributes:
         alarms: The `aws.cloudwatch.MetricAlarm` of each opinion, by its name.
@@ -352,6 +368,7 @@ class QueueAlarms(pulumi.ComponentResource):
         actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
         opinions: Sequence[AlarmOpinion] = QUEUE_ALARMS,
+        failure_destination: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("weir:index:QueueAlarms", name, {}, opts)
@@ -361,6 +378,7 @@ class QueueAlarms(pulumi.ComponentResource):
             dimensions,
             actions=actions,
             page_actions=page_actions,
+            failure_destination=failure_destination,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"alarmNames": [alarm.name for alarm in self.alarms.values()]})

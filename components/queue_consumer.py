@@ -167,6 +167,7 @@ class QueueConsumer(pulumi.ComponentResource):
             actions=alarm_actions,
             page_actions=page_actions,
             opinions=alarms,
+            failure_destination=self.on_failure.arn,
             opts=child,
         )
         self.register_outputs({"functionName": self.function.name, "queueArn": self.queue.arn})

@@ -171,6 +171,7 @@ class StreamConsumer(pulumi.ComponentResource):
             actions=alarm_actions,
             page_actions=page_actions,
             opinions=alarms,
+            failure_destination=self.on_failure.arn if self.on_failure else None,
             opts=child,
         )
         self.register_outputs(

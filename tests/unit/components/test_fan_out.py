@@ -251,6 +251,14 @@ def test_alarms_watch_queue_dead_letters_deliveries_and_the_topic(run) -> None:
     assert alarms["welcome-email-dead-letters"]["alarmActions"] == ["chat"]
 
 
+def test_an_alarm_names_the_consumer_the_command_that_helps_and_where_the_changes_are(run) -> None:
+    alarm = run(subscribed()).one("MetricAlarm", "welcome-email-dead-letters").inputs
+    assert alarm["alarmDescription"] == (
+        "welcome-email: Changes were given up and are parked in the failure destination. Fix the cause, then redrive "
+        "them: weir dead-letters --help. Failure destination: arn:aws:s3:::welcome-email-failures"
+    )
+
+
 def test_an_archive_is_kept_and_replayed_from_a_time_without_an_end(run) -> None:
     done = run(lambda: fan_out(archive_days=30).subscribe(welcome_email.handler, replay_from="2026-01-31T08:30:00Z"))
     assert json.loads(done.one("Topic").inputs["archivePolicy"]) == {"MessageRetentionPeriod": "30"}

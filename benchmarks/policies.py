@@ -21,11 +21,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pulumi_policy import EnforcementLevel, Policy, ResourceValidationPolicy, StackValidationPolicy
+from pulumi_policy import EnforcementLevel, Policy
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 
 from policies.pack import policies
-from policies.rule import StackRule
 from policies.rules import all_rules
 from tests.policy.engine import Asked, analyze_request, deployed, run, stack_request
 from tests.policy.programs import well_made
@@ -44,17 +43,12 @@ PolicyPack("idle", [ResourceValidationPolicy(f"rule-{number}", "does nothing", l
 
 
 def idle_policies() -> list[Policy]:
-    """As many policies as the pack has, of the same kinds, that do nothing."""
+    """Make as many policies as the pack has, of the same kinds, that do nothing."""
 
     def nothing(_args: Any, _report: Any) -> None:
         pass
 
-    return [
-        StackValidationPolicy(rule.id, rule.title, nothing)
-        if isinstance(rule, StackRule)
-        else ResourceValidationPolicy(rule.id, rule.title, nothing)
-        for rule in all_rules()
-    ]
+    return [type(policy)(policy.name, policy.description, nothing) for policy in policies(all_rules())]
 
 
 def program(size: int) -> list[Asked]:
@@ -145,7 +139,7 @@ def main() -> int:
         compare(f"Analyze, {size} resources", rounds, partial(analyze_all, requests))
         compare(f"AnalyzeStack, {size} resources", rounds, partial(analyze_stack, stack))
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "__main__.py").write_text(IDLE_PACK % len(all_rules()))
+        (Path(folder) / "__main__.py").write_text(IDLE_PACK % len(policies(all_rules())))
         mine, yardstick = in_turns(
             5, time.perf_counter, lambda: started(ROOT / "policies"), lambda: started(Path(folder))
         )

@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 INDEX_START, INDEX_END = "<!-- rules: written by tools/policy_docs.py -->", "<!-- end of rules -->"
 
 
+#: The page that is written by hand, beside the index.
+ADOPTING = ROOT / DOCS / "adopting.md"
+
+
 def files() -> Mapping[Path, str]:
     """Return the wanted content of each file."""
     rules = all_rules()
@@ -108,8 +112,12 @@ def _with_index(text: str, rules: list[AnyRule]) -> str:
 
 def stale() -> list[Path]:
     """Files that do not say what the rules say, and pages of rules that are gone."""
-    return written_files.stale(files(), (ROOT / DOCS).glob("*.md"))
+    return written_files.stale(files(), _generated())
+
+
+def _generated() -> list[Path]:
+    return [path for path in (ROOT / DOCS).glob("*.md") if path != ADOPTING]
 
 
 if __name__ == "__main__":
-    written_files.write(files(), (ROOT / DOCS).glob("*.md"))
+    written_files.write(files(), _generated())

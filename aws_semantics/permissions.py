@@ -45,6 +45,47 @@ _ENCRYPTING = {
 }
 
 
+#: Prefixes of IAM actions, by boto3's name of the service, where the two differ
+#: (https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html).
+_ACTION_PREFIXES = {
+    "apigatewaymanagementapi": "execute-api",
+    "appconfigdata": "appconfig",
+    "bedrock-agent": "bedrock",
+    "bedrock-agent-runtime": "bedrock",
+    "bedrock-runtime": "bedrock",
+    "cloudsearchdomain": "cloudsearch",
+    "dynamodbstreams": "dynamodb",
+    "eventbridgev2": "events",
+    "iot-data": "iot",
+    "kinesis-video-media": "kinesisvideo",
+    "location": "geo",
+    "opensearch": "es",
+    "opensearchserverless": "aoss",
+    "personalize-events": "personalize",
+    "personalize-runtime": "personalize",
+    "pinpoint": "mobiletargeting",
+    "pinpoint-email": "ses",
+    "pinpoint-sms-voice-v2": "sms-voice",
+    "sagemaker-runtime": "sagemaker",
+    "sesv2": "ses",
+    "stepfunctions": "states",
+    "timestream-query": "timestream",
+    "timestream-write": "timestream",
+}
+
+
+def action_prefix(service: str) -> str:
+    """Return the prefix of a service's IAM actions.
+
+    >>> action_prefix("sesv2"), action_prefix("dynamodb")
+    ('ses', 'dynamodb')
+
+    Args:
+        service: boto3's name of the service.
+    """
+    return _ACTION_PREFIXES.get(service, service)
+
+
 def reading(arn: str) -> Sequence[Need]:
     """List the actions that read a stream or a queue.
 

@@ -1,6 +1,6 @@
 """What Pulumi provisions: tables, streams, consumers, and what they need."""
 
-from components.access import Access, allow
+from components.access import Access, allow, unused_client
 from components.alarms import (
     GIVEN_UP,
     ITERATOR_AGE,
@@ -77,4 +77,5 @@ __all__ = [
     "allow",
     "make_alarms",
     "protect_stack",
+    "unused_client",
 ]

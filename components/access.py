@@ -24,16 +24,34 @@ Statement = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Access:
-    """Statements for the function's role and variables for its environment."""
+    """Statements for the function's role and variables for its environment.
+
+    Attributes:
+        statements: The statements.
+        environment: The variables.
+        unused_clients: boto3's names of services whose clients need no statement (`unused_client`).
+    """
 
     statements: Sequence[Statement]
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    unused_clients: Sequence[str] = ()
 
 
 def allow(actions: Sequence[str], resource: pulumi.Input[str], **condition: Any) -> Statement:
     """An `Allow` statement; `condition` is IAM's condition block, operator by operator."""
     statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
     return {**statement, "Condition": condition} if condition else statement
+
+
+def unused_client(service: str) -> Access:
+    """Say of a client in a handler's module that it needs no permission of the function's role.
+
+    Use it for a client that the function never calls, or whose calls a resource policy allows.
+
+    Args:
+        service: boto3's name of the service, as `client()` takes it.
+    """
+    return Access([], unused_clients=[service])
 
 
 def decrypt(kms_key_arn: pulumi.Input[str] | None) -> list[Statement]:

@@ -24,7 +24,7 @@ class EffectLedgerTable(pulumi.ComponentResource):
 
     Example:
         ledger = EffectLedgerTable("effects")
-        changes.subscribe(welcome_email.handler, access=[ledger.access()])
+        changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
     """
 
     def __init__(

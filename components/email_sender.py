@@ -30,7 +30,7 @@ class EmailSender(pulumi.ComponentResource):
 
     Example:
         mail = EmailSender("mail", mail_from="hello@example.com", identity="example.com")
-        changes.subscribe(welcome_email.handler, access=[mail.send_access()])
+        changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
     """
 
     def __init__(

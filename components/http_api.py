@@ -12,6 +12,8 @@ import pulumi_aws as aws
 from aws_semantics.limits import HTTP_API_TIMEOUT_SECONDS
 from components.access import Access
 from components.function_settings import FunctionSettings
+from components.import_contract import check_import
+from components.needs import check_needs
 from components.python_function import PythonFunction
 from components.refusal import Refused
 
@@ -130,6 +132,8 @@ class HttpApi(pulumi.ComponentResource):
                 f"{name}: timeout={settings.timeout}, and an HTTP API answers 503 after {HTTP_API_TIMEOUT_SECONDS} s "
                 "while the function goes on: lower it, and leave longer work to a consumer of the stream"
             )
+        check_import(module)
+        check_needs(name, module, access, ())
         self._names.add(name)
         child = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts)
         answered_by = PythonFunction(

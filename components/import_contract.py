@@ -162,7 +162,8 @@ class OwnFiles:
     def find_spec(name, path=None, target=None):
         inside = os.path.join(root, *name.split("."))
         ours = os.path.exists(inside + ".py") or os.path.isdir(inside)
-        allowed = (name + ".").startswith("handlers.cdc.") or any((one + ".").startswith(name + ".") for one in packed)
+        runtime = name == "handlers" or (name + ".").startswith("handlers.cdc.")
+        allowed = runtime or any((one + ".").startswith(name + ".") for one in packed)
         if ours and not allowed and frame_of_handler() is not None:
             end("imports %s" % name, OWN_FILES)
 

@@ -56,7 +56,7 @@ class PythonLayer(pulumi.ComponentResource):
 
     Example:
         templates = PythonLayer("templates", requirements="requirements/templates.txt")
-        changes.subscribe(welcome_email.handler, requirements=templates, access=[mail.send_access()])
+        changes.subscribe(welcome_email.handler, requirements=templates, access=[ledger.access(), mail.send_access()])
     """
 
     def __init__(self, name: str, *, requirements: str, opts: pulumi.ResourceOptions | None = None) -> None:

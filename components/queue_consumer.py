@@ -17,6 +17,7 @@ from components.failure_destination import FailureDestination
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
 from components.names import FIFO_QUEUE, check_name
+from components.needs import check_needs
 from components.protection import is_protected
 from components.push_down import queue_filters_of
 from components.python_function import PythonFunction
@@ -96,6 +97,7 @@ class QueueConsumer(pulumi.ComponentResource):
         filters = queue_filters_of(name, consumer, source, delivery)
         check_import(consumer.module)
         check_name(f"{name}-dead-letters", FIFO_QUEUE, of=name)
+        check_needs(name, consumer.module, access, environment or {})
         super().__init__("weir:index:QueueConsumer", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
 

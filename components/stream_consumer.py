@@ -17,6 +17,7 @@ from components.failure_destination import FailureDestination
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
 from components.names import FUNCTION, check_name
+from components.needs import check_needs
 from components.push_down import filters_of
 from components.python_function import PythonFunction
 from components.stream_change import kept
@@ -99,6 +100,7 @@ class StreamConsumer(pulumi.ComponentResource):
         check_alarms(name, delivery, alarms, retention_in_seconds=source.retention_in_seconds)
         filters = filters_of(name, consumer, source, delivery)
         check_import(consumer.module)
+        check_needs(name, consumer.module, access, environment or {})
         source.add_reader(name)
         place: dict[str, Any] = {"startingPosition": delivery.starting_position, "stream": _identity(source)}
         super().__init__(

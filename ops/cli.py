@@ -12,6 +12,7 @@ from ops.demo.command import demo
 from ops.local_up import up
 from ops.operator.dead_letters.commands import dead_letters
 from ops.operator.pausing import pause, resume
+from ops.operator.reread import reread
 from ops.operator.status import status
 from ops.operator.tail import tail
 from ops.operator.trace import trace
@@ -24,7 +25,6 @@ app = typer.Typer(
     help="Turns DynamoDB Streams into reliable, independently retried side effects.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     # Plain text is wrapped; the tables of the other modes cut names of options off in a narrow terminal.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,6 +45,7 @@ local.command()(local_commands.env)
 local.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(local_commands.pulumi)
 app.add_typer(local, name="local")
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(reread)
 app.command()(pause)
 app.command()(resume)
 app.add_typer(policies, name="policies")

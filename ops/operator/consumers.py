@@ -26,6 +26,7 @@ class Consumer:
         function: The function as GetFunctionConfiguration describes it.
         alarms: Names of its alarms, by their short names.
         queues: ARNs of the queues with what SQS gave up, and with what a topic could not deliver.
+        table_stream: ARN of the stream of the stack's table, where a fan-out's changes come from.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Consumer:
     function: Mapping[str, Any]
     alarms: Mapping[str, str]
     queues: Sequence[str] = ()
+    table_stream: str | None = None
 
     @property
     def function_name(self) -> str:
@@ -49,6 +51,12 @@ class Consumer:
     def source(self) -> str:
         """ARN of the stream or queue that the mapping reads."""
         return self.mapping["EventSourceArn"]
+
+    @property
+    def stream(self) -> str | None:
+        """ARN of the table's stream that its changes come from, directly or through a fan-out; `None` if unknown."""
+        arn = self.table_stream if self.reads_queue else self.source
+        return arn if arn is not None and ":dynamodb:" in arn else None
 
     @property
     def reads_queue(self) -> bool:
@@ -104,5 +112,6 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
             mapping = functions.get_event_source_mapping(UUID=output["eventSourceMapping"])
             function = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])
             queues = output.get("deadLetterQueues", ())
-            found.append(Consumer(each, mapping["UUID"], mapping, function, output.get("alarms", {}), queues))
+            alarms, stream = output.get("alarms", {}), stack.outputs.get("streamArn")
+            found.append(Consumer(each, mapping["UUID"], mapping, function, alarms, queues, stream))
     return found

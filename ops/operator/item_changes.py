@@ -31,7 +31,7 @@ class ItemChanges:
         self._wanted = wanted
         self._cursors = [
             Cursor(streams, arn, shard, pause=pause)
-            for arn in sorted({each.source for each in consumers if ":dynamodb:" in each.source})
+            for arn in sorted({each.stream for each in consumers if each.stream is not None})
             for shard in shards_of(streams, arn)
         ]
         self.found: dict[str, Mapping[str, Any]] = {}

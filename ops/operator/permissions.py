@@ -30,8 +30,12 @@ def _mapping(consumer: Consumer) -> str:
     return f"arn:{partition}:lambda:{region}:{account}:event-source-mapping:{consumer.uuid}"
 
 
+def _streams(consumers: Sequence[Consumer]) -> list[str]:
+    return [consumer.stream for consumer in consumers if consumer.stream is not None]
+
+
 def _tables(consumers: Sequence[Consumer]) -> list[str]:
-    return [arn.partition("/stream/")[0] for arn in _of(consumers, queues=False) if ":dynamodb:" in arn]
+    return [arn.partition("/stream/")[0] for arn in _streams(consumers)]
 
 
 def _ledgers(consumers: Sequence[Consumer]) -> list[str]:
@@ -48,10 +52,10 @@ _RESOURCES: Mapping[str, Arns] = {
     "cloudwatch:DescribeAlarms": lambda _: ["*"],
     "cloudwatch:GetMetricData": lambda _: ["*"],
     "dynamodb:BatchGetItem": _tables,
-    "dynamodb:DescribeStream": lambda consumers: _of(consumers, queues=False),
-    "dynamodb:GetRecords": lambda consumers: _of(consumers, queues=False),
+    "dynamodb:DescribeStream": _streams,
+    "dynamodb:GetRecords": _streams,
     "dynamodb:Scan": _ledgers,
-    "dynamodb:GetShardIterator": lambda consumers: _of(consumers, queues=False),
+    "dynamodb:GetShardIterator": _streams,
     "lambda:GetEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
     "lambda:GetFunctionConfiguration": lambda consumers: [each.function["FunctionArn"] for each in consumers],
     "lambda:InvokeFunction": lambda consumers: [each.mapping["FunctionArn"] for each in consumers],

@@ -162,7 +162,7 @@ def look(stack: Stack, consumers: Sequence[Consumer], *, now: float) -> Status:
 
     readings = metrics.read(stack.client("cloudwatch"), consumers, now=now)
     ringing = _ringing(stack.client("cloudwatch"), consumers)
-    streams = sorted({each.source for each in consumers if ":dynamodb:" in each.source})
+    streams = sorted({each.stream for each in consumers if each.stream is not None})
     return Status(
         stack.name,
         now,

@@ -97,8 +97,8 @@ def lines(
         follow: Whether to wait for new lines.
         key: A key of an item, to yield only lines about it.
     """
-    from ops.operator.dead_letters.redrive import limit_rate
     from ops.operator.item_changes import ItemChanges
+    from ops.operator.sending import limit_rate
 
     logs = stack.client("logs")
     readers = [LogReader(logs, function=each.name, group=each.log_group, since=since) for each in consumers]

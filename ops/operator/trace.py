@@ -99,8 +99,8 @@ def trace(
 
 def follow(stack: Stack, consumers: Sequence[Consumer], wanted: str) -> list[Trace]:
     """Trace the changes of an item, a request or an event, oldest first."""
-    from ops.operator.dead_letters.redrive import limit_rate
     from ops.operator.item_changes import ItemChanges
+    from ops.operator.sending import limit_rate
 
     # A mapping reads four times a second, and a shard serves five reads of all its readers together.
     records = ItemChanges(stack, consumers, wanted, pause=limit_rate(2)).read()
@@ -133,14 +133,13 @@ def _trace(record: Mapping[str, Any], steps: Mapping[str, Sequence[Step]]) -> Tr
 
 
 def _steps(stack: Stack, consumer: Consumer, records: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Step]]:
-    from aws_semantics.event_patterns import matches
+    from ops.operator.sending import passes
 
     reached = set(records)
-    if not consumer.reads_queue and consumer.patterns:
-        for event, record in records.items():
-            if not any(matches(pattern, record) for pattern in consumer.patterns):
-                reached.discard(event)
-                yield event, Step(None, "filtered out", "its condition turns the change down")
+    for event, record in records.items():
+        if not passes(consumer, record):
+            reached.discard(event)
+            yield event, Step(None, "filtered out", "its condition turns the change down")
     told: set[str] = set()
     for source in (_logged, _effects, _letters):
         for event, step in source(stack, consumer, records):

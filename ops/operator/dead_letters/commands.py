@@ -162,7 +162,8 @@ def redrive(
 
     Exits 0 if every dead letter is done, 1 if some still wait, 2 if the stack cannot be read.
     """
-    from ops.operator.dead_letters.redrive import Redrive, Result, caller_of, limit_rate
+    from ops.operator.dead_letters.redrive import Redrive, Result, caller_of
+    from ops.operator.sending import limit_rate
 
     found, consumers = _open(stack, state, consumer)
     if iam:

@@ -10,7 +10,7 @@ from ops.function_logs import LogReader
 from ops.operator.consumers import Consumer
 from ops.operator.dead_letters.letters import DeadLetter, change_in, key_text, keys_of
 from ops.operator.dead_letters.pointers import Forgotten, NotReadable, read_range
-from ops.operator.dead_letters.redrive import items_of, table_of
+from ops.operator.sending import items_of, table_of
 from ops.operator.stack import Stack
 
 #: Seconds of the log before a dead letter was given up that are searched for its attempts: the longest retries.

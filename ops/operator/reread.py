@@ -1,0 +1,195 @@
+"""`weir reread`: a range of time from a table's stream, through one consumer again."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from ops.operator.options import (
+    AsJson,
+    Iam,
+    OneConsumer,
+    StackName,
+    StateFile,
+    fail,
+    moment,
+    print_policy,
+    reports_errors,
+)
+
+if TYPE_CHECKING:
+    from ops.operator.consumers import Consumer
+    from ops.operator.stack import Stack
+
+#: Records that go to the function in one invocation.
+BATCH = 100
+#: Reads of a shard per second: a shard serves five, and each mapping takes four.
+READS_PER_SECOND = 1.0
+
+_AGO = re.compile(r"(\d+)\s*(s|min|h|d)")
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of time, both ends in seconds since 1970."""
+
+    start: float
+    end: float
+
+
+@reports_errors
+def reread(
+    consumer: OneConsumer,
+    start: Annotated[str, typer.Option("--from", help="Begin: 2h (ago), 30min, or 2026-01-31T08:30:00Z.")],
+    end: Annotated[str | None, typer.Option("--to", help="End, written as the begin; now if left out.")] = None,
+    stale: Annotated[
+        Literal["apply", "skip"] | None,
+        typer.Option(help="Records older than their item is now: as for `weir dead-letters redrive`."),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Invocations per second.")] = 5.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, the command only counts the records.")] = False,
+    stack: StackName = None,
+    state: StateFile = None,
+    as_json: AsJson = False,
+    iam: Iam = False,
+) -> None:
+    """Send the changes of a range of time through a consumer again, e.g. after the alarm `dropped` or an outage.
+
+    Reads the table's stream from its oldest record, since a stream cannot be read from a time, once a second: its
+    shards serve two readers, and this is one more for as long as it runs. Records that the consumer's filter turns
+    down are left out; the others go to its function in the order of their items, and through its effect ledger.
+    A stream keeps 24 hours: the command says if the range begins before that.
+
+    Example: weir reread welcome-email --from 2h --yes -s prod
+
+    Exits 0 if every record of the range is done, 1 if some are forgotten or failed, 2 if the stack cannot be read.
+    """
+    from ops.operator.consumers import consumers_of
+    from ops.operator.sending import limit_rate
+    from ops.operator.stack import find
+
+    now = time.time()
+    wanted = Range(_time(start, now), now if end is None else _time(end, now))
+    if wanted.end <= wanted.start:
+        fail(f"--to {end} is not after --from {start}")
+    found = find(stack, state)
+    (one,) = consumers_of(found, consumer)
+    if iam:
+        print_policy("reread", [one])
+    stream = one.stream
+    if stream is None:
+        fail(f"{consumer} reads {one.source}, and the stack has no output `streamArn`, so no table's stream is known")
+    console = Console(stderr=True)
+    counts: Counter[str] = Counter()
+    with console.status(f"read {stream}") as status:
+        run = _Reread(found, one, stream, wanted, stale, limit_rate(rate) if yes else None)
+        for outcome, count in run.outcomes(limit_rate(READS_PER_SECOND)):
+            counts[outcome] += count
+            status.update(f"reread: {_counted(counts)}")
+    forgotten = run.forgotten_until(now)
+    if as_json:
+        typer.echo(json.dumps({"from": wanted.start, "to": wanted.end, "counts": counts, "forgottenUntil": forgotten}))
+    else:
+        typer.echo(f"{moment(wanted.start)} to {moment(wanted.end)}: {_counted(counts) or 'no records'}")
+        for note in sorted(run.notes):
+            typer.echo(note)
+        if forgotten is not None:
+            typer.echo(
+                f"The stream keeps 24 hours: what was written before {moment(forgotten)} is forgotten. Compare the "
+                "consumer's target with the table for it."
+            )
+        if not yes and counts["planned"]:
+            again = f"weir reread {consumer} --from {moment(wanted.start).replace(' ', 'T')} --yes{found.option}"
+            typer.echo(f"This was a dry run; to do it: {again}")
+    raise typer.Exit(1 if forgotten is not None or counts["failed"] or counts["planned"] else 0)
+
+
+class _Reread:
+    """One run. `pause` before each invocation makes it real; without, it only counts."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        consumer: Consumer,
+        stream: str,
+        wanted: Range,
+        stale: Literal["apply", "skip"] | None,
+        pause: Callable[[], None] | None,
+    ) -> None:
+        from ops.operator.sending import Sender
+
+        self._stack = stack
+        self._consumer = consumer
+        self._stream = stream
+        self._wanted = wanted
+        self._skips_stale = stale == "skip" or (stale is None and not consumer.guarded)
+        # Its function takes a stream's records whatever its mapping reads.
+        self._sender = None if pause is None else Sender(stack, consumer, pause, to_queue=False)
+        self.notes: set[str] = set()
+
+    def outcomes(self, pause: Callable[[], None]) -> Iterator[tuple[str, int]]:
+        """Read the range and send it; yields outcomes and their counts."""
+        from ops.operator.dead_letters.pointers import Cursor, shards_of
+
+        streams = self._stack.client("dynamodbstreams")
+        for shard in shards_of(streams, self._stream):
+            batch: list[Mapping[str, Any]] = []
+            for record in Cursor(streams, self._stream, shard, pause=pause).new():
+                if self._wanted.start <= record["dynamodb"]["ApproximateCreationDateTime"] <= self._wanted.end:
+                    batch.append(record)
+                if len(batch) >= BATCH:
+                    yield from self._send(batch)
+                    batch = []
+            yield from self._send(batch)
+
+    def forgotten_until(self, now: float) -> float | None:
+        """Return the time before which the stream has forgotten the range; `None` if it has all of it."""
+        from aws_semantics.limits import STREAM_RETENTION_SECONDS
+
+        horizon = now - STREAM_RETENTION_SECONDS
+        return horizon if self._wanted.start < horizon else None
+
+    def _send(self, batch: list[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+        from ops.operator.dead_letters.letters import key_text, keys_of
+        from ops.operator.sending import passes, stale_items
+
+        wanted = [record for record in batch if passes(self._consumer, record)]
+        yield "filtered out", len(batch) - len(wanted)
+        if self._skips_stale and wanted:
+            stale = stale_items(self._stack, wanted)
+            fresh = [record for record in wanted if key_text(keys_of(record)) not in stale]
+            yield "stale", len(wanted) - len(fresh)
+            wanted = fresh
+        if self._sender is None:
+            yield "planned", len(wanted)
+            return
+        free = [record for record in wanted if key_text(keys_of(record)) not in self._sender.blocked]
+        done, note = self._sender.send(free) if free else ([], "")
+        if note:
+            self.notes.add(note)
+        yield "applied", len(done)
+        yield "failed", len(wanted) - len(done)
+
+
+def _time(text: str, now: float) -> float:
+    if ago := _AGO.fullmatch(text.strip()):
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{text} is not a time: write 2h, 30min or 2026-01-31T08:30:00Z")
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)

@@ -1,0 +1,181 @@
+"""Sends records through a consumer again: to its function, or to the queue that it reads."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aws_semantics.event_patterns import matches
+from ops.operator.consumers import Consumer
+from ops.operator.dead_letters.letters import change_in, event_id_of, key_text, keys_of
+from ops.operator.stack import Stack
+
+Record = Mapping[str, Any]
+#: Stands between a change's event id and the number of the redrive in a deduplication id.
+_REDRIVE = "#redrive-"
+
+
+class Sender:
+    """Sends records in the order of their items, so that no newer change overtakes one that fails.
+
+    Args:
+        stack: The stack.
+        consumer: The consumer.
+        pause: Called before each invocation or message, to limit the rate.
+        to_queue: Whether records are messages that go to the consumer's queue; else its function is invoked.
+
+    Attributes:
+        blocked: Items, by their keys as text, with a change that failed; newer ones of theirs are not sent.
+    """
+
+    def __init__(self, stack: Stack, consumer: Consumer, pause: Callable[[], None], *, to_queue: bool) -> None:
+        self._stack = stack
+        self._consumer = consumer
+        self._pause = pause
+        self._to_queue = to_queue
+        self.blocked: set[str] = set()
+
+    def send(self, records: Sequence[Record]) -> tuple[list[str], str]:
+        """Send records; returns the event ids of those that are done, and why the others are not."""
+        if self._to_queue:
+            return self._enqueue(records)
+        done: list[str] = []
+        note = ""
+        left = list(records)
+        while left:
+            self._pause()
+            failed, reason = self._invoke(left)
+            if failed is None and reason and len(left) > 1:
+                # The function crashed and named no record: one record at a time finds it.
+                first, left = left[:1], left[1:]
+                failed, reason = self._invoke(first)
+                if not reason:
+                    done.append(event_id_of(first[0]))
+                    continue
+                left = [*first, *left]
+                failed = event_id_of(first[0])
+            if not reason:
+                done += [event_id_of(record) for record in left]
+                break
+            at = next((place for place, record in enumerate(left) if event_id_of(record) == failed), 0)
+            done += [event_id_of(record) for record in left[:at]]
+            note = note or reason
+            # Newer changes of the item that failed wait for it; those of others need not.
+            self.blocked.add(key_text(keys_of(left[at])))
+            left = [record for record in left[at + 1 :] if key_text(keys_of(record)) not in self.blocked]
+        return done, note
+
+    def _invoke(self, records: Sequence[Record]) -> tuple[str | None, str]:
+        """Invoke the function with records; returns the record that it reports, and the reason, empty on success."""
+        event = {"origin": "replay", "Records": list(records)}
+        answer = self._stack.client("lambda").invoke(
+            FunctionName=self._consumer.mapping["FunctionArn"], Payload=json.dumps(event)
+        )
+        content = json.loads(answer["Payload"].read() or b"null")
+        if "FunctionError" in answer:
+            error = content if isinstance(content, dict) else {}
+            return None, f"{error.get('errorType', answer['FunctionError'])}: {error.get('errorMessage', '')}"
+        reported = content.get("batchItemFailures", []) if isinstance(content, dict) else []
+        if not reported:
+            return None, ""
+        identifier = reported[0].get("itemIdentifier", "")
+        matching = [event_id_of(r) for r in records if identifier in (event_id_of(r), _sequence(r))]
+        return (matching or [event_id_of(records[0])])[0], "the function reported the record; its log has the exception"
+
+    def _enqueue(self, records: Sequence[Record]) -> tuple[list[str], str]:
+        """Send messages to the queue that the consumer reads, under a deduplication id of their own."""
+        sqs = self._stack.client("sqs")
+        url = sqs.get_queue_url(QueueName=self._consumer.source.rpartition(":")[2])["QueueUrl"]
+        for record in records:
+            self._pause()
+            attributes = record.get("attributes", {})
+            fifo: dict[str, str] = {}
+            if self._consumer.source.endswith(".fifo"):
+                # SQS swallows an id that it has seen within five minutes, so each redrive has one of its own.
+                former = attributes.get("MessageDeduplicationId") or record.get("messageId", "")
+                identity, _, attempt = former.partition(_REDRIVE)
+                fifo = {
+                    "MessageGroupId": attributes.get("MessageGroupId", identity),
+                    "MessageDeduplicationId": f"{identity}{_REDRIVE}{int(attempt or 0) + 1}",
+                }
+            sqs.send_message(QueueUrl=url, MessageBody=record["body"], **fifo)
+        return [event_id_of(record) for record in records], ""
+
+
+def passes(consumer: Consumer, record: Record) -> bool:
+    """Return whether the consumer's mapping would pass a record on, as a range of a stream holds all records."""
+    event = {"body": record} if consumer.reads_queue and "dynamodb" in record else record
+    if "body" in event and isinstance(event["body"], str):
+        return True  # a message that goes back to its queue meets the filter there
+    return not consumer.patterns or any(matches(pattern, event) for pattern in consumer.patterns)
+
+
+def stale_items(stack: Stack, records: Sequence[Record]) -> set[str]:
+    """Find the items, by their keys as text, that have a newer version now than their last record here."""
+    versions: dict[str, dict[str, int]] = {}
+    wanted: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for record in records:
+        table, version = table_of(record), version_of(record)
+        if table and version is not None:
+            keys = keys_of(record)
+            versions.setdefault(table, {})[key_text(keys)] = version
+            wanted.setdefault(table, {})[key_text(keys)] = keys
+    found: set[str] = set()
+    dynamodb = stack.client("dynamodb") if wanted else None
+    for table, keys in wanted.items():
+        for key, item in items_of(dynamodb, table, keys).items():
+            present = item.get("version", {}).get("N")
+            if present is not None and int(present) > versions[table][key]:
+                found.add(key)
+    return found
+
+
+def limit_rate(per_second: float) -> Callable[[], None]:
+    """Return a function that waits so long that it is not called more often than this."""
+    last = [0.0]
+
+    def pause() -> None:
+        wait = last[0] + 1 / per_second - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        last[0] = time.monotonic()
+
+    return pause
+
+
+def table_of(record: Record) -> str | None:
+    """Return the name of the table that a record's change is of."""
+    change = change_in(record)
+    if "tableName" in change:
+        return change["tableName"]
+    arn = change.get("eventSourceARN", "")
+    return arn.split("/")[1] if ":dynamodb:" in arn else None
+
+
+def version_of(record: Record) -> int | None:
+    """Return the item's `version` after the change, or before a deletion; `None` where it has none."""
+    dynamodb = change_in(record).get("dynamodb", {})
+    image = dynamodb.get("NewImage") or dynamodb.get("OldImage") or {}
+    version = image.get("version", {}).get("N")
+    return None if version is None else int(version)
+
+
+def items_of(dynamodb: Any, table: str, keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Read items of a table, by their keys as text; those that do not exist are missing."""
+    found: dict[str, Mapping[str, Any]] = {}
+    names = list(next(iter(keys.values())))
+    wanted = list(keys.values())
+    for start in range(0, len(wanted), 100):
+        request: dict[str, Any] = {table: {"Keys": wanted[start : start + 100], "ConsistentRead": True}}
+        while request:
+            answer = dynamodb.batch_get_item(RequestItems=request)
+            for item in answer["Responses"].get(table, []):
+                found[key_text({name: item[name] for name in names})] = item
+            request = answer.get("UnprocessedKeys") or {}
+    return found
+
+
+def _sequence(record: Record) -> str:
+    return str(record.get("dynamodb", {}).get("SequenceNumber", ""))

@@ -12,7 +12,7 @@ from handlers.cdc.discard import Discard, park
 from handlers.cdc.invocation import Running, identity
 from handlers.cdc.metrics import count
 from handlers.cdc.retry_after import RetryAfter
-from handlers.cdc.sources import Batch
+from handlers.cdc.sources import Batch, holds_a_change
 from handlers.cdc.time_budget import OutOfTime
 from handlers.cdc.unrun import check_it_ran
 
@@ -36,27 +36,36 @@ class Work(NamedTuple):
     wants: Callable[[Mapping[str, Any]], bool] | None = None
 
 
-def attempt(batch: Batch, index: int, work: Work, invocation: Running) -> BaseException | None:
-    """Process one record.
+def attempting(batch: Batch, work: Work, invocation: Running) -> Callable[[int], BaseException | None]:
+    """Return a function that processes one record of a batch, given its index.
 
-    Returns:
-        The error that it failed with; `None` when it is done or parked.
+    It returns the error that the record failed with; `None` when it is done or parked. The loop over a batch spends
+    most of its time here, so what is the same for all records is looked up once.
     """
-    invocation.change = None
-    try:
-        record = batch.record(index)
-        if work.wants is not None and not work.wants(record):
-            invocation.counts["Unwanted"] += 1
-            return None
-        invocation.change = change = Change(record, model=batch.model)
-        result = work.function(change)
-        if result is not None:
-            check_it_ran(work.function, result)
-    except BaseException as error:
-        if not fails_the_record(error):
-            raise
-        return settled(batch, index, error)
-    return None
+    records, model = batch.records, batch.model
+    function, wants = work.function, work.wants
+    is_plain = not batch.source.is_wrapped and batch.origin is None
+
+    def attempt(index: int) -> BaseException | None:
+        invocation.change = None
+        try:
+            record = records[index]
+            if not is_plain or not holds_a_change(record):
+                record = batch.record(index)
+            if wants is not None and not wants(record):
+                invocation.counts["Unwanted"] += 1
+                return None
+            invocation.change = change = Change(record, model=model)
+            result = function(change)
+            if result is not None:
+                check_it_ran(function, result)
+        except BaseException as error:
+            if not fails_the_record(error):
+                raise
+            return settled(batch, index, error)
+        return None
+
+    return attempt
 
 
 def settled(batch: Batch, index: int, error: BaseException) -> BaseException | None:

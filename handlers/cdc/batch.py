@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 
-from handlers.cdc.attempt import Work, attempt, log_failed_batch, settled
+from handlers.cdc.attempt import Work, attempting, log_failed_batch, settled
 from handlers.cdc.invocation import Running
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import Batch
@@ -38,11 +38,12 @@ def process(batch: Batch, work: Work, invocation: Running, *, reserve: float = R
     if not batch.records:
         return []
     time_budget = TimeBudget(reserve)
+    try_one = attempting(batch, work, invocation)
     for index in range(len(batch.records)):
         if index and not time_budget.allows_another():
             count("TimeBudgetHits")
             logger.warning("time budget spent after %d of %d records", index, len(batch.records))
-        elif attempt(batch, index, work, invocation) is None:
+        elif try_one(index) is None:
             continue
         count("Records", index)
         return [batch.identifiers[index]]

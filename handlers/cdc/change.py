@@ -154,9 +154,10 @@ class Change(Generic[T_co]):
             ImageNotAvailable: The stream's view type carries no old images.
             ImageDoesNotFit: The image does not fit the consumer's model.
         """
-        if self._old is _NOT_READ:
-            self._old = self._read("OldImage")
-        return self._old
+        image = self._old
+        if image is _NOT_READ:
+            self._old = image = self._read("OldImage")
+        return image
 
     @property
     def new(self) -> T_co | None:
@@ -166,9 +167,10 @@ class Change(Generic[T_co]):
             ImageNotAvailable: The stream's view type carries no new images.
             ImageDoesNotFit: The image does not fit the consumer's model.
         """
-        if self._new is _NOT_READ:
-            self._new = self._read("NewImage")
-        return self._new
+        image = self._new
+        if image is _NOT_READ:
+            self._new = image = self._read("NewImage")
+        return image
 
     @property
     def item(self) -> T_co:
@@ -181,7 +183,7 @@ class Change(Generic[T_co]):
             ImageNotAvailable: The stream's view type does not carry the image.
             ImageDoesNotFit: The image does not fit the consumer's model.
         """
-        item = self.old if self.event_name == "REMOVE" else self.new
+        item = self.old if self._record["eventName"] == "REMOVE" else self.new
         if item is None:
             raise ImageNotAvailable(f"the record of {self.event_name} {self.event_id} has no image of the item")
         return item
@@ -347,9 +349,9 @@ class Change(Generic[T_co]):
         return self.wire("OldImage" if self.event_name == "REMOVE" else "NewImage")
 
     def _read(self, name: ImageName) -> Any:
-        wire = self.wire(name)
+        wire = self._dynamodb.get(name)
         if wire is None:
-            return None
+            return self.wire(name)  # which is `None` or raises
         return Image(wire) if self._model is None else self._model(Image(wire))
 
 

@@ -182,11 +182,13 @@ class Changed(Condition):
 
         def changed(record: Mapping[str, Any]) -> bool:
             images = record["dynamodb"]
-            old, new = images.get("OldImage"), images.get("NewImage")
-            if old is None or new is None:
+            if "OldImage" not in images or "NewImage" not in images:
                 return Change(record).changed(path)
-            before, after = value_in(old), value_in(new)
-            return before != after and not same(before, after)
+            before, after = value_in(images["OldImage"], path[0]), value_in(images["NewImage"], path[0])
+            if before == after:
+                return False
+            # Strings that differ are different; numbers may be one number written in two ways.
+            return before is None or after is None or "S" in after or not same(before, after)
 
         return changed
 
@@ -211,17 +213,26 @@ class Compare(Condition):
     operands: tuple[Wire, ...] = ()
 
     def _compiled(self) -> Test:
-        name, value_in, holds = self.image, _reader(self.path), _tester(self.operator, self.operands)
+        image_name, path = self.image, self.path
+        name, value_in, holds = path[0], _reader(path), _tester(self.operator, self.operands)
+        strings = _strings(self.operator, self.operands)
 
         def compare(record: Mapping[str, Any]) -> bool:
-            image = record["dynamodb"].get(name)
+            image = record["dynamodb"].get(image_name)
             if image is None:
                 # The kind of change has no such image, or the stream's view type lacks it, which raises.
-                return name != "Keys" and Change(record).wire(name) is not None
-            value = value_in(image)
+                return image_name != "Keys" and Change(record).wire(image_name) is not None
+            value = value_in(image, name)
             return value is not None and holds(value)
 
-        return compare
+        def is_one_of(record: Mapping[str, Any]) -> bool:
+            images = record["dynamodb"]
+            if image_name not in images:
+                return compare(record)
+            value = value_in(images[image_name], name)
+            return value is not None and "S" in value and value["S"] in strings
+
+        return is_one_of if strings else compare
 
     def __repr__(self) -> str:
         place = {"OldImage": "old", "NewImage": "new", "Keys": "key"}[self.image]
@@ -230,19 +241,22 @@ class Compare(Condition):
         return f"on.{place}({_path_text(self.path)}).{self.operator}({listed})"
 
 
-def _reader(path: tuple[str | int, ...]) -> Callable[[Mapping[str, Wire]], Wire | None]:
-    """Return a function that takes the value at a path out of an image."""
+def _reader(path: tuple[str | int, ...]) -> Callable[[Mapping[str, Wire], Any], Wire | None]:
+    """Return a function that takes the value at a path out of an image, given the path's first step."""
     if len(path) == 1:
-        (name,) = path
-        return lambda image: image.get(name)  # pyright: ignore[reportArgumentType] - a path begins with a name
-    return lambda image: value_at(image, path)
+        return lambda image, name: image.get(name)
+    return lambda image, _: value_at(image, path)
+
+
+def _strings(operator: Operator, operands: tuple[Wire, ...]) -> frozenset[str]:
+    """Return the strings that a value must be one of, if that is all that a comparison asks."""
+    if operator in ("eq", "is_in") and all("S" in operand for operand in operands):
+        return frozenset(operand["S"] for operand in operands)
+    return frozenset()
 
 
 def _tester(operator: Operator, operands: tuple[Wire, ...]) -> Callable[[Wire], bool]:
     """Return a function that tests a value."""
-    if operator in ("eq", "is_in") and all("S" in operand for operand in operands):
-        strings = frozenset(operand["S"] for operand in operands)
-        return lambda value: value.get("S") in strings
     return lambda value: _holds(operator, value, operands)
 
 

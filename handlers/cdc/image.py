@@ -25,12 +25,17 @@ class Image(Mapping[str, Any]):
     def __init__(self, wire: Mapping[str, Wire]) -> None:
         #: The item in DynamoDB's wire format, e.g. `{"plan": {"S": "pro"}}`.
         self.wire = wire
-        self._decoded: dict[str, Any] = {}
+        self._decoded: dict[str, Any] | None = None
 
     def __getitem__(self, name: str) -> Any:
-        if name in self._decoded:
+        wire = self.wire[name]
+        if "S" in wire and len(wire) == 1:  # most values by far, and not worth keeping
+            return wire["S"]
+        if self._decoded is None:
+            self._decoded = {}
+        elif name in self._decoded:
             return self._decoded[name]
-        value = self._decoded[name] = decode(self.wire[name])
+        value = self._decoded[name] = decode(wire)
         return value
 
     def __contains__(self, name: object) -> bool:

@@ -24,7 +24,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from handlers.cdc.attempt import EXHAUSTED, TOO_OLD, Work, attempt, log_failed_batch, parked, settled
+from handlers.cdc.attempt import EXHAUSTED, TOO_OLD, Work, attempting, log_failed_batch, parked, settled
 from handlers.cdc.change import Change
 from handlers.cdc.discard import has_destination
 from handlers.cdc.invocation import Running
@@ -205,7 +205,7 @@ class _Messages:
 
     def _attempt(self, index: int) -> BaseException | None:
         self._has_started = True
-        return attempt(self._batch, index, self.work, self._invocation)
+        return attempting(self._batch, self.work, self._invocation)(index)
 
     def _may_start(self) -> bool:
         return not self._has_started or self._time_budget.allows_another()

@@ -82,16 +82,7 @@ class Batch(NamedTuple):
         record = self.records[index]
         if self.source.is_wrapped:
             record = unwrapped(record, self.claim_check)
-        try:
-            known = (
-                record["eventName"] in _EVENT_NAMES
-                and record["dynamodb"]["Keys"]
-                and isinstance(record["eventID"], str)
-                and isinstance(record.get("tableName", record.get("eventSourceARN")), str)
-            )
-        except (KeyError, TypeError):
-            known = False
-        if not known:
+        if not holds_a_change(record):
             raise UnknownEventShape(f"record {index} of {self.source.name} holds no change: {outline(record)}")
         return record if self.origin is None else {**record, "origin": self.origin}
 
@@ -102,6 +93,19 @@ class Batch(NamedTuple):
             UnknownEventShape: There is no change in it.
         """
         return Change(self.record(index), model=self.model)
+
+
+def holds_a_change(record: Any) -> bool:
+    """Return whether a record has the members that identify a change."""
+    try:
+        return (
+            record["eventName"] in _EVENT_NAMES
+            and isinstance(record["eventID"], str)
+            and isinstance(record["eventSourceARN"] if "eventSourceARN" in record else record["tableName"], str)
+            and bool(record["dynamodb"]["Keys"])
+        )
+    except (KeyError, TypeError):
+        return False
 
 
 def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_check: ClaimCheck | None = None) -> Batch:
@@ -173,21 +177,23 @@ def _source_of(first: Any, known: Mapping[str, Source], where: str) -> Source:
 
 def _identifiers(source: Source, records: list[Any]) -> list[str]:
     identify, event_source = source.identify, source.event_source
-    identifiers: list[str] = []
     try:
-        for record in records:
-            if event_source and record["eventSource"] != event_source:
-                break
-            identifier = identify(record)
-            if not identifier or type(identifier) is not str:
-                break
-            identifiers.append(identifier)
+        found = [identify(record) for record in records if not event_source or record["eventSource"] == event_source]
+        if len(found) == len(records) and all(found) and {str}.issuperset(map(type, found)):
+            return found
     except (KeyError, TypeError, AttributeError):
         pass
-    if len(identifiers) < len(records):
-        index = len(identifiers)
-        raise UnknownEventShape(f"record {index} is not one of {source.name}: {outline(records[index])}")
-    return identifiers
+    index = next(index for index, record in enumerate(records) if not _is_identified(source, record))
+    raise UnknownEventShape(f"record {index} is not one of {source.name}: {outline(records[index])}")
+
+
+def _is_identified(source: Source, record: Any) -> bool:
+    try:
+        identifier = source.identify(record)
+        is_of_the_source = not source.event_source or record["eventSource"] == source.event_source
+    except (KeyError, TypeError, AttributeError):
+        return False
+    return is_of_the_source and isinstance(identifier, str) and identifier != ""
 
 
 def unwrapped(record: Any, claim_check: ClaimCheck | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers.cdc.invocation import remaining_seconds
+from handlers.cdc.invocation import current
 
 #: Seconds that must be left before a record is started, however fast the ones before it were.
 RESERVE = 1.0
@@ -26,18 +26,24 @@ class TimeBudget:
     """
 
     def __init__(self, reserve: float = RESERVE) -> None:
-        self._left = remaining_seconds()
-        if self._left is not None and self._left < reserve:
+        invocation = current()
+        self._clock = None if invocation is None else invocation.context.get_remaining_time_in_millis
+        self._left = self._longest = int(reserve * 1000)
+        if self._clock is None:
+            return
+        self._left = self._clock()
+        if self._left < self._longest:
             raise OutOfTime(
-                f"{self._left:.1f} s are left and {reserve:.1f} s are needed to start: raise the function's timeout"
+                f"{self._left / 1000:.1f} s are left and {reserve:.1f} s are needed to start: "
+                "raise the function's timeout"
             )
-        self._longest = reserve
 
     def allows_another(self) -> bool:
         """Note that a record has just ended, and check that there is time for one as long as the longest so far."""
-        before, left = self._left, remaining_seconds()
-        if before is None or left is None:
+        if self._clock is None:
             return True
-        self._left = left
-        self._longest = max(self._longest, before - left)
+        left = self._clock()
+        took, self._left = self._left - left, left
+        if took > self._longest:
+            self._longest = took
         return left >= self._longest

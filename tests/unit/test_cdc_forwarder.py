@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from handlers.cdc import Change, consumer, forwarder
 from handlers.cdc.forwarder import MESSAGE_BYTES, Message, forward, group_of, handler
+from handlers.cdc.invocation import running
 from handlers.cdc.testing import Invocation, queue_event, record, stream_event
 from handlers.cdc.time_budget import OutOfTime
 
@@ -172,16 +174,17 @@ def test_too_little_time_to_start_is_an_error() -> None:
         forwarded(of_items(["ada"]), seconds=0.5)
 
 
-def test_calls_that_take_long_leave_the_rest_to_the_next_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_that_take_long_leave_the_rest_to_the_next_invocation() -> None:
     now = [0.0]
-    monkeypatch.setattr("handlers.cdc.time_budget.remaining_seconds", lambda: 30 - now[0])
 
     def slow(call: Sequence[Message]) -> set[int]:
         now[0] += 11
         return set()
 
     messages = [Message(n, f"group-{n}", f"event-{n}", "{}") for n in range(50)]
-    assert forward(messages, slow) == 20
+    context = Mock(get_remaining_time_in_millis=lambda: int((30 - now[0]) * 1000))
+    with running(context):
+        assert forward(messages, slow) == 20
 
 
 @given(

@@ -112,7 +112,7 @@ def test_esm_batch_6_a_record_too_large_for_an_invocation_spends_its_retries_and
     retries: int, gives_up_at: float, monkeypatch: pytest.MonkeyPatch
 ):
     # Items of 400 kB can exceed the real limit as JSON: a name of one letter and a boolean are 5 bytes there, 20 here.
-    monkeypatch.setattr(lane, "INVOCATION_PAYLOAD_BYTES", 2000)
+    monkeypatch.setattr(lane, "RECORDS_BYTES", 2000)
     flags = {f"a{index}": {"BOOL": True} for index in range(60)}
     large = {"SequenceNumber": "1", "NewImage": flags, "OldImage": flags}
     scenario = {

@@ -48,7 +48,7 @@ class History:
     """Everything that a run depends on."""
 
     settings: MappingSettings
-    parents: tuple[int | None, ...]
+    parents: tuple[tuple[int, ...], ...]
     records: tuple[Written, ...]
     steps: tuple[Step, ...]
     poison: frozenset[int]
@@ -57,16 +57,15 @@ class History:
 
     def feeds(self) -> list[Feed]:
         feeds: list[Feed] = []
-        for shard, parent in enumerate(self.parents):
+        ends = {parent for parents in self.parents for parent in parents}
+        for shard, parents in enumerate(self.parents):
             seen = 0.0
             records: list[StreamRecord] = []
             for number, each in enumerate(self.records):
                 if each.shard == shard:
                     seen = max(seen, float(each.at + each.delay))
                     records.append(_record(number, each, seen))
-            feeds.append(
-                Feed(f"s{shard}", records, parent=None if parent is None else f"s{parent}", ends=shard in self.parents)
-            )
+            feeds.append(Feed(f"s{shard}", records, parents=[f"s{parent}" for parent in parents], ends=shard in ends))
         return feeds
 
 
@@ -111,7 +110,7 @@ def histories(draw: st.DrawFn) -> History:
         destination=draw(st.sampled_from([None, DESTINATION])),
         retention=draw(st.sampled_from([None, 120])),
     )
-    parents = draw(st.sampled_from([(None,), (None, 0), (None, 0, 0), (None, None), (None, 0, 1)]))
+    parents = draw(st.sampled_from([((),), ((), (0,)), ((), (0,), (0,)), ((), ()), ((), (0,), (1,)), ((), (), (0, 1))]))
     records = draw(
         st.lists(
             st.builds(
@@ -217,7 +216,7 @@ def test_a_batch_is_of_one_shard_in_order_and_no_larger_than_its_size(history: H
 
 
 @given(histories())
-def test_a_lane_has_one_invocation_at_a_time_and_a_child_waits_for_its_parent(history: History):
+def test_a_lane_has_one_invocation_at_a_time_and_a_child_waits_for_its_parents(history: History):
     recorder, _ = play(history)
     busy: dict[tuple[str, int], float] = {}
     last: dict[str, float] = {}
@@ -229,9 +228,10 @@ def test_a_lane_has_one_invocation_at_a_time_and_a_child_waits_for_its_parent(hi
         busy[lane] = end
         first.setdefault(invoke.shard_id, now)
         last[invoke.shard_id] = max(last.get(invoke.shard_id, 0.0), end)
-    for child, parent in enumerate(history.parents):
-        if parent is not None and f"s{child}" in first and f"s{parent}" in last:
-            assert last[f"s{parent}"] <= first[f"s{child}"]
+    for child, parents in enumerate(history.parents):
+        for parent in parents:
+            if f"s{child}" in first and f"s{parent}" in last:
+                assert last[f"s{parent}"] <= first[f"s{child}"]
 
 
 @given(histories())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from hypothesis import given
@@ -11,15 +12,17 @@ from local.engine.actions import Invoke
 from local.engine.clock import VirtualClock
 from local.engine.outcomes import Failed, Outcome, Rejected, Succeeded, Throttled
 from local.engine.queues.batches import QueueBatches, QueueSettings
+from local.simulation.parsing import parse
 from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report
+from local.simulation.simulate import simulate
 from local.simulation.virtual_queue import Kept, VirtualQueue
 
 SENT = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 40)), min_size=1, max_size=25)
 
 
 def ignore(*_: object) -> None:
-    """Nobody wants to know."""
+    """Ignore a metric."""
 
 
 @given(SENT, st.booleans(), st.integers(1, 10), st.integers(0, 5), st.none() | st.integers(1, 3), st.data())
@@ -90,3 +93,33 @@ def test_every_message_ends_in_one_way_and_a_group_never_overtakes_itself(sent, 
 def test_a_machine_that_was_given_nothing_asks_for_a_batch_and_waits_for_no_time(size):
     machine = QueueBatches(QueueSettings(batch_size=size))
     assert (machine.wants, machine.wake_at, list(machine.next(0.0))) == (size, None, [])
+
+
+@given(
+    sent=st.lists(st.integers(0, 60), min_size=1, max_size=12),
+    visibility=st.integers(3, 40),
+    window=st.integers(0, 60),
+    size=st.integers(1, 10),
+    takes=st.sampled_from([0, 1, 3]),
+    concurrency=st.integers(2, 4),
+)
+def test_a_batch_never_holds_a_message_twice_whatever_window_and_visibility_timeout_are(
+    sent: list[int], visibility: int, window: int, size: int, takes: int, concurrency: int
+):
+    scenario = {
+        "eventSourceMapping": {
+            "EventSourceArn": "arn:aws:sqs:us-east-1:111122223333:jobs",
+            "BatchSize": size,
+            "MaximumBatchingWindowInSeconds": window,
+            "ScalingConfig": {"MaximumConcurrency": concurrency},
+        },
+        "until": 300,
+        "queue": {"visibilityTimeout": visibility},
+        "records": [{"messageId": f"m{number}", "at": at} for number, at in enumerate(sent)],
+        "handler": [{"takes": takes}],
+    }
+    report = simulate(parse(json.dumps(scenario))).document
+    assert all(len(set(each["identifiers"])) == len(each["identifiers"]) for each in report["invocations"])
+    if not takes:
+        # A message that becomes visible while its batch runs is delivered again, as the visibility timeout asks for it.
+        assert (report["unfinished"], report["metrics"]["DeletedEventCount"]) == ([], len(sent))

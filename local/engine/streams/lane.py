@@ -45,7 +45,6 @@ document. `TumblingLane` adds windows.
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,11 +56,12 @@ from local.engine.outcomes import Failed, Outcome, Partial, Rejected, Succeeded,
 from local.engine.streams.progress import Progress
 from local.engine.streams.records import StreamRecord
 from local.engine.streams.settings import MappingSettings
+from local.engine.streams.waiting import WaitingRecords
 
 Records = tuple[StreamRecord, ...]
 
-#: Bytes that the event adds to its records: `{"Records":[` and `]}`.
-_WRAPPER_BYTES = 14
+#: Bytes of the records in a payload at most: the event adds `{"Records":[` and `]}`.
+RECORDS_BYTES = INVOCATION_PAYLOAD_BYTES - 14
 
 
 @dataclass(slots=True)
@@ -151,10 +151,7 @@ class Lane:
         self._settings = settings
         self._new_request_id = new_request_id
         self._progress = Progress() if progress is None else progress
-        self._waiting: deque[StreamRecord] = deque()
-        #: Bytes of the waiting records: a bound until it is not enough to tell whether a payload is full, then exact.
-        self._waiting_bytes = 0
-        self._exact_bytes = False
+        self._waiting = WaitingRecords()
         #: The stack of formed batches; the last one is on top.
         self._batches: list[PendingBatch] = []
         self._running = False
@@ -192,9 +189,7 @@ class Lane:
 
     def take(self, records: Iterable[StreamRecord]) -> None:
         """Take records for this lane that the shard's progress knows already."""
-        for record in records:
-            self._waiting.append(record)
-            self._waiting_bytes += self._bytes(record)
+        self._waiting.extend(records)
 
     def next(self, now: float) -> Invoke | GiveUp | Lose | Wait:
         """Return the action that is due now.
@@ -261,8 +256,8 @@ class Lane:
         """Return when the next batch may be formed; `None` while no record waits."""
         if not self._waiting:
             return None
-        first = self._waiting[0].visible
-        if len(self._waiting) >= self._settings.batch_size or self._payload_is_full():
+        first = self._waiting.first.visible
+        if len(self._waiting) >= self._settings.batch_size or self._waiting.fill(RECORDS_BYTES):
             return first
         window = self._settings.batching_window
         # A window starts when the previous invocation ends; a record that comes after it starts another.
@@ -272,23 +267,8 @@ class Lane:
 
     def _form(self) -> PendingBatch:
         """Form a batch of the first waiting records."""
-        records: list[StreamRecord] = []
-        size = _WRAPPER_BYTES
-        while self._waiting and len(records) < self._settings.batch_size:
-            record = self._waiting[0]
-            if self._window is not None and not self._window.holds(record):
-                break
-            size += self._bytes(record)
-            if records and size > INVOCATION_PAYLOAD_BYTES:
-                if self._exact_bytes:
-                    break
-                self._measure()
-                size = _WRAPPER_BYTES + record.payload_bytes + sum(formed.payload_bytes for formed in records)
-                if size > INVOCATION_PAYLOAD_BYTES:
-                    break
-            self._waiting_bytes -= self._bytes(record)
-            records.append(self._waiting.popleft())
-        return self._new_batch(tuple(records))
+        belongs = None if self._window is None else self._window.holds
+        return self._new_batch(self._waiting.take(self._settings.batch_size, RECORDS_BYTES, belongs))
 
     def _cut(self, batch: PendingBatch, now: float) -> GiveUp | Lose | None:
         """Cut the records off a batch that have become too old."""
@@ -322,33 +302,14 @@ class Lane:
     def _trim(self, now: float) -> Lose | None:
         """Move past waiting records that the stream has forgotten."""
         retention = self._settings.retention
-        if retention is None or self._batches or not self._waiting or now - self._waiting[0].arrived < retention:
+        if retention is None or self._batches or not self._waiting or now - self._waiting.first.arrived < retention:
             return None
-        lost: list[StreamRecord] = []
-        while self._waiting and now - self._waiting[0].arrived >= retention:
-            record = self._waiting.popleft()
-            self._waiting_bytes -= self._bytes(record)
-            lost.append(record)
+        lost = self._waiting.take_while(lambda record: now - record.arrived >= retention)
         self._progress.done(lost)
-        return Lose(tuple(lost), self.shard_id)
+        return Lose(lost, self.shard_id)
 
     def _seen_by(self, records: Records) -> Window | None:
         return None if self._window is None else self._window.seen_by(records)
-
-    def _bytes(self, record: StreamRecord) -> int:
-        return record.payload_bytes if self._exact_bytes else record.payload_bytes_at_most
-
-    def _payload_is_full(self) -> bool:
-        if self._waiting_bytes + _WRAPPER_BYTES < INVOCATION_PAYLOAD_BYTES:
-            return False
-        self._measure()
-        return self._waiting_bytes + _WRAPPER_BYTES >= INVOCATION_PAYLOAD_BYTES
-
-    def _measure(self) -> None:
-        """Count in exact bytes from now on: for records of this size a bound is not enough."""
-        if not self._exact_bytes:
-            self._exact_bytes = True
-            self._waiting_bytes = sum(record.payload_bytes for record in self._waiting)
 
     def _new_batch(self, records: Records) -> PendingBatch:
         return PendingBatch(records, self._new_request_id())
@@ -401,5 +362,4 @@ def _leading(records: Sequence[StreamRecord], now: float, age: int | None) -> in
 def _too_large(records: Records) -> bool:
     if len(records) != 1:
         return False
-    limit = INVOCATION_PAYLOAD_BYTES - _WRAPPER_BYTES
-    return records[0].payload_bytes_at_most > limit and records[0].payload_bytes > limit
+    return records[0].payload_bytes_at_most > RECORDS_BYTES and records[0].payload_bytes > RECORDS_BYTES

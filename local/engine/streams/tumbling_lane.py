@@ -60,9 +60,9 @@ class TumblingLane(Lane):
         ready_at = super()._ready_at()
         if ready_at is None:
             return None
-        first = self._waiting[0]
+        first = self._waiting.first
         window = self._window or self._window_of(first)
-        if not window.holds(self._waiting[-1]):
+        if not window.holds(self._waiting.last):
             # Nothing can join the window any more.
             return first.visible
         return min(ready_at, max(first.visible, window.end))
@@ -71,7 +71,7 @@ class TumblingLane(Lane):
         if self._window is not None and self._closes_at(self._window) is not None:
             return self._new_batch(())
         if self._window is None:
-            self._window = self._window_of(self._waiting[0])
+            self._window = self._window_of(self._waiting.first)
         return super()._form()
 
     def _cut(self, batch: PendingBatch, now: float) -> GiveUp | Lose | None:
@@ -102,7 +102,7 @@ class TumblingLane(Lane):
         if window.state_too_large:
             return _AT_ONCE
         if self._waiting:
-            return None if window.holds(self._waiting[0]) else _AT_ONCE
+            return None if window.holds(self._waiting.first) else _AT_ONCE
         if self.ended:
             return _AT_ONCE
         return window.end if self.unseen_since is None or self.unseen_since >= window.end else None

@@ -1,4 +1,4 @@
-"""The rule of a composite alarm: the alarms it names, and whether it holds for their states.
+"""The rule of a composite alarm: the alarms it names, and its value for their states.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-combining.html
 """

@@ -1,4 +1,4 @@
-"""AWS's limits for what Weir configures: data only, shared by the components, the policy pack and the local endpoint.
+"""AWS's limits as data, shared by the components, the policy pack and the local endpoint.
 
 Sources: docs/aws-semantics.md, by section.
 """
@@ -65,19 +65,19 @@ TOPIC_ARCHIVE_DAYS = Range(1, 365)
 FILTERS_PER_MAPPING = 5
 FILTER_PATTERN_CHARACTERS = 4096
 
-#: What one invocation can carry, in bytes (§2.3).
+#: The size of one invocation's event, in bytes (§2.3).
 INVOCATION_PAYLOAD_BYTES = 6 * 1024 * 1024
 
 #: Bytes of an asynchronous invocation's payload (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 ASYNC_PAYLOAD_BYTES = 1024 * 1024
 
-#: What one execution of a state machine can be given, in characters (§3.4).
+#: The size of an execution's input, in characters (§3.4).
 EXECUTION_INPUT_CHARACTERS = 262_144
 
-#: What one PutEvents can carry, in bytes (§3.4).
+#: The size of one PutEvents request, in bytes (§3.4).
 PUT_EVENTS_BYTES = 1024 * 1024
 
-#: What the state of a tumbling window may hold before the window is ended early, in bytes (§2.9).
+#: The size of a tumbling window's state at which the window is ended early, in bytes (§2.9).
 TUMBLING_STATE_BYTES = 1024 * 1024
 
 #: How long a DynamoDB stream keeps a record, in seconds (§1.1).

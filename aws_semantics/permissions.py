@@ -107,7 +107,7 @@ def sending_failures(arn: str, *, key: str = "*") -> Sequence[Need]:
 
 
 def encrypting_failures(arn: str, key: str) -> Sequence[Need]:
-    """List the actions that a customer managed key of a failure destination needs besides (IAM-2).
+    """List the actions that a customer managed key of a failure destination also needs (IAM-2).
 
     Args:
         arn: The destination's ARN.

@@ -1,1 +1,1 @@
-"""The policy pack: what a program with DynamoDB or Kinesis streams must satisfy (docs/policies/README.md)."""
+"""The policy pack: the demands on a program with DynamoDB or Kinesis streams (docs/policies/README.md)."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pulumi_policy import PolicyPack
 
-# The pack stands beside what it imports: in the clone one folder up, in the gathered pack in its own folder.
+# The packages it imports are in the clone one folder up, and in the gathered pack in its own folder.
 here = Path(__file__).resolve().parent
 sys.path.insert(0, str(here if (here / "aws_semantics").exists() else here.parent))
 

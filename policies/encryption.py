@@ -48,7 +48,7 @@ def customer_key(stack: Stack, resource: Resource) -> CustomerKey | None:
     """Find the customer managed key of a resource; `None` when it has none.
 
     Raises:
-        Awaited: The key is not known yet, and its dependencies do not tell it.
+        Awaited: The key is not known yet, and its dependencies do not decide either.
     """
     for holder, path in _holders(stack, resource):
         block, key = holder.props.at(path)

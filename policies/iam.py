@@ -334,7 +334,7 @@ _WITH_KINDS = ("dynamodb", "kinesis")
 
 
 def is_everything(resource: str, service: str) -> bool:
-    """Test whether a pattern covers whatever name a resource of the service has."""
+    """Test whether a pattern covers any name of a resource of the service."""
     arn = Arn.parse(resource)
     if arn is None:
         return matches(resource, f"arn:aws:{service}:us-east-1:111122223333:\0")

@@ -288,7 +288,7 @@ def _math(alarm: Resource, watched: str, value: float) -> float:
 
 
 def _children(composite: Resource) -> Iterator[str]:
-    """The alarms that a composite alarm's rule names: by name, or by URN while the rule is not known."""
+    """Yield the alarms that a composite alarm's rule names: by name, or by URN while the rule is not known."""
     try:
         rule = _rule(composite)
     except Awaited:
@@ -299,7 +299,7 @@ def _children(composite: Resource) -> Iterator[str]:
 
 
 def _sets_off(composite: Resource, child: str | None) -> bool:
-    """Whether a composite alarm fires when this child alone is in alarm and every other one is OK.
+    """Test whether a composite alarm fires when this child alone is in alarm and every other one is OK.
 
     Raises:
         Awaited: Its rule is not known yet.
@@ -313,7 +313,7 @@ def _sets_off(composite: Resource, child: str | None) -> bool:
 
 
 def _rule(composite: Resource) -> AlarmRule | None:
-    """The rule of a composite alarm; `None` when AWS would refuse it.
+    """Parse the rule of a composite alarm; `None` when AWS would refuse it.
 
     Raises:
         Awaited: It is not known yet.

@@ -147,7 +147,7 @@ def physical_name(type_: str, text: str) -> str | None:
         case "s3":
             return kind
         case "iam":
-            # Between the kind and the name may stand a path: role/service/orders.
+            # There may be a path between the kind and the name: role/service/orders.
             return path.rsplit("/", 1)[-1] if kind == ("role" if type_ == ROLE else "policy") else None
         case "cloudwatch":
             return arn.resource.removeprefix("alarm:")

@@ -29,7 +29,7 @@ from policies.rule import DOCS, AnyRule, Rule, StackRule, Violation
 NAME = "weir"
 #: The policies that take exemptions for many rules, and that check all exemptions at the end.
 EXEMPTIONS, EXEMPTIONS_CHECK = "exemptions", "exemptions-check"
-DESCRIPTION = "What a program with DynamoDB or Kinesis streams must satisfy so that no change is lost silently."
+DESCRIPTION = "Demands on programs with DynamoDB or Kinesis streams, so that no change is lost silently."
 
 
 def policies(rules: Iterable[AnyRule]) -> list[Policy]:
@@ -74,7 +74,7 @@ def _policy(rule: AnyRule, shared: exemptions.Shared) -> Policy:
     described: dict[str, Any] = {
         "name": rule.id,
         "description": rule.title,
-        # A level stands here and nowhere else: one in `initial_config` without a level would make the rule advisory.
+        # The level is set here and nowhere else: one in `initial_config` without a level would make the rule advisory.
         "enforcement_level": EnforcementLevel(rule.level),
         "config_schema": PolicyConfigSchema(configuration.schema_of(rule)),
         "severity": Severity(rule.severity),

@@ -1,4 +1,4 @@
-"""The region of a resource, as far as the program tells it, and whether two resources are in different ones."""
+"""The region of a resource, as far as the program tells it, and the comparison of two."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def own_statements(stack: Stack, resource: Resource) -> Iterator[Statement]:
     """Read the statements of the policies that are attached to a resource itself.
 
     Raises:
-        Awaited: One of them is not known yet.
+        Awaited: A policy is not known yet.
     """
     yield from document(resource.props, resource.name)
     for type_, path in _HOLDERS.get(resource.type, ()):

@@ -2,7 +2,7 @@
 
 A property has one of three states: a value, absent (`None`), or unknown, which raises `Awaited` with the property's
 name. A rule that does not catch it is not applicable, so that nothing is ever guessed; `some` and `every` combine
-questions so that a known answer is not hidden by an unknown one beside it.
+questions so that an unknown answer does not hide a known one.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def whole(value: float) -> str:
 
 
 def some(items: Iterable[T], holds: Callable[[T], bool]) -> bool:
-    """Test whether one of the items holds, three-valued: one that does decides, whatever the others await.
+    """Test whether one of the items holds, three-valued: one that does decides, even when others await a value.
 
     Raises:
         Awaited: None is known to hold, and for one it is not known.

@@ -1,4 +1,4 @@
-"""`Rule` and `StackRule`: what a rule is made of. One rule is one file in `policies/rules`, found by listing it."""
+"""`Rule` and `StackRule`: the parts of a rule. One rule is one file in `policies/rules`, found by listing it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Violation:
     about: Resource | None = None
 
 
-#: Answers for one resource: violations, nothing when it complies. It raises `NotApplicable` when it has nothing to say.
+#: Yields the violations of one resource, none when it complies, and raises `NotApplicable` when it has no verdict.
 Check: TypeAlias = Callable[[Resource, Config], Iterable[Violation]]
 StackCheck: TypeAlias = Callable[[Resource, Stack, Config], Iterable[Violation]]
 
@@ -44,9 +44,9 @@ class Parameter:
     """A setting of a rule, given by `pulumi preview --policy-pack-config`.
 
     Attributes:
-        default: Used when the configuration does not name it.
+        default: The value when the configuration does not name it.
         schema: JSON schema of its values.
-        description: What it is, with its unit.
+        description: Its meaning, with its unit.
     """
 
     default: Any
@@ -56,18 +56,18 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class _Described:
-    """What every rule says about itself.
+    """The description of a rule.
 
     Attributes:
         id: Its public name; with hyphens as underscores, the name of its file.
-        level: What a violation does unless the configuration says otherwise: mandatory stops the deployment.
-        severity: How bad it is when it happens.
-        title: What it demands, as a sentence.
-        why: What goes wrong otherwise.
-        remediation: What to do.
+        level: The effect of a violation unless the configuration says otherwise: mandatory stops the deployment.
+        severity: The damage when it happens.
+        title: The demand, as a sentence with "must", or with "should" when it is advice.
+        why: The consequences otherwise.
+        remediation: The remedy, with property names as the state has them and as Python spells them.
         resources: Type tokens of the resources it looks at.
         parameters: Its settings, by name.
-        limits: What it cannot see, or reports only once everything is deployed.
+        limits: The cases it cannot see, or reports only once everything is deployed.
         good, bad: Resources that comply and that do not, as the `resources` of a Pulumi YAML program.
     """
 
@@ -85,11 +85,11 @@ class _Described:
 
     @property
     def docs(self) -> str:
-        """Address of its page, from the root of the clone or of the gathered pack."""
+        """The address of its page, from the root of the clone or of the gathered pack."""
         return f"{DOCS}/{self.id}.md"
 
     def message(self, violation: Violation, subject: Resource) -> str:
-        """The violation in four parts: what, on which resource, what would be lost and when, the fix."""
+        """Write a violation in four parts: the fault, the resource, the loss with its time, and the fix."""
         about = violation.about or subject
         return (
             f"{violation.what}\n"
@@ -101,14 +101,14 @@ class _Described:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule(_Described):
-    """A rule that one resource's own properties decide. It is asked before the resource is created."""
+    """A rule that one resource's own properties decide, checked before the resource is created."""
 
     check: Check
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackRule(_Described):
-    """A rule that needs other resources too. It is asked when all of them are known: in the preview, and after `up`."""
+    """A rule that needs other resources too, checked when all of them are known: in the preview, and after `up`."""
 
     check: StackCheck
 
@@ -117,10 +117,10 @@ AnyRule: TypeAlias = Rule | StackRule
 
 
 def each(*answers: Callable[[], Iterable[Violation]]) -> Iterable[Violation]:
-    """Several questions about one resource: each speaks, even when another awaits a value.
+    """Combine several questions about one resource: each is answered, even when another awaits a value.
 
     Raises:
-        Awaited: One of them awaits a value, after the others have spoken.
+        Awaited: A question awaits a value; raised after the violations of the others.
     """
     awaited: Awaited | None = None
     for answer in answers:

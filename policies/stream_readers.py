@@ -45,7 +45,7 @@ def source_kind(reader: Resource) -> SourceKind:
     """Tell the kind of source that a mapping or a pipe reads, by its own properties.
 
     Raises:
-        Awaited: They do not tell yet.
+        Awaited: They are not known yet.
     """
     return _pipe_source(reader) if reader.type == PIPE else _mapping_source(reader)
 

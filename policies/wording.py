@@ -1,4 +1,4 @@
-"""How messages write settings: with the names that the state has, and with Python's beside them."""
+"""The spelling of settings in messages: by the names that the state has, followed by Python's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes what follows from the rules: a page per rule, the index, and the presets.
+"""Writes the files that follow from the rules: a page per rule, the index, and the presets.
 
 `python -m tools.policy_docs` writes them; `make docs` does the same.
 """

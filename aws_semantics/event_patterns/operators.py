@@ -1,4 +1,4 @@
-"""What one field of an event pattern asks of a value: exact values, `prefix`, `numeric`, `cidr` and the others.
+"""The tests that one field of an event pattern makes of a value: exact values, `prefix`, `numeric`, `cidr` and others.
 
 Semantics are those of AWS's open-source matcher, event-ruler, checked against answers recorded from AWS
 (docs/aws-semantics.md §2.8). No operator is built on a regular expression, so none can backtrack.
@@ -26,7 +26,7 @@ _NUMBER: Final = frozenset({"number"})
 
 
 class InvalidPattern(ValueError):
-    """AWS refuses this pattern. The message names the place, the reason and what to write instead."""
+    """A pattern that AWS refuses. The message names the place, the reason and the text to write instead."""
 
 
 class Field:
@@ -78,7 +78,7 @@ class Field:
         self._predicates = tuple(predicates)
 
     def accepts(self, value: Any) -> bool:
-        """Whether one scalar of the event (a string, number, boolean or `None`) is accepted."""
+        """Test whether one scalar of the event (a string, number, boolean or `None`) is accepted."""
         if isinstance(value, str):
             if value in self._strings:
                 return True
@@ -94,7 +94,7 @@ class Field:
 
 
 def _expression(expression: dict[str, Any], path: str) -> tuple[Predicate, frozenset[str]]:
-    """The test of one object among the alternatives, and the JSON types it can accept."""
+    """Compile one object among the alternatives into its test, and the JSON types that it can accept."""
     if len(expression) != 1:
         raise InvalidPattern(
             f"{path}: a match expression has one key, this one has {sorted(map(str, expression))}; "
@@ -178,7 +178,7 @@ def _wildcard(text: str, path: str) -> Predicate:
 
 
 def _wildcard_pieces(text: str, path: str) -> list[str]:
-    r"""The literal text between the wildcards; `\*` and `\\` are literal."""
+    r"""Split the literal text between the wildcards; `\*` and `\\` are literal."""
     pieces, piece, position = [""], "", 0
     while position < len(text):
         character = text[position]
@@ -291,7 +291,7 @@ def _cidr(text: str, path: str) -> Predicate:
 
 
 def _address(text: str) -> tuple[int, int] | None:
-    """The bits of an IP address, 32 or 128, and its number."""
+    """Read an IP address as its bits, 32 or 128, and its number."""
     import ipaddress  # few patterns need it, and every cold start would pay for it
 
     try:
@@ -310,7 +310,7 @@ def _inside_network(size: int, number: int, free_bits: int) -> Predicate:
 
 
 def other_spellings_of_address(text: str) -> list[Predicate]:
-    """AWS compares exact values that are IPv6 addresses as addresses: `::1` is `0:0:0:0:0:0:0:1`."""
+    """Compile the other spellings of an IPv6 address, which AWS compares as addresses: `::1` is `0:0:0:0:0:0:0:1`."""
     if ":" not in text or text.strip("0123456789abcdefABCDEF:"):
         return []
     address = _address(text)
@@ -333,7 +333,7 @@ def _scaled(number: Any, path: str) -> int:
 
 
 def _millionths(number: int | float | Decimal) -> int | None:
-    """The number times 10**6, or `None` where AWS does not compare it as a number."""
+    """Return the number times 10**6, or `None` where AWS does not compare it as a number."""
     if isinstance(number, int):
         return number * 10**_DECIMALS if -NUMERIC_LIMIT <= number <= NUMERIC_LIMIT else None
     exact = Decimal(repr(number)) if isinstance(number, float) else number
@@ -353,7 +353,7 @@ def _millionths(number: int | float | Decimal) -> int | None:
 
 
 def digits_of(number: Decimal) -> str:
-    """The significant digits of a number, none for zero; exact, whatever the precision of the decimal context.
+    """Return the significant digits of a number, none for zero; exact in any decimal context.
 
     >>> digits_of(Decimal("-0.01200"))
     '12'
@@ -362,7 +362,7 @@ def digits_of(number: Decimal) -> str:
 
 
 def plain_number(number: Decimal) -> str:
-    """A number without exponent and superfluous zeroes, as DynamoDB writes it.
+    """Write a number without exponent and superfluous zeroes, as DynamoDB does.
 
     >>> plain_number(Decimal("-1.50E+1")), plain_number(Decimal("1E+3")), plain_number(Decimal("-0.0"))
     ('-15', '1000', '0')
@@ -372,7 +372,7 @@ def plain_number(number: Decimal) -> str:
 
 
 def _number_key(number: int | float | Decimal) -> object:
-    """Equal for numbers that AWS finds equal: by value where it compares numbers, else by their text."""
+    """Return a key that is equal for numbers that AWS finds equal: their value where AWS compares it, else their text."""
     scaled = _millionths(number)
     if scaled is not None:
         return scaled

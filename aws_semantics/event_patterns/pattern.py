@@ -1,4 +1,4 @@
-"""Compiled event patterns: whether one selects an event.
+"""Compiled event patterns, which select events.
 
     >>> from aws_semantics.event_patterns import matches, validate
     >>> paid = {"dynamodb": {"NewImage": {"plan": {"S": ["pro", {"prefix": "enterprise"}]}}}}
@@ -13,9 +13,9 @@ be found in one and the same object. `{"exists": ...}` sees leaves only.
 
 One difference is known. AWS goes through the fields by name, and a field that must be absent from an array of objects,
 and whose name comes before that of the first field found there, must be absent from every object. Here it must be
-absent from the object that was found, whatever the names, so that `matches` says yes where AWS may say no.
+absent from the object that was found, under any name, so that `matches` says yes where AWS may say no.
 
-A match takes time proportional to the size of the pattern times that of the event, whatever they hold. Standard
+A match takes time proportional to the size of the pattern times that of the event, with any content. Standard
 library only: the policy pack carries this package outside the project.
 """
 
@@ -55,7 +55,7 @@ class Pattern:
         self._root = None if ways and overlaps(clauses, same_field=True) else _tree(clauses)
 
     def matches(self, event: Source) -> bool:
-        """Whether the pattern selects the event, a JSON object as text or as a mapping.
+        """Test whether the pattern selects the event, a JSON object as text or as a mapping.
 
         Raises:
             ValueError: The event is text and no JSON object.
@@ -85,7 +85,7 @@ def validate(pattern: Source) -> None:
 
 
 def matches(pattern: Source, event: Source) -> bool:
-    """Whether a pattern selects an event. Compiled patterns are remembered; `Pattern` saves the look-up as well.
+    """Test whether a pattern selects an event. Compiled patterns are remembered; `Pattern` saves the look-up as well.
 
     Raises:
         InvalidPattern: AWS refuses the pattern.
@@ -112,7 +112,7 @@ _NO, _ABSENT, _FOUND = 0, 1, 2
 
 
 class _Node:
-    """What a pattern asks at one path, and below it.
+    """The tests of a pattern at one path, and below it.
 
     Attributes:
         field: What is asked of a leaf at this path.
@@ -142,7 +142,7 @@ class _Node:
         self.splits = any(child.children or child.choices for child in self.children.values())
 
     def matches(self, value: Any) -> int:
-        """The verdict on what an event has at this path."""
+        """Judge the value that an event has at this path."""
         if isinstance(value, dict):
             inside = self._inside(value)
             return inside if self.field is None or self.field.absent else _NO
@@ -153,7 +153,7 @@ class _Node:
         return self._leaf((value,))
 
     def chooses(self, value: Any) -> bool:
-        """Whether an event has an array of objects here or below, of which one must be chosen."""
+        """Test whether an event has an array of objects here or below, one of which must be chosen."""
         if isinstance(value, list):
             return bool(self.children or self.choices) and any(isinstance(member, dict | list) for member in value)
         if not isinstance(value, dict):
@@ -219,7 +219,7 @@ class _Node:
 
 
 def _split_names(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The same object with dotted names as nested objects: `{"a.b": 1}` is `{"a": {"b": 1}}` to AWS."""
+    """Nest the members of dotted names: `{"a.b": 1}` is `{"a": {"b": 1}}` to AWS."""
     split: dict[str, Any] = {}
     for name, content in value.items():
         first, dot, rest = name.partition(".")

@@ -1,4 +1,4 @@
-"""From a pattern as written to its clauses: the fields it names, and its `$or`s."""
+"""The syntax of patterns: the clauses of one, with the fields it names, and its `$or`s."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Clause(NamedTuple):
 
     Attributes:
         path: Its dotted name, split.
-        field: What it asks.
-        alternatives: The same, as written.
+        field: Its test.
+        alternatives: The alternatives of the test, as written.
         dotted: Whether a name on the way was written with a dot in it.
     """
 
@@ -48,14 +48,14 @@ class Clause(NamedTuple):
 
 
 class Or(NamedTuple):
-    """One `$or`: where it stands, and the clauses of each branch."""
+    """One `$or`: its place, and the clauses of each branch."""
 
     path: tuple[str, ...]
     branches: list[list[Clause | Or]]
 
 
 def parse(source: Source) -> list[Clause | Or]:
-    """The clauses of a pattern, all of which must hold.
+    """Parse a pattern into its clauses, all of which must hold.
 
     Raises:
         InvalidPattern: AWS refuses the pattern.
@@ -94,7 +94,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _merge_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """As AWS reads a name that an object repeats: fields are collected from both, and of one field the last counts."""
+    """Merge repeated names as AWS does: fields are collected from both, and the last of one field counts."""
     merged: dict[str, Any] = {}
     _merge(merged, pairs)
     return merged
@@ -167,7 +167,7 @@ def _fields(clauses: Sequence[Clause | Or]) -> Iterator[tuple[str, ...]]:
 
 
 def overlaps(clauses: Sequence[Clause | Or], *, same_field: bool = False) -> bool:
-    """Whether a `$or` names something that is also named beside it (`same_field`: the very same field).
+    """Test whether a `$or` names something that is also named outside it (`same_field`: the very same field).
 
     Then its branches cannot always be judged apart: a field named twice is replaced, and fields below one array must
     be found in one element.
@@ -185,7 +185,7 @@ def overlaps(clauses: Sequence[Clause | Or], *, same_field: bool = False) -> boo
 
 
 def expand(clauses: Sequence[Clause | Or]) -> list[list[Clause | Or]]:
-    """Every way to choose one branch of each `$or`, as lists of plain clauses; of a repeated field the last counts."""
+    """List every way to choose one branch of each `$or`, as plain clauses; the last of a repeated field counts."""
     ways: list[dict[tuple[str, ...], Clause | Or]] = [{}]
     for clause in clauses:
         branches = [[clause]] if isinstance(clause, Clause) else [way for b in clause.branches for way in expand(b)]

@@ -9,5 +9,5 @@ from policies.rule import AnyRule
 
 
 def all_rules() -> list[AnyRule]:
-    """Every rule, by the name of its file."""
+    """Load every rule, by the name of its file."""
     return [import_module(f"{__name__}.{module.name}").RULE for module in iter_modules(__path__)]

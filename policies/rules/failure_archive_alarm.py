@@ -61,13 +61,13 @@ def _notifies(stack: Stack, destination: Resource | str) -> bool:
             return bucket is destination
         return bucket is not None and physical_name(BUCKETS[0], bucket) == physical_name(BUCKETS[0], destination)
 
-    def tells(notification: Resource) -> bool:
+    def notifies(notification: Resource) -> bool:
         receivers = [receiver for key in ("queues", "lambdaFunctions") for receiver in notification.props.blocks(key)]
         return some(receivers, _of_failed_batches)
 
     return some(
         stack.of_type(BUCKET_NOTIFICATION),
-        lambda notification: every(lambda: about_it(notification), lambda: tells(notification)),
+        lambda notification: every(lambda: about_it(notification), lambda: notifies(notification)),
     )
 
 

@@ -98,7 +98,7 @@ RULE = StackRule(
     severity="critical",
     title="A function that reads a stream must have an alarm on its iterator age",
     why="Iterator age is the one number that turns into data loss: it is how far the consumer is behind, and at 24 h "
-    "the stream forgets. The maximum counts: an average hides the one shard that stands still. An alarm at or behind "
+    "the stream forgets. The maximum counts: an average hides the one shard that does not move. An alarm at or behind "
     "the mapping's own record age can never fire, because records are cut off there (docs/aws-semantics.md §2.10).",
     remediation="Add an alarm on AWS/Lambda IteratorAge (milliseconds) with the function's name as dimension "
     "FunctionName, in the function's region, with the statistic Maximum, a threshold well below the record age, and an "

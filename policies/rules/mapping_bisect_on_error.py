@@ -32,7 +32,7 @@ RULE = Rule(
     severity="high",
     title="A stream mapping must split a batch that failed as a whole",
     why="A crash, a timeout or an error names no record. Without bisect the batch is sent again as it is until its "
-    "retries are spent, and then all of it is given up. With bisect the halves are tried until the bad record stands "
+    "retries are spent, and then all of it is given up. With bisect the halves are tried until the bad record is "
     "alone; splitting costs no retry (docs/aws-semantics.md §2.5).",
     remediation=f"Set {setting('bisectBatchOnFunctionError', True)}.",
     resources=(MAPPING,),

@@ -96,7 +96,7 @@ def _starting_position(props: Block, kind: SourceKind) -> Iterator[Violation]:
             )
     elif props.text("startingPositionTimestamp") is not None:
         yield _refused(
-            f"startingPositionTimestamp stands beside startingPosition {position}, and AWS takes it with AT_TIMESTAMP",
+            f"startingPositionTimestamp is set with startingPosition {position}, and AWS takes it with AT_TIMESTAMP",
             f"remove {named('startingPositionTimestamp')}",
         )
 
@@ -107,12 +107,12 @@ def _tumbling_window(props: Block) -> Iterator[Violation]:
 
     if every(has_window, lambda: (props.number("parallelizationFactor") or 1) != 1):
         yield _refused(
-            "a tumbling window stands beside a parallelization factor: a window's state is kept per shard",
+            "a tumbling window is set with a parallelization factor: a window's state is kept per shard",
             f"leave {named('parallelizationFactor')} at 1, or remove the window",
         )
     if every(has_window, lambda: bool(props.block("filterCriteria").items("filters"))):
         yield _refused(
-            "a tumbling window stands beside filters", "remove the filters and filter in the function, or the window"
+            "a tumbling window is set with filters", "remove the filters and filter in the function, or the window"
         )
 
 

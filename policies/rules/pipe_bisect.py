@@ -32,7 +32,7 @@ RULE = Rule(
     severity="high",
     title="A pipe that reads a stream must split a failed batch",
     why="Without AUTOMATIC_BISECT a pipe retries a failed batch as it is and then gives up all of it. With it the "
-    "halves are tried until the bad event stands alone (docs/aws-semantics.md §3.5).",
+    "halves are tried until the bad event is alone (docs/aws-semantics.md §3.5).",
     remediation=f"Set {setting('onPartialBatchItemFailure', 'AUTOMATIC_BISECT')} in the stream parameters.",
     resources=(PIPE,),
     check=check,

@@ -85,7 +85,7 @@ def _table_arn(read: Resource | str | None) -> str:
 
 
 def _passing(mapping: Resource) -> frozenset[str]:
-    """Find the kinds of change that pass the filters whatever the items hold.
+    """Find the kinds of change that pass the filters with any content of the items.
 
     Raises:
         Awaited: A filter is not known yet.

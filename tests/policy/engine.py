@@ -1,4 +1,4 @@
-"""Asks a pack about a program as the engine does: each resource by its inputs, then the stack by its outputs.
+"""An engine that asks a pack about a program: each resource by its inputs, then the stack by its outputs.
 
 A program is a list of registrations, of a real program (`run`) or of the resources of an example (`example`).
 """
@@ -28,7 +28,7 @@ SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
 
-#: What only creation tells; in a preview the provider answers it as unknown.
+#: Properties that only creation determines; in a preview the provider answers them as unknown.
 COMPUTED = ("arn", "id", "url", "uuid", "streamArn", "qualifiedArn", "keyId", "version")
 
 
@@ -170,7 +170,7 @@ Phase = Callable[[list[Registration]], list[Asked]]
 
 
 def preview(registrations: list[Registration]) -> list[Asked]:
-    """The preview of an empty account, by the AWS provider: names are known, everything computed is not."""
+    """Preview an empty account by the AWS provider: names are known, everything computed is not."""
     asked = []
     for each in registrations:
         inputs = checked(each.type, each.name, each.inputs) if each.custom else dict(each.inputs)
@@ -180,12 +180,12 @@ def preview(registrations: list[Registration]) -> list[Asked]:
 
 
 def bare_preview(registrations: list[Registration]) -> list[Asked]:
-    """The preview of an empty account by a provider that says nothing beyond the inputs."""
+    """Preview an empty account by a provider that answers nothing beyond the inputs."""
     return [Asked(each, each.inputs, each.inputs) for each in registrations]
 
 
 def deployed(registrations: list[Registration]) -> list[Asked]:
-    """After `up`: everything is known."""
+    """Answer as after `up`: everything is known."""
     asked = []
     for each in registrations:
         if not each.custom:
@@ -205,7 +205,7 @@ def run(
     stack: str = "dev",
     config: Mapping[str, str] | None = None,
 ) -> list[Registration]:
-    """The registrations of a program, in a preview of an empty account or in `up`."""
+    """Run a program for its registrations, in a preview of an empty account or in `up`."""
     return run_program(
         program, Provider(), project=project, stack=stack, config=config, preview=previewed
     ).registrations
@@ -215,7 +215,7 @@ _REFERENCE = re.compile(r"\$\{([\w-]+)\.(\w+)\}")
 
 
 def example(text: str, *, previewed: bool) -> list[Registration]:
-    """The registrations of the `resources` of a Pulumi YAML program."""
+    """Make the registrations of the `resources` of a Pulumi YAML program."""
     resources: dict[str, dict[str, Any]] = yaml.safe_load(text)
     done: dict[str, Registration] = {}
     while len(done) < len(resources):

@@ -37,7 +37,7 @@ _NAMED = {
 
 
 def checked(type_: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs after the provider's Check: with a name, where the program gives none."""
+    """Apply the provider's Check: add a name where the program gives none."""
     key = _NAMED.get(type_)
     if key is None or key in inputs:
         return dict(inputs)
@@ -46,7 +46,7 @@ def checked(type_: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def created(type_: str, name: str, inputs: Mapping[str, Any]) -> Created:
-    """The id of a resource, and its outputs without the inputs."""
+    """Answer the id of a resource, and its outputs without the inputs."""
     inputs = checked(type_, name, inputs)
     own = str(inputs.get(_NAMED.get(type_, ""), f"{name}-{_digits(type_, name)}"))
     given = {key: own for key in [_NAMED.get(type_)] if key}

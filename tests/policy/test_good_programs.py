@@ -1,4 +1,4 @@
-"""Programs of good teams, written in other ways than usual: no rule speaks."""
+"""Programs of good teams, written in other ways than usual: no rule reports anything."""
 
 import json
 
@@ -372,5 +372,5 @@ def to_topic(failures):
 
 @pytest.mark.parametrize("phase", [deployed, preview, bare_preview])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_no_rule_speaks(case, phase):
+def test_no_rule_reports_anything(case, phase):
     assert judge(case, phase) == []

@@ -1,4 +1,4 @@
-"""From a program that satisfies every rule, break one setting after another: the right rule, and only it, speaks."""
+"""Mutations of a program that satisfies every rule: each is reported by the right rule, and by no other."""
 
 import json
 from collections.abc import Callable, Mapping

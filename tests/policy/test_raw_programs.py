@@ -29,6 +29,6 @@ def test_a_program_gives_exactly_the_expected_violations(name):
 @pytest.mark.parametrize("phase", [preview, bare_preview])
 @pytest.mark.parametrize("name", NAMES)
 def test_its_first_preview_gives_them_too(name, phase):
-    # What a preview cannot know yet stands on the page of the rule: values computed from resources to come.
+    # The rule's page names the findings that a preview cannot have yet: values computed from resources to come.
     known_later = expected(name, "KNOWN_AFTER_UP")
     assert Pack().findings(phase(registrations(name, previewed=True))) == expected(name) - known_later

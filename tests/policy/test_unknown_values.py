@@ -59,7 +59,7 @@ def test_an_unknown_value_is_never_guessed(rule, verdict, text):
     pack, program = Pack([rule]), deployed(example(text, previewed=False))
     known = pack.findings(program)
     for place, changed in variants(program, UNKNOWN):
-        # What is not known may silence the rule; it may not make it speak.
+        # An unknown value may silence the rule; it must not cause a finding.
         assert pack.findings(changed) <= known, place
 
 

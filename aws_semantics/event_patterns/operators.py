@@ -372,7 +372,7 @@ def plain_number(number: Decimal) -> str:
 
 
 def _number_key(number: int | float | Decimal) -> object:
-    """Return a key that is equal for numbers that AWS finds equal: their value where it compares that, else their text."""
+    """Return a key that is equal for numbers that AWS finds equal: their value where AWS compares, else their text."""
     scaled = _millionths(number)
     if scaled is not None:
         return scaled

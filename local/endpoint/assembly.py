@@ -36,6 +36,7 @@ from local.endpoint.services.fifo_topics import FifoTopics, Topic
 from local.endpoint.services.functions import FunctionService
 from local.endpoint.services.iam import iam_routes
 from local.endpoint.services.kinesis_source import KinesisSource
+from local.endpoint.services.layers import routes as layer_routes
 from local.endpoint.services.logs import log_routes
 from local.endpoint.services.pipe_sources import PipeSources
 from local.endpoint.services.pipes import Pipes
@@ -136,6 +137,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             ).routes,
             email_identity_routes(LazyClient(connection, "sesv2")),
             iam_routes(iam, roles, readers),
+            layer_routes(),
             log_routes(),
             queue_routes(),
             state_machine_routes(machines),

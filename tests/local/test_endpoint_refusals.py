@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
@@ -146,7 +149,12 @@ def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, servi
             {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:1:q"}},
             "DeadLetterConfig",
         ),
-        ("lambda", "create_function", {"Layers": ["arn:aws:lambda:us-east-1:1:layer:l:1"]}, "Layers"),
+        (
+            "lambda",
+            "publish_layer_version",
+            {"LayerName": "l", "Content": {"S3Bucket": "bucket", "S3Key": "key"}},
+            "Content=",
+        ),
         (
             "dynamodb",
             "put_item",
@@ -199,9 +207,11 @@ def test_a_member_that_is_not_honoured_is_refused_by_name(world, service, operat
 
 @conforms("ESM-BATCH-7", "documented", refused=True)
 def test_esm_batch_7_a_function_has_no_extensions(world):
-    layers = {"Layers": ["arn:aws:lambda:us-east-1:111122223333:layer:extension:1"]}
-    with pytest.raises(ClientError, match="does not honour Layers of lambda:CreateFunction"):
-        world.function(**layers)
+    layer = io.BytesIO()
+    with zipfile.ZipFile(layer, "w") as packed:
+        packed.writestr("extensions/telemetry", "#!/bin/sh")
+    with pytest.raises(ClientError, match=r"runs no Lambda extensions, and the layer has extensions/telemetry: leave"):
+        world.client("lambda").publish_layer_version(LayerName=world.name, Content={"ZipFile": layer.getvalue()})
 
 
 @conforms("REPLAY-1", "documented", refused=True)
@@ -211,7 +221,7 @@ def test_replay_1_no_messages_are_moved_back_from_a_dead_letter_queue(world):
 
 def test_what_is_refused_is_not_done(world):
     with pytest.raises(ClientError):
-        world.function(Layers=["arn:aws:lambda:us-east-1:111122223333:layer:l:1"])
+        world.function(VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]})
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         world.client("lambda").get_function(FunctionName=world.name)
 

@@ -395,6 +395,7 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         lambda value: value == {"StreamMode": "PROVISIONED"},
         "StreamMode PROVISIONED",
     ),
+    ("lambda:PublishLayerVersion", "Content"): (lambda value: set(value) <= {"ZipFile"}, "a ZipFile"),
     ("lambda:CreateFunction", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
     ("lambda:UpdateFunctionConfiguration", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
     # An asynchronous invocation that fails is repeated twice, as on AWS, but after seconds instead of minutes.

@@ -21,6 +21,8 @@ NEW_VIEW_TYPE = (
 
 @pytest.fixture(scope="module")
 def deployed(engine: Lab) -> dict[str, Any]:
+    """The program with a consumer that reads the stream itself."""
+    engine.config("fanOut", "false")
     engine.up()
     return engine.outputs()
 
@@ -67,7 +69,7 @@ def test_a_new_stream_is_refused_before_anything_has_happened(deployed: dict[str
 def test_another_starting_position_is_refused_before_anything_has_happened(
     deployed: dict[str, Any], engine: Lab
 ) -> None:
-    with engine.edited("__main__.py", ("StreamDelivery(\n", 'StreamDelivery(\n    starting_position="LATEST",\n')):
+    with engine.edited("__main__.py", ("=StreamDelivery(", '=StreamDelivery(starting_position="LATEST", ')):
         for refused in (engine.preview(status=1), engine.up(status=1)):
             assert "startingPosition from TRIM_HORIZON to LATEST" in refused.errors
             assert "allow_stream_change=True" in refused.errors

@@ -1,0 +1,164 @@
+"""Mistakes of configuration and code, failures in the middle, drift, and commands that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops.engine import Engine
+from tests.engine.lab import Lab
+from tests.local.world import wait_until
+
+BARE = """
+aws.lambda_.EventSourceMapping(
+    "bare",
+    function_name=changes.consumers["welcome-email"].function.arn,
+    event_source_arn=users.table.stream_arn,
+    starting_position="LATEST",
+)
+"""
+
+
+@pytest.fixture
+def stack_file(engine: Lab) -> Iterator[None]:
+    file = engine.project / "Pulumi.local.yaml"
+    before = file.read_text()
+    yield
+    file.write_text(before)
+
+
+@pytest.mark.usefixtures("stack_file")
+@pytest.mark.parametrize(
+    ("key", "value", "options", "message"),
+    [
+        ("batchSize", "many", (), "must be of type 'integer'"),
+        ("batchSize", "20000", (), "weir:batchSize is '20000': AWS takes 1 to 10000 records"),
+        ("mailFrom", "nobody", (), "weir:mailFrom is 'nobody', which is not an email address"),
+        ("batchSize", "30", ("--secret",), "weir:batchSize is a secret, and numbers and switches become settings"),
+        ("mailFrom", "hello@example.com", ("--secret",), "the id of its identity would be the address"),
+    ],
+)
+def test_a_wrong_value_is_one_line(engine: Lab, key: str, value: str, options: tuple[str, ...], message: str) -> None:
+    engine.config(key, value, *options)
+    refused = engine.preview(status=1)
+    assert message in refused.errors
+    assert "Traceback" not in refused.output
+
+
+@pytest.mark.usefixtures("stack_file")
+def test_a_missing_value_says_how_to_give_it_and_a_misspelt_one_is_told(engine: Lab) -> None:
+    engine.pulumi("config", "rm", "mailFrom")
+    engine.config("mailfrom", "hello@example.com")
+    refused = engine.preview(status=1).errors
+    assert "weir:mailFrom is missing: run  pulumi config set mailFrom hello@example.com" in refused
+    assert "weir:mailfrom is read by nothing: did you mean weir:mailFrom?" in refused
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "import os\n",
+            "import os\nimport not_installed\n",
+            "handlers/welcome_email.py:6: ModuleNotFoundError: No module named 'not_installed': add the package",
+        ),
+        ("import os\n", "import os\nthis is\n", "handlers/welcome_email.py:6: SyntaxError: invalid syntax: this is"),
+    ],
+)
+def test_a_mistake_in_a_handler_module_is_one_line_with_file_and_line(
+    engine: Lab, old: str, new: str, message: str
+) -> None:
+    with engine.edited("handlers/welcome_email.py", (old, new)):
+        refused = engine.preview(status=1)
+    assert message in refused.errors
+    assert "Traceback" not in refused.output
+
+
+def test_mandatory_rules_stop_a_preview_and_an_exemption_lets_one_pass(engine: Lab) -> None:
+    main = engine.project / "__main__.py"
+    before = main.read_text()
+    main.write_text(before + BARE)
+    settings = engine.project / "exempt.json"
+    reason = {"urn": "*::bare", "reason": "read by hand while the new reader is tried"}
+    settings.write_text(json.dumps({"mapping-bounded-retries": {"exemptions": [reason]}}))
+    try:
+        refused = engine.preview("--policy-pack", "policies", status=1)
+        exempt = engine.preview("--policy-pack", "policies", "--policy-pack-config", str(settings), status=1)
+    finally:
+        main.write_text(before)
+    names = {name for name, level in refused.violations if level == "mandatory"}
+    assert {"mapping-bounded-retries", "mapping-on-failure-destination"} <= names
+    assert names - {name for name, _ in exempt.violations} == {"mapping-bounded-retries"}
+
+
+def test_a_creation_that_fails_in_the_middle_is_repaired_by_the_retry(engine: Lab) -> None:
+    engine.config("protect", "false")
+    engine.aws.control.fail("dynamodb:UpdateTimeToLive")
+    failed = engine.up(status=1)
+    assert "creating effects: An error occurred" in failed.errors
+    repaired = engine.up()
+    assert repaired.steps["Table effects"] == "update"
+    dynamodb = engine.aws.client("dynamodb")
+    (ledger,) = [name for name in dynamodb.list_tables()["TableNames"] if name.startswith("effects-")]
+    described = dynamodb.describe_time_to_live(TableName=ledger)["TimeToLiveDescription"]
+    assert described["TimeToLiveStatus"] == "ENABLED"
+    assert engine.up("--expect-no-changes").steps == {}
+
+
+def test_a_refresh_finds_what_was_changed_behind_the_program_and_up_restores_it(engine: Lab) -> None:
+    outputs: dict[str, Any] = engine.outputs()
+    function = outputs["functionNames"]["welcome-email"]
+    engine.aws.client("lambda").update_function_configuration(
+        FunctionName=function, Role=_role(engine, function), Handler="handlers.welcome_email.handler", Timeout=9
+    )
+    alarm = next(iter(outputs["consumers"]["welcome-email"]["alarms"].values()))
+    engine.aws.client("cloudwatch").delete_alarms(AlarmNames=[alarm])
+    assert engine.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", status=None).status != 0
+    restored = engine.up().steps
+    assert restored["Function welcome-email"] == "update"
+    assert list(restored.values()).count("create") == 1
+    assert engine.aws.client("lambda").get_function(FunctionName=function)["Configuration"]["Timeout"] == 2
+
+
+def _role(engine: Lab, function: str) -> str:
+    return engine.aws.client("lambda").get_function(FunctionName=function)["Configuration"]["Role"]
+
+
+@pytest.mark.parametrize("moment", ["Topic more-0", "Topic more-29"])
+def test_a_killed_command_is_recovered_from_by_the_next(engine: Lab, moment: str) -> None:
+    main = engine.project / "__main__.py"
+    before = main.read_text()
+    main.write_text(before + "\nfor number in range(30):\n    aws.sns.Topic(f'more-{number}')\n")
+    try:
+        killed = subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"],
+            cwd=engine.project,
+            env=engine.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert killed.stdout is not None
+        for line in killed.stdout:
+            if moment.replace(" ", " ") in line.replace(":sns:", " "):
+                break
+            if f"{moment} creating" in line:
+                break
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.communicate()
+        locks = engine.project.parent / "state" / ".pulumi" / "locks"
+        assert list(locks.rglob("*.json")), "the killed command has left no lock"
+        again = Engine(engine.project, "local", engine.environment)
+        assert again.run("up", "--yes", "--skip-preview", "--non-interactive") == 0
+        topics = engine.aws.client("sns")
+        wait_until(lambda: engine.up("--expect-no-changes").steps == {})
+        assert topics is not None
+    finally:
+        main.write_text(before)
+        engine.up()

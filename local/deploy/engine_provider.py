@@ -22,7 +22,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from local.deploy import checks, functions
 from local.deploy.resources import RESOURCES, Aws, NotUsed, ResourceType
 from local.deploy.resources.members import aws_names, equal, read_all, read_back, to_document
-from local.deploy.resources.resource_type import Change, is_gone
+from local.deploy.resources.resource_type import Change, Gone, is_gone
 from local.deploy.stubs import Stubs, made_up
 from local.deploy.wire import DEFAULTS, UNKNOWN, differences, has_unknown, is_archive, struct, values, wire
 from local.endpoint.clients import Connection
@@ -31,7 +31,7 @@ from local.endpoint.clients import Connection
 _LARGE = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
 
 #: Errors of a call to the endpoint, and of waiting for what it does.
-_FAILURES = (BotoCoreError, ClientError, NotUsed, OSError, TimeoutError, ValueError)
+_FAILURES = (BotoCoreError, ClientError, Gone, NotUsed, OSError, TimeoutError, ValueError)
 
 
 class NotLocal(ValueError):

@@ -74,6 +74,9 @@ class _Plan:
         deployed = self._deployed.get(registration.urn)
         if deployed is None:
             raise NeedsRestart(f"{named} is new: restart `weir local up`")
+        if self._stubs.resource(registration.type, registration.name) is not None:
+            self._seen[registration.urn] = replace(deployed, registration=registration)
+            return Created(deployed.id, deployed.outputs)
         if found := problems(registration.type, registration.inputs):
             raise DeployFailed("\n".join(f"{named}: {line}" for line in found))
         changed = _differences(deployed, registration.inputs)
@@ -87,6 +90,9 @@ class _Plan:
             return functions.invoke(token, arguments, self._aws, self._stubs)
         except (functions.NotAnswered, ClientError, BotoCoreError) as error:
             raise DeployFailed(str(error)) from error
+
+    def read(self, token: str, name: str) -> Mapping[str, Any] | None:
+        return self._stubs.resource(token, name)
 
     def check_restart(self) -> None:
         gone = [each.registration for urn, each in self._deployed.items() if urn not in self._seen]

@@ -27,7 +27,10 @@ from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import rpc, settings
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
+from local.deploy.stubs import Stubs
+
 STACK_TYPE = "pulumi:pulumi:Stack"
+STACK_REFERENCE_TYPE = "pulumi:pulumi:StackReference"
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +97,10 @@ class Provider(Protocol):
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer a provider function, e.g. `aws:index/getCallerIdentity:getCallerIdentity`."""
+        ...
+
+    def read(self, token: str, name: str) -> Mapping[str, Any] | None:
+        """Answer with the outputs of a resource that the program reads with `.get()`; `None` if it cannot."""
         ...
 
 
@@ -305,8 +312,17 @@ class _Monitor:
     def SignalAndWaitForShutdown(self, _request: Any) -> empty_pb2.Empty:  # noqa: N802
         return empty_pb2.Empty()
 
-    def ReadResource(self, request: Any) -> Any:  # noqa: N802
-        raise NotSupported(f"{request.name} ({request.type}) is read with .get(), and there is nothing to read yet")
+    def ReadResource(self, request: Any) -> resource_pb2.ReadResourceResponse:  # noqa: N802
+        found = self._provider.read(request.type, request.name)
+        if found is None:
+            raise NotSupported(
+                f"{request.name} ({request.type}) is read with .get(), and there is nothing to read yet: "
+                f"{Stubs(namespace=self._project).hint(request.type, request.name)}"
+            )
+        if request.type == STACK_REFERENCE_TYPE:
+            found = {"name": request.name, "outputs": found, "secretOutputNames": []}
+        urn = self._urn(request.parent, request.type, request.name)
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=_struct(found))
 
     def Call(self, request: Any) -> Any:  # noqa: N802
         raise NotSupported(f"{request.tok} is a method of a resource, and only a provider plugin has methods")

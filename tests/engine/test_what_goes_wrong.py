@@ -13,7 +13,6 @@ import pytest
 
 from ops.engine import Engine
 from tests.engine.lab import Lab
-from tests.local.world import wait_until
 
 BARE = """
 aws.lambda_.EventSourceMapping(
@@ -47,7 +46,7 @@ def stack_file(engine: Lab) -> Iterator[None]:
 def test_a_wrong_value_is_one_line(engine: Lab, key: str, value: str, options: tuple[str, ...], message: str) -> None:
     engine.config(key, value, *options)
     refused = engine.preview(status=1)
-    assert message in refused.errors
+    assert message in refused.output
     assert "Traceback" not in refused.output
 
 
@@ -130,7 +129,7 @@ def _role(engine: Lab, function: str) -> str:
     return engine.aws.client("lambda").get_function(FunctionName=function)["Configuration"]["Role"]
 
 
-@pytest.mark.parametrize("moment", ["Topic more-0", "Topic more-29"])
+@pytest.mark.parametrize("moment", ["Topic more-3", "Topic more-27"])
 def test_a_killed_command_is_recovered_from_by_the_next(engine: Lab, moment: str) -> None:
     main = engine.project / "__main__.py"
     before = main.read_text()
@@ -145,20 +144,15 @@ def test_a_killed_command_is_recovered_from_by_the_next(engine: Lab, moment: str
             text=True,
         )
         assert killed.stdout is not None
-        for line in killed.stdout:
-            if moment.replace(" ", " ") in line.replace(":sns:", " "):
-                break
-            if f"{moment} creating" in line:
-                break
+        while f"{moment} creating" not in killed.stdout.readline():
+            pass
         os.kill(killed.pid, signal.SIGKILL)
         killed.communicate()
         locks = engine.project.parent / "state" / ".pulumi" / "locks"
         assert list(locks.rglob("*.json")), "the killed command has left no lock"
         again = Engine(engine.project, "local", engine.environment)
         assert again.run("up", "--yes", "--skip-preview", "--non-interactive") == 0
-        topics = engine.aws.client("sns")
-        wait_until(lambda: engine.up("--expect-no-changes").steps == {})
-        assert topics is not None
+        assert engine.up("--expect-no-changes").steps == {}
     finally:
         main.write_text(before)
         engine.up()

@@ -32,6 +32,9 @@ class Recorder:
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"region": "eu-central-1", "id": "eu-central-1", "asked": dict(arguments)}
 
+    def read(self, token: str, name: str) -> None:
+        return None
+
 
 def run(program: Any, **options: Any) -> ProgramRun:
     return run_program(program, Recorder(), **{"project": "p", "stack": "s", **options})

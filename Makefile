@@ -48,6 +48,7 @@ docs: $(VENV)/dev.installed ## Write the pages that are made from the code and i
 	$(BIN)/python -m tools.import_graph
 	$(BIN)/python -m tools.local_operations
 	$(BIN)/python -m tools.policy_docs
+	$(BIN)/python -m tools.runbook
 	$(BIN)/python -m tools.scenario_pictures
 
 policy-pack: $(VENV)/dev.installed ## Gather the policy pack into dist/policies, to run it elsewhere

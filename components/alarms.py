@@ -30,6 +30,7 @@ class AlarmOpinion:
         missing_data: Meaning of a period without data. A quiet source records nothing, so it is no breach by default.
         urgent: Whether it notifies the page actions.
         description: Meaning and remedy, for the person who is woken up.
+        command: The command to type first; `{consumer}` becomes the consumer's name, and the stack's name is added.
     """
 
     name: str
@@ -43,6 +44,7 @@ class AlarmOpinion:
     missing_data: Literal["notBreaching", "breaching", "ignore", "missing"] = "notBreaching"
     urgent: bool = False
     description: str
+    command: str = "weir status {consumer}"
 
 
 #: Iterator age is the one number that turns into data loss: at 24 hours the stream forgets.
@@ -54,7 +56,7 @@ ITERATOR_AGE = (
         statistic="Maximum",
         threshold=5 * 60 * 1000,
         evaluation_periods=3,
-        description="The consumer is 5 minutes behind its table. Look for a failing record or for load: weir status.",
+        description="The consumer is 5 minutes behind its table. Look for a failing record or for load.",
     ),
     AlarmOpinion(
         name="iterator-age-page",
@@ -75,8 +77,8 @@ GIVEN_UP = (
         dimension="EventSourceMappingUUID",
         statistic="Sum",
         threshold=1,
-        description="Records were given up and went to the failure destination. Fix the cause, then redrive "
-        "them: weir dead-letters --help.",
+        description="Records were given up and went to the failure destination. Fix the cause, then redrive them.",
+        command="weir dead-letters list {consumer}",
     ),
     AlarmOpinion(
         name="dropped",
@@ -86,6 +88,7 @@ GIVEN_UP = (
         threshold=1,
         urgent=True,
         description="Records were given up and reached no destination. Read the range again before the stream forgets.",
+        command="weir reread {consumer} --from 2h",
     ),
     AlarmOpinion(
         name="destination-failures",
@@ -95,6 +98,7 @@ GIVEN_UP = (
         threshold=1,
         urgent=True,
         description="The failure destination could not be written: failed records are lost. Check it and the role.",
+        command="weir reread {consumer} --from 2h",
     ),
 )
 
@@ -109,6 +113,7 @@ WAITING = AlarmOpinion(
     statistic="Maximum",
     threshold=1,
     description="A failed batch waits in this queue: read its records again before they expire.",
+    command="weir dead-letters list",
 )
 
 #: A consumer has several queues, and CloudWatch one name for the dimension.
@@ -133,7 +138,7 @@ QUEUE_AGE = (
         threshold=5 * 60,
         evaluation_periods=3,
         description="The oldest change in the consumer's queue is 5 minutes old. Look for a failing record or for "
-        "load (weir status); under load raise maximum_concurrency.",
+        "load; under load raise maximum_concurrency.",
     ),
     AlarmOpinion(
         name="queue-age-page",
@@ -166,8 +171,9 @@ PARKED = (
         dimension="FunctionName",
         statistic="Sum",
         threshold=1,
-        description="Changes were given up and are parked in the failure destination. Fix the cause, then "
-        "redrive them: weir dead-letters --help.",
+        description="Changes were given up and are parked in the failure destination. Fix the cause, then redrive "
+        "them.",
+        command="weir dead-letters list {consumer}",
     ),
     AlarmOpinion(
         name="dead-letter-queue",
@@ -178,7 +184,8 @@ PARKED = (
         threshold=1,
         urgent=True,
         description="SQS moved changes to the dead-letter queue: the consumer ended without an answer time and again. "
-        "Fix it, then move them back.",
+        "Fix it, then redrive them.",
+        command="weir dead-letters list {consumer}",
     ),
     AlarmOpinion(
         name="undelivered",
@@ -190,6 +197,7 @@ PARKED = (
         urgent=True,
         description="The topic could not deliver changes to the consumer's queue: it is gone or denies the topic. "
         "Later changes of the same items may have passed them.",
+        command="weir dead-letters list {consumer}",
     ),
 )
 
@@ -206,6 +214,7 @@ TOPIC_ALARMS = (
         threshold=1,
         evaluation_periods=5,
         description="The fan-out's topic has failed to deliver for 5 minutes. See its consumers' alarms undelivered.",
+        command="weir status",
     ),
     AlarmOpinion(
         name="notifications-lost",
@@ -216,7 +225,8 @@ TOPIC_ALARMS = (
         threshold=1,
         urgent=True,
         description="Changes reached neither a consumer's queue nor its dead-letter queue, so that consumer has lost "
-        "them. Replay them from the stream or the topic's archive.",
+        "them. Read the range again from the table's stream.",
+        command="weir status",
     ),
 )
 
@@ -269,8 +279,9 @@ def make_alarms(
 
 
 def _description(name: str, opinion: AlarmOpinion, failure_destination: pulumi.Input[str] | None) -> pulumi.Input[str]:
-    """Write what somebody reads who is woken up: the consumer, the meaning, and where the records are."""
-    meaning = f"{name}: {opinion.description}"
+    """Write the text for the person who is woken up: the consumer, the meaning, the command, the records' place."""
+    command = f"{opinion.command.format(consumer=name)} -s {pulumi.get_stack()}"
+    meaning = f"{name}: {opinion.description} First: {command} (docs/runbook/{opinion.name}.md)."
     if failure_destination is None:
         return meaning
     return pulumi.Output.concat(meaning, " Failure destination: ", failure_destination)

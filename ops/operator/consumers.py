@@ -103,6 +103,8 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
     known = dict(consumers)
     if FORWARDER in stack.outputs:
         known[FORWARDER] = {"eventSourceMapping": stack.outputs[FORWARDER]}
+    if name is not None and name.endswith(f"-{FORWARDER}") and FORWARDER in known:
+        name = FORWARDER  # its name among the alarms
     if name is not None and name not in known:
         raise NoStack(f"there is no consumer {name!r}: the stack has {', '.join(sorted(known)) or 'none'}")
     functions = stack.client("lambda")

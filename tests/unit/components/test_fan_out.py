@@ -255,7 +255,8 @@ def test_an_alarm_names_the_consumer_the_command_that_helps_and_where_the_change
     alarm = run(subscribed()).one("MetricAlarm", "welcome-email-dead-letters").inputs
     assert alarm["alarmDescription"] == (
         "welcome-email: Changes were given up and are parked in the failure destination. Fix the cause, then redrive "
-        "them: weir dead-letters --help. Failure destination: arn:aws:s3:::welcome-email-failures"
+        "them. First: weir dead-letters list welcome-email -s test (docs/runbook/dead-letters.md). "
+        "Failure destination: arn:aws:s3:::welcome-email-failures"
     )
 
 

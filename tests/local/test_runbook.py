@@ -1,0 +1,45 @@
+"""The runbook's commands, typed as they stand on its pages, against the whole program in trouble."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from tests.local.operator_world import Night
+from tools import runbook
+
+
+def typed(page: str) -> list[str]:
+    """The commands on a page."""
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return [line for line in block.splitlines() if not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def in_trouble(operated: Night) -> Night:
+    operated.give_up("runbook")
+    return operated
+
+
+@pytest.mark.parametrize("alarm", runbook.STEPS)
+def test_the_commands_of_a_page_run_as_they_stand(alarm: str, in_trouble: Night) -> None:
+    page = (runbook.FOLDER / f"{alarm}.md").read_text(encoding="utf-8")
+    commands = typed(page)
+    assert commands == list(runbook.commands(alarm))
+    for command in commands:
+        weir, *arguments = shlex.split(command)
+        assert (weir, arguments[-2:]) == ("weir", ["-s", runbook.STACK])
+        said = in_trouble.weir(*arguments)
+        assert said.code in (0, 1), f"{command}: {said.errors}"
+
+
+def test_the_first_command_of_an_alarm_s_description_is_on_its_page(in_trouble: Night) -> None:
+    names = list(in_trouble.outputs["consumers"]["welcome-email"]["alarms"].values())
+    described = in_trouble.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    assert len(described) == len(names)
+    for alarm in described:
+        first = re.search(r"First: (weir .*?) -s local \(docs/runbook/(.*?)\)\.", alarm["AlarmDescription"])
+        assert first is not None, alarm["AlarmDescription"]
+        assert first[1] in (runbook.FOLDER / first[2]).read_text(encoding="utf-8")

@@ -1,0 +1,161 @@
+"""Writes docs/runbook: a page for each alarm, with its meaning, the commands to type, and the end of the trouble.
+
+`python -m tools.runbook` writes the pages; `make docs` does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.alarms import QUEUE_ALARMS, STREAM_ALARMS, TOPIC_ALARMS, WAITING, AlarmOpinion
+from tools import written_files
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "runbook"
+
+#: The consumer and the stack of the commands on the pages.
+CONSUMER, STACK = "welcome-email", "prod"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The part of a page that is not in the alarm itself.
+
+    Attributes:
+        lost: What is lost, and when.
+        commands: Commands to type, each with its purpose.
+        over: The end of the trouble.
+    """
+
+    lost: str
+    commands: Mapping[str, str]
+    over: str
+
+
+_BEHIND = Steps(
+    lost="Nothing yet. Records older than the mapping's record age are given up; a stream forgets after 24 hours, a "
+    "queue after 14 days.",
+    commands={
+        "weir status {consumer}": "How far behind, now and an hour ago; failures, retries, and other readers",
+        "weir tail {consumer} --no-follow --level WARNING": "The exception, if a record fails again and again",
+        "weir dead-letters list {consumer}": "Records that were given up meanwhile",
+    },
+    over="If a record fails, fix the cause and deploy: the retries do the rest. If there is only load, raise the "
+    "parallelization factor of a stream's mapping, or the maximum concurrency of a queue's. The alarm ends by itself "
+    "when the consumer has caught up.",
+)
+_GIVEN_UP = Steps(
+    lost="Nothing, until the deadline that `list` shows: a document in S3 is kept for a year, one that only points at "
+    "the stream is worthless after 24 hours.",
+    commands={
+        "weir dead-letters list {consumer}": "When, why, the items' keys, and the deadline",
+        "weir tail {consumer} --no-follow --since 1h --level ERROR": "The exceptions",
+        "weir dead-letters redrive {consumer}": "A dry run, after the cause is fixed and deployed",
+        "weir dead-letters redrive {consumer} --yes": "The redrive, through the effect ledger",
+        "weir status {consumer}": "None waits any more",
+    },
+    over="The alarm ends by itself in the next period without new dead letters. A record that can never succeed is let "
+    "go with `weir dead-letters drop`, with a reason.",
+)
+_LOST = Steps(
+    lost="The records have been given up and are in no destination. The stream still has them for 24 hours after they "
+    "were written.",
+    commands={
+        "weir status {consumer}": "Since when, and the state of the mapping",
+        "weir tail {consumer} --no-follow --since 1h --level WARNING": "The exceptions",
+        "weir reread {consumer} --from 2h": "A dry run over the range, once the cause is fixed",
+        "weir reread {consumer} --from 2h --yes": "The range again, through the effect ledger",
+    },
+    over="Check that the failure destination exists and that the function's role may write to it. `weir reread` says "
+    "if the range begins before the stream's oldest record; compare the consumer's target with the table for it.",
+)
+_TOPIC = Steps(
+    lost="Changes that reached neither a consumer's queue nor its dead-letter queue are lost for that consumer; the "
+    "table's stream still has them for 24 hours.",
+    commands={
+        "weir status": "The consumers that are behind, or have dead letters",
+        "weir dead-letters list": "The changes that the topic could not deliver",
+        "weir dead-letters redrive {consumer} --yes": "Those of one consumer, back to its queue",
+    },
+    over="Let the queue's policy allow the topic, and the key of an encrypted queue allow `sns.amazonaws.com`. For "
+    "changes that are in no queue, `weir reread` takes the range from the table's stream.",
+)
+
+#: The steps of each alarm, by its name.
+STEPS: Mapping[str, Steps] = {
+    **dict.fromkeys(
+        ("iterator-age-warn", "iterator-age-page", "queue-age-warn", "queue-age-page", "throttles"), _BEHIND
+    ),
+    **dict.fromkeys(("dead-letters", "waiting", "dead-letter-queue", "undelivered"), _GIVEN_UP),
+    **dict.fromkeys(("dropped", "destination-failures"), _LOST),
+    **dict.fromkeys(("notifications-failed", "notifications-lost"), _TOPIC),
+}
+
+
+def alarms() -> Mapping[str, list[AlarmOpinion]]:
+    """Return the alarms by name; those of streams and of queues may share one."""
+    found: dict[str, list[AlarmOpinion]] = {}
+    for opinion in (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, WAITING):
+        found.setdefault(opinion.name, []).append(opinion)
+    return found
+
+
+def pages() -> Mapping[Path, str]:
+    """Return the wanted content of each page."""
+    return {
+        FOLDER / "README.md": _index(),
+        **{FOLDER / f"{name}.md": _page(name, opinions) for name, opinions in alarms().items()},
+    }
+
+
+def commands(name: str) -> Iterable[str]:
+    """Return the commands on an alarm's page, as they are to be typed."""
+    return [f"{command.format(consumer=CONSUMER)} -s {STACK}" for command in STEPS[name].commands]
+
+
+def _page(name: str, opinions: list[AlarmOpinion]) -> str:
+    steps = STEPS[name]
+    typed = "\n".join(
+        f"# {purpose}\n{command}" for command, purpose in zip(commands(name), steps.commands.values(), strict=True)
+    )
+    return "\n".join(
+        [
+            f"# Alarm {name}\n",
+            *(f"{opinion.description}\n" for opinion in opinions),
+            "| metric | statistic | threshold | periods | notifies |",
+            "|---|---|---|---|---|",
+            *(_row(opinion) for opinion in opinions),
+            f"\n## What is lost\n\n{steps.lost}\n",
+            f"## Type\n\nWith the consumer and the stack that the alarm names:\n\n```sh\n{typed}\n```\n",
+            f"## When it is over\n\n{steps.over}\n",
+            "[All alarms](README.md) · [the operator's commands](../guides/operator.md)\n",
+        ]
+    )
+
+
+def _row(opinion: AlarmOpinion) -> str:
+    periods = f"{opinion.evaluation_periods} of {opinion.period} s"
+    who = "page actions" if opinion.urgent else "alarm actions"
+    return f"| `{opinion.namespace}` {opinion.metric} | {opinion.statistic} | {opinion.threshold} | {periods} | {who} |"
+
+
+def _index() -> str:
+    lines = [
+        "# Runbook\n",
+        "A page for each alarm, whose description names the consumer, the first command to type and the page.\n",
+        "| alarm | meaning |",
+        "|---|---|",
+        *(f"| [{name}]({name}.md) | {opinions[0].description} |" for name, opinions in alarms().items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def stale() -> list[Path]:
+    """List the pages that do not say what the alarms say, and those of alarms that are gone."""
+    return written_files.stale(pages(), FOLDER.glob("*.md"))
+
+
+if __name__ == "__main__":
+    written_files.write(pages(), FOLDER.glob("*.md"))

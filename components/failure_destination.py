@@ -136,7 +136,12 @@ def _send_to_bucket(actions: Mapping[str, str], arn: pulumi.Input[str], *, parks
     if parks_only:
         # The runtime keeps there how often a message was started that may have ended its process.
         starts = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
-        return [park, allow(starts, pulumi.Output.concat(arn, "/started/*"), StringEquals=own)]
+        return [
+            park,
+            allow(starts, pulumi.Output.concat(arn, "/started/*"), StringEquals=own),
+            # Without it S3 answers 403 and not 404 for an object that is not there.
+            allow(["s3:ListBucket"], arn, StringEquals=own),
+        ]
     return [
         # Lambda writes below aws/lambda/<mapping's UUID>/, and the UUID is not known before the role is.
         allow(on_objects, pulumi.Output.concat(arn, "/aws/lambda/*"), StringEquals=own),

@@ -1,4 +1,4 @@
-"""Which changes a consumer wants: conditions that Python evaluates and AWS can, too.
+"""Conditions on changes, which Python evaluates and AWS can, too.
 
     >>> from handlers.cdc import on
     >>> from handlers.cdc.testing import change
@@ -6,8 +6,9 @@
     >>> upgraded(change(old={"id": "u1", "plan": "free"}, new={"id": "u1", "plan": "pro"}))
     True
 
-A condition is a plain predicate on a `Change`. Combined with `&`, `|` and `~` (not `and`, `or`, `not`) it stays
-something that can be looked into, so that `components.push_down.compiler` can turn it into event patterns.
+A condition is a plain predicate on a `Change`. Combined with `&`, `|` and `~` (not `and`, `or`, `not`) its parts stay
+visible, so that `components.push_down.compiler` can turn it into event patterns. In Lambda it is compiled once and
+evaluated on the record as it came, before there is a `Change`.
 
 There are two truth values, and `~` always gives the other one:
 
@@ -84,7 +85,7 @@ def _members(condition: Condition, kind: type[And] | type[Or]) -> tuple[Conditio
 
 
 def check_condition(condition: object) -> Condition:
-    """The condition itself.
+    """Return the condition itself.
 
     Raises:
         TypeError: It is something else; often an attribute without its operator.
@@ -96,7 +97,7 @@ def check_condition(condition: object) -> Condition:
 
 @dataclass(frozen=True)
 class And(Condition):
-    """All of several conditions; read in order, up to the first that is false."""
+    """All of several conditions; evaluated in order, up to the first that is false."""
 
     conditions: tuple[Condition, ...]
 
@@ -116,7 +117,7 @@ class And(Condition):
 
 @dataclass(frozen=True)
 class Or(Condition):
-    """One of several conditions; read in order, up to the first that is true."""
+    """One of several conditions; evaluated in order, up to the first that is true."""
 
     conditions: tuple[Condition, ...]
 
@@ -172,6 +173,17 @@ class TtlDelete(Condition):
 
 
 @dataclass(frozen=True)
+class FromAnotherRegion(Condition):
+    """Another Region wrote the item, as `Change.is_from_another_region` tells it."""
+
+    def _compiled(self) -> Test:
+        return lambda record: Change(record).is_from_another_region
+
+    def __repr__(self) -> str:
+        return "on.from_another_region"
+
+
+@dataclass(frozen=True)
 class Changed(Condition):
     """The value at a path differs between the two images, as `Change.changed` says."""
 
@@ -201,10 +213,10 @@ class Compare(Condition):
     """A test of one attribute.
 
     Attributes:
-        image: Where the attribute is.
+        image: The image that has the attribute.
         path: Its path in the image.
         operator: The test.
-        operands: What it is compared with, in DynamoDB's wire format.
+        operands: The values it is compared with, in DynamoDB's wire format.
     """
 
     image: ImageName
@@ -311,15 +323,15 @@ class Attribute:
         return f"on.{ {'OldImage': 'old', 'NewImage': 'new', 'Keys': 'key'}[self._image] }({_path_text(self._path)})"
 
     def eq(self, value: Any) -> Condition:
-        """Is this value."""
+        """Compare: true if the attribute is this value."""
         return self._compare("eq", value)
 
     def ne(self, value: Any) -> Condition:
-        """Is not this value: the opposite of `eq`, so true as well where the attribute is missing."""
+        """Compare: the opposite of `eq`, so true as well where the attribute is missing."""
         return ~self.eq(value)
 
     def is_in(self, values: Iterable[Any]) -> Condition:
-        """Is one of these values.
+        """Compare: true if the attribute is one of these values.
 
         Raises:
             ValueError: There are none.
@@ -332,11 +344,11 @@ class Attribute:
         return self._compare("is_in", *members)
 
     def begins_with(self, prefix: str | bytes) -> Condition:
-        """Is a string (or binary) that begins with this."""
+        """Compare: true if the attribute is a string (or binary) that begins with this."""
         return self._compare("begins_with", prefix, types=frozenset({"S", "B"}))
 
     def between(self, low: Any, high: Any) -> Condition:
-        """Is at least `low` and at most `high`: two numbers, two strings or two binaries.
+        """Compare: true from `low` to `high`, both included; two numbers, two strings or two binaries.
 
         Raises:
             ValueError: `low` is greater than `high`, or of another type.
@@ -350,31 +362,31 @@ class Attribute:
         return condition
 
     def gt(self, value: Any) -> Condition:
-        """Is greater than this number, string or binary."""
+        """Compare: true above this number, string or binary."""
         return self._compare("gt", value, types=_ORDERED)
 
     def gte(self, value: Any) -> Condition:
-        """Is this number, string or binary, or greater."""
+        """Compare: true from this number, string or binary on."""
         return self._compare("gte", value, types=_ORDERED)
 
     def lt(self, value: Any) -> Condition:
-        """Is less than this number, string or binary."""
+        """Compare: true below this number, string or binary."""
         return self._compare("lt", value, types=_ORDERED)
 
     def lte(self, value: Any) -> Condition:
-        """Is this number, string or binary, or less."""
+        """Compare: true up to this number, string or binary."""
         return self._compare("lte", value, types=_ORDERED)
 
     def exists(self) -> Condition:
-        """Is there, whatever its value (NULL too)."""
+        """Ask for the attribute, with any value (NULL too)."""
         return Compare(self._image, self._path, "exists")
 
     def not_exists(self) -> Condition:
-        """Is not there: the opposite of `exists`."""
+        """Ask for its absence: the opposite of `exists`."""
         return ~self.exists()
 
     def contains(self, value: Any) -> Condition:
-        """Is a string with this substring, a set with this member, or a list with this element."""
+        """Search: true for a string with this substring, a set with this member, or a list with this element."""
         return self._compare("contains", value)
 
     def _compare(self, operator: Operator, *operands: Any, types: frozenset[str] | None = None) -> Compare:
@@ -392,7 +404,7 @@ def _described(types: frozenset[str]) -> str:
 
 
 class On:
-    """Where conditions begin; its one instance is `on`."""
+    """The beginning of conditions; its one instance is `on`."""
 
     #: The item is new.
     insert: Condition = EventIs("INSERT")
@@ -402,9 +414,12 @@ class On:
     remove: Condition = EventIs("REMOVE")
     #: The item is gone because its time to live ended.
     ttl_delete: Condition = TtlDelete()
+    #: On a global table: another Region wrote the item, and this record is a replica's. Writers must store their Region
+    #: (`Change.origin_region`).
+    from_another_region: Condition = FromAnotherRegion()
 
     def changed(self, path: Path) -> Condition:
-        """The value at the path differs between the images; appearing and vanishing are differences.
+        """Compare the values at the path of both images; appearing and vanishing are differences.
 
         So it is true for an insertion and a removal too: `on.modify & on.changed("plan")` leaves them out.
 
@@ -414,15 +429,15 @@ class On:
         return Changed(path_steps(path))
 
     def new(self, path: Path) -> Attribute:
-        """An attribute of the item after the change."""
+        """Name an attribute of the item after the change."""
         return Attribute("NewImage", path_steps(path))
 
     def old(self, path: Path) -> Attribute:
-        """An attribute of the item before the change."""
+        """Name an attribute of the item before the change."""
         return Attribute("OldImage", path_steps(path))
 
     def key(self, name: str) -> Attribute:
-        """An attribute of the primary key."""
+        """Name an attribute of the primary key."""
         return Attribute("Keys", (name,))
 
 

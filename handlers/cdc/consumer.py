@@ -44,7 +44,7 @@ class NotDone(RuntimeError):
 class Consumer:
     """A Lambda handler that gives each change of a batch to one function, in order.
 
-    Calling it is what Lambda does: `handler(event, context)` answers with the partial batch response
+    Lambda calls it: `handler(event, context)` answers with the partial batch response
     (docs/aws-semantics.md §2.6). `handler.function(change)` is the function itself, for unit tests.
 
     Made by `consumer` for one function. For several, `Consumer()` is the handler and `on` adds the functions:
@@ -62,11 +62,12 @@ class Consumer:
 
     Attributes:
         function: The decorated function; with several, the one that chooses among them.
-        condition: Which changes are wanted, for `components` to push down to AWS; `None` for every change. What the
-            condition turns down is done, not failed, whether AWS filtered it or not.
-        name: Name of the consumer, the module's own by default (`welcome_email` gives `welcome-email`).
+        condition: The changes that are wanted, for `components` to push down to AWS; `None` for every change. A change
+            that it turns down is done, not failed, whether AWS filtered it or not.
+        name: Name of the consumer, under which its effects live; the module's own by default (`welcome_email` gives
+            `welcome-email`).
         module: Import path of the module that defines it, e.g. `handlers.welcome_email`.
-        entry_point: What Lambda calls, e.g. `handlers.welcome_email.handler`.
+        entry_point: The path that Lambda calls, e.g. `handlers.welcome_email.handler`.
 
     The arguments are those of `consumer`, and `match`. Several functions get one change at a time.
 
@@ -181,6 +182,7 @@ class Consumer:
         Raises:
             UnknownEventShape: The event is not one of those that `handlers.cdc.sources` decodes.
             OutOfTime: Not even the first record could be started.
+            NotDone: Records are not done of an event whose answer no one reads.
         """
         with running(context, self.name) as invocation:
             try:
@@ -275,16 +277,17 @@ def consumer(
 
     The function is called once per record, in stream order. It returns when the change is done and raises when it is
     not; then this record and those behind it are delivered again. It raises `Discard` for a record that can never
-    succeed.
+    succeed, and `RetryAfter` for one that can succeed later.
 
     Args:
         function: The function, where the decorator is used without arguments.
-        when: Which changes the function is for, e.g. `on.modify & on.changed("plan")`; every change by default.
+        when: The changes the function is for, e.g. `on.modify & on.changed("plan")`; every change by default.
         model: The class whose instances `change.old`, `new` and `item` are: a dataclass, a TypedDict or a pydantic
             model.
-        whole_batch: Call the function once per batch, with all its changes. They succeed or fail together, so this
-            is for work that is cheaper in bulk and that may be repeated, e.g. `Counters.add_all`.
-        name: Name of the consumer, the module's own by default.
+        whole_batch: Call the function once per batch, with all its changes. They succeed or fail together, unless it
+            returns pairs of a change and its error, or raises `SomeFailed`. For work that is cheaper in bulk and that
+            may be repeated, e.g. `Counters.add_all`.
+        name: Name of the consumer, the module's own by default. Its effects live under it (`EffectLedger`).
         claim_check: Fetches the record, or its JSON text, for a message whose body is `{"claimCheck": …}`.
     """
     make = functools.partial(

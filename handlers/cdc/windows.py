@@ -1,7 +1,7 @@
 """`@windowed`: a consumer that keeps a state over each tumbling window.
 
-Lambda carries the state from call to call: each gets what the last one returned, and a window ends with a call that has
-no records (docs/aws-semantics.md §2.9).
+Lambda carries the state from call to call: each gets the state that the last one returned, and a window ends with a
+call that has no records (docs/aws-semantics.md §2.9).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from handlers.cdc.time_budget import TimeBudget
 from handlers.cdc.unrun import check_it_ran
 from handlers.cdc.whole_batch import open_all
 
-#: A JSON object: what the calls of one window hand on.
+#: A JSON object that each call of a window passes to the next.
 State = dict[str, Any]
 
 
@@ -36,7 +36,7 @@ class Window(NamedTuple):
         end: The first instant after it.
         shard_id: The shard.
         is_final: This call ends the window: it has no changes, and its state is the window's result.
-        is_terminated_early: The window ends before its time, because the state has grown over 1 MB. What follows begins
+        is_terminated_early: The window ends before its time, because the state has grown over 1 MB. The next one begins
             with the state `{}` under the same start and end.
     """
 
@@ -122,7 +122,7 @@ def _time(text: str) -> datetime:
 
 
 def _carried(state: Any) -> State:
-    """The state, if the next call is given just this: on the way a `Decimal` becomes a float, and a key text."""
+    """Return the state, if the next call gets just this: on the way a `Decimal` becomes a float, and a key text."""
     if not isinstance(state, dict):
         raise TypeError(f"a windowed function returns the new state, a dict, and this one returned {outline(state)}")
     with contextlib.suppress(TypeError, ValueError):
@@ -159,7 +159,7 @@ def windowed(
 
     Args:
         function: The function, where the decorator is used without arguments.
-        when: Which changes the function is for; every change by default. A mapping with a tumbling window has no
+        when: The changes the function is for; every change by default. A mapping with a tumbling window has no
             filter, so the function is called with those that are left, and not at all for a batch without any.
         model: As for `consumer`.
         name: As for `consumer`.

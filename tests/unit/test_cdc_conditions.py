@@ -1,9 +1,10 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from handlers.cdc import Change, ImageNotAvailable, on
-from handlers.cdc.testing import change, record
+from handlers.cdc import Change, ImageNotAvailable, consumer, on
+from handlers.cdc.testing import Invocation, change, record, stream_event
 
 ITEM = {
     "id": "u1",
@@ -222,3 +223,42 @@ def test_an_attribute_without_an_operator_is_refused():
 def test_what_could_never_be_meant_is_refused_at_once(make, error, reason):
     with pytest.raises(error, match=reason):
         make()
+
+
+def test_writes_of_another_region_can_be_left_out() -> None:
+    own = on.modify & ~on.from_another_region
+    old = {"id": 1, "originRegion": "us-east-1"}
+    assert own(change(old=old, new={"id": 1, "originRegion": "us-east-1"}))
+    assert not own(change(old=old, new={"id": 1, "originRegion": "eu-west-1"}))
+    assert own(change(old={"id": 1}, new={"id": 1, "plan": "pro"}))  # a writer that does not say where it is
+    assert repr(own) == "on.modify & ~on.from_another_region"
+
+
+@pytest.mark.parametrize("path", ["tags[0]", ("tags", 0), "tags.0"])
+def test_an_index_is_written_as_dynamodb_writes_it(path: Any) -> None:
+    assert on.new(path).eq("a")(change(new={"id": 1, "tags": ["a"]}))
+    assert on.changed(path)(change(old={"id": 1, "tags": ["b"]}, new={"id": 1, "tags": ["a"]}))
+
+
+@pytest.mark.parametrize("path", ["tags[-1]", ("tags", -1), "tags[x]", "tags[", "[0]", "tags[0]x"])
+def test_a_negative_index_and_anything_else_that_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(ValueError, match=r"index|path"):
+        on.new(path)
+    with pytest.raises(ValueError, match=r"index|path"):
+        on.changed(path)
+
+
+def test_a_condition_is_evaluated_on_the_record_before_there_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.cdc.attempt.Change", None)
+
+    @consumer(when=on.modify & on.changed("plan") & on.new("plan").eq("pro"))
+    def handler(_: object) -> None:
+        pytest.fail("it is not wanted")
+
+    given = record(old={"id": 1, "plan": "pro"}, new={"id": 1, "plan": "free"})
+    assert handler(stream_event(given), Invocation()) == {"batchItemFailures": []}
+
+
+def test_a_condition_is_compiled_once() -> None:
+    condition = on.modify & on.new("plan").eq("pro")
+    assert condition.matches is condition.matches

@@ -180,6 +180,7 @@ def test_a_consumer_reads_its_queue_parks_and_fetches_large_changes(run) -> None
             (f"s3:{action}Object", "arn:aws:s3:::welcome-email-failures/started/*")
             for action in ("Put", "Get", "Delete")
         ),
+        ("s3:ListBucket", "arn:aws:s3:::welcome-email-failures"),
         ("s3:GetObject", "arn:aws:s3:::fan-out-claim-checks/*"),
     }
 

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import unquote
@@ -20,11 +20,12 @@ from local.endpoint.api import operations
 from local.endpoint.api.aws_call import AwsCall, identify, protocol_of
 from local.endpoint.api.errors import AwsError, render
 from local.endpoint.api.gate import BODY_BYTES, CONTROL_PREFIX, Gate, Refused, api_path, is_plain_host, too_large
-from local.endpoint.api.http_messages import Reply, Request
+from local.endpoint.api.http_messages import OWN, Reply, Request
 from local.endpoint.api.signatures import is_signed
 from local.endpoint.clients import Connection
 from local.endpoint.control.api import ControlApi
 from local.endpoint.control.faults import Fault, Faults, records_before
+from local.endpoint.ministack_internals import Handler
 from local.endpoint.routes import Routes
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Application:
         crashed: Records an invocation that crashed, and returns Lambda's error document.
         authorization: Returns the authorization type of the route that a request to an HTTP API reaches, by host,
             method and decoded path; `None` if it reaches no route.
+        handlers: ministack's handlers of services, by boto3's names, for the endpoint's own calls.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Application:
         control: ControlApi,
         crashed: Callable[[AwsCall], dict[str, Any]],
         authorization: Callable[[str, str, str], str | None],
+        handlers: Mapping[str, Handler],
     ) -> None:
         self._ministack = ministack
         self._connection = connection
@@ -71,6 +74,7 @@ class Application:
         self._control = control
         self._crashed = crashed
         self._authorization = authorization
+        self._handlers = handlers
 
     async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -110,6 +114,18 @@ class Application:
             return await self._http_api(request, path)
         return await self._call(identify(request))
 
+    def ask(self, call: AwsCall, loop: asyncio.AbstractEventLoop) -> Reply:
+        """Answer a call of a thread that is not the event loop's, errors included."""
+        try:
+            operations.check(call)
+            fault = self._faults.fire(call)
+            if fault is not None:
+                return asyncio.run_coroutine_threadsafe(self._faulty(fault, call), loop).result()
+            answered = self._answer(call)
+            return answered or asyncio.run_coroutine_threadsafe(self._pass(call), loop).result()
+        except AwsError as refused:
+            return _error(refused, call.request, call.protocol)
+
     async def _call(self, call: AwsCall) -> Reply:
         operations.check(call)
         fault = self._faults.fire(call)
@@ -118,11 +134,23 @@ class Application:
     async def _serve(self, call: AwsCall) -> Reply:
         """Answer a call as the tables say."""
         name = str(call)
+        answered = None
+        if name in self._routes.checked or name in self._routes.answered:
+            # They may call the endpoint themselves, and wait for it.
+            answered = await asyncio.to_thread(self._answer, call)
+        return answered or await self._pass(call)
+
+    def _answer(self, call: AwsCall) -> Reply | None:
+        """Check a call, and answer it if the endpoint does so itself."""
+        name = str(call)
         for check in self._routes.checked.get(name, ()):
-            await asyncio.to_thread(check, call)
+            check(call)
         answer = self._routes.answered.get(name)
-        if answer is not None:
-            return Reply.json(*await asyncio.to_thread(answer, call.parameters))
+        return None if answer is None else Reply.json(*answer(call.parameters))
+
+    async def _pass(self, call: AwsCall) -> Reply:
+        """Pass a call on to ministack, and wake the readers of what it has changed."""
+        name = str(call)
         amend = self._routes.amended.get(name)
         reply = await (self._pass_on(call) if amend is None else amend(call, self._pass_on))
         if reply.status == 200:
@@ -166,7 +194,13 @@ class Application:
         return reply
 
     async def _pass_on(self, call: AwsCall) -> Reply:
-        return await self._forward(call.request)
+        """Return ministack's answer; the endpoint's own calls take the short way to the service."""
+        request = call.request
+        handler = self._handlers.get(call.service) if request.client == OWN else None
+        if handler is None:
+            return await self._forward(request)
+        status, headers, body = await handler(request.method, request.path, request.headers, request.body, {})
+        return Reply.plain(status, headers, body)
 
     async def _forward(self, request: Request) -> Reply:
         """Return ministack's answer."""

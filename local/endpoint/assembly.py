@@ -5,6 +5,7 @@ A new service is a module of its own in `local.endpoint.services`, and one line 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from local.endpoint import journal, ministack_internals
 from local.endpoint.alarm_evaluation import AlarmEvaluation
 from local.endpoint.api.gate import Gate
 from local.endpoint.application import Application, Asgi
-from local.endpoint.clients import Connection, LazyClient, expired
+from local.endpoint.clients import Connection, expired
 from local.endpoint.control.api import ControlApi
 from local.endpoint.control.faults import Faults
 from local.endpoint.delivery.destinations import Destinations
@@ -25,6 +26,7 @@ from local.endpoint.delivery.queue_mapping import QueueMappingDependencies
 from local.endpoint.delivery.stream_mapping import StreamMappingDependencies
 from local.endpoint.delivery.wake_ups import Readers
 from local.endpoint.functions.environments import Functions
+from local.endpoint.in_process import InProcess
 from local.endpoint.readers.reader_limit import ReaderLimit
 from local.endpoint.region_names import region_name
 from local.endpoint.roles import Roles
@@ -60,7 +62,7 @@ class Assembled:
 
     Attributes:
         application: The ASGI application.
-        start: Starts the threads that evaluate alarms and delete expired items.
+        start: Starts the threads that evaluate alarms and delete expired items; called by the running event loop.
         close: Ends those threads, and every function.
         held: Returns what the endpoint holds in memory.
     """
@@ -80,8 +82,9 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         control_token: The token of the control API.
     """
     clock, metrics, faults, limit = Clock(), Metrics(), Faults(), ReaderLimit()
+    own = InProcess(connection)
     buckets, cloudwatch, functions, iam, kinesis, logs, machines, queues, streams, tables, topics = (
-        LazyClient(connection, name)
+        own.client(name)
         for name in (
             *("s3", "cloudwatch", "lambda", "iam", "kinesis", "logs", "stepfunctions", "sqs", "dynamodbstreams"),
             *("dynamodb", "sns"),
@@ -106,7 +109,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         dependencies=PipeDependencies(
             logs=logs,
             queues=queues,
-            services=PipeServices(connection, api_request=ministack_internals.api_destination_request),
+            services=PipeServices(own, connection.url, api_request=ministack_internals.api_destination_request),
             destinations=destinations,
             roles=roles,
             clock=clock,
@@ -135,7 +138,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
                 iterator=ministack_internals.read_iterator,
                 streams=ministack_internals.list_streams,
             ).routes,
-            email_identity_routes(LazyClient(connection, "sesv2")),
+            email_identity_routes(own.client("sesv2")),
             iam_routes(iam, roles, readers),
             layer_routes(),
             log_routes(),
@@ -168,9 +171,11 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         control=control,
         crashed=function_service.crashed,
         authorization=ministack_internals.route_authorization,
+        handlers=ministack_internals.HANDLERS,
     )
 
     def start() -> None:
+        own.open(application, asyncio.get_running_loop())
         alarms.start()
         time_to_live.start()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -100,20 +100,18 @@ class LazyClient:
     """A boto3 client that is made when it is first used: an endpoint's start need not wait for clients.
 
     Args:
-        connection: The endpoint's address and keys.
-        service: boto3's name of the service.
+        make: Makes the client.
     """
 
-    def __init__(self, connection: Connection, service: str) -> None:
-        self._connection = connection
-        self._service = service
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
         self._client: Any = None
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         with self._lock:
             if self._client is None:
-                self._client = self._connection.client(self._service)
+                self._client = self._make()
         return getattr(self._client, name)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +44,12 @@ _s3: Any = s3
 _ses: Any = ses
 _sns: Any = sns
 _sqs: Any = sqs
+
+#: Status, headers and body of an answer.
+Response = tuple[int, Mapping[str, str], bytes]
+
+#: Answers method, path, headers, body and query of a request.
+Handler = Callable[[str, str, Mapping[str, str], bytes, Mapping[str, Any]], Awaitable[Response]]
 
 #: Makes ministack's form of an outcome from function record, configuration, event, request id and start time.
 Execute = Callable[[Mapping[str, Any], Mapping[str, Any], Any, str, float], dict[str, Any]]
@@ -218,6 +224,26 @@ def oldest_message(queue: str) -> float | None:
     url = _sqs._queue_name_to_url.get(queue)
     found = url and _sqs._queues.get(url)
     return min((message["sent_at"] for message in found["messages"]), default=None) if found else None
+
+
+class RawJson(str):
+    """An event that is JSON text already, so that nothing parses and writes it between its sender and the function."""
+
+    __slots__ = ()
+
+
+async def invoke(name: str, qualifier: str | None, event: RawJson, headers: Mapping[str, str]) -> Response:
+    """Invoke a function, and wait for its answer."""
+    return await _lambda._invoke(name, event, headers, qualifier, {})
+
+
+#: Handlers of services that need nothing of what ministack does before and after them.
+HANDLERS: Mapping[str, Handler] = {
+    "dynamodb": _dynamodb.handle_request,
+    "dynamodbstreams": _dynamodbstreams.handle_request,
+    "kinesis": _kinesis.handle_request,
+    "sqs": _sqs.handle_request,
+}
 
 
 def write_log(group: str, stream: str, lines: Sequence[str]) -> None:

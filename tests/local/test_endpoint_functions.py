@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
 honours = pytest.mark.honours
 
@@ -209,3 +210,18 @@ def test_concurrent_invocations_run_in_processes_of_their_own(world):
     for mapping in mappings:
         world.settle(mapping)
     assert len({line for line in world.log() if line.startswith("pid")}) == 2
+
+
+@pytest.mark.parametrize("payload", [b"{", b"nothing", b"\xff"])
+def test_a_payload_that_is_not_json_is_refused(world, payload):
+    world.function("def handler(event, context):\n    return event\n")
+    with pytest.raises(ClientError) as refused:
+        world.client("lambda").invoke(FunctionName=world.name, Payload=payload)
+    assert refused.value.response["Error"]["Code"] == "InvalidRequestContentException"
+
+
+@pytest.mark.parametrize("payload", ['{"a":\r\n [1,\n "ä\u2028\\n"]}', '"ö"', "1e3", "null", " [] "])
+def test_a_payload_reaches_the_function_as_it_means(world, payload):
+    world.function("def handler(event, context):\n    return event\n")
+    answer = world.client("lambda").invoke(FunctionName=world.name, Payload=payload.encode())
+    assert json.loads(answer["Payload"].read()) == json.loads(payload)

@@ -268,3 +268,15 @@ def test_endpoints_that_do_not_share_their_state_have_other_keys():
     assert one.access_key_id != two.access_key_id
     assert one.secret_access_key != two.secret_access_key
     assert one.secret_access_key not in repr(one)
+
+
+def test_readers_invokers_and_senders_need_no_socket(world):
+    world.function("def handler(event, context):\n    raise ValueError(event)\n")
+    mapping = world.mapping(world.table(), MaximumRetryAttempts=0, **world.to_bucket())
+    world.put("a")
+    world.wait_until(lambda: world.given_up(mapping))
+    pid, port = world.aws._process.pid, int(world.aws.url.rpartition(":")[2])
+    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    inodes = {str(link.readlink()).removeprefix("socket:[").removesuffix("]") for link in links}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    assert [row for row in rows if row[9] in inodes and int(row[2].rpartition(":")[2], 16) == port] == []

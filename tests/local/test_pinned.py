@@ -15,6 +15,7 @@ from ministack.services import (
     dynamodb,
     dynamodb_streams,
     eventbridge,
+    kinesis,
     lambda_svc,
     ses,
     sns,
@@ -98,6 +99,14 @@ def test_every_change_of_an_item_is_told_in_one_place():
     assert 'event_name == "MODIFY" and old_item == new_item' in inspect.getsource(dynamodb._emit_stream_event)
     enable = inspect.getsource(dynamodb._enable_kinesis_streaming_destination)
     assert '"ApproximateCreationDateTimePrecision": precision' in enable
+
+
+def test_own_calls_reach_services_and_functions_by_these():
+    for service in (dynamodb, dynamodb_streams, kinesis, sqs):
+        assert parameters(service.handle_request) == ["method", "path", "headers", "body", "query_params"]
+        assert inspect.iscoroutinefunction(service.handle_request)
+    assert parameters(lambda_svc._invoke) == ["name", "event", "headers", "path_qualifier", "query_params"]
+    assert inspect.iscoroutinefunction(lambda_svc._invoke)
 
 
 def test_the_writes_of_a_transaction_are_made_by_one_function():

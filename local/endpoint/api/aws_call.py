@@ -70,7 +70,7 @@ def identify(request: Request) -> AwsCall:
     target = request.headers.get("x-amz-target")
     if target is not None:
         return _json_call(target, request)
-    candidates = [name for name in SERVICES if _signing_name(name) == request.signing_name]
+    candidates = _by_signing_name().get(request.signing_name or "", [])
     if not candidates:
         signed_for = f"the service {request.signing_name!r}" if request.signing_name else "requests without a signature"
         raise NotSimulated(
@@ -91,6 +91,27 @@ def identify(request: Request) -> AwsCall:
     )
 
 
+def call_of(service: str, operation: str, request: Request) -> AwsCall:
+    """Return the call of a request whose operation is known.
+
+    Args:
+        service: boto3's name of the service.
+        operation: The operation's name.
+        request: The request, which need not be signed.
+    """
+    target = request.headers.get("x-amz-target")
+    if target is not None:
+        return _json_call(target, request)
+    if request.is_form:
+        return _query_call(service, request)
+    model = service_model(service)
+    route = _route_of(service, operation)
+    found = route.match(request, request.path.rstrip("/") or "/")
+    labels = {} if found is None else found[1]
+    parameters = _rest_parameters(route.operation, labels, request)
+    return AwsCall(service, operation, model.metadata["protocol"], parameters, request)
+
+
 def protocol_of(request: Request) -> str:
     """Guess the protocol of a client whose operation is not known."""
     if "x-amz-target" in request.headers:
@@ -106,16 +127,28 @@ def service_model(service: str) -> ServiceModel:
     return ServiceModel(botocore.loaders.create_loader().load_service_model(service, "service-2"), service)
 
 
-def _signing_name(service: str) -> str:
-    metadata = service_model(service).metadata
-    return metadata.get("signingName") or metadata["endpointPrefix"]
+@cache
+def _by_signing_name() -> Mapping[str, list[str]]:
+    """Return the services by the name in their signatures."""
+    named: dict[str, list[str]] = {}
+    for service in SERVICES:
+        metadata = service_model(service).metadata
+        named.setdefault(metadata.get("signingName") or metadata["endpointPrefix"], []).append(service)
+    return named
+
+
+@cache
+def _by_target() -> Mapping[str, str]:
+    """Return the services by the prefix of their targets."""
+    models = ((service, service_model(service).metadata.get("targetPrefix")) for service in SERVICES)
+    return {prefix: service for service, prefix in models if prefix}
 
 
 def _json_call(target: str, request: Request) -> AwsCall:
     prefix, _, operation = target.partition(".")
-    for name in SERVICES:
-        if service_model(name).metadata.get("targetPrefix") == prefix:
-            return AwsCall(name, operation, "json", _document(request.body or b"{}"), request)
+    name = _by_target().get(prefix)
+    if name is not None:
+        return AwsCall(name, operation, "json", _document(request.body or b"{}"), request)
     raise NotSimulated(f"the local endpoint does not simulate {target}: it serves {', '.join(SERVICES)}")
 
 
@@ -169,6 +202,11 @@ class _Route:
                 required += 1
         score = 100 * self.literals + 10 * len(self.query) + required
         return score, dict(zip(self.labels, map(unquote, found.groups()), strict=True))
+
+
+@cache
+def _route_of(service: str, operation: str) -> _Route:
+    return _route(service_model(service).operation_model(operation))
 
 
 @cache

@@ -12,6 +12,9 @@ from urllib.parse import parse_qsl
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 
+#: The `client` of requests that the endpoint's own threads make.
+OWN = "the endpoint itself"
+
 #: Signature version 2, which boto3 presigns URLs of S3 with.
 _VERSION_2 = re.compile(r"AWS ([^:\s]+):")
 

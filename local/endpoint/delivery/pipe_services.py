@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_semantics.limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES, PUT_EVENTS_BYTES
-from local.endpoint.clients import Connection, LazyClient, error_code
+from local.endpoint.clients import error_code
+from local.endpoint.in_process import InProcess
 from local.engine.pipes.answers import Exchange, Refused
 from local.engine.pipes.requests import (
     Entry,
@@ -48,17 +49,18 @@ class PipeServices:
     """The services that pipes call.
 
     Args:
-        connection: The endpoint's address and keys.
+        own: The way to the endpoint's services.
+        url: The root of the endpoint's addresses.
         api_request: Makes requests to API destinations.
     """
 
-    def __init__(self, connection: Connection, *, api_request: MakeHttpRequest) -> None:
-        self._url = connection.url
-        self._functions = LazyClient(connection, "lambda")
-        self._queues = LazyClient(connection, "sqs")
-        self._topics = LazyClient(connection, "sns")
-        self._buses = LazyClient(connection, "events")
-        self._machines = LazyClient(connection, "stepfunctions")
+    def __init__(self, own: InProcess, url: str, *, api_request: MakeHttpRequest) -> None:
+        self._url = url
+        self._functions = own.client("lambda")
+        self._queues = own.client("sqs")
+        self._topics = own.client("sns")
+        self._buses = own.client("events")
+        self._machines = own.client("stepfunctions")
         self._api_request = api_request
 
     def enrich(

@@ -94,7 +94,7 @@ class Environment:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         )
         self._loaded = False
@@ -117,14 +117,14 @@ class Environment:
             self._loaded = True
         timeout = float(self._configuration["Timeout"])
         invocation = {
-            "event": event,
             "requestId": request_id,
             "functionArn": self._configuration["FunctionArn"],
             "deadline": time.time() + timeout,
         }
         with contextlib.suppress(BrokenPipeError):
             stdin = cast("IO[str]", self._process.stdin)
-            stdin.write(json.dumps(invocation) + "\n")
+            text = event if isinstance(event, ministack_internals.RawJson) else json.dumps(event)
+            stdin.write(f'{{"event": {text}, {json.dumps(invocation)[1:]}\n')
             stdin.flush()
         answer = self._answer(timeout, log, request_id, "Task")
         if "failure" in answer:

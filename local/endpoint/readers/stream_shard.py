@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from aws_semantics.limits import STREAM_POLL_SECONDS
 from local.endpoint.clients import error_code, is_throttling, reading_as
-from local.engine.streams.records import StreamRecord, from_get_records
+from local.engine.streams.records import StreamRecord, from_streams_api
 
 
 class Reader(Protocol):
@@ -41,7 +41,7 @@ class ShardReader:
     """Reads a shard once, in order, as one of the two readers that the shard serves.
 
     Args:
-        streams: A boto3 client of DynamoDB Streams.
+        streams: A client of DynamoDB Streams whose GetRecords answers the API's JSON (`local.endpoint.in_process`).
         stream_arn: The stream's ARN.
         shard_id: The shard's id.
         starting_position: `TRIM_HORIZON` or `LATEST`: behind the last record at the time of construction.
@@ -98,7 +98,7 @@ class ShardReader:
             self._last_read = page["Records"][-1]["dynamodb"]["SequenceNumber"]
             now = self._clock()
             for record in page["Records"]:
-                yield from_get_records(record, stream_arn=self._stream_arn, visible=now)
+                yield from_streams_api(record, stream_arn=self._stream_arn, visible=now)
 
     def rewind(self, checkpoint: str | None) -> None:
         """Go back to behind the last finished record; `None` if none was finished since the last call."""

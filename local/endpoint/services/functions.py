@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from aws_semantics.limits import ASYNC_PAYLOAD_BYTES, INVOCATION_PAYLOAD_BYTES
+from local.endpoint import ministack_internals
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
-from local.endpoint.api.http_messages import Reply
+from local.endpoint.api.http_messages import OWN, Reply
 from local.endpoint.clients import REQUEST_ID_HEADER, Connection
 from local.endpoint.functions import environments
 from local.endpoint.functions.names import account_of, name_of, qualifier_of
@@ -98,14 +99,37 @@ class FunctionService:
 
     async def _invoke(self, call: AwsCall, pass_on: PassOn) -> Reply:
         with environments.named(call.request.headers.get(REQUEST_ID_HEADER)):
-            reply = await self._named(call, pass_on)
+            reply = await self._run(call, pass_on)
         if reply.status == 429:
             self._record("Throttles", call)
         return reply
 
+    async def _run(self, call: AwsCall, pass_on: PassOn) -> Reply:
+        """Run an invocation. The payload of one that waits reaches the function as the text that it is."""
+        given = str(call.parameters["FunctionName"])
+        waits = call.parameters.get("InvocationType", "RequestResponse") == "RequestResponse"
+        if not waits or account_of(given) not in (None, self._connection.account_id):
+            return await self._named(call, pass_on)
+        headers = call.request.headers
+        event = ministack_internals.RawJson(_payload(call).decode().replace("\n", " ").replace("\r", " "))
+        answer = await ministack_internals.invoke(name_of(given), qualifier_of(given), event, headers)
+        return Reply.plain(*answer)
+
     def _record(self, metric: str, call: AwsCall) -> None:
         name = name_of(call.parameters["FunctionName"])
         self._metrics.record(metric, 1, at=self._clock.now(), FunctionName=name)
+
+
+def _payload(call: AwsCall) -> bytes:
+    """Return the payload of an invocation, which must be JSON."""
+    payload: bytes = call.parameters.get("Payload", b"") or b"{}"
+    if call.request.client != OWN:
+        try:
+            json.loads(payload)
+        except ValueError as wrong:
+            message = f"Could not parse request body into json: {wrong}"
+            raise AwsError("InvalidRequestContentException", message) from wrong
+    return payload
 
 
 def _check_size(call: AwsCall) -> None:

@@ -65,18 +65,21 @@ class StreamRecord(Record):
         return self.payload_bytes if size is None else size * _JSON_BYTES_PER_SIZE_BYTE + _ENVELOPE_BYTES
 
 
+_IMAGES = ("Keys", "NewImage", "OldImage")
+
+
 def from_get_records(record: Mapping[str, Any], *, stream_arn: str, visible: float) -> StreamRecord:
     """Make a record from one that boto3's GetRecords returned."""
-    dynamodb: dict[str, Any] = {}
-    for name, value in record["dynamodb"].items():
-        match name:
-            case "Keys" | "NewImage" | "OldImage":
-                dynamodb[name] = {attribute: _json(wire) for attribute, wire in value.items()}
-            case "ApproximateCreationDateTime":
-                dynamodb[name] = _seconds(value)
-            case _:
-                dynamodb[name] = value
-    dynamodb["SizeBytes"] = sum(item_size(dynamodb.get(name, {})) for name in ("Keys", "NewImage", "OldImage"))
+    images = {name: _json(record["dynamodb"][name]) for name in _IMAGES if name in record["dynamodb"]}
+    plain = {**record, "dynamodb": {**record["dynamodb"], **images}}
+    return from_streams_api(plain, stream_arn=stream_arn, visible=visible)
+
+
+def from_streams_api(record: Mapping[str, Any], *, stream_arn: str, visible: float) -> StreamRecord:
+    """Make a record from one in the JSON of the Streams API's GetRecords."""
+    dynamodb: dict[str, Any] = {**record["dynamodb"]}
+    dynamodb["ApproximateCreationDateTime"] = _seconds(dynamodb["ApproximateCreationDateTime"])
+    dynamodb["SizeBytes"] = sum(item_size(dynamodb.get(name, {})) for name in _IMAGES)
     event: dict[str, Any] = {
         "eventID": record["eventID"],
         "eventName": record["eventName"],

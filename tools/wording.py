@@ -24,7 +24,7 @@ Kind = Literal["docstring", "opening", "fragment", "phrase"]
 #: A relative clause in place of a noun: "What a pipe can read" for "Sources of a pipe".
 _OPENING = re.compile(r"(?:What|Who|Whoever|Where|Whether|Which|When|How|Why)\b")
 #: A genitive in place of a sentence: "Of the mapping." for "The mapping's."
-_FRAGMENT = re.compile(r"(?:Of (?:the|a|an|each|its|this|what)\b|Likewise\b|One of\b)")
+_FRAGMENT = re.compile(r"(?:Of (?:the|a|an|each|its|this|what)\b|Likewise\b|One of \S+(?: \S+)?\.$)")
 _PHRASE = re.compile(r"\b(?:(?:is|are|was|were|be)\s+told|leave\s+to|shall|for\s+want\s+of)\b", re.IGNORECASE)
 
 _SECTION = re.compile(r"^(?:Args|Attributes|Returns|Raises|Yields):$")
@@ -53,10 +53,8 @@ class Found:
 def find(root: Path = ROOT) -> list[Found]:
     """List the docstrings of a clone's Python files, and the habits in them, in comments, messages and pages."""
     found: list[Found] = []
-    for path in sorted(root.rglob("*")):
+    for path in sorted(_files(root)):
         file = path.relative_to(root)
-        if any(part.startswith(".") or part in _SKIPPED for part in file.parts):
-            continue
         if path.suffix == ".py":
             text = path.read_text(encoding="utf-8")
             found += [*_in_docstrings(file, text), *_in_comments(file, text), *_phrases(file, text)]
@@ -83,6 +81,16 @@ def table(counted: dict[str, dict[Kind, int]]) -> str:
         figures = f"{row['docstring']:>10} {row['opening']:>9} {share:>7} {row['fragment']:>10} {row['phrase']:>8}"
         lines.append(f"{folder:<20} {figures}")
     return "\n".join(lines)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name in _SKIPPED:
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            yield path
 
 
 def _in_docstrings(file: Path, text: str) -> Iterator[Found]:

@@ -6,9 +6,12 @@ documentation prints. What AWS would refuse, or would accept and lose records by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+import pulumi
+import pulumi_aws as aws
 
 from aws_semantics.event_patterns import InvalidPattern, validate
 from aws_semantics.limits import (
@@ -21,6 +24,11 @@ from aws_semantics.limits import (
 )
 from aws_semantics.retries import RetryHorizon, retry_horizon
 from components.refusal import Refused
+
+#: A destination of failed batches: a kind, an ARN, or a resource of the program.
+Destination: TypeAlias = str | aws.s3.Bucket | aws.sqs.Queue | aws.sns.Topic
+
+_SERVICES: Mapping[type[pulumi.Resource], str] = {aws.s3.Bucket: "s3", aws.sqs.Queue: "sqs", aws.sns.Topic: "sns"}
 
 
 class InvalidDelivery(Refused):
@@ -89,10 +97,11 @@ class StreamDelivery:
     """Record the EventCount metrics: with partial batch responses they are the only sign of failure, because `Errors`
     stays 0 (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html)."""
 
-    on_failure: str | None = "s3"
-    """Where records go that are given up: `"s3"` (a bucket of the consumer's own), `"sqs"`, `"sns"`, the ARN of an
-    existing bucket, standard queue or standard topic, or `None`. S3 alone receives the records themselves, so that
-    they can be replayed after the stream has forgotten them (docs/aws-semantics.md §2.7)."""
+    on_failure: Destination | None = "s3"
+    """The destination of records that are given up: `"s3"` (a bucket of the consumer's own), `"sqs"`, `"sns"`, a
+    bucket, standard queue or standard topic of the program, the ARN of one that exists, or `None`. S3 alone receives
+    the records themselves, so that they can be replayed after the stream has forgotten them (docs/aws-semantics.md
+    §2.7)."""
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -130,7 +139,19 @@ class StreamDelivery:
                 "filter inside the function"
             )
         yield from filter_problems(self.filters)
+        yield from self._endless_problems()
         yield from self._destination_problems()
+
+    def _endless_problems(self) -> Iterator[str]:
+        retries = self.maximum_retry_attempts
+        if retries not in STREAM_MAPPING_RANGES["MaximumRetryAttempts"] or self.maximum_record_age_in_seconds != -1:
+            return
+        if retries != -1 and self.retry_horizon().shortest >= STREAM_RETENTION_SECONDS:
+            yield (
+                f"maximum_retry_attempts={retries} without a maximum_record_age_in_seconds takes a day or more: a "
+                "record that keeps failing would vanish from the stream before it reaches the failure destination; "
+                "choose 1440 or fewer, or a record age, the default is 64800"
+            )
 
     def _destination_problems(self) -> Iterator[str]:
         destination = self.on_failure
@@ -183,16 +204,24 @@ def check_retention(name: str, delivery: StreamDelivery, retention_in_seconds: i
         )
 
 
-def destination_problem(destination: str) -> str | None:
-    """Why Lambda cannot deliver failed batches there (docs/aws-semantics.md §2.1), or `None`.
+def service_of(destination: aws.s3.Bucket | aws.sqs.Queue | aws.sns.Topic) -> str:
+    """Return the service of a destination of the program, as in its ARN."""
+    return next(service for type_, service in _SERVICES.items() if isinstance(destination, type_))
+
+
+def destination_problem(destination: Destination) -> str | None:
+    """Tell why Lambda cannot deliver failed batches there (docs/aws-semantics.md §2.1), or return `None`.
 
     Args:
         destination: As `StreamDelivery.on_failure`.
     """
-    if not isinstance(destination, str):  # pyright: ignore[reportUnnecessaryIsInstance] - an Output, most likely
+    if isinstance(destination, tuple(_SERVICES)):
+        return None
+    if not isinstance(destination, str):
         return (
-            f'is a {type(destination).__name__}, and settings are plain values: choose "s3", "sqs" or "sns" for a '
-            "destination of the consumer's own, or write out the ARN of one that exists"
+            f'is a {type(destination).__name__}: choose "s3", "sqs" or "sns" for a destination of the consumer\'s own, '
+            "pass the bucket, queue or topic itself when the program creates it (its kind decides the permissions, and "
+            "an Output does not tell it), or write out the ARN of one that exists"
         )
     if destination in ("s3", "sqs", "sns"):
         return None
@@ -202,12 +231,15 @@ def destination_problem(destination: str) -> str | None:
             f"is {destination!r}, neither s3, sqs, sns nor the ARN of a bucket, queue or topic: "
             "a stream's failed batches can go nowhere else"
         )
-    if destination.endswith(".fifo"):
-        return (
-            f"is {destination!r}, which is FIFO: Lambda delivers failed batches to standard queues and topics only, "
-            "so each would be lost; choose a standard one"
-        )
-    return None
+    return fifo_problem(destination) if destination.endswith(".fifo") else None
+
+
+def fifo_problem(arn: str) -> str:
+    """Tell why Lambda cannot deliver failed batches to a FIFO queue or topic."""
+    return (
+        f"is {arn!r}, which is FIFO: Lambda delivers failed batches to standard queues and topics only, "
+        "so each would be lost; choose a standard one"
+    )
 
 
 _RANGED = {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from aws_semantics.permissions import SENDING_FAILURES
-from components.access import Statement, allow
+from components.access import Statement, allow, deliver_policy
 from components.alarms import WAITING, make_alarms
-from components.delivery import destination_problem
+from components.delivery import Destination, destination_problem, fifo_problem, service_of
 from components.names import BUCKET, QUEUE, check_name
 from components.private_bucket import private_bucket
 from components.protection import is_protected
@@ -27,9 +28,12 @@ QUEUE_RETENTION_SECONDS = 14 * 24 * 60 * 60
 class FailureDestination(pulumi.ComponentResource):
     """The on-failure destination of a mapping: a bucket, a queue or a topic of its own, or one that exists.
 
+    A topic keeps nothing, so one of its own also fills a queue, which keeps each document for 14 days.
+
     Args:
-        kind: `"s3"`, `"sqs"`, `"sns"`, or the ARN of an existing bucket, standard queue or standard topic. An existing
-            one that is encrypted with a customer managed key needs its own grant: pass it in the consumer's `access`.
+        kind: `"s3"`, `"sqs"`, `"sns"`, a bucket, standard queue or standard topic of the program, or the ARN of one
+            that exists. One that is encrypted with a customer managed key needs its own grant: pass it in the
+            consumer's `access`.
         parks_only: Whether Lambda delivers nothing here, and the runtime alone parks records: for a queue's consumer.
         alarm_actions: ARNs to notify when a message waits in a queue of its own.
 
@@ -38,7 +42,7 @@ class FailureDestination(pulumi.ComponentResource):
         statements: Permissions for the function's role: Lambda delivers batches with it, and the handler runtime
             parks single records (handlers/cdc/discard.py).
         environment: Variables that name the place to park in; empty for a topic, which keeps no record.
-        bucket, queue, topic: The resource that was created; `None` for the others.
+        bucket, queue, topic: The resources that were created; `None` for the others.
         resources: The resources that must exist before the first batch is delivered.
 
     Raises:
@@ -53,14 +57,14 @@ class FailureDestination(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        kind: str,
+        kind: Destination,
         parks_only: bool = False,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         if problem := destination_problem(kind):
             raise Refused(f"{name}: kind {problem}")
-        if kind in ("s3", "sqs"):
+        if kind in ("s3", "sqs", "sns"):
             check_name(name, BUCKET if kind == "s3" else QUEUE, of=name.removesuffix("-failures"))
         super().__init__("weir:index:FailureDestination", name, {}, opts)
         self.bucket: aws.s3.Bucket | None = None
@@ -86,13 +90,16 @@ class FailureDestination(pulumi.ComponentResource):
                 self.arn = self.queue.arn
                 service = "sqs"
             case "sns":
-                self.topic = aws.sns.Topic(name, opts=pulumi.ResourceOptions(parent=self))
-                self.resources.append(self.topic)
+                self.topic = self._make_topic(name, alarm_actions)
                 self.arn = self.topic.arn
                 service = "sns"
-            case _:
+            case str():
                 self.arn = kind
                 service = kind.split(":")[2]
+            case _:
+                service = service_of(kind)
+                self.resources.append(kind)
+                self.arn = _standard(name, kind)
         self.statements = _send(service, self.arn, parks_only=parks_only)
         self.environment: dict[str, pulumi.Input[str]] = {} if service == "sns" else {DESTINATION_VARIABLE: self.arn}
         self.register_outputs({"arn": self.arn})
@@ -109,6 +116,28 @@ class FailureDestination(pulumi.ComponentResource):
                 )
             )
 
+    def _make_topic(self, name: str, alarm_actions: Sequence[pulumi.Input[str]]) -> aws.sns.Topic:
+        child = pulumi.ResourceOptions(parent=self)
+        # AWS's own key, which whoever may publish may use. No alarm notifies this topic: CloudWatch could not.
+        topic = aws.sns.Topic(name, kms_master_key_id="alias/aws/sns", opts=child)
+        self.queue = self._make_queue(name, alarm_actions)
+        policy = aws.sqs.QueuePolicy(
+            name,
+            queue_url=self.queue.url,
+            policy=deliver_policy("sns.amazonaws.com", topic.arn, self.queue.arn),
+            opts=child,
+        )
+        subscription = aws.sns.TopicSubscription(
+            name,
+            topic=topic.arn,
+            protocol="sqs",
+            endpoint=self.queue.arn,
+            raw_message_delivery=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self.resources += [topic, policy, subscription]
+        return topic
+
     def _make_queue(self, name: str, alarm_actions: Sequence[pulumi.Input[str]]) -> aws.sqs.Queue:
         child = pulumi.ResourceOptions(parent=self)
         queue = aws.sqs.Queue(
@@ -117,6 +146,21 @@ class FailureDestination(pulumi.ComponentResource):
         self.resources.append(queue)
         make_alarms(name, (WAITING,), {"QueueName": queue.name}, actions=alarm_actions, opts=child)
         return queue
+
+
+def _standard(name: str, destination: aws.s3.Bucket | aws.sqs.Queue | aws.sns.Topic) -> pulumi.Output[str]:
+    """Return the ARN of a destination of the program, once it is known not to be FIFO."""
+    if isinstance(destination, aws.s3.Bucket):
+        return destination.arn
+    fifo = destination.fifo_queue if isinstance(destination, aws.sqs.Queue) else destination.fifo_topic
+
+    def check(arn_and_fifo: Sequence[Any]) -> str:
+        arn, is_fifo = arn_and_fifo
+        if is_fifo:
+            raise Refused(f"{name}: kind {fifo_problem(arn)}")
+        return arn
+
+    return pulumi.Output.all(destination.arn, fifo).apply(check)
 
 
 def _send(service: str, arn: pulumi.Input[str], *, parks_only: bool) -> list[Statement]:

@@ -193,3 +193,16 @@ def test_a_rule_that_is_enabled_sends_what_its_pattern_matches_on(world):
     assert send("mine") == ["mine"]
     events.put_rule(**{**rule, "State": "DISABLED"})
     assert send("mine") == []
+
+
+@honours("sns:CreateTopic", "Attributes")
+def test_a_topic_with_the_key_of_sns_passes_messages_on_and_one_with_another_key_is_refused(world):
+    sns, sqs = world.client("sns"), world.client("sqs")
+    topic = sns.create_topic(Name=world.name, Attributes={"KmsMasterKeyId": "alias/aws/sns"})["TopicArn"]
+    assert sns.get_topic_attributes(TopicArn=topic)["Attributes"]["KmsMasterKeyId"] == "alias/aws/sns"
+    url, arn = dead_letters(world)
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    sns.publish(TopicArn=topic, Message="a")
+    assert [each["Body"] for each in sqs.receive_message(QueueUrl=url)["Messages"]] == ["a"]
+    with pytest.raises(ClientError, match="AWS's own key as KmsMasterKeyId"):
+        sns.create_topic(Name=f"{world.name}-2", Attributes={"KmsMasterKeyId": "alias/own"})

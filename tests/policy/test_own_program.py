@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pulumi_aws as aws
 import pytest
 
+from components import ChangeTable, Stream, StreamDelivery
 from local.deploy.stack_files import read_stack_files
 from tests.policy.engine import Pack, bare_preview, deployed, preview, run
+from tests.reference import welcome_email
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
@@ -23,6 +26,22 @@ def test_the_program_passes_the_strict_preset(stack):
     strict = Pack(config={**preset, **(SHORT_RETRIES if stack == "local" else {})})
     before = run(ROOT, previewed=True, stack=stack, config=config)
     after = run(ROOT, previewed=False, stack=stack, config=config)
+    assert strict.findings(preview(before)) == set()
+    assert strict.findings(bare_preview(before)) == set()
+    assert strict.findings(deployed(after)) == set()
+
+
+@pytest.mark.parametrize("kind", ["s3", "sqs", "sns"])
+def test_a_consumer_with_any_failure_destination_passes_the_strict_preset(kind):
+    strict = Pack(config=json.loads((ROOT / "policies" / "configs" / "strict.json").read_text()))
+
+    def program():
+        users = ChangeTable("users", hash_key="userId", deletion_protection=True)
+        delivery = StreamDelivery(on_failure=kind)
+        changes = Stream("changes", source=users.stream, delivery=delivery, alarm_actions=[aws.sns.Topic("oncall").arn])
+        changes.subscribe(welcome_email.handler)
+
+    before, after = run(program, previewed=True), run(program, previewed=False)
     assert strict.findings(preview(before)) == set()
     assert strict.findings(bare_preview(before)) == set()
     assert strict.findings(deployed(after)) == set()

@@ -55,6 +55,7 @@ TYPES: Mapping[str, ResourceType] = {
             "fifoThroughputScope": "Attributes.FifoThroughputScope",
             "maximumMessageSize": as_text("Attributes.MaximumMessageSize"),
             "archivePolicy": as_json("Attributes.ArchivePolicy"),
+            "kmsMasterKeyId": "Attributes.KmsMasterKeyId",
         },
         begin=_create_topic,
         read=_read_topic,

@@ -337,6 +337,8 @@ _QUEUE_ATTRIBUTES = frozenset(
 _TOPIC_ATTRIBUTES = frozenset(
     {"ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope", "FifoTopic", "MaximumMessageSize"}
 )
+#: AWS's own key lets in whoever may publish, so that it changes nothing here.
+_AWS_KEY = {"KmsMasterKeyId": "alias/aws/sns"}
 _SUBSCRIPTION_ATTRIBUTES = frozenset({"RawMessageDelivery", "RedrivePolicy", "ReplayPolicy"})
 
 
@@ -429,8 +431,11 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         "entries of Id, MessageBody, DelaySeconds, MessageAttributes, MessageGroupId and MessageDeduplicationId",
     ),
     ("sns:CreateTopic", "Attributes"): (
-        lambda value: set(numbered(value)) <= _TOPIC_ATTRIBUTES and numbered(value).get("FifoTopic") == "true",
-        f"{_one_of(_TOPIC_ATTRIBUTES)}, for FIFO topics",
+        lambda value: (
+            numbered(value) == _AWS_KEY
+            or (set(numbered(value)) <= _TOPIC_ATTRIBUTES and numbered(value).get("FifoTopic") == "true")
+        ),
+        f"{_one_of(_TOPIC_ATTRIBUTES)}, for FIFO topics, and AWS's own key as KmsMasterKeyId for others",
     ),
     ("sns:SetTopicAttributes", "AttributeName"): (
         lambda value: value in ("ArchivePolicy", "MaximumMessageSize"),

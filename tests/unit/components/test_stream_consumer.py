@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -243,6 +244,61 @@ def test_a_failure_queue_keeps_messages_as_long_as_sqs_can_and_calls_for_help(ru
 def test_a_failure_destination_that_lambda_does_not_deliver_to_is_refused(run) -> None:
     with pytest.raises(Refused, match="failures: kind is 'kafka', neither s3, sqs, sns nor the ARN of a bucket, queue"):
         run(lambda: FailureDestination("failures", kind="kafka"))
+
+
+def test_a_failure_topic_is_encrypted_and_fills_a_queue_that_calls_for_help(run) -> None:
+    done = run(
+        lambda: users_stream(
+            alarm_actions=["arn:aws:sns:eu-central-1:123456789012:chat"], delivery=StreamDelivery(on_failure="sns")
+        ).subscribe(welcome_email.handler)
+    )
+    topic, queue = "arn:aws:sns:eu-central-1:123456789012:welcome-email-failures", done.one("Queue")
+    assert done.one("Topic").inputs == {"kmsMasterKeyId": "alias/aws/sns"}
+    assert done.one("TopicSubscription").inputs == {
+        "topic": topic,
+        "protocol": "sqs",
+        "endpoint": "arn:aws:sqs:eu-central-1:123456789012:welcome-email-failures",
+        "rawMessageDelivery": True,
+    }
+    (statement,) = json.loads(done.one("QueuePolicy").inputs["policy"])["Statement"]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": topic}}
+    assert queue.inputs["messageRetentionSeconds"] == 1_209_600
+    waiting = done.one("MetricAlarm", "welcome-email-failures-waiting").inputs
+    assert waiting["alarmActions"] == ["arn:aws:sns:eu-central-1:123456789012:chat"]
+    needed = set(done.one("EventSourceMapping").dependencies)
+    assert {done.one("TopicSubscription").urn, done.one("QueuePolicy").urn} <= needed
+
+
+@pytest.mark.parametrize(
+    ("resource", "actions"),
+    [
+        (aws.s3.Bucket, ["s3:PutObject", "s3:ListBucket", "s3:PutObject"]),
+        (aws.sqs.Queue, ["sqs:SendMessage", "sqs:GetQueueUrl"]),
+        (aws.sns.Topic, ["sns:Publish"]),
+    ],
+)
+def test_a_bucket_queue_or_topic_of_the_program_is_a_destination(run, resource: Any, actions: list[str]) -> None:
+    def program() -> None:
+        delivery = StreamDelivery(on_failure=resource("letters"))
+        users_stream(delivery=delivery).subscribe(welcome_email.handler)
+
+    done = run(program)
+    (letters,) = done.all(resource.__name__)
+    mapping = done.one("EventSourceMapping")
+    arn = mapping.inputs["destinationConfig"]["onFailure"]["destinationArn"]
+    assert arn.endswith(":letters")
+    assert letters.urn in mapping.dependencies
+    granted = [each for each in done.statements("welcome-email") if str(each["Resource"]).startswith(arn)]
+    assert [action for each in granted for action in each["Action"]] == actions
+
+
+def test_a_fifo_queue_of_the_program_is_refused(run) -> None:
+    def program() -> None:
+        queue = aws.sqs.Queue("letters", name="letters.fifo", fifo_queue=True)
+        users_stream(delivery=StreamDelivery(on_failure=queue)).subscribe(welcome_email.handler)
+
+    with pytest.raises(Refused, match="which is FIFO"):
+        run(program)
 
 
 def test_an_existing_destination_is_used_and_nothing_is_made(run) -> None:

@@ -129,9 +129,11 @@ def test_a_destination_that_lambda_does_not_deliver_to_is_refused(destination: s
     assert message in line
 
 
-def test_a_destination_that_is_no_plain_value_is_refused() -> None:
-    (line,) = refusals(on_failure=pulumi.ResourceOptions())
-    assert line.startswith("on_failure is a ResourceOptions, and settings are plain values: ")
+@pytest.mark.parametrize("destination", [pulumi.ResourceOptions(), pulumi.Output.from_input("arn:aws:s3:::failures")])
+def test_a_destination_without_a_kind_is_refused(destination: object) -> None:
+    (line,) = refusals(on_failure=destination)
+    assert line.startswith(f"on_failure is a {type(destination).__name__}: choose ")
+    assert "pass the bucket, queue or topic itself" in line
 
 
 @pytest.mark.parametrize("service", ["s3:::bucket", "sqs:eu-west-1:123456789012:q", "sns:eu-west-1:123456789012:t"])
@@ -140,10 +142,29 @@ def test_an_existing_bucket_queue_or_topic_is_a_destination(service: str) -> Non
 
 
 def test_every_mistake_is_a_line_of_its_own() -> None:
-    assert [line.split("=")[0] for line in refusals(batch_size=0, parallelization_factor=0)] == [
-        "batch_size",
-        "parallelization_factor",
-    ]
+    mistakes = refusals(
+        batch_size=0,
+        parallelization_factor=0,
+        starting_position="NOW",
+        tumbling_window_in_seconds=60,
+        filters=("{",) * 6,
+        maximum_retry_attempts=10_000,
+        maximum_record_age_in_seconds=-1,
+        on_failure="kafka://topic",
+    )
+    begins = ("batch_size=", "parallelization_factor=", "starting_position=", "tumbling_window_in_seconds and para")
+    begins += ("tumbling_window_in_seconds and filters", "filters has 6", *(f"filters[{index}]" for index in range(6)))
+    begins += ("maximum_retry_attempts=10000", "on_failure is")
+    assert len(mistakes) == len(begins)
+    assert all(line.startswith(begin) for line, begin in zip(mistakes, begins, strict=True))
+
+
+@pytest.mark.parametrize("retries", [1_447, 10_000])
+def test_retries_that_outlast_the_stream_are_refused_without_an_age(retries: int) -> None:
+    (line,) = refusals(maximum_retry_attempts=retries, maximum_record_age_in_seconds=-1)
+    assert "would vanish from the stream before it reaches the failure destination" in line
+    StreamDelivery(maximum_retry_attempts=retries)
+    StreamDelivery(maximum_retry_attempts=1_446, maximum_record_age_in_seconds=-1)
 
 
 def test_settings_do_not_change_after_they_were_checked() -> None:

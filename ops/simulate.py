@@ -17,7 +17,7 @@ from local.simulation.parsing import InvalidScenario, parse
 from local.simulation.report import Happening, Report
 from local.simulation.scenario import Scenario
 from local.simulation.simulate import simulate as run
-from ops.picture import TooManyRecords, picture
+from ops.picture import picture
 from ops.timeline import MoreLikeThese, shortened, why_given_up
 
 _STYLES = {"success": "green", "partial": "yellow", "error": "red", "timeout": "red", "throttled": "magenta"}
@@ -54,12 +54,12 @@ def simulate(
             scenario = _read(file, prefix=f"{file}: " if len(files) > 1 else "")
             report = run(scenario)
         sys.stderr.writelines(f"{file}: {line}\n" for line in scenario.skipped)
-        if drawing is not None:
-            _draw(drawing, scenario, report, title=file.stem)
         if as_json:
             sys.stdout.write(json.dumps(report.document, indent=2) + "\n")
         else:
             _show(console, file, scenario, report)
+        if drawing is not None:
+            _draw(drawing, scenario, report, title=file.stem)
 
 
 def _read(file: Path, *, prefix: str) -> Scenario:
@@ -75,9 +75,9 @@ def _read(file: Path, *, prefix: str) -> Scenario:
 
 def _draw(drawing: Path, scenario: Scenario, report: Report, *, title: str) -> None:
     try:
-        drawing.write_text(picture(report, scenario.identifiers(), title=title), encoding="utf-8")
-    except (TooManyRecords, OSError) as error:
-        sys.stderr.write(f"{drawing}: {error.strerror if isinstance(error, OSError) else error}\n")
+        drawing.write_text(picture(report, scenario.written(), title=title), encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"{drawing}: {error.strerror}\n")
         raise typer.Exit(2) from error
 
 
@@ -130,7 +130,7 @@ def _row(kind: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
         case "onFailure" if "messageId" in entry["body"]:
             letter = entry["body"]
             named = f"{letter['messageId']} ({why_given_up(letter)})"
-            return t, "", "", "[bold red]dead letter[/]", "", escape(named), ""
+            return t, "", "", "[bold red]redrive[/]", "", escape(named), ""
         case "onFailure":
             body = entry["body"]
             info: Mapping[str, Any] = next(body[name] for name in body if name.endswith("BatchInfo"))

@@ -38,6 +38,19 @@ def shortened(timeline: Sequence[Happening]) -> Iterator[Happening | MoreLikeThe
             yield alike[-1]
 
 
+def colour_of(happening: Happening) -> str:
+    """Return the name of what became of the records that an invocation did not finish: an outcome, or their end."""
+    match happening.kind:
+        case "invocations":
+            return happening.entry["outcome"]
+        case "onFailure" if "messageId" in happening.entry["body"]:
+            return "redriven"
+        case "onFailure":
+            return "letter" if happening.entry["delivered"] else "dropped"
+        case "dropped":
+            return "dropped"
+
+
 def why_given_up(body: Mapping[str, Any]) -> str:
     """Return the reason in a dead letter; for a message, how often it was received."""
     if "messageId" in body:

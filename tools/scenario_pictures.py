@@ -18,7 +18,7 @@ def pictures() -> dict[Path, str]:
     drawn: dict[Path, str] = {}
     for path in sorted(SCENARIOS.glob("*.yaml")):
         scenario = parse(path.read_text(encoding="utf-8"))
-        drawn[PICTURES / f"{path.stem}.svg"] = picture(simulate(scenario), scenario.identifiers(), title=path.stem)
+        drawn[PICTURES / f"{path.stem}.svg"] = picture(simulate(scenario), scenario.written(), title=path.stem)
     return drawn
 
 

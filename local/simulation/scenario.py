@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, PrivateAttr, field_validator
 from pydantic_core import PydanticCustomError
@@ -32,6 +32,18 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 #: Sequence numbers of records that have none begin here; those of DynamoDB have 21 digits and more.
 _FIRST_SEQUENCE_NUMBERS = {"DynamoDB stream": 10**20, "Kinesis stream": 496 * 10**53}
+
+
+class Written(NamedTuple):
+    """Record or message that a scenario has written.
+
+    Attributes:
+        identifier: Its identifier in the report.
+        at: Its own time, in seconds from the start.
+    """
+
+    identifier: str
+    at: float
 
 
 class Scenario(Strict):
@@ -151,12 +163,16 @@ class Scenario(Strict):
         fifo = self.source_arn.endswith(".fifo")
         return [record.message(index, starts_at=self.starts_at, fifo=fifo) for index, record in enumerate(self.records)]
 
-    def identifiers(self) -> dict[str, list[str]]:
-        """Return the identifiers of the records that are read of each shard, or of a queue's messages, in order."""
+    def written(self) -> dict[str, list[Written]]:
+        """Return the records that are read of each shard, or the messages of the queue, in order."""
         if not self.source.is_stream:
             sent = sorted(self.messages(), key=lambda message: message.sent_at)
-            return {self.source_arn.rpartition(":")[2]: [message.message_id for message in sent]}
-        return {feed.shard_id: [record.identifier for record in feed.rest()] for feed in self.feeds()}
+            name = self.source_arn.rpartition(":")[2]
+            return {name: [Written(each.message_id, round(each.sent_at - self.starts_at, 6)) for each in sent]}
+        return {
+            feed.shard_id: [Written(each.identifier, round(each.arrived - self.starts_at, 6)) for each in feed.rest()]
+            for feed in self.feeds()
+        }
 
     @cached_property
     def numbered(self) -> list[tuple[ScenarioRecord, str, int]]:

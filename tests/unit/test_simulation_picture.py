@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from local.simulation.parsing import parse
 from local.simulation.simulate import simulate
 from ops.cli import app
-from ops.picture import MAXIMUM_RECORDS, TooManyRecords, picture
+from ops.picture import MAXIMUM_RECORDS, picture
 from tools.scenario_pictures import SCENARIOS, stale
 
 cli = CliRunner()
@@ -41,9 +41,34 @@ def _height(rectangle: ET.Element) -> float:
     return float(rectangle.attrib["height"])
 
 
+Box = tuple[float, float, float, float]
+
+
+def boxes(svg: str) -> tuple[list[Box], list[Box]]:
+    """Return the boxes of level texts, and those of blocks and bands: left, top, right, bottom."""
+    root = ET.fromstring(svg)
+    name = "{http://www.w3.org/2000/svg}"
+    texts: list[Box] = []
+    for each in root.iter(f"{name}text"):
+        if "transform" not in each.attrib:
+            x, y, width = float(each.attrib["x"]), float(each.attrib["y"]), len(each.text or "") * 6.6
+            left = x - {"end": width, "middle": width / 2}.get(each.attrib.get("text-anchor", ""), 0)
+            texts.append((left, y - 9, left + width, y + 2))
+    blocks = [
+        (x, y, x + float(each.attrib["width"]), y + float(each.attrib["height"]))
+        for each in root.iter(f"{name}rect")
+        for x, y in [(float(each.attrib["x"]), float(each.attrib["y"]))]
+    ]
+    return texts, blocks
+
+
+def overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
 def drawing(text: str) -> str:
     scenario = parse(text)
-    return picture(simulate(scenario), scenario.identifiers(), title="a scenario")
+    return picture(simulate(scenario), scenario.written(), title="a scenario")
 
 
 def test_each_invocation_has_a_column_and_a_bisect_looks_like_a_search():
@@ -102,10 +127,76 @@ def test_columns_beyond_the_limit_are_counted_and_not_drawn():
     assert "10 later columns are not drawn" in drawn.words
 
 
-def test_records_that_no_picture_can_show_are_refused():
-    records = ", ".join(["{}"] * (MAXIMUM_RECORDS + 1))
-    with pytest.raises(TooManyRecords, match="at most 1000 records and the scenario has 1001"):
-        drawing(f"eventSourceMapping: {{StartingPosition: LATEST}}\nrecords: [{records}]")
+def many(count: int) -> str:
+    records = ", ".join(f"{{at: {index // 10}}}" for index in range(count))
+    return f"eventSourceMapping: {{StartingPosition: TRIM_HORIZON, MaximumRetryAttempts: 0}}\nrecords: [{records}]"
+
+
+def test_more_records_than_rows_are_drawn_as_sums_over_time_to_scale():
+    count = MAXIMUM_RECORDS + 1
+    drawn = Drawn(many(count) + "\nhandler: [{when: {between: [50, 60]}, then: raise}, {}]")
+    assert any(word and "and time is to scale" in word for word in drawn.words)
+    assert {"0 s", "1:40"} <= set(drawn.words)
+    assert "110 given up, reached no destination" in drawn.words
+    assert f"{count - 110} done" in drawn.words
+    assert {"success", "error", "dropped"} == set(drawn.colours())
+    assert len(drawn.blocks) < 400
+
+
+def test_a_summary_counts_what_is_filtered_and_left_over():
+    drawn = Drawn("until: 50\n" + many(MAXIMUM_RECORDS + 1))
+    assert "491 not finished" in drawn.words
+    filtered = many(MAXIMUM_RECORDS + 1).replace(
+        "MaximumRetryAttempts: 0", """FilterCriteria: {Filters: [{Pattern: '{"eventName": ["REMOVE"]}'}]}"""
+    )
+    assert "1,001 filtered out" in Drawn(filtered).words
+
+
+def test_with_more_records_than_rows_the_timeline_is_printed_all_the_same(tmp_path: Path):
+    scenario, target = tmp_path / "many.yaml", tmp_path / "many.svg"
+    scenario.write_text(many(MAXIMUM_RECORDS + 1), encoding="utf-8")
+    ran = cli.invoke(app, ["simulate", str(scenario), "--picture", str(target)])
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert "invocations" in ran.stdout
+    assert "drawn as sums" in target.read_text(encoding="utf-8")
+
+
+def test_time_that_is_not_to_scale_says_so():
+    assert "a column for everything that happened, in order: time is not to scale" in Drawn(BISECT).words
+
+
+def test_each_record_shows_when_it_was_written():
+    drawn = Drawn("""
+    eventSourceMapping: {StartingPosition: TRIM_HORIZON}
+    records: [{at: -3}, {at: 0}, {at: 75.5}]
+    """)
+    words = drawn.words
+    assert "written" in words
+    assert {"-3 s", "0 s", "1:15"} <= set(words)
+
+
+def test_lanes_are_marked_where_there_are_several():
+    lanes = Drawn((SCENARIOS / "parallelization.yaml").read_text(encoding="utf-8"))
+    assert "lane" in lanes.words
+    assert {"0", "1"} <= set(lanes.words)
+    assert "lane" not in Drawn(BISECT).words
+
+
+def test_a_queues_redrive_is_called_that():
+    queue = (SCENARIOS / "queue-fifo.yaml").read_text(encoding="utf-8")
+    drawn = Drawn(queue)
+    assert "redriven" in drawn.colours()
+    assert "moved to the dead-letter queue by the redrive policy" in drawn.words
+    assert "sent to the failure destination" not in drawn.words
+    assert any("moved to the dead-letter queue, received 2 times" in details for *_, details in drawn.blocks)
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_no_text_of_a_picture_overlaps_another_or_a_block(path: Path):
+    texts, blocks = boxes(drawing(path.read_text(encoding="utf-8")))
+    for index, one in enumerate(texts):
+        assert not [other for other in texts[index + 1 :] if overlap(one, other)], one
+        assert not [block for block in blocks if overlap(one, block)], one
 
 
 def test_shards_that_have_equal_sequence_numbers_keep_their_own_rows():

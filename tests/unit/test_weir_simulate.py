@@ -89,7 +89,7 @@ handler: [{then: raise}]
     ran = cli.invoke(app, ["simulate", written(tmp_path, queue)])
     lines = [" ".join(line.split()) for line in ran.stdout.splitlines()]
     assert "30.000 0 error 2 a 30.0 s" in lines
-    assert "60.000 dead letter a (received 2 times)" in lines
+    assert "60.000 redrive a (received 2 times)" in lines
 
 
 PIPE = """

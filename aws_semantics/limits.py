@@ -74,6 +74,9 @@ ASYNC_PAYLOAD_BYTES = 1024 * 1024
 #: The size of an execution's input, in characters (§3.4).
 EXECUTION_INPUT_CHARACTERS = 262_144
 
+#: Events that a pipe sends to a target in one call, by the service in its ARN (§3.4); others take any number.
+PIPE_TARGET_BATCH = {"api-destination": 1, "events": 10, "sns": 10, "sqs": 10}
+
 #: The size of one PutEvents request, in bytes (§3.4).
 PUT_EVENTS_BYTES = 1024 * 1024
 

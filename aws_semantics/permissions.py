@@ -27,7 +27,7 @@ SENDING_FAILURES: Mapping[str, Mapping[str, Literal["object", "itself"]]] = {
 }
 
 #: Operations that send to a pipe's target or ask its enrichment, by the service and the kind of resource (IAM-6).
-_CALLING = {
+CALLING: Mapping[tuple[str, str], str] = {
     ("events", "api-destination"): "InvokeApiDestination",
     ("events", "event-bus"): "PutEvents",
     ("lambda", "function"): "InvokeFunction",
@@ -137,7 +137,7 @@ def calling(arn: str, *, wait: bool) -> Sequence[Need]:
     """
     service = _service(arn)
     kind = arn.split(":", 5)[5].replace("/", ":").split(":")[0]
-    operation = _CALLING.get((service, kind)) or _CALLING[service, ""]
+    operation = CALLING.get((service, kind)) or CALLING[service, ""]
     if operation == "StartExecution" and wait:
         operation = "StartSyncExecution"
     return [(f"{service}:{operation}", arn)]

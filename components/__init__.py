@@ -5,6 +5,7 @@ from components.alarms import (
     GIVEN_UP,
     ITERATOR_AGE,
     PARKED,
+    PIPE_ALARMS,
     QUEUE_AGE,
     QUEUE_ALARMS,
     STREAM_ALARMS,
@@ -24,6 +25,17 @@ from components.fan_out import FanOut
 from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
+from components.pipe_delivery import PipeDelivery
+from components.pipe_targets import (
+    ApiDestinationTarget,
+    BusTarget,
+    Enrichment,
+    FunctionTarget,
+    PipeTarget,
+    QueueTarget,
+    TopicTarget,
+    WorkflowTarget,
+)
 from components.protection import protect_stack
 from components.python_function import PythonFunction
 from components.python_layer import PythonLayer
@@ -33,12 +45,14 @@ from components.refusal import Refused
 from components.stack_config import StackConfig
 from components.stream import Stream
 from components.stream_consumer import StreamConsumer
+from components.stream_pipe import StreamPipe
 from components.stream_source import StreamSource, TooManyReaders
 
 __all__ = [
     "GIVEN_UP",
     "ITERATOR_AGE",
     "PARKED",
+    "PIPE_ALARMS",
     "QUEUE_AGE",
     "QUEUE_ALARMS",
     "STREAM_ALARMS",
@@ -46,24 +60,31 @@ __all__ = [
     "Access",
     "AlarmCannotFire",
     "AlarmOpinion",
+    "ApiDestinationTarget",
+    "BusTarget",
     "ChangeTable",
     "EffectLedgerTable",
     "EmailSender",
+    "Enrichment",
     "FailureDestination",
     "FanOut",
     "FunctionSettings",
+    "FunctionTarget",
     "GlobalIndex",
     "HttpApi",
     "ImportContractBroken",
     "InvalidDelivery",
     "JwtAuthorization",
     "LocalIndex",
+    "PipeDelivery",
+    "PipeTarget",
     "ProvisionedCapacity",
     "PythonFunction",
     "PythonLayer",
     "QueueAlarms",
     "QueueConsumer",
     "QueueDelivery",
+    "QueueTarget",
     "Refused",
     "RetryHorizon",
     "StackConfig",
@@ -71,9 +92,12 @@ __all__ = [
     "StreamAlarms",
     "StreamConsumer",
     "StreamDelivery",
+    "StreamPipe",
     "StreamSource",
     "TooManyReaders",
+    "TopicTarget",
     "Vpc",
+    "WorkflowTarget",
     "allow",
     "make_alarms",
     "protect_stack",

@@ -22,7 +22,8 @@ class AlarmOpinion:
         name: Suffix of the alarm's name.
         namespace: Namespace of the metric, e.g. `AWS/SQS`.
         metric: Name of the metric (docs/aws-semantics.md §2.10).
-        dimension: Name of the dimension that identifies the resource, e.g. `FunctionName`, `QueueName`.
+        dimension: Name of the dimension that identifies the resource, e.g. `FunctionName`, `QueueName`; several where
+            CloudWatch records the metric by several.
         statistic: How the values of a period become one.
         threshold: The alarm's value, in the metric's unit (IteratorAge: milliseconds), reached or passed.
         period: Seconds.
@@ -36,7 +37,7 @@ class AlarmOpinion:
     name: str
     namespace: str = "AWS/Lambda"
     metric: str
-    dimension: str
+    dimension: str | tuple[str, ...]
     statistic: Literal["Maximum", "Sum"]
     threshold: int
     period: int = 60
@@ -45,6 +46,11 @@ class AlarmOpinion:
     urgent: bool = False
     description: str
     command: str = "weir status {consumer}"
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The names of its dimensions."""
+        return (self.dimension,) if isinstance(self.dimension, str) else self.dimension
 
 
 #: Iterator age is the one number that turns into data loss: at 24 hours the stream forgets.
@@ -203,6 +209,40 @@ PARKED = (
 
 QUEUE_ALARMS = (*QUEUE_AGE, *PARKED)
 
+#: A pipe that does not deliver. How far it is behind is not measured, so its failures are the only sign.
+PIPE_ALARMS = (
+    AlarmOpinion(
+        name="execution-failed",
+        namespace="AWS/EventBridge/Pipes",
+        metric="ExecutionFailed",
+        dimension="PipeName",
+        statistic="Sum",
+        threshold=1,
+        evaluation_periods=3,
+        description="The pipe has failed for 3 minutes. Its log says why; the stream forgets events after 24 hours.",
+    ),
+    AlarmOpinion(
+        name="target-stage-failed",
+        namespace="AWS/EventBridge/Pipes",
+        metric="TargetStageFailed",
+        dimension="PipeName",
+        statistic="Sum",
+        threshold=1,
+        evaluation_periods=3,
+        description="The pipe's target has refused events for 3 minutes. The pipe's log says why.",
+    ),
+    AlarmOpinion(
+        name="execution-throttled",
+        namespace="AWS/EventBridge/Pipes",
+        metric="ExecutionThrottled",
+        dimension=("AwsAccountId", "PipeName"),
+        statistic="Sum",
+        threshold=1,
+        evaluation_periods=5,
+        description="The pipe has been throttled for 5 minutes: the account's concurrent executions are used up.",
+    ),
+)
+
 #: Deliveries that a fan-out's topic could not make.
 TOPIC_ALARMS = (
     AlarmOpinion(
@@ -264,7 +304,7 @@ def make_alarms(
             alarm_description=_description(name, opinion, failure_destination),
             namespace=opinion.namespace,
             metric_name=opinion.metric,
-            dimensions={_QUEUE_ROLES.get(opinion.dimension, opinion.dimension): dimensions[opinion.dimension]},
+            dimensions={_QUEUE_ROLES.get(each, each): dimensions[each] for each in opinion.dimensions},
             statistic=opinion.statistic,
             period=opinion.period,
             evaluation_periods=opinion.evaluation_periods,

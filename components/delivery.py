@@ -185,20 +185,20 @@ def filter_problems(filters: Sequence[str]) -> Iterator[str]:
             yield f"filters[{index}]: {error}; AWS refuses the mapping"
 
 
-def check_retention(name: str, delivery: StreamDelivery, retention_in_seconds: int) -> None:
+def check_retention(name: str, maximum_record_age_in_seconds: int, retention_in_seconds: int) -> None:
     """Refuse a record age that the source does not reach.
 
     Args:
         name: The consumer's name, for the message.
-        delivery: Its settings.
+        maximum_record_age_in_seconds: The age at which it gives a record up.
         retention_in_seconds: How long the source keeps a record.
 
     Raises:
         InvalidDelivery: Records would vanish from the source before they are given up.
     """
-    if delivery.maximum_record_age_in_seconds >= retention_in_seconds:
+    if maximum_record_age_in_seconds >= retention_in_seconds:
         raise InvalidDelivery(
-            f"{name}: maximum_record_age_in_seconds={delivery.maximum_record_age_in_seconds} is not below the "
+            f"{name}: maximum_record_age_in_seconds={maximum_record_age_in_seconds} is not below the "
             f"{retention_in_seconds} s the stream keeps a record: it would vanish before it reaches the failure "
             f"destination; choose less, the default is {StreamDelivery.maximum_record_age_in_seconds}"
         )

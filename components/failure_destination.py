@@ -101,6 +101,8 @@ class FailureDestination(pulumi.ComponentResource):
                 self.resources.append(kind)
                 self.arn = _standard(name, kind)
         self.statements = _send(service, self.arn, parks_only=parks_only)
+        #: Permissions to deliver, and not to park: for a pipe, which has no runtime.
+        self.send_statements: list[Statement] = [allow(list(SENDING_FAILURES[service]), self.arn)]
         self.environment: dict[str, pulumi.Input[str]] = {} if service == "sns" else {DESTINATION_VARIABLE: self.arn}
         self.register_outputs({"arn": self.arn})
 

@@ -95,7 +95,7 @@ class StreamConsumer(pulumi.ComponentResource):
         function.check(name)
         check_name(name, FUNCTION)
         _check_window(name, delivery, consumer)
-        check_retention(name, delivery, source.retention_in_seconds)
+        check_retention(name, delivery.maximum_record_age_in_seconds, source.retention_in_seconds)
         _check_lease(name, delivery, source, function.timeout)
         check_alarms(name, delivery, alarms, retention_in_seconds=source.retention_in_seconds)
         filters = filters_of(name, consumer, source, delivery)

@@ -9,7 +9,7 @@ from components.push_down.key_schema import WrongKey, check_keys
 from components.queue_delivery import QueueDelivery
 from components.refusal import Refused
 from components.stream_source import StreamSource
-from handlers.cdc import Consumer, ImageNotAvailable
+from handlers.cdc import Condition, Consumer, ImageNotAvailable
 
 
 def filters_of(name: str, consumer: Consumer, source: StreamSource, delivery: StreamDelivery) -> tuple[str, ...]:
@@ -49,6 +49,31 @@ def _check_keys(name: str, consumer: Consumer, source: StreamSource) -> None:
         check_keys(consumer.condition, source.keys)
     except WrongKey as error:
         raise Refused(f"{name}: {error}") from None
+
+
+def pipe_filters_of(
+    name: str, condition: Condition | None, source: StreamSource, *, residue_is_evaluated: bool
+) -> tuple[str, ...]:
+    """Return the patterns of a pipe that reads a stream; none if it delivers every change.
+
+    Raises:
+        Refused: The condition can never be true, reads an image that the stream does not carry, or holds something
+            that no pattern says and nothing else evaluates.
+    """
+    if condition is None:
+        return ()
+    view_type = source.view_type or "NEW_AND_OLD_IMAGES"
+    try:
+        pushed = push_down(condition, "pipe", view_type=view_type, key_schema=source.keys)
+    except (ImageNotAvailable, NeverTrue) as error:
+        raise Refused(f"{name}: {error}") from None
+    if pushed.residue is not None and not residue_is_evaluated:
+        raise Refused(
+            f"{name}: no event pattern says {pushed.residue!r}, and a pipe has nothing else to evaluate it: unwanted "
+            "changes would reach the target; subscribe a consumer instead, or give the pipe an Enrichment that drops "
+            "them (evaluates_condition=True)"
+        )
+    return pushed.patterns
 
 
 def _pushed_down(name: str, consumer: Consumer, source: StreamSource, dialect: Dialect) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_semantics.limits import STREAM_MAPPING_RANGES
+from aws_semantics.pipe_templates import is_path
 from local.engine.pipes.configuration import defaults_of
 from local.engine.pipes.sources import EventSource, UnsupportedSource, source_of
 from local.engine.pipes.targets import UnsupportedTarget, enrichment_of, service_of
-from local.engine.pipes.templates import InputTemplate, InvalidTemplate, is_path
+from local.engine.pipes.templates import InputTemplate, InvalidTemplate
 from local.engine.queues.admission import queue_problems
 from local.engine.queues.batches import QueueSettings
 from local.engine.streams.admission import filter_problems, filters_of, out_of_range, window_problem

@@ -13,13 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_PLACEHOLDER = re.compile(r"<([^<>]+)>")
-_PATH = re.compile(r"\$((\.[\w/-]+|\[(\d+|\*)\])*)")
-_STEP = re.compile(r"\.([\w/-]+)|\[(\d+|\*)\]")
+from aws_semantics.pipe_templates import PLACEHOLDER, is_path, template_problem
 
-#: Reserved variables that are the same for every event of a pipe.
-CONSTANTS = ("pipe-arn", "pipe-name", "source-arn", "enrichment-arn", "target-arn")
-_VARIABLES = (*(f"aws.pipes.{name}" for name in (*CONSTANTS, "event.ingestion-time", "event", "event.json")),)
+_STEP = re.compile(r"\.([\w/-]+)|\[(\d+|\*)\]")
 
 
 class InvalidTemplate(ValueError):
@@ -43,19 +39,15 @@ class InputTemplate:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        for name in _PLACEHOLDER.findall(text):
-            if name not in _VARIABLES and not _PATH.fullmatch(name):
-                raise InvalidTemplate(
-                    f"<{name}> in the input template is neither a JSON path such as <$.eventID> "
-                    f"nor one of {', '.join(f'<{variable}>' for variable in _VARIABLES)}"
-                )
+        if problem := template_problem(text):
+            raise InvalidTemplate(problem)
 
     def render(self, event: Any, constants: Mapping[str, str], *, ingested: str, raw: Any = None) -> Any:
         """Apply the template to an event: the result is a JSON value, or a text when it is not JSON.
 
         Args:
             event: The event as paths and `<aws.pipes.event.json>` see it (`local.engine.pipes.sources.opened`).
-            constants: Values of the reserved variables in `CONSTANTS`.
+            constants: Values of the reserved variables in `CONSTANTS` of `aws_semantics.pipe_templates`.
             ingested: When the pipe received the event, as ISO 8601.
             raw: The event as it came, for `<aws.pipes.event>`; the same by default.
 
@@ -82,7 +74,7 @@ class InputTemplate:
     def _pieces(self, event: Any, values: Mapping[str, Any]) -> Iterator[str]:
         quoted = False
         end = 0
-        for found in _PLACEHOLDER.finditer(self._text):
+        for found in PLACEHOLDER.finditer(self._text):
             literal = self._text[end : found.start()]
             quoted ^= _quotes(literal) % 2 == 1
             end = found.end()
@@ -108,11 +100,6 @@ def resolve(value: str, event: Any) -> str:
     if found is None:
         return ""
     return found if isinstance(found, str) else json.dumps(found)
-
-
-def is_path(value: str) -> bool:
-    """Return whether a target parameter is read from the event."""
-    return _PATH.fullmatch(value) is not None
 
 
 def find(path: str, event: Any) -> Any:

@@ -47,6 +47,8 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     },
     "aws:lambda/layerVersion:LayerVersion": lambda name: {"arn": arn("lambda", f"layer:{name}:1")},
     "aws:lambda/permission:Permission": lambda name: {},
+    "aws:pipes/pipe:Pipe": lambda name: {"name": name, "arn": arn("pipes", f"pipe/{name}")},
+    "aws:cloudwatch/eventBus:EventBus": lambda name: {"name": name, "arn": arn("events", f"event-bus/{name}")},
     "aws:s3/bucket:Bucket": lambda name: {"bucket": name, "arn": f"arn:aws:s3:::{name}"},
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": lambda name: {},
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": lambda name: {},

@@ -14,6 +14,7 @@ import pytest
 
 import components
 from handlers import upgrade_api, welcome_email
+from handlers.cdc import on
 from tests.wheels import lock, wheel
 
 COMPONENTS = [
@@ -40,6 +41,7 @@ def surroundings() -> dict[str, Any]:
     return {
         **{name: getattr(components, name) for name in components.__all__},
         "aws": aws,
+        "on": on,
         "pulumi": pulumi,
         "upgrade_api": upgrade_api,
         "welcome_email": welcome_email,
@@ -75,7 +77,8 @@ def test_the_example_of_a_stream_source_deploys(run) -> None:
 
 
 def examples_of(guide: str) -> list[str]:
-    return [each for each in re.findall(r"```\n(.*?)```", guide, re.DOTALL) if "→" not in each]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    return [text for language, text in blocks if not language and "→" not in text]
 
 
 @pytest.mark.parametrize("example", [*examples_of(GUIDE), *examples_of(FAN_OUT)])

@@ -1,0 +1,197 @@
+"""`StreamPipe`: an EventBridge pipe from a stream to a service, without code of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from aws_semantics.permissions import READING
+from aws_semantics.pipe_templates import template_problem
+from components.access import Statement, allow, decrypt, policy_document, trust
+from components.alarms import PIPE_ALARMS, AlarmOpinion, make_alarms
+from components.delivery import InvalidDelivery, check_retention
+from components.failure_destination import FailureDestination
+from components.pipe_delivery import PipeDelivery
+from components.pipe_targets import Enrichment, PipeTarget
+from components.push_down import pipe_filters_of
+from components.refusal import Refused
+from components.stream_source import StreamSource
+from handlers.cdc import Condition
+
+#: Days that a pipe's log is kept: its dead letters say where an event was, and the log alone says why.
+_LOG_RETENTION_DAYS = 30
+
+
+class StreamPipe(pulumi.ComponentResource):
+    """A pipe that reads a stream and sends its changes to a queue, topic, bus, function, workflow or HTTP endpoint.
+
+    It is one of the stream's readers. A failing event holds up its shard until it is given up, and then its place in
+    the stream is in the dead-letter queue, not its content (docs/aws-semantics.md §3.5).
+
+    Args:
+        source: The stream: `users.stream` of a `ChangeTable`, or a `StreamSource` for a table that exists.
+        target: Where the changes go: a `QueueTarget`, `TopicTarget`, `BusTarget`, `FunctionTarget`, `WorkflowTarget`
+            or `ApiDestinationTarget`.
+        when: Which changes are wanted, e.g. `on.modify & on.new("plan").eq("pro")`. AWS must be able to evaluate all
+            of it, unless the enrichment evaluates the rest.
+        input_template: Makes the target's input of each event, e.g. `{"user": <$.dynamodb.Keys.userId.S>}`.
+        enrichment: A function, Express workflow or API destination that events go through before.
+        delivery: Settings of the pipe.
+        alarms: The alarms, `PIPE_ALARMS` by default.
+        alarm_actions: ARNs that alarms notify, usually of SNS topics.
+        page_actions: ARNs that the urgent ones notify; `alarm_actions` when not given.
+
+    Attributes:
+        pipe: The `aws.pipes.Pipe`.
+        role: Its `aws.iam.Role`, with just the permissions that it needs; `policy` is the role's only one.
+        log_group: Its `aws.cloudwatch.LogGroup`, of failures alone.
+        on_failure: The `FailureDestination`.
+        alarms: The `aws.cloudwatch.MetricAlarm` of each opinion, by its name.
+
+    Raises:
+        TooManyReaders: The stream has as many readers as it serves.
+        InvalidDelivery: The settings do not fit the target or the stream.
+        Refused: AWS would refuse target, enrichment or template, or could not evaluate the condition.
+
+    Example:
+        bus = aws.cloudwatch.EventBus("changes")
+        StreamPipe(
+            "to-bus",
+            source=users.stream,
+            target=BusTarget(arn=bus.arn, detail_type="plan changed", source="users"),
+            when=on.modify & on.new("plan").is_in(["pro", "enterprise"]),
+            input_template='{"userId": <$.dynamodb.Keys.userId.S>}',
+            alarm_actions=[alarms.arn],
+        )
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: StreamSource,
+        target: PipeTarget,
+        when: Condition | None = None,
+        input_template: str | None = None,
+        enrichment: Enrichment | None = None,
+        delivery: PipeDelivery | None = None,
+        alarms: Sequence[AlarmOpinion] = PIPE_ALARMS,
+        alarm_actions: Sequence[pulumi.Input[str]] = (),
+        page_actions: Sequence[pulumi.Input[str]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        delivery = delivery or PipeDelivery()
+        _check_target(name, target, enrichment, delivery)
+        for template in (input_template, enrichment and enrichment.input_template):
+            if template and (problem := template_problem(template)):
+                raise Refused(f"{name}: {problem}; AWS refuses the pipe")
+        check_retention(name, delivery.maximum_record_age_in_seconds, source.retention_in_seconds)
+        residue_is_evaluated = enrichment is not None and enrichment.evaluates_condition
+        filters = delivery.filters or pipe_filters_of(name, when, source, residue_is_evaluated=residue_is_evaluated)
+        source.add_reader(name)
+        super().__init__("weir:index:StreamPipe", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+
+        self.on_failure = FailureDestination(
+            f"{name}-failures", kind=delivery.on_failure, alarm_actions=alarm_actions, opts=child
+        )
+        # With this prefix the log needs no room in the account's one policy of log deliveries.
+        log_name = f"/aws/vendedlogs/pipes/{pulumi.get_project()}-{pulumi.get_stack()}-{name}"
+        self.log_group = aws.cloudwatch.LogGroup(name, name=log_name, retention_in_days=_LOG_RETENTION_DAYS, opts=child)
+        self.role = aws.iam.Role(name, assume_role_policy=trust("pipes.amazonaws.com"), opts=child)
+        statements: list[Statement] = [
+            allow(READING["dynamodb"], source.arn),
+            *decrypt(source.kms_key_arn),
+            *self.on_failure.send_statements,
+            *target.statements(),
+            *(enrichment.by.statements() if enrichment else []),
+        ]
+        self.policy = aws.iam.RolePolicy(name, role=self.role.name, policy=policy_document(statements), opts=child)
+        self.pipe = aws.pipes.Pipe(
+            name,
+            role_arn=self.role.arn,
+            source=source.arn,
+            target=target.arn,
+            **_settings(delivery, filters, self.on_failure.arn, target, enrichment, input_template),
+            log_configuration={
+                "level": "ERROR",
+                "cloudwatch_logs_log_destination": {"log_group_arn": self.log_group.arn},
+            },
+            # AWS tries the role when the pipe is created, and a failure is final.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy, *self.on_failure.resources]),
+        )
+        self.alarms = make_alarms(
+            name,
+            alarms,
+            {"PipeName": self.pipe.name, "AwsAccountId": aws.get_caller_identity_output().account_id},
+            actions=alarm_actions,
+            page_actions=page_actions,
+            failure_destination=self.on_failure.arn,
+            opts=child,
+        )
+        self.register_outputs({"pipeName": self.pipe.name})
+
+
+def _check_target(name: str, target: PipeTarget, enrichment: Enrichment | None, delivery: PipeDelivery) -> None:
+    for part in (target, enrichment):
+        if part is not None and (problem := part.problem()):
+            raise Refused(f"{name}: {problem}")
+    for what, called in (("target", target), ("enrichment", enrichment and enrichment.by)):
+        most = called.maximum_batch if called else None
+        # AWS enriches through a bus or a queue never; of the others only an API destination has a limit.
+        if most is not None and delivery.batch_size > most:
+            raise InvalidDelivery(
+                f"{name}: batch_size={delivery.batch_size}, and the {what} takes {most} event{'s' * (most > 1)} in one "
+                f"call: AWS refuses the pipe; set batch_size={most}"
+            )
+
+
+def _settings(
+    delivery: PipeDelivery,
+    filters: Sequence[str],
+    dead_letters: pulumi.Input[str],
+    target: PipeTarget,
+    enrichment: Enrichment | None,
+    input_template: str | None,
+) -> dict[str, Any]:
+    to_target = {**target.parameters(), **({"input_template": input_template} if input_template else {})}
+    return {
+        "source_parameters": _source_parameters(delivery, filters, dead_letters),
+        **_enrichment_arguments(enrichment),
+        **({"target_parameters": to_target} if to_target else {}),
+    }
+
+
+def _source_parameters(
+    delivery: PipeDelivery, filters: Sequence[str], dead_letters: pulumi.Input[str]
+) -> dict[str, Any]:
+    stream: dict[str, Any] = {
+        "starting_position": delivery.starting_position,
+        "batch_size": delivery.batch_size,
+        "maximum_batching_window_in_seconds": delivery.maximum_batching_window_in_seconds,
+        "parallelization_factor": delivery.parallelization_factor,
+        "maximum_retry_attempts": delivery.maximum_retry_attempts,
+        "maximum_record_age_in_seconds": delivery.maximum_record_age_in_seconds,
+        "dead_letter_config": {"arn": dead_letters},
+    }
+    if delivery.automatic_bisect:
+        stream["on_partial_batch_item_failure"] = "AUTOMATIC_BISECT"
+    parameters: dict[str, Any] = {"dynamodb_stream_parameters": stream}
+    if filters:
+        parameters["filter_criteria"] = {"filters": [{"pattern": pattern} for pattern in filters]}
+    return parameters
+
+
+def _enrichment_arguments(enrichment: Enrichment | None) -> dict[str, Any]:
+    if enrichment is None:
+        return {}
+    parameters: dict[str, Any] = {}
+    http = enrichment.by.parameters().get("http_parameters")
+    if http:
+        parameters["http_parameters"] = http
+    if enrichment.input_template:
+        parameters["input_template"] = enrichment.input_template
+    return {"enrichment": enrichment.by.arn, **({"enrichment_parameters": parameters} if parameters else {})}

@@ -19,9 +19,19 @@ from urllib.parse import unquote
 from local.endpoint.api import operations
 from local.endpoint.api.aws_call import AwsCall, identify, protocol_of
 from local.endpoint.api.errors import AwsError, render
-from local.endpoint.api.gate import BODY_BYTES, CONTROL_PREFIX, Gate, Refused, api_path, is_plain_host, too_large
+from local.endpoint.api.gate import (
+    BODY_BYTES,
+    CONTROL_PREFIX,
+    EXECUTE_API_PREFIX,
+    Gate,
+    Refused,
+    api_path,
+    is_plain_host,
+    too_large,
+)
 from local.endpoint.api.http_messages import OWN, Reply, Request
 from local.endpoint.api.signatures import is_signed
+from local.endpoint.authorization.authorizer import Authorizer
 from local.endpoint.clients import Connection
 from local.endpoint.control.api import ControlApi
 from local.endpoint.control.faults import Fault, Faults, records_before
@@ -44,6 +54,7 @@ class Application:
         connection: The endpoint's address and keys.
         gate: The checks of a request's headers.
         routes: The tables of all services.
+        authorizer: The judge of what functions call with their own keys.
         faults: The faults that are set.
         control: The control API.
         crashed: Records an invocation that crashed, and returns Lambda's error document.
@@ -59,6 +70,7 @@ class Application:
         connection: Connection,
         gate: Gate,
         routes: Routes,
+        authorizer: Authorizer,
         faults: Faults,
         control: ControlApi,
         crashed: Callable[[AwsCall], dict[str, Any]],
@@ -70,6 +82,7 @@ class Application:
         self._host = connection.url.removeprefix("http://")
         self._gate = gate
         self._routes = routes
+        self._authorizer = authorizer
         self._faults = faults
         self._control = control
         self._crashed = crashed
@@ -104,7 +117,7 @@ class Application:
         if reply.header("x-amzn-requestid") is None and reply.header("x-amz-request-id") is None:
             headers.append((b"x-amzn-RequestId", str(uuid.uuid4()).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else reply.body})
 
     async def _reply(self, request: Request) -> Reply:
         if request.path.startswith(CONTROL_PREFIX):
@@ -128,6 +141,9 @@ class Application:
 
     async def _call(self, call: AwsCall) -> Reply:
         operations.check(call)
+        return await self._authorizer.answer(call, self._authorized)
+
+    async def _authorized(self, call: AwsCall) -> Reply:
         fault = self._faults.fire(call)
         return await (self._serve(call) if fault is None else self._faulty(fault, call))
 
@@ -185,13 +201,23 @@ class Application:
         # Even if ministack would find a route: a request that was not checked is not served.
         if authorization is None:
             return Reply.json(404, {"message": "Not Found"})
-        if authorization == "AWS_IAM" and not is_signed(request, self._connection):
+        if authorization == "AWS_IAM" and not await self._may_call_api(request, path):
             return Reply.json(403, {"message": "Forbidden"})
         reply = await self._forward(replace(request, path=path))
         # ministack returns the function's error; an HTTP API hides it.
         if reply.status == 502 and b'"errorType"' in reply.body:
             return Reply.json(500, {"message": "Internal Server Error"})
         return reply
+
+    async def _may_call_api(self, request: Request, path: str) -> bool:
+        sessions = self._authorizer.sessions
+        keys = sessions.of(request.access_key_id)
+        if not is_signed(request, sessions.connection_of(request.access_key_id)):
+            return False
+        api_id, _, route = path.removeprefix(EXECUTE_API_PREFIX).partition("/")
+        return keys is None or await asyncio.to_thread(
+            self._authorizer.may_invoke_api, keys, api_id, request.method, unquote(route)
+        )
 
     async def _pass_on(self, call: AwsCall) -> Reply:
         """Return ministack's answer; the endpoint's own calls take the short way to the service."""

@@ -15,6 +15,10 @@ from local.endpoint import journal, ministack_internals
 from local.endpoint.alarm_evaluation import AlarmEvaluation
 from local.endpoint.api.gate import Gate
 from local.endpoint.application import Application, Asgi
+from local.endpoint.authorization.authorizer import Authorizer
+from local.endpoint.authorization.needs import Lookups
+from local.endpoint.authorization.sessions import Sessions
+from local.endpoint.authorization.sts import sts_routes
 from local.endpoint.clients import Connection, expired
 from local.endpoint.control.api import ControlApi
 from local.endpoint.control.faults import Faults
@@ -90,8 +94,11 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             *("dynamodb", "sns"),
         )
     )
-    environments = Functions(connection=connection, clock=clock, metrics=metrics)
     roles = Roles(iam, region=connection.region, account_id=connection.account_id)
+    authorizer = _authorizer(connection, roles, clock)
+    environments = Functions(
+        connection=connection, clock=clock, metrics=metrics, issue_keys=authorizer.issue_for_function
+    )
     destinations = Destinations(buckets=buckets, queues=queues, topics=topics)
     stream_dependencies = StreamMappingDependencies(streams, functions, destinations, roles, clock, metrics)
     mappings = EventSourceMappings(
@@ -143,6 +150,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             layer_routes(),
             log_routes(),
             queue_routes(),
+            sts_routes(authorizer),
             state_machine_routes(machines),
             FifoTopics(_topic, _send_from_topic, metrics=metrics, clock=clock).routes,
             stream_specification_routes(tables),
@@ -161,12 +169,13 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         mails=ministack_internals.sent_mails,
         evaluate_alarms=alarms.evaluate,
     )
-    _adapt_ministack(connection, clock, readers, environments)
+    _adapt_ministack(connection, clock, readers, environments, authorizer)
     application = Application(
         ministack,
         connection=connection,
-        gate=Gate(port=connection.port, issued={connection.access_key_id}, control_token=control_token),
+        gate=Gate(port=connection.port, issued=authorizer.sessions, control_token=control_token),
         routes=routes,
+        authorizer=authorizer,
         faults=faults,
         control=control,
         crashed=function_service.crashed,
@@ -187,7 +196,26 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     return Assembled(application, start, close, lambda: _held(mappings, pipes))
 
 
-def _adapt_ministack(connection: Connection, clock: Clock, readers: Readers, environments: Functions) -> None:
+def _authorizer(connection: Connection, roles: Roles, clock: Clock) -> Authorizer:
+    lookups = Lookups(
+        connection.region,
+        connection.account_id,
+        stream_of=lambda iterator: (ministack_internals.read_iterator(iterator) or (None,))[0],
+        identities=ministack_internals.email_identities,
+        partition_key=ministack_internals.partition_key,
+    )
+    return Authorizer(
+        Sessions(connection),
+        roles,
+        lookups,
+        resource_policy=ministack_internals.resource_policy,
+        clock=clock.now,
+    )
+
+
+def _adapt_ministack(
+    connection: Connection, clock: Clock, readers: Readers, environments: Functions, authorizer: Authorizer
+) -> None:
     """Replace the parts of ministack that differ from AWS."""
     region = region_name(connection.region)
 
@@ -200,7 +228,8 @@ def _adapt_ministack(connection: Connection, clock: Clock, readers: Readers, env
     ministack_internals.run_functions_by(environments.execute)
     ministack_internals.keep_time_by(clock.now)
     ministack_internals.stop_evaluating_alarms()
-    ministack_internals.notify_of_alarms_by(notification)
+    ministack_internals.judge_services_by(authorizer.service_may)
+    ministack_internals.notify_of_alarms_by(notification, authorizer.service_may)
     ministack_internals.when_messages_come(readers.queues)
     ministack_internals.stream_changes_as(
         lambda table, record, precision, transactional: streamed_change(

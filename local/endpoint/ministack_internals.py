@@ -5,6 +5,7 @@ tests/local/test_pinned.py fails if one of these means something else.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator
 from ministack.services import (
     apigateway,
     cloudwatch,
@@ -25,6 +25,7 @@ from ministack.services import (
     lambda_svc,
     s3,
     ses,
+    ses_v2,
     sns,
     sqs,
 )
@@ -32,7 +33,7 @@ from ministack.services import (
 from local.engine.pipes.requests import HttpRequest
 
 _app: Any = app
-_iam: Any = iam_evaluator
+_apigateway: Any = apigateway
 _cloudwatch: Any = cloudwatch
 _dynamodb: Any = dynamodb
 _dynamodbstreams: Any = dynamodb_streams
@@ -42,6 +43,7 @@ _lambda: Any = lambda_svc
 _logs: Any = cloudwatch_logs
 _s3: Any = s3
 _ses: Any = ses
+_sesv2: Any = ses_v2
 _sns: Any = sns
 _sqs: Any = sqs
 
@@ -109,6 +111,38 @@ def read_iterator(iterator: str) -> tuple[str, str] | None:
             return stream_arn, shard_id
         case _:
             return None
+
+
+def resource_policy(arn: str) -> str | None:
+    """Return the policy of a queue, topic, bucket, object or function as JSON text; `None` if it has none."""
+    service = arn.split(":")[2]
+    match service:
+        case "sqs":
+            queue = _sqs._queue_by_arn(arn)
+            return (queue["attributes"].get("Policy") if queue else None) or None
+        case "sns":
+            topic = _sns._topics.get(arn)
+            return (topic["attributes"].get("Policy") if topic else None) or None
+        case "s3":
+            found = _s3.bucket_policy_for_arn(arn)
+            return (found[0] if found else None) or None
+        case "lambda":
+            found = _lambda.function_policy_for_arn(arn)
+            return json.dumps(found[0]) if found else None
+        case _:
+            return None
+
+
+def email_identities() -> list[str]:
+    """Return the names of SES's identities: addresses and domains."""
+    return [*_sesv2._identities, *_ses._identities]
+
+
+def partition_key(table: str) -> str | None:
+    """Return the name of a table's partition key; `None` if there is no such table."""
+    found = _dynamodb._tables.get(table)
+    schema = found["KeySchema"] if found else []
+    return next((each["AttributeName"] for each in schema if each["KeyType"] == "HASH"), None)
 
 
 def list_streams() -> list[tuple[str, str, str]]:
@@ -198,18 +232,7 @@ def send_from_topic(queue_arn: str, topic_arn: str, body: str, group: str, dedup
     if queue is None:
         return "QueueDoesNotExist"
     account = topic_arn.split(":")[4]
-    context = _iam.EvalContext(
-        principal_arn="*",
-        principal_type="Service",
-        principal_account="",
-        action="sqs:SendMessage",
-        resource_arn=queue_arn,
-        region=topic_arn.split(":")[3],
-        service_context={"aws:sourcearn": topic_arn, "aws:sourceaccount": account, "aws:sourceowner": account},
-    )
-    policy = queue["attributes"].get("Policy")
-    allowed = _iam.evaluate_resource_policy(policy, context, service="sns.amazonaws.com")
-    if allowed.decision != "Allow":
+    if not _sqs.queue_policy_allows(queue_arn, "sns.amazonaws.com", topic_arn, account):
         return "AccessDenied"
     order = {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id} if queue["is_fifo"] else {}
     try:
@@ -262,12 +285,49 @@ def stop_evaluating_alarms() -> None:
     _cloudwatch._evaluate_alarm = _nothing
 
 
-def notify_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]]) -> None:
-    """Publish the subject and message that `make` makes from an alarm and its former state; ministack's lack fields."""
+#: Decides whether a service may do an action to a resource on behalf of another one, by its ARN.
+ServiceMay = Callable[[str, str, str, str], bool]
+
+
+def judge_services_by(may: ServiceMay) -> None:
+    """Deliver from topics, rules and HTTP APIs only what the policy of the queue or the function lets through."""
+    _sqs.queue_policy_allows = lambda queue, service, source, _: may(service, "sqs:SendMessage", queue, source)
+    invoke_target, invoke_function = _eventbridge._invoke_target, _apigateway._invoke_lambda_proxy
+
+    def to_target(target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None) -> None:
+        if may("events.amazonaws.com", "sqs:SendMessage", target["Arn"], rule["Arn"]):
+            invoke_target(target, event, rule, view)
+
+    async def to_function(
+        integration: Mapping[str, Any], api_id: str, stage: str, path: str, method: str, *arguments: Any, **named: Any
+    ) -> Any:
+        function = _apigateway._extract_lambda_ref_from_integration_uri(integration["integrationUri"])
+        # Headers, body, query, and then the key of the route.
+        route = arguments[3] if len(arguments) > 3 else named.get("route_key", "$default")
+        region, account = function.split(":")[3:5]
+        verb, _, resource = route.partition(" ")
+        called = route if route == "$default" else f"{method if verb == 'ANY' else verb}{resource}"
+        source = f"arn:aws:execute-api:{region}:{account}:{api_id}/{stage}/{called}"
+        if not may("apigateway.amazonaws.com", "lambda:InvokeFunction", function, source):
+            return 500, {"Content-Type": "application/json"}, b'{"message":"Internal Server Error"}'
+        return await invoke_function(integration, api_id, stage, path, method, *arguments, **named)
+
+    _eventbridge._invoke_target, _apigateway._invoke_lambda_proxy = to_target, to_function
+
+
+def notify_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]], may: ServiceMay) -> None:
+    """Publish the subject and message that `make` makes from an alarm and its former state; ministack's lack fields.
+
+    Args:
+        make: Makes the subject and the message.
+        may: Decides whether CloudWatch may publish to a topic.
+    """
 
     def notify(alarm: Mapping[str, Any], before: str, state: str, _: str) -> None:
         actions = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[state]
         for topic in alarm[actions] if alarm["ActionsEnabled"] else ():
+            if not may("cloudwatch.amazonaws.com", "sns:Publish", topic, alarm["AlarmArn"]):
+                continue
             subject, message = make(alarm, before)
             _sns._fanout(topic, str(uuid.uuid4()), message, subject)
 

@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aws_semantics.permissions import Need
 from local.endpoint.api.errors import AwsError, NotSimulated
 from local.endpoint.clients import error_code
-from local.engine.roles.policy_evaluation import Context, Decision, assumable, decide
+from local.engine.roles.authorization import Session, judge_session
+from local.engine.roles.policy_evaluation import Context, Decision, assumable
 from local.engine.roles.refusals import Refusal
 
 logger = logging.getLogger(__name__)
@@ -70,10 +71,20 @@ def refused_call(refusal: Refusal, code: str, message: str) -> AwsError:
 
 
 @dataclass(frozen=True)
-class _Role:
+class Role:
+    """A role.
+
+    Attributes:
+        arn: Its ARN.
+        trust: Its trust policy.
+        policies: Its policies.
+        boundary: Its permissions boundary.
+    """
+
     arn: str
     trust: Mapping[str, Any]
     policies: Sequence[Mapping[str, Any]]
+    boundary: Mapping[str, Any] | None
 
 
 class Roles:
@@ -89,17 +100,24 @@ class Roles:
         self._iam = iam
         self._region = region
         self._account_id = account_id
-        self._known: dict[str, _Role | None] = {}
+        self._known: dict[str, Role | None] = {}
 
     def forget(self) -> None:
         """Read roles again when they are needed next: roles or policies have changed."""
         # A new dictionary: a role that is being read right now may be old, and goes into the former one.
         self._known = {}
 
+    def known(self, arn: str) -> Role | None:
+        """Return a role; `None` if there is none."""
+        known = self._known
+        if arn not in known:
+            known[arn] = self._read(arn)
+        return known[arn]
+
     def refusal(self, caller: Caller, needs: Iterable[Need] = ()) -> Refusal | None:
         """Return why a role cannot be assumed or does not allow one of the needs; `None` if it allows all."""
         try:
-            role = self._role(caller.role_arn)
+            role = self.known(caller.role_arn)
         except (ClientError, BotoCoreError) as failure:
             # Its policies are not known, so it is refused now, and read again the next time.
             return Refusal("AssumeRole", str(failure))
@@ -134,7 +152,7 @@ class Roles:
             if refused is not None and not refused.simulated:
                 raise NotSimulated(refused.message)
 
-    def _unassumable(self, caller: Caller, role: _Role | None) -> Refusal | None:
+    def _unassumable(self, caller: Caller, role: Role | None) -> Refusal | None:
         # Pipes send the source's ARN and account; it is documented nowhere that Lambda does.
         source = {"aws:sourceaccount": self._account_id, "aws:sourcearn": caller.arn} if caller.service == PIPES else {}
         decision = Decision("not allowed") if role is None else assumable(role.trust, caller.service, source)
@@ -142,50 +160,50 @@ class Roles:
             case "allowed":
                 return None
             case "undecided":
-                return _undecided("AssumeRole", caller, decision, f"{caller.service} may assume it")
+                return _undecided("AssumeRole", caller, decision.unknown, f"{caller.service} may assume it")
             case _ if caller.service == LAMBDA:
                 return Refusal("AssumeRole", "The role defined for the function cannot be assumed by Lambda.")
             case _:
                 message = f"Provided role '{caller.role_arn}' cannot be assumed by principal '{caller.service}'."
                 return Refusal("AssumeRole", message)
 
-    def _denial(self, caller: Caller, role: _Role, action: str, resource: str) -> Refusal | None:
-        decision = decide(role.policies, action, resource, self._context(caller))
+    def _denial(self, caller: Caller, role: Role, action: str, resource: str) -> Refusal | None:
+        session = self.session(role, caller.session)
+        verdict = judge_session(session, action, resource, self.context(role.arn))
         operation = action.partition(":")[2]
-        match decision.outcome:
+        match verdict.outcome:
             case "allowed":
                 return None
             case "undecided":
-                return _undecided(operation, caller, decision, f"it allows {action} on {resource}")
-            case "denied":
-                why = "with an explicit deny in an identity-based policy"
-            case "not allowed":
-                why = f"because no identity-based policy allows the {action} action"
-        name = caller.role_arn.rpartition("/")[2]
-        return Refusal(
-            operation,
-            f"User: arn:aws:sts::{self._account_id}:assumed-role/{name}/{caller.session} is not authorized to perform: "
-            f"{action} on resource: {resource} {why}",
-        )
+                return _undecided(operation, caller, verdict.reason, f"it allows {action} on {resource}")
+            case "refused":
+                what = f"{action} on resource: {resource}"
+                message = f"User: {session.arn} is not authorized to perform: {what} {verdict.reason}"
+                return Refusal(operation, message)
 
-    def _context(self, caller: Caller) -> Context:
+    def session(self, role: Role, name: str, policies: Sequence[Mapping[str, Any]] = ()) -> Session:
+        """Return a session of a role.
+
+        Args:
+            role: The role.
+            name: The session's name.
+            policies: Policies that limit the session.
+        """
+        arn = f"arn:aws:sts::{self._account_id}:assumed-role/{role.arn.rpartition('/')[2]}/{name}"
+        return Session(role.arn, arn, self._account_id, role.policies, role.boundary, policies)
+
+    def context(self, role_arn: str) -> Context:
         """Return the condition keys of every request of a role in an endpoint with one account."""
         return {
             "aws:principalaccount": self._account_id,
-            "aws:principalarn": caller.role_arn,
+            "aws:principalarn": role_arn,
             "aws:requestedregion": self._region,
             "aws:resourceaccount": self._account_id,
             "aws:securetransport": "true",
             "s3:resourceaccount": self._account_id,
         }
 
-    def _role(self, arn: str) -> _Role | None:
-        known = self._known
-        if arn not in known:
-            known[arn] = self._read(arn)
-        return known[arn]
-
-    def _read(self, arn: str) -> _Role | None:
+    def _read(self, arn: str) -> Role | None:
         name = arn.rpartition("/")[2]
         try:
             role = self._iam.get_role(RoleName=name)["Role"]
@@ -199,17 +217,19 @@ class Roles:
             return None
         policies = [self._iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"] for each in inline]
         policies += [self._managed(each["PolicyArn"]) for each in attached]
-        return _Role(arn, _parsed(role["AssumeRolePolicyDocument"]), [_parsed(each) for each in policies])
+        limit = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+        boundary = _parsed(self._managed(limit)) if limit else None
+        return Role(arn, _parsed(role["AssumeRolePolicyDocument"]), [_parsed(each) for each in policies], boundary)
 
     def _managed(self, arn: str) -> Any:
         version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         return self._iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
 
 
-def _undecided(operation: str, caller: Caller, decision: Decision, what: str) -> Refusal:
+def _undecided(operation: str, caller: Caller, unknown: str, what: str) -> Refusal:
     return Refusal(
         operation,
-        f"whether {what} depends on {decision.unknown} in a policy of {caller.role_arn}, which the local endpoint does "
+        f"whether {what} depends on {unknown} in a policy of {caller.role_arn}, which the local endpoint does "
         "not evaluate: leave it out here, or run this against an AWS account",
         simulated=False,
     )

@@ -135,6 +135,7 @@ def alarm(world):
     ]
     topic = world.client("sns").create_topic(Name=world.name)["TopicArn"]
     world.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    world.let_in(queue, "sns", topic)
     world.client("cloudwatch").put_metric_alarm(
         AlarmName=world.name,
         Namespace="AWS/Lambda",

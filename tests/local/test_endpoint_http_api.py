@@ -32,6 +32,7 @@ def api(world):
         IntegrationUri=f"arn:aws:lambda:us-east-1:111122223333:function:{world.name}",
         PayloadFormatVersion="2.0",
     )["IntegrationId"]
+    world.let_call(api_id)
     target = f"integrations/{integration}"
     gateway.create_route(ApiId=api_id, RouteKey="ANY /{name}", Target=target, AuthorizationType="AWS_IAM")
     gateway.create_route(ApiId=api_id, RouteKey="GET /open", Target=target, AuthorizationType="NONE")

@@ -61,6 +61,7 @@ def test_esm_dest_16_a_queue_or_a_topic_gets_the_range_of_a_failed_batch_and_not
     if service == "sns":
         destination = world.client("sns").create_topic(Name=world.name)["TopicArn"]
         world.client("sns").subscribe(TopicArn=destination, Protocol="sqs", Endpoint=queue_arn)
+        world.let_in(queue, "sns", destination)
     stream = world.table()
     world.function()
     mapping = world.mapping(

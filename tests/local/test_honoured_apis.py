@@ -37,6 +37,7 @@ def test_an_http_api_is_described_as_it_was_made_and_calls_its_function(world):
         "IntegrationUri": f"arn:aws:lambda:us-east-1:111122223333:function:{world.name}",
         "PayloadFormatVersion": "2.0",
     }
+    world.let_call(api)
     target = gateway.create_integration(ApiId=api, **integration)["IntegrationId"]
     route = {"RouteKey": "GET /hello", "Target": f"integrations/{target}", "AuthorizationType": "AWS_IAM"}
     gateway.create_route(ApiId=api, **route)

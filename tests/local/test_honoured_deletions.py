@@ -279,6 +279,7 @@ def test_an_http_api_is_changed_and_deleted_piece_by_piece(world):
     assert gateway.get_integration(**integration)["IntegrationUri"] == uri
     assert gateway.get_route(**route)["RouteKey"] == "GET /new"
     world.function(ECHO)
+    world.let_call(api["ApiId"])
     path = world.aws.api_url(api["ApiId"]).removeprefix(world.aws.url)
     assert world.signed("GET", f"{path}/new")[0] == 200
     assert world.signed("GET", f"{path}/old")[0] == 404

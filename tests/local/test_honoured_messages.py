@@ -139,6 +139,7 @@ def subscribed_queue(world, topic):
     arn = f"arn:aws:sqs:us-east-1:111122223333:{world.name}"
     made = world.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
     assert made["SubscriptionArn"].startswith(f"{topic}:")
+    world.let_in(url, "sns", topic)
     return url
 
 
@@ -182,6 +183,7 @@ def test_a_rule_that_is_enabled_sends_what_its_pattern_matches_on(world):
     assert {member: described[member] for member in rule} == rule
     target = {"Id": "queue", "Arn": f"arn:aws:sqs:us-east-1:111122223333:{world.name}"}
     events.put_targets(Rule=world.name, EventBusName=world.name, Targets=[target])
+    world.let_in(url, "events", f"arn:aws:events:us-east-1:111122223333:rule/{world.name}/{world.name}")
 
     def send(source):
         entry = {"Source": source, "DetailType": "t", "Detail": "{}", "Resources": ["r"], "EventBusName": world.name}

@@ -57,6 +57,17 @@ MAPPINGS_MAY = {
     "Resource": "*",
 }
 
+#: What the functions of these tests call with their own keys.
+FUNCTIONS_MAY = {
+    "Effect": "Allow",
+    "Action": [
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "sqs:ChangeMessageVisibility"),
+        "sqs:GetQueueUrl",
+        *("lambda:InvokeFunction", "states:StartExecution", "events:PutEvents"),
+    ],
+    "Resource": "*",
+}
+
 #: The files of the runtime that AWS gets.
 RUNTIME = runtime_files(Path(__file__).resolve().parents[2])
 
@@ -138,10 +149,10 @@ class World:
 
     @property
     def role(self) -> str:
-        """The ARN of the role of all functions that have none of their own: it may do what mappings do."""
+        """The ARN of the role of all functions that have none of their own: it may do what mappings and they do."""
         made = self._clients.get("role")
         if made is None:
-            made = self._clients["role"] = self.make_role("function", MAPPINGS_MAY)
+            made = self._clients["role"] = self.make_role("function", MAPPINGS_MAY, FUNCTIONS_MAY)
         return made
 
     def make_role(self, name: str, *statements: dict[str, Any], service: str = "lambda") -> str:
@@ -161,6 +172,29 @@ class World:
         """Make these statements the whole policy of a role."""
         document = {"Version": "2012-10-17", "Statement": list(statements)}
         self.client("iam").put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=json.dumps(document))
+
+    def let_in(self, queue: str, service: str, source: str) -> None:
+        """Let a service send to a queue, by its URL, on behalf of another resource."""
+        arn = f"arn:aws:sqs:us-east-1:111122223333:{queue.rpartition('/')[2]}"
+        statement = {
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Condition": {"ArnLike": {"aws:SourceArn": source}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+
+    def let_call(self, api: str, function: str | None = None) -> None:
+        """Let an HTTP API call a function."""
+        self.client("lambda").add_permission(
+            FunctionName=function or self.name,
+            StatementId="api",
+            Action="lambda:InvokeFunction",
+            Principal="apigateway.amazonaws.com",
+            SourceArn=f"arn:aws:execute-api:us-east-1:111122223333:{api}/*",
+        )
 
     def invoke(self, event: Any = None, *, name: str | None = None) -> Any:
         """Invoke a function that answers; what it returns."""

@@ -99,9 +99,10 @@ def test_a_condition_limits_an_allow_and_a_deny(condition, allow, deny):
     [
         ({"StringEquals": {"aws:SourceVpc": "vpc-1"}}, "the condition key aws:SourceVpc"),
         ({"StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}, "the condition key aws:SourceVpc"),
-        ({"NumericLessThan": {"s3:max-keys": "10"}}, "the condition operator NumericLessThan"),
-        ({"ForAllValues:StringEquals": {"aws:TagKeys": "a"}}, "the condition operator ForAllValues:StringEquals"),
-        ({**OWN, "DateLessThan": {"aws:CurrentTime": "2030"}}, "the condition operator DateLessThan"),
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "the condition operator IpAddress"),
+        ({"ForSomeValues:StringEquals": {"a": "b"}}, "the condition operator ForSomeValues:StringEquals"),
+        ({"ForAllValues:StringEquals": {"aws:TagKeys": "a"}}, "the condition key aws:TagKeys"),
+        ({**OWN, "BinaryEquals": {"aws:CurrentTime": "2030"}}, "the condition operator BinaryEquals"),
         ({"StringLike": {"s3:ResourceAccount": "${aws:userid}"}}, "the policy variable ${aws:userid}"),
     ],
 )

@@ -137,10 +137,11 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "AttachRolePolicy": _takes("RoleName PolicyArn"),
         "CreatePolicy": _takes("PolicyName PolicyDocument Path", kept="Description"),
         "CreatePolicyVersion": _takes("PolicyArn PolicyDocument SetAsDefault"),
-        "CreateRole": _takes("RoleName Path AssumeRolePolicyDocument"),
+        "CreateRole": _takes("RoleName Path AssumeRolePolicyDocument PermissionsBoundary"),
         "DeletePolicy": _takes("PolicyArn"),
         "DeletePolicyVersion": _takes("PolicyArn VersionId"),
         "DeleteRole": _takes("RoleName"),
+        "DeleteRolePermissionsBoundary": _takes("RoleName"),
         "DeleteRolePolicy": _takes("RoleName PolicyName"),
         "DetachRolePolicy": _takes("RoleName PolicyArn"),
         "GetPolicy": _takes("PolicyArn"),
@@ -151,6 +152,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "ListPolicyVersions": _takes("PolicyArn"),
         "ListRolePolicies": _takes("RoleName"),
         "ListRoles": _takes("PathPrefix"),
+        "PutRolePermissionsBoundary": _takes("RoleName PermissionsBoundary"),
         "PutRolePolicy": _takes("RoleName PolicyName PolicyDocument"),
         "UpdateAssumeRolePolicy": _takes("RoleName PolicyDocument"),
     },
@@ -167,7 +169,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "PutRecords": _takes("StreamName StreamARN Records"),
     },
     "lambda": {
-        "AddPermission": _takes("FunctionName StatementId", kept="Action Principal SourceArn"),
+        "AddPermission": _takes("FunctionName StatementId Action Principal SourceAccount SourceArn"),
         "CreateEventSourceMapping": _takes(
             "FunctionName EventSourceArn Enabled StartingPosition BatchSize MaximumBatchingWindowInSeconds "
             "ParallelizationFactor BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds "
@@ -243,11 +245,13 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "DeleteBucketEncryption": _takes("Bucket"),
         "DeleteBucketLifecycle": _takes("Bucket"),
         "DeleteBucketOwnershipControls": _takes("Bucket"),
+        "DeleteBucketPolicy": _takes("Bucket"),
         "DeleteObject": _takes("Bucket Key"),
         "DeletePublicAccessBlock": _takes("Bucket"),
         "GetBucketEncryption": _takes("Bucket"),
         "GetBucketLifecycleConfiguration": _takes("Bucket"),
         "GetBucketOwnershipControls": _takes("Bucket"),
+        "GetBucketPolicy": _takes("Bucket"),
         "GetObject": _takes("Bucket Key ChecksumMode Range"),
         "GetPublicAccessBlock": _takes("Bucket"),
         "HeadBucket": _takes("Bucket"),
@@ -257,6 +261,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         # SDKs name a checksum by themselves; these bodies come whole or not at all.
         "PutBucketEncryption": _takes("Bucket", kept="ServerSideEncryptionConfiguration ChecksumAlgorithm"),
         "PutBucketLifecycleConfiguration": _takes("Bucket", kept="LifecycleConfiguration ChecksumAlgorithm"),
+        "PutBucketPolicy": _takes("Bucket Policy", kept="ChecksumAlgorithm"),
         "PutBucketOwnershipControls": _takes("Bucket", kept="OwnershipControls ChecksumAlgorithm"),
         "PutObject": _takes(
             "Bucket Key Body ContentType ContentLength ContentMD5 ContentEncoding Metadata ChecksumAlgorithm "
@@ -311,7 +316,10 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "StartSyncExecution": _takes("stateMachineArn name input"),
         "UpdateStateMachine": _takes("stateMachineArn definition", kept="roleArn"),
     },
-    "sts": {"GetCallerIdentity": _takes()},
+    "sts": {
+        "AssumeRole": _takes("RoleArn RoleSessionName DurationSeconds ExternalId Policy"),
+        "GetCallerIdentity": _takes(),
+    },
 }
 
 
@@ -335,10 +343,10 @@ _QUEUE_ATTRIBUTES = frozenset(
 
 
 _TOPIC_ATTRIBUTES = frozenset(
-    {"ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope", "FifoTopic", "MaximumMessageSize"}
+    {"ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope", "FifoTopic", "MaximumMessageSize", "Policy"}
 )
 #: AWS's own key lets in whoever may publish, so that it changes nothing here.
-_AWS_KEY = {"KmsMasterKeyId": "alias/aws/sns"}
+_AWS_KEY = "alias/aws/sns"
 _SUBSCRIPTION_ATTRIBUTES = frozenset({"RawMessageDelivery", "RedrivePolicy", "ReplayPolicy"})
 
 
@@ -432,14 +440,17 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ),
     ("sns:CreateTopic", "Attributes"): (
         lambda value: (
-            numbered(value) == _AWS_KEY
-            or (set(numbered(value)) <= _TOPIC_ATTRIBUTES and numbered(value).get("FifoTopic") == "true")
+            numbered(value).get("KmsMasterKeyId") in (None, _AWS_KEY)
+            and (
+                set(numbered(value)) <= {"KmsMasterKeyId", "Policy"}
+                or (set(numbered(value)) <= _TOPIC_ATTRIBUTES and numbered(value).get("FifoTopic") == "true")
+            )
         ),
-        f"{_one_of(_TOPIC_ATTRIBUTES)}, for FIFO topics, and AWS's own key as KmsMasterKeyId for others",
+        f"Policy; for FIFO topics, {_one_of(_TOPIC_ATTRIBUTES - {'Policy'})}; AWS's own key as KmsMasterKeyId",
     ),
     ("sns:SetTopicAttributes", "AttributeName"): (
-        lambda value: value in ("ArchivePolicy", "MaximumMessageSize"),
-        "ArchivePolicy and MaximumMessageSize",
+        lambda value: value in ("ArchivePolicy", "MaximumMessageSize", "Policy"),
+        "ArchivePolicy, MaximumMessageSize and Policy",
     ),
     ("sns:Subscribe", "Attributes"): (
         lambda value: set(numbered(value)) <= _SUBSCRIPTION_ATTRIBUTES,

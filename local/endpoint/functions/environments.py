@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from local.endpoint import ministack_internals
+from local.endpoint.authorization.sessions import IssueKeys, SessionKeys
 from local.endpoint.clients import Connection
 from local.endpoint.functions.runtime_packages import link_runtime_packages
 from local.engine.alarms.metrics import Metrics
@@ -78,7 +79,13 @@ class Environment:
     """
 
     def __init__(
-        self, configuration: Configuration, code: bytes, packages: Sequence[Path], connection: Connection
+        self,
+        configuration: Configuration,
+        code: bytes,
+        packages: Sequence[Path],
+        *,
+        connection: Connection,
+        keys: SessionKeys,
     ) -> None:
         self._configuration = configuration
         name, version = configuration["FunctionName"], configuration.get("Version", "$LATEST")
@@ -90,7 +97,7 @@ class Environment:
         self._process = subprocess.Popen(  # noqa: S603 - the function's own code is what this is for
             [sys.executable, "-S", "-P", str(_BOOTSTRAP), *map(str, packages)],
             cwd=self._directory,
-            env=self._variables(connection),
+            env=self._variables(connection, keys),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,7 +148,7 @@ class Environment:
                     stream.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _variables(self, connection: Connection) -> dict[str, str]:
+    def _variables(self, connection: Connection, keys: SessionKeys) -> dict[str, str]:
         """Return the process's whole environment: Lambda's variables and the function's own."""
         configuration, directory = self._configuration, str(self._directory)
         return {
@@ -154,8 +161,9 @@ class Environment:
             "AWS_ENDPOINT_URL": connection.url,
             "AWS_REGION": connection.region,
             "AWS_DEFAULT_REGION": connection.region,
-            "AWS_ACCESS_KEY_ID": connection.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+            "AWS_ACCESS_KEY_ID": keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
+            "AWS_SESSION_TOKEN": keys.session_token,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{configuration.get('Runtime', '')}",
             "AWS_LAMBDA_FUNCTION_NAME": configuration["FunctionName"],
             "AWS_LAMBDA_FUNCTION_VERSION": configuration.get("Version", "$LATEST"),
@@ -194,8 +202,9 @@ class Environment:
 class Functions:
     """Every execution environment, and the metrics and logs of their invocations."""
 
-    def __init__(self, *, connection: Connection, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, *, connection: Connection, clock: Clock, metrics: Metrics, issue_keys: IssueKeys) -> None:
         self._connection = connection
+        self._issue_keys = issue_keys
         self._clock = clock
         self._metrics = metrics
         self._packages = Path(tempfile.mkdtemp(prefix="weir-runtime-"))
@@ -247,7 +256,10 @@ class Functions:
             free = self._free.get(key)
             if free:
                 return free.pop()
-        environment = Environment(configuration, code, self._import_path(configuration), self._connection)
+        keys = self._issue_keys(configuration["Role"], configuration["FunctionName"])
+        environment = Environment(
+            configuration, code, self._import_path(configuration), connection=self._connection, keys=keys
+        )
         with self._lock:
             self._all.add(environment)
             closed = self._closed

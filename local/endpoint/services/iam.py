@@ -27,8 +27,10 @@ _CHANGING_ROLES = (
     "iam:CreatePolicyVersion",
     "iam:CreateRole",
     "iam:DeleteRole",
+    "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
     "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
     "iam:PutRolePolicy",
     "iam:UpdateAssumeRolePolicy",
 )

@@ -19,7 +19,7 @@ from handlers.cdc.queues import queue_url
 
 #: ARN of an S3 bucket or of a standard SQS queue.
 DESTINATION_VARIABLE = "FAILURE_DESTINATION"
-#: What one SQS message may hold, in bytes (Amazon SQS API Reference, SendMessage).
+#: Bytes that one SQS message may hold (Amazon SQS API Reference, SendMessage).
 SQS_MESSAGE_BYTES: Final = 1_048_576
 
 

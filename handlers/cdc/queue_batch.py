@@ -10,9 +10,10 @@ though none of them was tried. So the consumer parks the failing one itself and 
 `maxReceiveCount` is only a safety net.
 
 A message can also end the process, by a crash or by time running out, and then no answer tells how far the batch got.
-So a FIFO group whose first message was received before is suspect, and is processed alone and one message at a time:
-the messages of other groups are given back first, each start is noted first (`message_starts`), and each message that
-is done is deleted at once. A message that was started too often without an answer is parked unstarted.
+So a FIFO group is suspect whose first message was received before, by a process that did not live to remember it or by
+another one. It is processed alone and one message at a time: the messages of other suspect groups are given back first,
+each start is noted first (`message_starts`), and each message that is done is deleted at once. A message that was
+started too often without an answer is parked unstarted.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def process_together(batch: Batch, work: Work, invocation: Running) -> list[str]
 
     The changes succeed or fail together, unless the function names those that failed. A message that holds no change
     fails, and those behind it in its group are not handed over. Messages back off. One that was named is parked at its
-    last attempt; if all failed together no one knows which of them it was, so none is. Suspect groups of a FIFO queue
-    are given to the function one change at a time.
+    last attempt; if all failed together no one knows which of them it was, so none is. Suspect groups of a FIFO queue,
+    and those that failed together, are given to the function one change at a time.
 
     Returns:
         The identifiers of the messages that are not done.
@@ -101,6 +102,7 @@ class _Messages:
         self._batch = batch
         self._invocation = invocation
         self._limit = attempts()
+        self._starts = MessageStarts(self._limit) if self._limit is not None and batch.source.is_fifo else None
         self._time_budget = time_budget
         self._began = time.monotonic()
         self._has_started = False
@@ -110,16 +112,17 @@ class _Messages:
         self._pauses: dict[int, int | None] = {}
         self._stopped_at: dict[str, int] = {}  # the failed message of each group that has stopped
         self._told: set[int] = set()  # messages whose fate SQS has been told
+        self._noted: set[int] = set()  # messages whose start was noted
 
     def by_suspicion(self) -> tuple[Sequence[int], list[list[int]]]:
         """Return the messages that may be processed as usual, and those of each suspect group."""
         every = range(len(self._batch.records))
-        if self._limit is None or not self._batch.source.is_fifo:
+        if self._starts is None:
             return every, []
         groups: dict[str, list[int]] = {}
         for index in every:
             groups.setdefault(self._batch.group(index), []).append(index)
-        suspects = [group for group in groups.values() if receive_count(self._batch.records[group[0]]) > 1]
+        suspects = [group for group in groups.values() if self._starts.is_suspect(self._batch.records[group[0]])]
         suspected = {index for group in suspects for index in group}
         return [index for index in every if index not in suspected], suspects
 
@@ -130,10 +133,12 @@ class _Messages:
                 if self._limit is None:
                     warn_of_redrive()
             elif self._may_start():
-                self._after(index, self._attempt(index), self._earlier_receives(index))
+                self._after(index, self._attempt(index), self._earlier_starts(index))
             else:
                 count("TimeBudgetHits")
                 self._give_back(indexes[position:])
+                for left in indexes[position:]:
+                    self._remember(left, self._earlier_starts(left))
                 return
 
     def process_in_one_call(self, indexes: Sequence[int]) -> None:
@@ -144,7 +149,7 @@ class _Messages:
                 opened.pop(index, None)
             elif index in unopened:
                 self._invocation.change = None
-                self._after(index, settled(self._batch, index, unopened[index]), self._earlier_receives(index))
+                self._after(index, settled(self._batch, index, unopened[index]), self._earlier_starts(index))
             elif index not in opened:
                 self._after(index, None, 0)
         if opened:
@@ -152,14 +157,15 @@ class _Messages:
 
     def finish(self, suspects: Sequence[Sequence[int]]) -> list[str]:
         """Process the suspect groups, tell SQS the pauses, and return the identifiers of the messages not done."""
-        if suspects and self._limit is not None:
-            starts = MessageStarts(self._limit)
+        if suspects and self._starts is not None and self._limit is not None:
             first, *others = suspects
             for group in others:
-                starts.give_back(self._batch.records[group[0]], is_first=True)
                 self._give_back(group)
             self._tell()
-            self._process_suspects(first, starts, self._limit)
+            self._process_suspects(first, self._starts, self._limit)
+            for group in others:
+                message = self._batch.records[group[0]]
+                self._starts.give_back(message, self._starts.guess(message), was_answered=False)
         count("Records", self._done)
         self._hide_failed()
         return [self._batch.identifiers[index] for index in sorted(self._pauses)]
@@ -172,6 +178,7 @@ class _Messages:
                 self._park_unstarted(index, before)
             elif self._may_start():
                 starts.note(message, before + 1)
+                self._noted.add(index)
                 error = self._attempt(index)
                 self._after(index, error, before)
                 if isinstance(error, RetryAfter | OutOfTime):
@@ -183,7 +190,6 @@ class _Messages:
             if index in self._pauses:
                 self._pauses |= dict.fromkeys(indexes[position + 1 :], self._pauses[index])
                 return
-            starts.forget(message)
             if position + 1 < len(indexes):
                 self._tell()
 
@@ -198,10 +204,10 @@ class _Messages:
             if self._waits_behind_a_failure(index):
                 continue  # it was handed over, and comes again behind the other, in its order
             if error is not None and outcome.as_a_whole is not None:
-                self._stop(index, self._pause(error, self._earlier_receives(index) + 1))
+                self._stop(index, self._pause(error, self._earlier_starts(index) + 1))
             else:
                 error = None if error is None else settled(self._batch, index, error)
-                self._after(index, error, self._earlier_receives(index))
+                self._after(index, error, self._earlier_starts(index))
 
     def _attempt(self, index: int) -> BaseException | None:
         self._has_started = True
@@ -210,24 +216,37 @@ class _Messages:
     def _may_start(self) -> bool:
         return not self._has_started or self._time_budget.allows_another()
 
-    def _earlier_receives(self, index: int) -> int:
-        """Return how often a message was started before, if each of its receives was a start.
+    def _earlier_starts(self, index: int) -> int:
+        """Return how often a message was started before that is not suspect.
 
-        Messages of a FIFO queue that come here are received for the first time, or behind such a message.
+        In a standard queue each receive was a start.
         """
-        if self._limit is None or self._batch.source.is_fifo:
-            return 0
-        return (receive_count(self._batch.records[index]) - 1) % self._limit
+        message = self._batch.records[index]
+        if self._starts is not None:
+            return self._starts.remembered(message)
+        return 0 if self._limit is None else (receive_count(message) - 1) % self._limit
 
     def _after(self, index: int, error: BaseException | None, before: int) -> None:
         """Decide the fate of a message that has just been tried, and was started `before` times already."""
         if error is None:
             self._done += 1
-            self._finished.append(index)
+            self._is_over(index)
         elif self._is_parked(index, error, before):
-            self._finished.append(index)
+            self._is_over(index)
         else:
             self._stop(index, self._pause(error, before + 1))
+            self._remember(index, before if isinstance(error, RetryAfter | OutOfTime) else before + 1)
+
+    def _remember(self, index: int, starts: int) -> None:
+        """Remember a message that comes again, and has not ended the process."""
+        if self._starts is not None:
+            message = self._batch.records[index]
+            self._starts.give_back(message, starts, was_answered=True, is_noted=index in self._noted)
+
+    def _is_over(self, index: int) -> None:
+        self._finished.append(index)
+        if self._starts is not None:
+            self._starts.forget(self._batch.records[index], is_noted=index in self._noted)
 
     def _is_parked(self, index: int, error: BaseException, before: int) -> bool:
         if isinstance(error, OutOfTime):
@@ -244,8 +263,9 @@ class _Messages:
         with contextlib.suppress(Exception):  # it names the parked message, which is parked whole
             self._invocation.change = self._batch.change(index)
         reason = f"started {starts} times and never finished: the function failed, ended or ran out of time"
+        self._noted.add(index)
         if parked(self._batch, index, None, reason, EXHAUSTED):
-            self._finished.append(index)
+            self._is_over(index)
         else:
             self._stop(index, pause(starts))
 

@@ -76,6 +76,11 @@ class Sender:
         content = json.loads(answer["Payload"].read() or b"null")
         if "FunctionError" in answer:
             error = content if isinstance(content, dict) else {}
+            if error.get("errorType") == "NotDone":  # a failed replay, which names its first record
+                named = [event_id_of(r) for r in records if event_id_of(r) in error.get("errorMessage", "")]
+                return (named or [event_id_of(records[0])])[
+                    0
+                ], "the function failed the record; its log has the exception"
             return None, f"{error.get('errorType', answer['FunctionError'])}: {error.get('errorMessage', '')}"
         reported = content.get("batchItemFailures", []) if isinstance(content, dict) else []
         if not reported:

@@ -10,7 +10,7 @@ import pytest
 
 from handlers.cdc import Change, Discard, consumer
 from handlers.cdc.consumer import Consumer
-from handlers.cdc.queues import warn_of_redrive
+from handlers.cdc.queues import queue_url, warn_of_redrive
 from handlers.cdc.testing import Invocation, pipe_event, queue_event, record, stream_event
 
 SECRET = "ada@example.com"
@@ -72,9 +72,10 @@ class Aws:
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     fake = Aws()
+    queue_url.cache_clear()
     for module in ("discard", "queues", "message_starts"):
         monkeypatch.setattr(f"handlers.cdc.{module}.BoundedClient", fake.client)
-    monkeypatch.setattr("handlers.cdc.message_starts._remembered", {})
+    monkeypatch.setattr("handlers.cdc.message_starts._memory", {})
     monkeypatch.setenv("FAILURE_DESTINATION", "arn:aws:s3:::parked-records")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "welcome-email")
     return fake

@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
 
 from handlers.cdc import Change, RetryAfter, consumer
 from handlers.cdc.consumer import Consumer
+from handlers.cdc.queues import queue_url
 from handlers.cdc.testing import Invocation, queue_event, record
 
 BUCKET = "arn:aws:s3:::parked-records"
@@ -148,6 +149,7 @@ def queue_of(monkeypatch: pytest.MonkeyPatch, *messages: tuple[str, str], attemp
     for message in queue.messages:
         message["attributes"]["ApproximateReceiveCount"] = "0"
     monkeypatch.setenv("QUEUE_ATTEMPTS", str(attempts))
+    queue_url.cache_clear()
     for module in ("discard", "queues", "message_starts"):
         monkeypatch.setattr(f"handlers.cdc.{module}.BoundedClient", lambda _: queue)
     return queue
@@ -159,7 +161,7 @@ def crashing(queue: Queue, monkeypatch: pytest.MonkeyPatch, *deadly: str, whole_
     def work(change: Change) -> None:
         queue.seen.append(change.keys["id"])
         if change.keys["id"] in deadly:
-            monkeypatch.setattr("handlers.cdc.message_starts._remembered", {})
+            monkeypatch.setattr("handlers.cdc.message_starts._memory", {})
             raise Crash
 
     if whole_batch:
@@ -228,7 +230,7 @@ def test_a_group_that_is_received_for_the_first_time_is_done_before_a_suspect_on
 @pytest.mark.usefixtures("bucket")
 def test_failures_and_crashes_of_one_message_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = queue_of(monkeypatch, ("a1", "a"), ("a2", "a"))
-    endings = iter([RuntimeError("down"), Crash(), RuntimeError("down")])
+    endings = iter([Crash(), RuntimeError("down"), RuntimeError("down")])
 
     @consumer
     def handler(change: Change) -> None:
@@ -239,6 +241,85 @@ def test_failures_and_crashes_of_one_message_are_counted_together(monkeypatch: p
     queue.deliver(handler)
     assert queue.seen == ["a1", "a1", "a1", "a2"]
     assert queue.parked == ["a1"]
+    assert queue.objects == {}
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_crash_forgets_the_failures_before_it_that_only_the_process_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = queue_of(monkeypatch, ("a1", "a"))
+    endings = iter([RuntimeError("down"), Crash(), *[RuntimeError("down")] * 2])
+
+    @consumer
+    def handler(change: Change) -> None:
+        queue.seen.append(change.keys["id"])
+        ending = next(endings)
+        if isinstance(ending, Crash):
+            monkeypatch.setattr("handlers.cdc.message_starts._memory", {})
+        raise ending
+
+    queue.deliver(handler)
+    assert queue.seen == ["a1"] * 4
+    assert queue.parked == ["a1"]
+
+
+@pytest.mark.usefixtures("bucket")
+def test_failures_of_a_process_that_lives_are_remembered_and_not_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = queue_of(monkeypatch, ("a1", "a"), ("b1", "b"), ("a2", "a"))
+    noted: list[str] = []
+    put = queue.put_object
+    monkeypatch.setattr(queue, "put_object", lambda **request: noted.append(request["Key"]) or put(**request))
+
+    @consumer
+    def handler(change: Change) -> None:
+        queue.seen.append(change.keys["id"])
+        if change.keys["id"] in ("a1", "b1"):
+            raise RuntimeError("down")
+
+    queue.deliver(handler)
+    assert queue.seen == ["a1", "b1", "a1", "b1", "a1", "b1", "a2"]
+    assert [key.split("/")[0] for key in noted] == ["discarded", "discarded"]
+
+
+@pytest.mark.usefixtures("bucket")
+def test_another_process_notes_the_starts_that_it_cannot_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = queue_of(monkeypatch, ("a1", "a"), ("a2", "a"))
+
+    @consumer
+    def handler(change: Change) -> None:
+        monkeypatch.setattr("handlers.cdc.message_starts._memory", {})  # each receive is another process's
+        queue.seen.append(change.keys["id"])
+        if change.keys["id"] == "a1":
+            raise RuntimeError("down")
+
+    def in_processes() -> None:
+        for _ in range(5):
+            queue.deliver(handler, most=1)
+            monkeypatch.setattr("handlers.cdc.message_starts._memory", {})
+            queue.now += 1000
+
+    in_processes()
+    assert queue.seen == ["a1", "a1", "a1", "a2"]
+    assert queue.parked == ["a1"]
+    assert queue.objects == {}
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_whole_batch_that_fails_together_is_taken_apart_at_its_next_receive(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = queue_of(monkeypatch, ("a1", "a"), ("a2", "a"), ("a3", "a"))
+    calls: list[list[str]] = []
+
+    @consumer(whole_batch=True)
+    def handler(changes: Sequence[Change]) -> None:
+        calls.append([change.keys["id"] for change in changes])
+        if any(change.keys["id"] == "a2" for change in changes):
+            raise RuntimeError("down")
+
+    queue.deliver(handler)
+    assert calls[:3] == [["a1", "a2", "a3"], ["a1"], ["a2"]]
+    assert calls[-1] == ["a3"]
+    assert queue.parked == ["a2"]
 
 
 @pytest.mark.usefixtures("bucket")

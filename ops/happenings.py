@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.endpoint.control.client import Control, ControlError
 from ops.function_logs import LogLine, LogReader, log_group_of
+from ops.running import FORWARDER
 
 #: Seconds between two looks at the endpoint.
 LOOK_SECONDS = 0.5
@@ -67,6 +68,8 @@ class Watch:
         self._functions = client("lambda")
         self._logs = client("logs")
         self._names = {each["eventSourceMapping"]: name for name, each in outputs.get("consumers", {}).items()}
+        if FORWARDER in outputs:
+            self._names[outputs[FORWARDER]] = FORWARDER
         self._read: Counter[str] = Counter()
         self._mails = 0
         self._throttled: set[tuple[str, str]] = set()

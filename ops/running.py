@@ -1,4 +1,4 @@
-"""The file in which `weir local up` says where it runs, for the other commands of the same clone."""
+"""The file in which `weir local up` says where it runs, and names of a stack's outputs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 FILE = "running.json"
+
+#: Output with the mapping of a fan-out's forwarder, and the name by which commands know it.
+FORWARDER = "forwarder"
 
 
 def state_directory(program: Path, stack: str) -> Path:

@@ -10,9 +10,7 @@ from typing import Any
 from handlers.cdc.discard import DESTINATION_VARIABLE
 from handlers.cdc.ledger_table import TABLE_VARIABLE
 from ops.operator.stack import NoStack, Stack
-
-#: Output with the mapping of a fan-out's forwarder, and the name by which commands know it.
-FORWARDER = "forwarder"
+from ops.running import FORWARDER
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         # boto3 takes a third of a second to import, which --help should not pay for.
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
         from ops.operator.stack import NoStack
 
@@ -47,8 +47,10 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
             fail(str(problem))
         except ClientError as refused:
             fail(f"AWS refused the call: {refused}")
+        except EndpointConnectionError as problem:
+            fail(f"{problem}: if it is that of the local stack, `weir local up` no longer runs")
         except BotoCoreError as problem:
-            fail(f"AWS cannot be reached: {problem}")
+            fail(f"AWS cannot be called: {problem}")
 
     return run
 

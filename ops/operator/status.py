@@ -227,11 +227,17 @@ def _advice(
         found.append(Advice(count, f"weir dead-letters list {name}{option}"))
     if behind is not None and behind >= BEHIND_SECONDS:
         found.append(Advice(f"{duration(behind)} behind its source", f"weir tail {name}{option}"))
-    elif str(consumer.mapping.get("LastProcessingResult", "")).startswith("PROBLEM"):
+    elif _is_stuck(consumer):
         found.append(Advice(consumer.mapping["LastProcessingResult"], f"weir tail {name}{option}"))
     if alarms and not found:
         found.append(Advice(f"in ALARM: {', '.join(alarms)}", f"weir tail {name}{option}"))
     return found
+
+
+def _is_stuck(consumer: Consumer) -> bool:
+    """Return whether a mapping cannot read its source; a failed invocation alone stays as its result until the next."""
+    result = str(consumer.mapping.get("LastProcessingResult", ""))
+    return result.startswith("PROBLEM") and result != "PROBLEM: Function call failed"
 
 
 def _ringing(cloudwatch: Any, consumers: Sequence[Consumer]) -> set[str]:

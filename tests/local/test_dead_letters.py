@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from tests.local.operator_world import CONSUMER, Night, Said, calls
 from tests.local.world import wait_until
 
 WEIR = Path(sys.executable).with_name("weir")
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "operator.md"
 
 
 def redrive(night: Night, *arguments: str) -> Said:
@@ -48,6 +51,16 @@ def test_from_the_break_to_none_waiting(night: Night) -> None:
 
     assert redrive(night).output.startswith("0 dead letters: nothing to do")
     assert len(night.mails()) == before + 3
+
+
+def test_the_night_drill_brings_twelve_dead_letters_to_none_with_the_guides_three_commands(night: Night) -> None:
+    (block,) = re.findall(r"^## Night drill.*?```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    users = [f"drill-{number}" for number in range(12)]
+    night.give_up(*users)
+    before = len(night.mails())
+    codes = [night.weir(*shlex.split(command)[1:]).code for command in block.strip().splitlines()]
+    assert codes == [1, 0, 0]
+    assert sorted(night.mails()[before:]) == sorted(f"{user}@example.com" for user in users)
 
 
 def test_a_record_that_fails_again_stays_and_holds_back_newer_changes_of_its_item_alone(night: Night) -> None:

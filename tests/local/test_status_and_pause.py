@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app
 from tests.local.operator_world import CONSUMER, Night, calls
 from tests.local.world import wait_until
 
@@ -90,6 +94,19 @@ def test_a_pause_is_refused_shortly_before_records_would_be_lost(night: Night, s
 def test_a_stack_or_consumer_that_is_not_there_is_one_line(night: Night) -> None:
     said = night.weir("pause", "nobody")
     assert (said.code, said.errors) == (2, f"there is no consumer 'nobody': the stack has {CONSUMER}\n")
+
+
+def test_a_local_stack_that_runs_no_more_is_one_line(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.json"
+    keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        environment = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{listening.getsockname()[1]}", **keys}
+    outputs = {"consumers": {"a": {"eventSourceMapping": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"}}}
+    gone.write_text(json.dumps({"environment": environment, "outputs": outputs}))
+    said = CliRunner().invoke(app, ["status", "--state", str(gone)])
+    assert said.exit_code == 2
+    assert "`weir local up` no longer runs" in said.stderr
 
 
 def test_the_printed_policies_allow_every_call_that_a_command_makes(

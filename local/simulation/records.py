@@ -26,7 +26,16 @@ _IMAGES = {
 _MEMBERS_OF: Mapping[str, tuple[SourceKind, ...]] = {
     **dict.fromkeys(("shard", "eventName", "eventID", "eventVersion"), ("DynamoDB stream", "Kinesis stream")),
     **dict.fromkeys(
-        ("body", "messageId", "messageAttributes", "attributes", "receiptHandle", "md5OfBody"), ("SQS queue",)
+        (
+            "body",
+            "messageId",
+            "messageAttributes",
+            "attributes",
+            "receiptHandle",
+            "md5OfBody",
+            "md5OfMessageAttributes",
+        ),
+        ("SQS queue",),
     ),
     "dynamodb": ("DynamoDB stream",),
     "kinesis": ("Kinesis stream",),
@@ -215,6 +224,7 @@ class ScenarioRecord(Strict):
     message_attributes: dict[str, MessageAttribute] = Field(default={})
     receipt_handle: Any = None
     md5_of_body: Any = Field(default=None, alias="md5OfBody")
+    md5_of_message_attributes: Any = None
 
     @field_validator("body")
     @classmethod

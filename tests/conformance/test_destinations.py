@@ -200,3 +200,10 @@ def test_esm_dest_14_a_destination_that_fails_loses_the_records_and_processing_g
     assert metrics["DroppedEventCount"] == 4
     assert metrics["OnFailureDestinationDeliveredEventCount"] == 0
     assert report["unfinished"] == []
+
+
+@conforms("ESM-DEST-17", "documented", partly="it sends a document for each record, and never one for several")
+def test_esm_dest_17_after_a_bisect_each_record_has_a_document_of_its_own():
+    settings = to(QUEUE, "BisectBatchOnFunctionError: true")
+    found = letters(mapping(settings, records=3, rest="handler: [{then: raise}]"))
+    assert [letter["DDBStreamBatchInfo"]["batchSize"] for letter in found] == [1, 1, 1]

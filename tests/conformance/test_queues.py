@@ -365,3 +365,43 @@ def test_esm_sqs_4_a_message_that_waits_for_a_free_invocation_is_not_there_twice
         rest="function: {Timeout: 20}\nqueue: {visibilityTimeout: 20}\nhandler: [{takes: 15}]",
     )
     assert sorted(batches(report)) == ["a", "b", "c"]
+
+
+@conforms("ESM-SQS-3", "recorded")
+@pytest.mark.parametrize("written", ["0012.3400", "12.34", "1234e-2"])
+def test_esm_sqs_3_a_number_among_the_message_attributes_has_no_zeros_at_its_ends(written: str):
+    criteria = (
+        """FilterCriteria: {Filters: [{Pattern: '{"messageAttributes": {"price": {"stringValue": ["12.34"]}}}'}]}"""
+    )
+    attribute = f"{{price: {{dataType: Number, stringValue: '{written}'}}}}"
+    report = mapping(criteria, sent=f"  - {{messageId: a, messageAttributes: {attribute}}}")
+    assert (batches(report), report["filteredOut"]) == (["a"], [])
+
+
+@conforms("ESM-SQS-3", "recorded")
+@pytest.mark.parametrize(
+    ("window", "attributes", "is_there"), [(0, "{}", False), (1, "{}", False), (0, "{a: {stringValue: x}}", True)]
+)
+def test_esm_sqs_3_a_message_with_attributes_has_their_digest(window: int, attributes: str, is_there: bool):
+    pattern = """{"md5OfMessageAttributes": [{"prefix": ""}]}"""
+    settings = f"MaximumBatchingWindowInSeconds: {window}, FilterCriteria: {{Filters: [{{Pattern: '{pattern}'}}]}}"
+    report = mapping(settings, sent=f"  - {{messageId: a, messageAttributes: {attributes}}}")
+    assert (batches(report) == ["a"]) is is_there
+
+
+@conforms("ESM-SQS-5", "documented", partly="it stays at five batches, and does not scale up")
+def test_esm_sqs_5_five_batches_run_at_once_or_as_many_as_the_maximum_concurrency():
+    sent = messages("abcdefg")
+    rest = "handler: [{takes: 2}]"
+    report = mapping("BatchSize: 1", sent=sent, rest=rest)
+    assert [each["t"] for each in report["invocations"]] == [0] * 5 + [2] * 2
+    report = mapping("BatchSize: 1, ScalingConfig: {MaximumConcurrency: 2}", sent=sent, rest=rest)
+    assert [each["t"] for each in report["invocations"]] == [0, 0, 2, 2, 4, 4, 6]
+
+
+@conforms("ESM-SQS-8", "documented", refused=True)
+def test_esm_sqs_8_provisioned_mode_is_refused_by_name():
+    arn = f"EventSourceArn: '{QUEUE}'"
+    settings = "ProvisionedPollerConfig: {MinimumPollers: 2}"
+    problem = refused(f"eventSourceMapping: {{{arn}, {settings}}}")
+    assert "ProvisionedPollerConfig is not simulated for a queue: leave it out" in problem

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from local.engine.streams.records import from_get_records
+from tests.conformance.simulated import mapping
 
 conforms = pytest.mark.conformance
 
@@ -70,3 +73,13 @@ def test_ddb_record_10_a_functions_record_is_that_of_the_stream_and_its_arn():
     record = delivered()
     assert record.pop("eventSourceARN") == STREAM
     assert set(record) == {"eventID", "eventName", "eventVersion", "eventSource", "awsRegion", "dynamodb"}
+
+
+@conforms("DDB-RECORD-11", "recorded")
+def test_ddb_record_11_an_event_id_has_32_hex_digits_and_no_dashes():
+    rest = "DestinationConfig: {OnFailure: {Destination: 'arn:aws:s3:::failures'}}, MaximumRetryAttempts: 0"
+    report = mapping(rest, records=3, rest="handler: [{then: raise}]")
+    payload = json.loads(report["onFailure"][0]["body"]["payload"])
+    ids = [record["eventID"] for record in payload["Records"]]
+    assert len(set(ids)) == 3
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)

@@ -234,6 +234,7 @@ def test_an_event_of_a_queue_is_read_from_its_own_queue():
                 "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1", "SenderId": "x"},
                 "messageAttributes": {},
                 "md5OfBody": "c4ca4238a0b923820dcc509a6f75849b",
+                "md5OfMessageAttributes": None,
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:jobs",
                 "awsRegion": "us-east-1",

@@ -2,8 +2,17 @@ import json
 
 import pytest
 
-from handlers.cdc import Change, Consumer, ImageNotAvailable, consumer, on
-from handlers.cdc.testing import Invocation, change, record, stream_event
+from handlers.cdc import (
+    Change,
+    Consumer,
+    Discard,
+    EffectLedger,
+    EffectUncertain,
+    ImageNotAvailable,
+    consumer,
+    on,
+)
+from handlers.cdc.testing import InMemoryLedger, Invocation, change, record, stream_event
 from handlers.cdc.windows import windowed
 
 SEEN: list[str] = []
@@ -187,3 +196,109 @@ def test_several_functions_take_their_conditions_and_changes_one_by_one():
     for arguments in ({"when": on.insert}, {"whole_batch": True}):
         with pytest.raises(TypeError, match="one change at a time"):
             Consumer(**arguments)
+
+
+# Several functions for one change, of which some discard it.
+
+
+class Parked:
+    """What was parked, and why."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reasons: list[tuple[str, str]] = []
+        monkeypatch.setattr("handlers.cdc.attempt.park", lambda _, __, *rest: self.reasons.append(rest))
+
+
+@pytest.fixture
+def parked(monkeypatch: pytest.MonkeyPatch) -> Parked:
+    return Parked(monkeypatch)
+
+
+def every(*errors: Exception | None) -> Consumer:
+    """Return a consumer of several functions; each notes that it ran and raises its error."""
+    handler = Consumer(match="all", name="every")
+    for number, error in enumerate(errors):
+
+        def function(change: Change, number: int = number, error: Exception | None = error) -> None:
+            SEEN.append(str(number))
+            if error is not None:
+                raise error
+
+        handler.on(on.insert)(function)
+    return handler
+
+
+def test_a_change_that_one_function_discards_still_reaches_the_others_and_is_parked_once(parked):
+    handler = every(Discard("no address"), None, Discard("no name"), None)
+    assert handler(event(INSERTED), Invocation()) == {"batchItemFailures": []}
+    assert SEEN == ["0", "1", "2", "3"]
+    assert parked.reasons == [("no address; no name", "Discarded")]
+
+
+def test_an_uncertain_effect_beside_a_discard_is_told(parked):
+    handler = every(Discard("no address"), EffectUncertain("effect k was interrupted"), None)
+    assert handler(event(INSERTED), Invocation()) == {"batchItemFailures": []}
+    assert SEEN == ["0", "1", "2"]
+    assert parked.reasons == [("no address; effect k was interrupted", "EffectUncertain")]
+
+
+def test_a_failure_beside_a_discard_fails_the_record_which_is_parked_when_the_failure_is_over(parked):
+    outage = iter([RuntimeError("down"), None])
+    handler = Consumer(match="all", name="every")
+
+    @handler.on(on.insert)
+    def discards(change: Change) -> None:
+        raise Discard("no address")
+
+    @handler.on(on.insert)
+    def fails_once(change: Change) -> None:
+        if (error := next(outage)) is not None:
+            raise error
+
+    given = event(INSERTED)
+    assert len(handler(given, Invocation())["batchItemFailures"]) == 1
+    assert parked.reasons == []
+    assert handler(given, Invocation()) == {"batchItemFailures": []}
+    assert parked.reasons == [("no address", "Discarded")]
+
+
+def test_with_match_first_a_discard_is_the_only_answer(parked):
+    handler = Consumer(name="first")
+    handler.on(on.insert)(lambda change: (_ for _ in ()).throw(Discard("no")))
+
+    @handler.on(on.insert)
+    def never(change: Change) -> None:
+        SEEN.append("never")
+
+    handler(event(INSERTED), Invocation())
+    assert SEEN == []
+
+
+@pytest.mark.parametrize("mode", ["at_least_once", "at_most_once"])
+def test_a_discard_inside_an_effect_is_a_discard_and_gives_the_claim_back(parked, mode):
+    store = InMemoryLedger()
+    ledger = EffectLedger(mode=mode, store=store)
+
+    def bounced() -> None:
+        raise Discard("the address bounced")
+
+    handler = consumer(lambda change: ledger.once("k", bounced))
+    assert handler(event(INSERTED), Invocation()) == {"batchItemFailures": []}
+    assert parked.reasons == [("the address bounced", "Discarded")]
+    assert store.items == {}
+
+
+def test_an_effect_around_an_uncertain_one_is_uncertain_too(parked):
+    store = InMemoryLedger()
+    outer = EffectLedger(mode="at_most_once", namespace="outer", store=store)
+    inner = EffectLedger(mode="at_most_once", namespace="inner", store=store)
+
+    def no_answer() -> None:
+        raise TimeoutError
+
+    handler = consumer(lambda change: outer.once("k", lambda: inner.once("k", no_answer)))
+    handler(event(INSERTED), Invocation())
+    assert {key: item["status"] for key, item in store.items.items()} == {
+        "outer#k": "uncertain",
+        "inner#k": "uncertain",
+    }

@@ -182,7 +182,7 @@ def statement(principal: Any, action: str, resource: str, effect: str = "Allow",
 
 
 @honours("sns:SetTopicAttributes", "TopicArn AttributeName AttributeValue")
-@honours("s3:PutBucketPolicy", "Bucket Policy")
+@honours("s3:PutBucketPolicy", "Bucket Policy ChecksumAlgorithm")
 @honours("s3:GetBucketPolicy", "Bucket")
 @honours("s3:DeleteBucketPolicy", "Bucket")
 def test_the_policy_of_a_queue_a_topic_and_a_bucket_lets_a_role_in_and_keeps_it_out(world, caller):
@@ -207,7 +207,8 @@ def test_the_policy_of_a_queue_a_topic_and_a_bucket_lets_a_role_in_and_keeps_it_
     sns.set_topic_attributes(
         TopicArn=topic, AttributeName="Policy", AttributeValue=statement(role, "sns:Publish", topic)
     )
-    s3.put_bucket_policy(Bucket=world.name, Policy=statement(role, "s3:PutObject", f"{bucket}/*"))
+    allowing = statement(role, "s3:PutObject", f"{bucket}/*")
+    s3.put_bucket_policy(Bucket=world.name, Policy=allowing, ChecksumAlgorithm="CRC32")
     assert (send(), publish(), put()) == (None, None, None)
     assert json.loads(s3.get_bucket_policy(Bucket=world.name)["Policy"])["Statement"][0]["Action"] == "s3:PutObject"
     s3.delete_bucket_policy(Bucket=world.name)

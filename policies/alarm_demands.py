@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from policies.metric_alarms import Alarms, WatchedMetric
+from policies.metric_alarms import Alarms, WatchedMetric, has_threshold
 from policies.not_applicable import Awaited
 from policies.resources import every, some
 
@@ -21,6 +21,13 @@ class Demand(NamedTuple):
 
     holds: Callable[[WatchedMetric], bool]
     lacking: str | Callable[[WatchedMetric], str]
+
+
+#: Demands a threshold: an anomaly detector has none that could be judged.
+A_THRESHOLD = Demand(
+    has_threshold,
+    "the alarm compares with the band of an anomaly detector, which follows a slow change, instead of with a threshold",
+)
 
 
 def is_heard(alarms: Alarms) -> Demand:

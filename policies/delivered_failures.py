@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.alarm_demands import Demand, is_heard, lacking
+from policies.alarm_demands import A_THRESHOLD, Demand, is_heard, lacking
 from policies.graph import Stack, known_text
 from policies.metric_alarms import Target, alarms, reacts
 from policies.regions import region_of
@@ -24,6 +24,7 @@ def lacking_alarm(stack: Stack, mapping: Resource) -> str | None:
         found.on("AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", target),
         "no alarm watches what the mapping delivers to its failure destination",
         [
+            A_THRESHOLD,
             Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when batches are delivered"),
             is_heard(found),
         ],

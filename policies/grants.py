@@ -92,7 +92,7 @@ def denied(stack: Stack, role: Resource, grants: Iterable[Grant]) -> list[Grant]
 def _given(stack: Stack, role: Resource, grant: Grant) -> bool:
     def by_the_role() -> bool:
         allowed = permissions(stack, role)
-        if UNKNOWN in grant.arn and not (allowed.statements or allowed.awaited or allowed.outside):
+        if UNKNOWN in grant.arn and not allowed.any and not allowed.awaited:
             # Policies made inside `apply`, when the ARN is known, are no part of a preview.
             raise Awaited(f"the policies of {role.name}")
         return allowed.allow(grant.action, grant.arn)

@@ -81,11 +81,13 @@ class Permissions:
         statements: The statements.
         awaited: Policies that are not known yet.
         outside: Policies that are not in the program, and not AWS's own that are known here.
+        any: Whether a policy is attached at all.
     """
 
     statements: tuple[Statement, ...]
     awaited: tuple[Awaited, ...]
     outside: tuple[str, ...]
+    any: bool = True
 
     def allow(self, action: str, arn: str) -> bool:
         """Test whether a role with them may do an action on a resource.
@@ -198,6 +200,7 @@ class _RolePolicies:
         self._awaited: dict[str, list[Awaited]] = {}
         self._outside: dict[str, list[str]] = {}
         self._anywhere: list[Awaited] = []
+        self._attached: set[str] = set()
         for inline in stack.of_type(ROLE_POLICY):
             for role in self._roles(inline, "role"):
                 self._add_document(role, inline, inline.props)
@@ -224,6 +227,7 @@ class _RolePolicies:
             tuple(self._statements.get(role.urn, ())),
             (*self._awaited.get(role.urn, ()), *self._anywhere),
             tuple(self._outside.get(role.urn, ())),
+            role.urn in self._attached,
         )
 
     def _roles(self, resource: Resource, path: str) -> Iterator[Resource]:
@@ -273,6 +277,7 @@ class _RolePolicies:
             self._attach_one(role, policy)
 
     def _attach_one(self, role: Resource, policy: Resource | str | Awaited | None) -> None:
+        self._attached.add(role.urn)
         match policy:
             case Resource():
                 self._add_document(role, policy, policy.props)
@@ -290,6 +295,7 @@ class _RolePolicies:
                 pass
 
     def _add_document(self, role: Resource, policy: Resource, holder: Block) -> None:
+        self._attached.add(role.urn)
         try:
             statements = document(holder, policy.name)
         except Awaited as awaited:

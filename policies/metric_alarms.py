@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -256,8 +257,42 @@ def _metrics(alarm: Resource) -> Iterator[WatchedMetric]:
     if alarm.props.given("metricName"):
         yield WatchedMetric(alarm, alarm.props, None)
     for query in alarm.props.blocks("metricQueries"):
+        key = query.text("id") or ""
         if query.given("metric"):
-            yield WatchedMetric(alarm, query.block("metric"), query.text("id") or "")
+            yield WatchedMetric(alarm, query.block("metric"), key)
+        elif (selected := _selected(query)) is not None:
+            yield WatchedMetric(alarm, selected, key)
+
+
+#: A query of Metrics Insights over one metric, whole or for one value of one dimension.
+_SELECT = re.compile(
+    r"""\s*SELECT\s+(?P<function>MAX|MIN|AVG|SUM|COUNT)\(\s*"?(?P<metric>\w+)"?\s*\)
+    \s+FROM\s+(?:SCHEMA\(\s*)?"?(?P<namespace>[\w./-]+)"?[^)]*\)?
+    (?:\s+WHERE\s+"?(?P<dimension>\w+)"?\s*=\s*'(?P<value>[^']*)')?
+    (?:\s+GROUP\s+BY\s+.*)?\s*""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_STATISTICS = {"MAX": "Maximum", "MIN": "Minimum", "AVG": "Average", "SUM": "Sum", "COUNT": "SampleCount"}
+
+
+def _selected(query: Block) -> Block | None:
+    """Read the metric that a query of Metrics Insights selects; `None` for any other expression.
+
+    Raises:
+        Awaited: The expression is not known yet.
+    """
+    found = _SELECT.fullmatch(query.text("expression") or "")
+    if found is None:
+        return None
+    dimensions = {found["dimension"]: found["value"]} if found["dimension"] else {}
+    values = {
+        "namespace": found["namespace"],
+        "metricName": found["metric"],
+        "stat": _STATISTICS[found["function"].upper()],
+        "dimensions": dimensions,
+        "period": query.number("period"),
+    }
+    return Block(values, query.path)
 
 
 #: The one period for which an alarm's expressions are evaluated here.
@@ -275,7 +310,7 @@ def _math(alarm: Resource, watched: str, value: float) -> float:
     returned = watched
     for query in alarm.props.blocks("metricQueries"):
         key, expression = query.text("id") or "", query.text("expression")
-        if expression is None:
+        if expression is None or key == watched:
             metrics[key] = {0.0: value if key == watched else 0.0}
         else:
             expressions[key] = expression

@@ -36,16 +36,21 @@ _HOLDERS = {
 
 
 def own_statements(stack: Stack, resource: Resource) -> Iterator[Statement]:
-    """Read the statements of the policies that are attached to a resource itself.
+    """Read the statements of the policy that is attached to a resource itself.
+
+    A resource that holds the policy replaces the policy in the resource's own properties, which may be the default one.
 
     Raises:
         Awaited: A policy is not known yet.
     """
-    yield from document(resource.props, resource.name)
-    for type_, path in _HOLDERS.get(resource.type, ()):
-        for policy in stack.of_type(type_):
-            if stack.follow(policy, path, resource.type) is resource:
-                yield from document(policy.props, policy.name)
+    holders = [
+        policy
+        for type_, path in _HOLDERS.get(resource.type, ())
+        for policy in stack.of_type(type_)
+        if stack.follow(policy, path, resource.type) is resource
+    ]
+    for holder in holders or [resource]:
+        yield from document(holder.props, holder.name)
 
 
 def names_role(statement: Statement, role: Resource) -> bool:

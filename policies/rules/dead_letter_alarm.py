@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from policies.alarm_demands import Demand, is_heard, lacking
+from policies.alarm_demands import A_THRESHOLD, Demand, is_heard, lacking
 from policies.aws_types import PIPE, QUEUE
 from policies.delivered_failures import lacking_alarm
 from policies.graph import Stack
@@ -32,6 +32,7 @@ def check(queue: Resource, stack: Stack, config: Config) -> Iterator[Violation]:
 
     def missing(metric: str, value: float, few: str) -> str | None:
         demands = [
+            A_THRESHOLD,
             Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when there are messages"),
             Demand(lambda watched: _adds_up(watched, metric), "the alarm's statistic does not see every message"),
             Demand(lambda watched: reacts(watched, value), few),
@@ -88,8 +89,8 @@ RULE = StackRule(
     },
     check=check,
     limits="Alarms that are created outside the program, and in a preview those created inside `apply`, are not "
-    "seen. Metrics Insights queries are not read. A dimension made from an attribute that is not known yet (the ARN "
-    "where the name belongs) is reported only after `up`.",
+    "seen. Of Metrics Insights, a query over one metric is read. A dimension made from an attribute that is not "
+    "known yet (the ARN where the name belongs) is reported only after `up`.",
     good=(
         """
         failures: {type: aws:sqs:Queue}

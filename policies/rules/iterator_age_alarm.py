@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aws_semantics.limits import STREAM_RETENTION_SECONDS
-from policies.alarm_demands import Demand, is_heard, lacking
+from policies.alarm_demands import A_THRESHOLD, Demand, is_heard, lacking
 from policies.aws_types import MAPPING
 from policies.graph import Stack, name_to_come
-from policies.metric_alarms import Target, WatchedMetric, alarms, has_threshold, reacts, seconds_to_react
+from policies.metric_alarms import Target, WatchedMetric, alarms, reacts, seconds_to_react
 from policies.not_applicable import Awaited
 from policies.regions import region_of
 from policies.resources import Resource, whole
@@ -37,11 +37,7 @@ def check(mapping: Resource, stack: Stack, config: Config) -> Iterator[Violation
         Demand(lambda watched: _is_its(watched, function), "the alarm watches another alias or version"),
         Demand(lambda watched: watched.statistic() == "Maximum", "the alarm's statistic is not Maximum"),
         is_heard(found),
-        Demand(
-            has_threshold,
-            "the alarm compares the iterator age with the band of an anomaly detector, which follows a slow fall "
-            "behind, instead of with a threshold",
-        ),
+        A_THRESHOLD,
         Demand(in_time, f"the alarm comes later than {whole(latest / 3600)} h behind the table"),
         Demand(before_records_are_cut, "records are cut off at the record age before the alarm can fire"),
     ]
@@ -113,10 +109,11 @@ RULE = StackRule(
         )
     },
     check=check,
-    limits="Metrics Insights queries (SELECT …) and PromQL are not read. Metric math that uses functions beyond "
-    "arithmetic, comparison, IF, FILL, MAX, MIN, AVG, SUM, ABS, CEIL and FLOOR is taken to fire in time. Alarms that "
-    "are created outside the program, and in a preview those created inside `apply`, are not seen. A dimension made "
-    "from an attribute that is not known yet (the ARN where the name belongs) is reported only after `up`.",
+    limits="Of Metrics Insights, a query over one metric is read, whole or for one function; PromQL is not. Metric "
+    "math that uses functions beyond arithmetic, comparison, IF, FILL, MAX, MIN, AVG, SUM, ABS, CEIL and FLOOR is "
+    "taken to fire in time. Alarms that are created outside the program, and in a preview those created inside "
+    "`apply`, are not seen. A dimension made from an attribute that is not known yet (the ARN where the name "
+    "belongs) is reported only after `up`.",
     good=(
         """
         orders:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.alarm_demands import Demand, is_heard, lacking
+from policies.alarm_demands import A_THRESHOLD, Demand, is_heard, lacking
 from policies.aws_types import KINESIS_DESTINATION, TABLE
 from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts, seconds_to_react
@@ -27,6 +27,7 @@ def check(destination: Resource, stack: Stack, config: Config) -> Iterator[Viola
         found.on("AWS/DynamoDB", "AgeOfOldestUnreplicatedRecord", "TableName", target),
         "no alarm watches AgeOfOldestUnreplicatedRecord of the table",
         [
+            A_THRESHOLD,
             Demand(
                 lambda watched: reacts(watched, (latest - seconds_to_react(watched)) * 1000),
                 f"the alarm comes later than {whole(latest / 3600)} h after the changes stopped to flow",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.alarm_demands import Demand, is_heard, lacking
+from policies.alarm_demands import A_THRESHOLD, Demand, is_heard, lacking
 from policies.aws_types import PIPE
 from policies.graph import Stack
 from policies.metric_alarms import Target, alarms, reacts
@@ -23,6 +23,7 @@ def check(pipe: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
     stream_kind(stack, pipe)
     found, target = alarms(stack), Target.of(pipe)
     demands = [
+        A_THRESHOLD,
         Demand(lambda watched: reacts(watched, _MANY), "the alarm does not fire when executions fail"),
         is_heard(found),
     ]
@@ -53,8 +54,8 @@ RULE = StackRule(
     resources=(PIPE,),
     check=check,
     limits="Alarms that are created outside the program, and in a preview those created inside `apply`, are not "
-    "seen. Metrics Insights queries are not read. A dimension made from an attribute that is not known yet (the ARN "
-    "where the name belongs) is reported only after `up`.",
+    "seen. Of Metrics Insights, a query over one metric is read. A dimension made from an attribute that is not "
+    "known yet (the ARN where the name belongs) is reported only after `up`.",
     good=(
         """
         webhooks:

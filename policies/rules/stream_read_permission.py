@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.aws_types import KINESIS_STREAM, MAPPING, PIPE, TABLE
+from policies.aws_types import KINESIS_CONSUMER, KINESIS_STREAM, MAPPING, PIPE, TABLE
 from policies.grants import denied, to_read
 from policies.graph import Stack
 from policies.names import Arn
@@ -18,6 +18,8 @@ def check(reader: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
     """Check that the role of a stream mapping or pipe may read the stream, and decrypt it."""
     stream_kind(stack, reader)
     read, user = source(stack, reader), role(stack, reader)
+    if _is_fan_out(stack, reader):
+        raise NotApplicable(f"{reader.name} reads by enhanced fan-out, whose permissions are other ones")
     if not _is_stream(read):
         raise NotApplicable(f"{reader.name} names no stream that permissions could be read for")
     missing = [grant.action for grant in denied(stack, user, to_read(stack, read or ""))]
@@ -34,6 +36,11 @@ def check(reader: Resource, stack: Stack, _: Config) -> Iterator[Violation]:
         )
 
 
+def _is_fan_out(stack: Stack, reader: Resource) -> bool:
+    found = stack.follow(reader, "eventSourceArn" if reader.type == MAPPING else "source", KINESIS_CONSUMER)
+    return isinstance(found, Resource) or (found is not None and "/consumer/" in found)
+
+
 def _is_stream(read: Resource | str | None) -> bool:
     if isinstance(read, Resource):
         if read.type == TABLE:
@@ -43,10 +50,7 @@ def _is_stream(read: Resource | str | None) -> bool:
                 return True
         return read.type == KINESIS_STREAM
     arn = Arn.parse(read)
-    return arn is not None and (
-        (arn.service == "dynamodb" and "/stream/" in arn.resource)
-        or (arn.service == "kinesis" and "/consumer/" not in arn.resource)
-    )
+    return arn is not None and (arn.service == "kinesis" or (arn.service == "dynamodb" and "/stream/" in arn.resource))
 
 
 RULE = StackRule(
@@ -63,8 +67,8 @@ RULE = StackRule(
     resources=(MAPPING, PIPE),
     check=check,
     limits="A policy that is computed from resources which do not exist yet is read only after `up`. Permissions "
-    "boundaries, service control policies and a key policy without the account's root are not seen. The consumer of an "
-    "enhanced fan-out in another program is not judged.",
+    "boundaries, service control policies and a key policy without the account's root are not seen. Readers by "
+    "enhanced fan-out are not judged.",
     good=(
         """
         orders-role:

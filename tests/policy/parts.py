@@ -132,7 +132,7 @@ def delivered_alarm(name, mapping, actions):
 def dead_letters(actions, name="failures", **more):
     """A failure queue that every rule accepts."""
     queue = aws.sqs.Queue(name, message_retention_seconds=1209600, **more)
-    depth_alarm(queue, actions)
+    depth_alarm(queue, actions, **{key: more[key] for key in ("region",) if key in more})
     return queue
 
 

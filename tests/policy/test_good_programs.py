@@ -122,6 +122,29 @@ def one_alarm_covers_the_functions_of_the_region():
 
 
 @judged()
+def one_query_covers_the_functions_of_the_region_and_another_one_function():
+    users, failures = table(), dead_letters(["page"])
+    whole = 'SELECT MAX(IteratorAge) FROM SCHEMA("AWS/Lambda", FunctionName) GROUP BY FunctionName'
+    one = "SELECT MAX(IteratorAge) FROM \"AWS/Lambda\" WHERE FunctionName = 'search'"
+    for name, expression, region in (("mails", whole, None), ("search", one, "eu-west-1")):
+        place = {"region": region} if region else {}
+        users = table(f"{name}-table", **place)
+        failures = dead_letters(["page"], f"{name}-failures", **place)
+        code = {**place, "name": name}
+        consumer(name, users, [], failures, sends(failures), code=code, aged=False, **place)
+        query = {"id": "age", "expression": expression, "period": 60, "return_data": True}
+        aws.cloudwatch.MetricAlarm(
+            f"{name}-behind",
+            metric_queries=[query],
+            evaluation_periods=3,
+            threshold=900_000,
+            comparison_operator="GreaterThanThreshold",
+            alarm_actions=["page"],
+            **place,
+        )
+
+
+@judged()
 def one_datapoint_of_many_sets_the_alarm_off():
     made, _ = mails(aged=False)
     age_alarm(made, ["page"], period=900, evaluation_periods=60, datapoints_to_alarm=1)
@@ -227,6 +250,16 @@ def five_thousand_retries_end_before_a_week_in_kinesis():
     made = function("clicks", user)
     settings = {**GOOD, **to(failures), "maximum_retry_attempts": 5000}
     aws.lambda_.EventSourceMapping("clicks", event_source_arn=stream.arn, function_name=made.arn, **settings)
+    age_alarm(made, ["page"])
+
+
+@judged()
+def an_enhanced_fan_out_has_permissions_of_its_own():
+    stream, failures = aws.kinesis.Stream("clicks", shard_count=1), dead_letters(["page"])
+    reads = aws.kinesis.StreamConsumer("reads", stream_arn=stream.arn)
+    user = role("clicks", sends(failures), ("kinesis:SubscribeToShard", reads.arn))
+    made = function("clicks", user)
+    aws.lambda_.EventSourceMapping("clicks", event_source_arn=reads.arn, function_name=made.arn, **GOOD, **to(failures))
     age_alarm(made, ["page"])
 
 

@@ -87,6 +87,16 @@ def the_policy_of_the_topic_is_a_resource_that_forgets_cloudwatch():
     mails(oncall)
 
 
+@judged(*MUTE)
+def the_policy_beside_the_topic_replaces_the_one_that_aws_gave():
+    given = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sns:Publish", "Resource": "*"}
+    owner = {"StringEquals": {"AWS:SourceOwner": "111122223333"}}
+    oncall = aws.sns.Topic("oncall", policy=json.dumps({"Statement": [{**given, "Condition": owner}]}))
+    only = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish"}
+    aws.sns.TopicPolicy("oncall", arn=oncall.arn, policy=json.dumps({"Statement": [{**only, "Resource": "*"}]}))
+    mails(oncall)
+
+
 @judged(("iterator-age-alarm", "mails"), after_up=True, says="is in eu-west-1")
 def the_action_of_the_alarm_is_in_another_region():
     made, _ = mails(aged=False)
@@ -164,6 +174,47 @@ def the_alarm_is_an_anomaly_detector():
             {"id": "band", "expression": "ANOMALY_DETECTION_BAND(age, 3)", "return_data": True},
             {"id": "age", "return_data": True, "metric": {**metric, "dimensions": {"FunctionName": made.name}}},
         ],
+    )
+
+
+@judged(("iterator-age-alarm", "mails"), says="later than 12 h")
+def a_query_over_all_functions_comes_too_late():
+    mails(aged=False)
+    query = {"id": "age", "expression": 'SELECT MAX(IteratorAge) FROM "AWS/Lambda"', "period": 60, "return_data": True}
+    aws.cloudwatch.MetricAlarm(
+        "behind",
+        metric_queries=[query],
+        evaluation_periods=1,
+        threshold=80_000_000,
+        comparison_operator="GreaterThanThreshold",
+        alarm_actions=["page"],
+    )
+
+
+@judged(("dead-letter-alarm", "failures"), says="anomaly detector")
+def the_alarm_on_dead_letters_is_an_anomaly_detector():
+    failures = aws.sqs.Queue("failures", message_retention_seconds=1209600)
+    mails(failures=failures)
+    metric = {"namespace": "AWS/SQS", "metric_name": "ApproximateNumberOfMessagesVisible", "period": 60}
+    metric |= {"stat": "Maximum", "dimensions": {"QueueName": failures.name}}
+    aws.cloudwatch.MetricAlarm(
+        "unusual",
+        comparison_operator="GreaterThanUpperThreshold",
+        evaluation_periods=3,
+        threshold_metric_id="band",
+        alarm_actions=["page"],
+        metric_queries=[
+            {"id": "band", "expression": "ANOMALY_DETECTION_BAND(letters, 3)", "return_data": True},
+            {"id": "letters", "return_data": True, "metric": metric},
+        ],
+    )
+
+
+@judged(("stream-view-type", "users"), says="replaces the stream")
+def a_consumer_of_one_image_selects_changes_without_it():
+    mails(
+        source=table(view="NEW_IMAGE"),
+        filter_criteria={"filters": [{"pattern": json.dumps({"eventName": ["MODIFY", "REMOVE"]})}]},
     )
 
 

@@ -93,7 +93,10 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *("s3:ListBucket", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
     ),
     # With --key the stream is read as well.
-    "tail": (*_CONSUMERS, "logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM),
+    "tail": (
+        *_CONSUMERS,
+        *("logs:FilterLogEvents", "s3:ListBucket", "sqs:GetQueueUrl", "dynamodb:DescribeStream", *_READ_STREAM),
+    ),
     "trace": (
         *_CONSUMERS,
         *("logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:Scan"),

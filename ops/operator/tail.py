@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ops.function_logs import Kind, LogLine, LogReader
+from ops.function_logs import Kind, LogLine, LogReader, log_group_of
 from ops.operator.options import AsJson, ConsumerName, Iam, StackName, StateFile, fail, print_policy, reports_errors
 from ops.stopping import stopped_by_ctrl_c
 
@@ -28,7 +28,13 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SINCE = re.compile(r"(\d+)\s*(s|m|min|h|d)?")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
 _DURATION = re.compile(r"Duration: ([\d.]+) ms")
-_STYLES: Mapping[Kind, str] = {"failure": "red", "parked": "yellow", "report": "dim", "metrics": "green"}
+_STYLES: Mapping[Kind, str] = {
+    "failure": "red",
+    "parked": "yellow",
+    "dead letter": "red",
+    "report": "dim",
+    "metrics": "green",
+}
 #: The metrics that are shown, and their words.
 _COUNTED = {
     "EffectsApplied": "applied",
@@ -55,10 +61,10 @@ def tail(
     as_json: AsJson = False,
     iam: Iam = False,
 ) -> None:
-    """Follow the logs of the consumers: invocations, failures with the exception, effects, parked records.
+    """Follow the logs of all functions: invocations, failures with the exception, effects, dead letters.
 
-    Lines of all functions are merged in the order of time. Effects are counted per invocation: applied, suppressed
-    because they were done already, uncertain.
+    Lines are merged in the order of time. Effects are counted per invocation: applied, suppressed because they were
+    done already, uncertain. Without a consumer, the functions of the API are included.
 
     Example: weir tail welcome-email --since 1h -s prod
     """
@@ -73,7 +79,13 @@ def tail(
     if iam:
         print_policy("tail", consumers)
     console = Console()
-    for line in lines(found, consumers, since=began, follow=follow, key=key):
+    groups = {each.name: each.log_group for each in consumers}
+    if consumer is None:
+        functions = found.client("lambda")
+        for name, function in found.outputs.get("functionNames", {}).items():
+            if name not in groups:
+                groups[name] = log_group_of(functions, function)
+    for line in lines(found, consumers, groups, since=began, follow=follow, key=key):
         shown = describe(line)
         if shown is None or (line.level and _below(line.level, level)):
             continue
@@ -86,22 +98,35 @@ def tail(
 
 
 def lines(
-    stack: Stack, consumers: Sequence[Consumer], *, since: float, follow: bool, key: str | None
+    stack: Stack,
+    consumers: Sequence[Consumer],
+    groups: Mapping[str, str],
+    *,
+    since: float,
+    follow: bool,
+    key: str | None,
 ) -> Iterator[LogLine]:
-    """Yield the lines of consumers' logs, merged in the order of time; each carries its consumer's name.
+    """Yield the lines of functions' logs and the dead letters in buckets, merged in the order of time.
 
     Args:
         stack: The stack.
         consumers: The consumers.
+        groups: Log groups by the names that their lines carry.
         since: Time of the first line, in seconds since 1970.
         follow: Whether to wait for new lines.
         key: A key of an item, to yield only lines about it.
     """
+    from ops.operator.dead_letters.bucket import BucketLetters
+    from ops.operator.dead_letters.stores import stores_of
     from ops.operator.item_changes import ItemChanges
     from ops.operator.sending import limit_rate
 
     logs = stack.client("logs")
-    readers = [LogReader(logs, function=each.name, group=each.log_group, since=since) for each in consumers]
+    readers = [LogReader(logs, function=name, group=group, since=since) for name, group in groups.items()]
+    buckets = [
+        (each.name, store) for each in consumers for store in stores_of(stack, each) if isinstance(store, BucketLetters)
+    ]
+    seen: set[str] = set()
     changes = None if key is None else ItemChanges(stack, consumers, key, pause=limit_rate(2))
     while True:
         events = None if changes is None else set(changes.read())
@@ -111,6 +136,11 @@ def lines(
                 found += reader.new()
             except logs.exceptions.ResourceNotFoundException:
                 continue  # the function has not run yet
+        for name, bucket in buckets if events is None else ():
+            for at, location in bucket.since(since):
+                if location not in seen:
+                    seen.add(location)
+                    found.append(LogLine(at, name, "", "dead letter", "", "", location, {}))
         for line in sorted(found, key=lambda each: each.at):
             if events is None or line.members.get("eventId") in events:
                 yield line
@@ -122,6 +152,8 @@ def lines(
 def describe(line: LogLine) -> str | None:
     """Return a line's text for people; `None` for lines that say nothing."""
     match line.kind:
+        case "dead letter":
+            return f"dead letter {line.text}"
         case "start" | "end":
             return None
         case "report":

@@ -20,8 +20,9 @@ def test_tail_merges_invocations_failures_and_effects_in_the_order_of_time(night
     night.give_up("tail-b")
     lines = tail(night)
     assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
-    assert {line["consumer"] for line in lines} == {CONSUMER}
-    assert {"report", "failure", "metrics"} <= {line["kind"] for line in lines}
+    assert {line["consumer"] for line in lines} == {CONSUMER, "POST /users/{userId}/plan"}
+    assert {line["consumer"] for line in tail(night, CONSUMER)} == {CONSUMER}
+    assert {"report", "failure", "metrics", "dead letter"} <= {line["kind"] for line in lines}
     assert any(line["kind"] == "metrics" and "1 applied" in line["text"] for line in lines)
     assert any("InternalFailure" in line["text"] for line in lines if line["kind"] == "failure")
     assert f"  {CONSUMER}  invocation " in night.weir("tail", "--no-follow", "--since", "1h").output

@@ -88,6 +88,12 @@ class BucketLetters:
             ContentType="application/json",
         )
 
+    def since(self, at: float) -> Iterator[tuple[float, str]]:
+        """Yield the time and the location of each document that is newer than a time, without reading it."""
+        for each in self._documents():
+            if each.at >= at:
+                yield each.at, f"s3://{self._bucket}/{each.key}"
+
     def close(self) -> None:
         """Do nothing: a bucket hides no dead letters while they are read."""
 

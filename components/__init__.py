@@ -41,6 +41,7 @@ from components.python_function import PythonFunction
 from components.python_layer import PythonLayer
 from components.queue_consumer import QueueConsumer
 from components.queue_delivery import QueueDelivery
+from components.queue_pipe import QUEUE_PIPE_ALARMS, QueuePipe, QueuePipeDelivery
 from components.refusal import Refused
 from components.stack_config import StackConfig
 from components.stream import Stream
@@ -55,6 +56,7 @@ __all__ = [
     "PIPE_ALARMS",
     "QUEUE_AGE",
     "QUEUE_ALARMS",
+    "QUEUE_PIPE_ALARMS",
     "STREAM_ALARMS",
     "TOPIC_ALARMS",
     "Access",
@@ -84,6 +86,8 @@ __all__ = [
     "QueueAlarms",
     "QueueConsumer",
     "QueueDelivery",
+    "QueuePipe",
+    "QueuePipeDelivery",
     "QueueTarget",
     "Refused",
     "RetryHorizon",

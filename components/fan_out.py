@@ -15,16 +15,18 @@ from components.access import Access, allow
 from components.alarms import QUEUE_ALARMS, TOPIC_ALARMS, AlarmOpinion, make_alarms
 from components.delivery import StreamDelivery
 from components.function_settings import FunctionSettings
+from components.pipe_targets import Enrichment, PipeTarget
 from components.private_bucket import private_bucket
 from components.python_layer import PythonLayer
 from components.queue_consumer import QueueConsumer
 from components.queue_delivery import QueueDelivery
+from components.queue_pipe import QUEUE_PIPE_ALARMS, QueuePipe, QueuePipeDelivery
 from components.refusal import Refused
 from components.repeats import harmless_repeats
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
 from components.subscription import subscription_name
-from handlers.cdc import Consumer, claim_check, forwarder
+from handlers.cdc import Condition, Consumer, claim_check, forwarder
 
 #: Bounded by age alone: a throttled topic passes, and a change that is given up here is missing from every consumer
 #: (docs/aws-semantics.md §10.1). The other settings are those of any consumer of a stream.
@@ -63,6 +65,7 @@ class FanOut(pulumi.ComponentResource):
         topic: The `aws.sns.Topic`.
         claim_checks: The `aws.s3.Bucket` of changes that no message holds.
         consumers: Each `QueueConsumer`, by name.
+        pipes: Each `QueuePipe`, by name.
         repeats: How each consumer makes a second delivery harmless, by its name.
 
     Raises:
@@ -105,6 +108,7 @@ class FanOut(pulumi.ComponentResource):
         self.delivery = delivery or QueueDelivery()
         self.function = function or FunctionSettings()
         self.consumers: dict[str, QueueConsumer] = {}
+        self.pipes: dict[str, QueuePipe] = {}
         self.repeats: dict[str, str] = {}
         self._archive_days = archive_days
         self._kms_key_arn = kms_key_arn
@@ -140,9 +144,7 @@ class FanOut(pulumi.ComponentResource):
             allow_stream_change=allow_stream_change,
             # A change that is published before a consumer's queue is subscribed never reaches it. The program has
             # subscribed them all when this runs.
-            read_after=pulumi.Output.from_input(0).apply(
-                lambda _: [*claim_check_resources, *(each.subscription for each in self.consumers.values())]
-            ),
+            read_after=pulumi.Output.from_input(0).apply(lambda _: [*claim_check_resources, *self._subscriptions()]),
             opts=child,
         )
         self.alarms = make_alarms(
@@ -196,13 +198,8 @@ class FanOut(pulumi.ComponentResource):
             Refused: `consumer` is not decorated with `@consumer`, its name is taken, nothing makes repeats harmless,
                 the topic has a hundred consumers, or it has no archive to replay; and what `QueueConsumer` refuses.
         """
-        name = subscription_name(consumer, name, taken=self.consumers, of=self._name)
-        if len(self.consumers) >= FIFO_TOPIC_SUBSCRIPTIONS:
-            raise Refused(
-                f"{name} would be consumer number {len(self.consumers) + 1} of {self._name}, and a FIFO topic has "
-                f"{FIFO_TOPIC_SUBSCRIPTIONS} subscriptions: let one consumer do the work of several "
-                "(Consumer().on(…)), or see docs/guides/fan-out.md for the way beyond"
-            )
+        name = subscription_name(consumer, name, taken={**self.consumers, **self.pipes}, of=self._name)
+        self._check_room(name)
         harmless = harmless_repeats(name, consumer, repeats)
         self._check_replay(name, replay_from)
         subscribed = QueueConsumer(
@@ -227,6 +224,76 @@ class FanOut(pulumi.ComponentResource):
         self.repeats[name] = harmless
         return subscribed
 
+    def pipe(
+        self,
+        name: str,
+        *,
+        target: PipeTarget,
+        repeats: str,
+        when: Condition | None = None,
+        input_template: str | None = None,
+        enrichment: Enrichment | None = None,
+        delivery: QueuePipeDelivery | None = None,
+        replay_from: str | None = None,
+        alarms: Sequence[AlarmOpinion] = QUEUE_PIPE_ALARMS,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> QueuePipe:
+        """Add a pipe to a service, which reads a queue of its own.
+
+        Args:
+            name: Its name.
+            target: Where the changes go: a queue, topic, bus, function, workflow or API destination.
+            repeats: What makes a second delivery of a change harmless at the target, in words.
+            when: Which changes are wanted, as far as AWS can evaluate it.
+            input_template: Makes the target's input of each event; the change is below `$.body`.
+            enrichment: A function, Express workflow or API destination that events go through before.
+            delivery: Settings of its queue.
+            replay_from: As for `subscribe`.
+            alarms: The alarms, `QUEUE_PIPE_ALARMS` by default.
+            opts: Options of the pipe and its resources.
+
+        Raises:
+            Refused: The name is taken, `repeats` says nothing, or the topic has a hundred consumers; and what
+                `QueuePipe` refuses.
+        """
+        if name in self.consumers or name in self.pipes:
+            raise Refused(f"{name} reads {self._name} already: give this pipe a name of its own")
+        if not repeats.strip():
+            raise Refused(
+                f"{name}: a fan-out delivers every change at least once, and repeats is empty: say in words what makes "
+                "a second delivery harmless at the target"
+            )
+        self._check_room(name)
+        self._check_replay(name, replay_from)
+        made = QueuePipe(
+            name,
+            topic=self.topic,
+            source=self.source,
+            target=target,
+            when=when,
+            input_template=input_template,
+            enrichment=enrichment,
+            delivery=delivery,
+            kms_key_arn=self._kms_key_arn,
+            replay_from=replay_from,
+            alarms=alarms,
+            alarm_actions=self._alarm_actions,
+            page_actions=self._page_actions,
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
+        )
+        self.pipes[name] = made
+        self.repeats[name] = repeats
+        return made
+
+    def _check_room(self, name: str) -> None:
+        taken = len(self.consumers) + len(self.pipes)
+        if taken >= FIFO_TOPIC_SUBSCRIPTIONS:
+            raise Refused(
+                f"{name} would be consumer number {taken + 1} of {self._name}, and a FIFO topic has "
+                f"{FIFO_TOPIC_SUBSCRIPTIONS} subscriptions: let one consumer do the work of several "
+                "(Consumer().on(…)), or see docs/guides/fan-out.md for the way beyond"
+            )
+
     def _check_replay(self, name: str, replay_from: str | None) -> None:
         if replay_from is None:
             return
@@ -243,6 +310,9 @@ class FanOut(pulumi.ComponentResource):
             raise Refused(
                 f"{name}: replay_from={replay_from!r} is not a time with its zone: write 2026-01-31T08:30:00Z"
             )
+
+    def _subscriptions(self) -> list[pulumi.Resource]:
+        return [each.subscription for each in (*self.consumers.values(), *self.pipes.values())]
 
     def _publish_access(self) -> Access:
         statements = [

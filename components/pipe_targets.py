@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final
 
 import pulumi
 
 from aws_semantics.limits import PIPE_TARGET_BATCH
 from aws_semantics.permissions import CALLING
 from components.access import Statement, allow
+
+_EVENT_ID: Final = "$.eventID"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,10 @@ class PipeTarget:
         """Return the target parameters, apart from the input template."""
         return {}
 
+    def of_queue(self) -> PipeTarget:
+        """Return the same target for a pipe that reads a queue, whose events hold the change in `body`."""
+        return self
+
     def problem(self) -> str | None:
         """Explain why AWS, or the order of changes, forbids this target; `None` if nothing does."""
         return None
@@ -49,12 +55,13 @@ class QueueTarget(PipeTarget):
         fifo: Whether it is a FIFO queue; then a group is needed.
         message_group_id: For a FIFO queue: a text, or a path into the event such as `$.dynamodb.Keys.userId.S`, so
             that the order of each item is kept and items do not wait for each other.
-        message_deduplication_id: For a FIFO queue: the event's id, so that a repeat within five minutes is dropped.
+        message_deduplication_id: For a FIFO queue: a text or a path; the change's event id by default, so that a repeat
+            within five minutes is dropped.
     """
 
     fifo: bool = False
     message_group_id: str | None = None
-    message_deduplication_id: str | None = "$.eventID"
+    message_deduplication_id: str = _EVENT_ID
 
     service = ("sqs", "")
     maximum_batch = PIPE_TARGET_BATCH["sqs"]
@@ -62,13 +69,16 @@ class QueueTarget(PipeTarget):
     def parameters(self) -> Mapping[str, Any]:  # noqa: D102 - see `PipeTarget`
         if not self.fifo:
             return {}
-        deduplication = self.message_deduplication_id
         return {
             "sqs_queue_parameters": {
                 "message_group_id": self.message_group_id,
-                **({} if deduplication is None else {"message_deduplication_id": deduplication}),
+                "message_deduplication_id": self.message_deduplication_id,
             }
         }
+
+    def of_queue(self) -> PipeTarget:  # noqa: D102 - see `PipeTarget`
+        by_event = self.message_deduplication_id == _EVENT_ID
+        return replace(self, message_deduplication_id="$.body.eventID") if by_event else self
 
     def problem(self) -> str | None:  # noqa: D102 - see `PipeTarget`
         if self.fifo and not self.message_group_id:

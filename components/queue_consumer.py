@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,15 +9,15 @@ import pulumi
 import pulumi_aws as aws
 
 from aws_semantics.permissions import READING
-from components.access import Access, allow, decrypt, deliver_policy
+from components.access import Access, allow, decrypt
 from components.alarms import QUEUE_ALARMS, AlarmOpinion, QueueAlarms
+from components.consumer_queue import ConsumerQueue
 from components.delivery import InvalidDelivery
 from components.failure_destination import FailureDestination
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
 from components.names import FIFO_QUEUE, check_name
 from components.needs import check_needs
-from components.protection import is_protected
 from components.push_down import queue_filters_of
 from components.python_function import PythonFunction
 from components.queue_delivery import QueueDelivery
@@ -27,9 +26,6 @@ from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
 from handlers.cdc.queues import ATTEMPTS_VARIABLE
 from handlers.cdc.windows import WindowedConsumer
-
-#: Nobody has looked into a dead-letter queue before its messages are gone: the maximum.
-_DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 60 * 60
 
 
 class QueueConsumer(pulumi.ComponentResource):
@@ -102,24 +98,18 @@ class QueueConsumer(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
 
         self.delivery = delivery
-        # Whoever removes a consumer of a protected stack keeps what nobody has looked into yet.
-        kept = pulumi.ResourceOptions(parent=self, retain_on_delete=is_protected() or None)
-        self.dead_letters = self._queue(f"{name}-dead-letters", kms_key_arn, kept)
-        self.undelivered = self._queue(f"{name}-undelivered", kms_key_arn, kept)
-        self.queue = self._queue(
+        queues = ConsumerQueue(
             name,
-            kms_key_arn,
-            child,
-            # Each item is a group with a throughput of its own (docs/aws-semantics.md §10.1).
-            deduplication_scope="messageGroup",
-            fifo_throughput_limit="perMessageGroupId",
-            message_retention_seconds=delivery.retention_in_seconds,
-            visibility_timeout_seconds=delivery.visibility_timeout(function.timeout),
-            redrive_policy=self.dead_letters.arn.apply(
-                lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": delivery.maximum_receives})
-            ),
+            topic=topic,
+            visibility_timeout_in_seconds=delivery.visibility_timeout(function.timeout),
+            retention_in_seconds=delivery.retention_in_seconds,
+            maximum_receives=delivery.maximum_receives,
+            kms_key_arn=kms_key_arn,
+            replay_from=replay_from,
+            parent=self,
         )
-        self.subscription = self._subscribe(name, topic, replay_from)
+        self.queue, self.subscription = queues.queue, queues.subscription
+        self.dead_letters, self.undelivered = queues.dead_letters, queues.undelivered
         self.on_failure = FailureDestination(
             f"{name}-failures", kind=delivery.on_failure, parks_only=True, alarm_actions=alarm_actions, opts=child
         )
@@ -173,52 +163,6 @@ class QueueConsumer(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"functionName": self.function.name, "queueArn": self.queue.arn})
-
-    @staticmethod
-    def _queue(
-        name: str, kms_key_arn: pulumi.Input[str] | None, opts: pulumi.ResourceOptions, **settings: Any
-    ) -> aws.sqs.Queue:
-        encryption: dict[str, Any] = (
-            {"sqs_managed_sse_enabled": True} if kms_key_arn is None else {"kms_master_key_id": kms_key_arn}
-        )
-        arguments: dict[str, Any] = {
-            "message_retention_seconds": _DEAD_LETTER_RETENTION_SECONDS,
-            **encryption,
-            **settings,
-        }
-        return aws.sqs.Queue(
-            name,
-            fifo_queue=True,
-            **arguments,
-            opts=opts,
-        )
-
-    def _subscribe(self, name: str, topic: aws.sns.Topic, replay_from: str | None) -> aws.sns.TopicSubscription:
-        """Let the topic fill the queue, and the dead-letter queue of the subscription where it cannot.
-
-        A client error, such as a queue that is gone, is never retried: without that queue its changes would be lost.
-        """
-        child = pulumi.ResourceOptions(parent=self)
-        policies = [
-            aws.sqs.QueuePolicy(
-                each, queue_url=queue.url, policy=deliver_policy("sns.amazonaws.com", topic.arn, queue.arn), opts=child
-            )
-            for each, queue in ((name, self.queue), (f"{name}-undelivered", self.undelivered))
-        ]
-        replay: dict[str, Any] = {}
-        if replay_from is not None:
-            # Without an EndingPoint: with one, the subscription would be paused when the replay is over.
-            replay["replay_policy"] = json.dumps({"PointType": "Timestamp", "StartingPoint": replay_from})
-        return aws.sns.TopicSubscription(
-            name,
-            topic=topic.arn,
-            protocol="sqs",
-            endpoint=self.queue.arn,
-            raw_message_delivery=True,
-            redrive_policy=self.undelivered.arn.apply(lambda arn: json.dumps({"deadLetterTargetArn": arn})),
-            **replay,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=policies),
-        )
 
 
 def _check(name: str, delivery: QueueDelivery, consumer: Consumer, timeout: int) -> None:

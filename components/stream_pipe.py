@@ -84,10 +84,7 @@ class StreamPipe(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         delivery = delivery or PipeDelivery()
-        _check_target(name, target, enrichment, delivery)
-        for template in (input_template, enrichment and enrichment.input_template):
-            if template and (problem := template_problem(template)):
-                raise Refused(f"{name}: {problem}; AWS refuses the pipe")
+        check_parts(name, target, enrichment, input_template, batch_size=delivery.batch_size)
         check_retention(name, delivery.maximum_record_age_in_seconds, source.retention_in_seconds)
         residue_is_evaluated = enrichment is not None and enrichment.evaluates_condition
         filters = delivery.filters or pipe_filters_of(name, when, source, residue_is_evaluated=residue_is_evaluated)
@@ -98,9 +95,7 @@ class StreamPipe(pulumi.ComponentResource):
         self.on_failure = FailureDestination(
             f"{name}-failures", kind=delivery.on_failure, alarm_actions=alarm_actions, opts=child
         )
-        # With this prefix the log needs no room in the account's one policy of log deliveries.
-        log_name = f"/aws/vendedlogs/pipes/{pulumi.get_project()}-{pulumi.get_stack()}-{name}"
-        self.log_group = aws.cloudwatch.LogGroup(name, name=log_name, retention_in_days=_LOG_RETENTION_DAYS, opts=child)
+        self.log_group = pipe_log(name, child)
         self.role = aws.iam.Role(name, assume_role_policy=trust("pipes.amazonaws.com"), opts=child)
         statements: list[Statement] = [
             allow(READING["dynamodb"], source.arn),
@@ -114,12 +109,8 @@ class StreamPipe(pulumi.ComponentResource):
             name,
             role_arn=self.role.arn,
             source=source.arn,
-            target=target.arn,
-            **_settings(delivery, filters, self.on_failure.arn, target, enrichment, input_template),
-            log_configuration={
-                "level": "ERROR",
-                "cloudwatch_logs_log_destination": {"log_group_arn": self.log_group.arn},
-            },
+            **_source_arguments(delivery, filters, self.on_failure.arn),
+            **pipe_arguments(self.log_group, target, enrichment, input_template),
             # AWS tries the role when the pipe is created, and a failure is final.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy, *self.on_failure.resources]),
         )
@@ -135,37 +126,57 @@ class StreamPipe(pulumi.ComponentResource):
         self.register_outputs({"pipeName": self.pipe.name})
 
 
-def _check_target(name: str, target: PipeTarget, enrichment: Enrichment | None, delivery: PipeDelivery) -> None:
+def check_parts(
+    name: str, target: PipeTarget, enrichment: Enrichment | None, input_template: str | None, *, batch_size: int
+) -> None:
+    """Refuse targets, enrichments and templates that AWS refuses, or that do not fit the batch size.
+
+    Raises:
+        Refused: AWS refuses a part.
+        InvalidDelivery: The batch is larger than what a part takes in one call.
+    """
     for part in (target, enrichment):
         if part is not None and (problem := part.problem()):
             raise Refused(f"{name}: {problem}")
+    for template in (input_template, enrichment and enrichment.input_template):
+        if template and (problem := template_problem(template)):
+            raise Refused(f"{name}: {problem}; AWS refuses the pipe")
     for what, called in (("target", target), ("enrichment", enrichment and enrichment.by)):
         most = called.maximum_batch if called else None
-        # AWS enriches through a bus or a queue never; of the others only an API destination has a limit.
-        if most is not None and delivery.batch_size > most:
+        if most is not None and batch_size > most:
             raise InvalidDelivery(
-                f"{name}: batch_size={delivery.batch_size}, and the {what} takes {most} event{'s' * (most > 1)} in one "
+                f"{name}: batch_size={batch_size}, and the {what} takes {most} event{'s' * (most > 1)} in one "
                 f"call: AWS refuses the pipe; set batch_size={most}"
             )
 
 
-def _settings(
-    delivery: PipeDelivery,
-    filters: Sequence[str],
-    dead_letters: pulumi.Input[str],
+def pipe_log(name: str, opts: pulumi.ResourceOptions) -> aws.cloudwatch.LogGroup:
+    """Create the log group of a pipe."""
+    # With this prefix the log needs no room in the account's one policy of log deliveries.
+    log_name = f"/aws/vendedlogs/pipes/{pulumi.get_project()}-{pulumi.get_stack()}-{name}"
+    return aws.cloudwatch.LogGroup(name, name=log_name, retention_in_days=_LOG_RETENTION_DAYS, opts=opts)
+
+
+def pipe_arguments(
+    log_group: aws.cloudwatch.LogGroup,
     target: PipeTarget,
     enrichment: Enrichment | None,
     input_template: str | None,
 ) -> dict[str, Any]:
+    """Return the arguments of a pipe that do not depend on its source."""
     to_target = {**target.parameters(), **({"input_template": input_template} if input_template else {})}
     return {
-        "source_parameters": _source_parameters(delivery, filters, dead_letters),
+        "target": target.arn,
         **_enrichment_arguments(enrichment),
         **({"target_parameters": to_target} if to_target else {}),
+        "log_configuration": {
+            "level": "ERROR",
+            "cloudwatch_logs_log_destination": {"log_group_arn": log_group.arn},
+        },
     }
 
 
-def _source_parameters(
+def _source_arguments(
     delivery: PipeDelivery, filters: Sequence[str], dead_letters: pulumi.Input[str]
 ) -> dict[str, Any]:
     stream: dict[str, Any] = {
@@ -182,7 +193,7 @@ def _source_parameters(
     parameters: dict[str, Any] = {"dynamodb_stream_parameters": stream}
     if filters:
         parameters["filter_criteria"] = {"filters": [{"pattern": pattern} for pattern in filters]}
-    return parameters
+    return {"source_parameters": parameters}
 
 
 def _enrichment_arguments(enrichment: Enrichment | None) -> dict[str, Any]:

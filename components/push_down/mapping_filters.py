@@ -52,9 +52,14 @@ def _check_keys(name: str, consumer: Consumer, source: StreamSource) -> None:
 
 
 def pipe_filters_of(
-    name: str, condition: Condition | None, source: StreamSource, *, residue_is_evaluated: bool
+    name: str,
+    condition: Condition | None,
+    source: StreamSource,
+    *,
+    residue_is_evaluated: bool,
+    dialect: Dialect = "pipe",
 ) -> tuple[str, ...]:
-    """Return the patterns of a pipe that reads a stream; none if it delivers every change.
+    """Return the patterns of a pipe that reads a stream, or a queue of its changes; none if it delivers every change.
 
     Raises:
         Refused: The condition can never be true, reads an image that the stream does not carry, or holds something
@@ -64,7 +69,7 @@ def pipe_filters_of(
         return ()
     view_type = source.view_type or "NEW_AND_OLD_IMAGES"
     try:
-        pushed = push_down(condition, "pipe", view_type=view_type, key_schema=source.keys)
+        pushed = push_down(condition, dialect, view_type=view_type, key_schema=source.keys)
     except (ImageNotAvailable, NeverTrue) as error:
         raise Refused(f"{name}: {error}") from None
     if pushed.residue is not None and not residue_is_evaluated:

@@ -19,8 +19,11 @@ PROGRAM = """
 import pulumi
 import pulumi_aws as aws
 
-from components import Access, ChangeTable, EffectLedgerTable, FanOut, FunctionSettings, QueueDelivery, allow
+from components import (
+    Access, ChangeTable, EffectLedgerTable, FanOut, FunctionSettings, QueueDelivery, QueueTarget, allow
+)
 from handlers import noting
+from handlers.cdc import on
 
 users = ChangeTable("users", hash_key="userId", deletion_protection=False)
 ledger = EffectLedgerTable("effects", deletion_protection=False)
@@ -44,6 +47,16 @@ for number in range(1, 7):
     name = f"consumer-{number}"
     fan_out.subscribe(noting.handler, name=name, access=[ledger.access(), note], environment={"ME": name})
 
+copies = aws.sqs.Queue("copies", fifo_queue=True)
+fan_out.pipe(
+    "piped",
+    target=QueueTarget(arn=copies.arn, fifo=True, message_group_id="$.body.dynamodb.Keys.userId.S"),
+    when=on.insert,
+    input_template='{"user": <$.body.dynamodb.Keys.userId.S>, "n": <$.body.dynamodb.NewImage.n.N>}',
+    repeats="the queue drops what it has seen",
+)
+
+pulumi.export("copies", copies.url)
 pulumi.export("usersTable", users.table.name)
 pulumi.export("notesTable", notes.name)
 pulumi.export("topic", fan_out.topic.arn)
@@ -159,7 +172,7 @@ def test_a_consumer_that_fails_parks_its_change_and_delays_nobody(stack: Stack) 
     s3 = stack.aws.client("s3")
 
     def parked() -> list[Any]:
-        return s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        return s3.list_objects_v2(Bucket=bucket, Prefix="discarded/").get("Contents", [])
 
     wait_until(lambda: stack.aws.control.advance_clock(20) and parked())
     document = json.loads(s3.get_object(Bucket=bucket, Key=parked()[0]["Key"])["Body"].read())
@@ -188,6 +201,21 @@ def test_a_forwarder_whose_answer_is_lost_or_that_is_throttled_forwards_everythi
     stack.put("fay", 1)
     stack.wait_for("fay:1")
     assert control.mapping(stack.outputs["forwarder"]).givenUp == 0
+
+
+def test_a_pipe_of_the_fan_out_sends_what_it_wants_to_its_target_in_the_order_of_the_item(stack: Stack) -> None:
+    sqs = stack.aws.client("sqs")
+    stack.put("hal", 1)
+    stack.put("hal", 2)  # a modification, which the pipe does not want
+    found: list[Any] = []
+
+    def received() -> bool:
+        answer = sqs.receive_message(QueueUrl=stack.outputs["copies"], MaxNumberOfMessages=10)
+        found.extend(json.loads(each["Body"]) for each in answer.get("Messages", []))
+        return any(each["user"] == "hal" for each in found)
+
+    wait_until(received)
+    assert [each for each in found if each["user"] == "hal"] == [{"user": "hal", "n": "1"}]
 
 
 def test_a_queue_that_is_gone_keeps_its_changes_in_the_subscription_s_dead_letters(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,13 @@ from components import (
     BusTarget,
     ChangeTable,
     Enrichment,
+    FanOut,
     FunctionTarget,
     InvalidDelivery,
     PipeDelivery,
     PipeTarget,
+    QueuePipe,
+    QueuePipeDelivery,
     QueueTarget,
     Refused,
     StreamPipe,
@@ -293,3 +297,88 @@ def test_a_pipe_is_one_of_the_stream_s_readers(run) -> None:
 
     with pytest.raises(TooManyReaders, match="pipe-2 would be reader number 3 of the stream of users"):
         run(program)
+
+
+def queue_pipe(target: PipeTarget = BUS, **options: Any) -> Callable[[], QueuePipe]:
+    def program() -> QueuePipe:
+        fan_out = FanOut("fan-out", source=ChangeTable("users", hash_key="userId").stream)
+        return fan_out.pipe("to-there", target=target, **{"repeats": "the bus's rules ignore repeats", **options})
+
+    return program
+
+
+def test_a_pipe_of_a_fan_out_reads_a_queue_of_its_own(run) -> None:
+    done = run(queue_pipe(when=on.insert, input_template="<$.body.eventID>"))
+    assert done.one("Pipe").inputs == {
+        "roleArn": "arn:aws:iam::123456789012:role/to-there",
+        "source": ARN.format("sqs", "to-there"),
+        "sourceParameters": {
+            "sqsQueueParameters": {"batchSize": 10},
+            "filterCriteria": {
+                "filters": [
+                    {"pattern": '{"body":{"eventName":["INSERT"]}}'},
+                    {"pattern": '{"body":{"eventName":[{"exists":false}]}}'},
+                ]
+            },
+        },
+        "target": BUS.arn,
+        "targetParameters": {"inputTemplate": "<$.body.eventID>"},
+        "logConfiguration": {
+            "level": "ERROR",
+            "cloudwatchLogsLogDestination": {"logGroupArn": ARN.format("logs", "log-group:to-there")},
+        },
+    }
+    queue = done.one("Queue", "to-there").inputs
+    assert json.loads(queue["redrivePolicy"])["maxReceiveCount"] == 10
+    assert queue["visibilityTimeoutSeconds"] == 360
+    assert done.statements("to-there") == [
+        {
+            "Effect": "Allow",
+            "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+            "Resource": ARN.format("sqs", "to-there"),
+        },
+        {"Effect": "Allow", "Action": ["events:PutEvents"], "Resource": BUS.arn},
+    ]
+    assert done.one("TopicSubscription").urn in done.one("EventSourceMapping").dependencies
+
+
+def test_a_fifo_target_of_a_queue_s_pipe_takes_the_change_s_event_id_from_the_body(run) -> None:
+    target = QueueTarget(arn="q", fifo=True, message_group_id="$.body.dynamodb.Keys.userId.S")
+    parameters = run(queue_pipe(target)).one("Pipe").inputs["targetParameters"]["sqsQueueParameters"]
+    assert parameters["messageDeduplicationId"] == "$.body.eventID"
+
+
+def twice() -> None:
+    fan_out = FanOut("fan-out", source=ChangeTable("users", hash_key="userId").stream)
+    for _ in range(2):
+        fan_out.pipe("to-there", target=BUS, repeats="harmless")
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (queue_pipe(repeats=" "), "repeats is empty: say in words what makes a second delivery harmless at the target"),
+        (queue_pipe(when=CHANGED), r"no event pattern says on\.changed\('plan'\)"),
+        (queue_pipe(HTTP), "batch_size=10, and the target takes 1 event in one call"),
+        (queue_pipe(replay_from="2026-01-31T08:30:00Z"), "fan-out keeps no archive"),
+        (twice, "to-there reads fan-out already: give this pipe a name of its own"),
+    ],
+)
+def test_a_pipe_of_a_fan_out_that_would_lose_or_repeat_is_refused(run, program: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        run(program)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 11}, "batch_size=11 is not 1 to 10: AWS refuses the pipe"),
+        ({"maximum_receives": 0}, "maximum_receives=0 is not 1 to 1000"),
+        ({"visibility_timeout_in_seconds": -1}, "visibility_timeout_in_seconds=-1 is not 0 to 43200"),
+        ({"retention_in_seconds": 59}, "retention_in_seconds=59 is not 60 to 1209600"),
+        ({"filters": ("{",)}, r"filters\[0\]"),
+    ],
+)
+def test_settings_of_a_queue_s_pipe_that_aws_refuses_are_refused(settings: Any, message: str) -> None:
+    with pytest.raises(InvalidDelivery, match=message):
+        QueuePipeDelivery(**settings)

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 from handlers.cdc.attribute_values import Wire, decode, encode, same
@@ -46,7 +45,20 @@ _ORDERED = frozenset({"N", "S", "B"})
 
 
 class Condition:
-    """A predicate on changes. Made by `on`, combined with `&`, `|` and `~`."""
+    """A predicate on changes. Made by `on`, combined with `&`, `|` and `~`.
+
+    A value: two conditions are equal if they are made of equal parts, whose names are in `__match_args__`.
+    """
+
+    __match_args__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__match_args__
+        )
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     def __call__(self, change: Change[Any]) -> bool:
         """Return whether the change satisfies the condition.
@@ -95,11 +107,13 @@ def check_condition(condition: object) -> Condition:
     return condition
 
 
-@dataclass(frozen=True)
 class And(Condition):
     """All of several conditions; evaluated in order, up to the first that is false."""
 
-    conditions: tuple[Condition, ...]
+    __match_args__ = ("conditions",)
+
+    def __init__(self, conditions: tuple[Condition, ...]) -> None:
+        self.conditions = conditions
 
     def _compiled(self) -> Test:
         tests = [condition.matches for condition in self.conditions]
@@ -115,11 +129,13 @@ class And(Condition):
         return " & ".join(f"({part!r})" if isinstance(part, Or) else repr(part) for part in self.conditions)
 
 
-@dataclass(frozen=True)
 class Or(Condition):
     """One of several conditions; evaluated in order, up to the first that is true."""
 
-    conditions: tuple[Condition, ...]
+    __match_args__ = ("conditions",)
+
+    def __init__(self, conditions: tuple[Condition, ...]) -> None:
+        self.conditions = conditions
 
     def _compiled(self) -> Test:
         tests = [condition.matches for condition in self.conditions]
@@ -133,11 +149,13 @@ class Or(Condition):
         return " | ".join(map(repr, self.conditions))
 
 
-@dataclass(frozen=True)
 class Not(Condition):
     """The opposite of a condition."""
 
-    condition: Condition
+    __match_args__ = ("condition",)
+
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
 
     def _compiled(self) -> Test:
         test = self.condition.matches
@@ -147,11 +165,13 @@ class Not(Condition):
         return f"~({self.condition!r})" if isinstance(self.condition, And | Or) else f"~{self.condition!r}"
 
 
-@dataclass(frozen=True)
 class EventIs(Condition):
     """The kind of change."""
 
-    event_name: EventName
+    __match_args__ = ("event_name",)
+
+    def __init__(self, event_name: EventName) -> None:
+        self.event_name: EventName = event_name
 
     def _compiled(self) -> Test:
         name = self.event_name
@@ -161,7 +181,6 @@ class EventIs(Condition):
         return f"on.{self.event_name.lower()}"
 
 
-@dataclass(frozen=True)
 class TtlDelete(Condition):
     """DynamoDB removed the item because its time to live ended."""
 
@@ -172,7 +191,6 @@ class TtlDelete(Condition):
         return "on.ttl_delete"
 
 
-@dataclass(frozen=True)
 class FromAnotherRegion(Condition):
     """Another Region wrote the item, as `Change.is_from_another_region` tells it."""
 
@@ -183,11 +201,13 @@ class FromAnotherRegion(Condition):
         return "on.from_another_region"
 
 
-@dataclass(frozen=True)
 class Changed(Condition):
     """The value at a path differs between the two images, as `Change.changed` says."""
 
-    path: tuple[str | int, ...]
+    __match_args__ = ("path",)
+
+    def __init__(self, path: tuple[str | int, ...]) -> None:
+        self.path = path
 
     def _compiled(self) -> Test:
         path, value_in = self.path, _reader(self.path)
@@ -208,7 +228,6 @@ class Changed(Condition):
         return f"on.changed({_path_text(self.path)})"
 
 
-@dataclass(frozen=True)
 class Compare(Condition):
     """A test of one attribute.
 
@@ -219,10 +238,20 @@ class Compare(Condition):
         operands: The values it is compared with, in DynamoDB's wire format.
     """
 
-    image: ImageName
-    path: tuple[str | int, ...]
-    operator: Operator
-    operands: tuple[Wire, ...] = ()
+    __match_args__ = (
+        "image",
+        "path",
+        "operator",
+        "operands",
+    )
+
+    def __init__(
+        self, image: ImageName, path: tuple[str | int, ...], operator: Operator, operands: tuple[Wire, ...] = ()
+    ) -> None:
+        self.image: ImageName = image
+        self.path = path
+        self.operator: Operator = operator
+        self.operands = operands
 
     def _compiled(self) -> Test:
         image_name, path = self.image, self.path

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from local.simulation.aws_refusals import refusals
+from local.simulation.collector import uncollected
 from local.simulation.contradictions import contradictions
 from local.simulation.pasted import NoRecords, without_answers
 from local.simulation.records import MOST_DIGITS
@@ -32,22 +31,10 @@ def parse(text: str) -> Scenario:
         InvalidScenario: The text is neither, or something in it is wrong: every problem has a line.
     """
     try:
-        with _uncollected():
+        with uncollected():
             return _parsed(text)
     except RecursionError as error:
         raise InvalidScenario("the scenario is nested too deeply") from error
-
-
-@contextlib.contextmanager
-def _uncollected() -> Generator[None]:
-    """Pause the collector: nothing that is read is garbage, and it would walk all of it again and again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _parsed(text: str) -> Scenario:

@@ -10,6 +10,7 @@ from local.engine.pipes.answers import EXECUTION_SECONDS
 from local.engine.pipes.targets import service_of
 from local.engine.queues.admission import MAPPING_DEFAULTS, mapping_settings_of
 from local.engine.streams import admission
+from local.simulation.collector import uncollected
 from local.simulation.pipe_handler import pipe
 from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report, mapping_documents, pipe_documents
@@ -39,7 +40,8 @@ def simulate(scenario: Scenario) -> Report:
         name: Rules(each, starts_at=scenario.starts_at)
         for name, each in (("handler", scenario.handler), ("enrichment", scenario.enrichment))
     }
-    report = _of_stream(scenario, rules) if scenario.source.is_stream else _of_queue(scenario, rules)
+    with uncollected():
+        report = _of_stream(scenario, rules) if scenario.source.is_stream else _of_queue(scenario, rules)
     report.never_applied = [f"{name}.{index}" for name, each in rules.items() for index in each.never_applied()]
     return report
 

@@ -216,7 +216,7 @@ def test_esm_window_3_a_shards_end_closes_its_window_and_its_children_start_fres
 
 
 @conforms("ESM-WINDOW-4", "recorded")
-def test_esm_window_4_of_a_final_call_that_was_given_up_the_destination_is_told_the_window():
+def test_esm_window_4_the_document_of_a_final_call_that_was_given_up_names_the_window():
     report = run(f"""
     start: "2026-09-17T14:11:10Z"
     eventSourceMapping:
@@ -255,7 +255,7 @@ def test_esm_window_4_of_a_final_call_that_was_given_up_the_destination_is_told_
 
 
 @conforms("ESM-WINDOW-4", "recorded")
-def test_esm_window_4_a_queue_is_told_the_window_too_and_not_the_state():
+def test_esm_window_4_the_document_for_a_queue_names_the_window_too_and_not_the_state():
     destination = f"DestinationConfig: {{OnFailure: {{Destination: '{QUEUE}'}}}}"
     report = windows(f"MaximumRetryAttempts: 0, {destination}", 1, rest="handler: [{when: {batch: []}, then: raise}]")
     (letter,) = letters(report)

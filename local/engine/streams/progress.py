@@ -34,7 +34,12 @@ class Progress:
 
     def done(self, records: Iterable[StreamRecord]) -> None:
         """Note records that are done with: delivered, given up, lost or filtered out."""
-        self._done.update(record.sequence for record in records)
-        while self._open and self._open[0].sequence in self._done:
+        for record in records:
+            # Mostly they finish in their order.
+            if self._open and self._open[0] is record:
+                self.checkpoint = self._open.popleft().sequence
+            else:
+                self._done.add(record.sequence)
+        while self._done and self._open and self._open[0].sequence in self._done:
             self.checkpoint = self._open.popleft().sequence
             self._done.discard(self.checkpoint)

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app
 from ops.engine import Engine
 from tests.engine.lab import Lab
 
@@ -94,6 +96,26 @@ def test_mandatory_rules_stop_a_preview_and_an_exemption_lets_one_pass(engine: L
     names = {name for name, level in refused.violations if level == "mandatory"}
     assert {"mapping-bounded-retries", "mapping-on-failure-destination"} <= names
     assert names - {name for name, _ in exempt.violations} == {"mapping-bounded-retries"}
+
+
+def test_a_baseline_of_a_preview_lets_the_next_one_pass_and_a_new_mistake_stops_it(engine: Lab) -> None:
+    main, settings = engine.project / "__main__.py", engine.project / "baseline.json"
+    before = main.read_text()
+    main.write_text(before + BARE)
+    config = ("--policy-pack", "policies", "--policy-pack-config", str(settings))
+    try:
+        refused = engine.preview("--policy-pack", "policies", status=1)
+        events = "\n".join(map(json.dumps, refused.events))
+        written = CliRunner().invoke(app, ["policies", "baseline", "-", "--into", str(settings)], input=events)
+        assert written.exit_code == 0, written.output
+        passed = engine.preview(*config)
+        main.write_text(before + BARE.replace("bare", "new"))
+        stopped = engine.preview(*config, status=1)
+    finally:
+        main.write_text(before)
+    assert passed.violations == set()
+    # The resource of the baseline is gone, which is told; the new one is judged.
+    assert {("exemptions-check", "advisory"), ("mapping-bounded-retries", "mandatory")} <= stopped.violations
 
 
 def test_a_creation_that_fails_in_the_middle_is_repaired_by_the_retry(engine: Lab) -> None:

@@ -61,13 +61,16 @@ class PipeWorld:
         """Make a topic that a queue subscribes to; its ARN."""
         topic = self.client("sns").create_topic(Name=self.name)["TopicArn"]
         self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=subscriber)
+        self.world.let_in(subscriber, "sns", topic)
         return topic
 
     def bus(self, subscriber: str) -> str:
         """Make an event bus whose events of pipes all go to a queue; its ARN."""
         events = self.client("events")
         bus = events.create_event_bus(Name=self.name)["EventBusArn"]
-        events.put_rule(Name=self.name, EventBusName=self.name, EventPattern='{"account": ["111122223333"]}')
+        pattern = '{"account": ["111122223333"]}'
+        rule = events.put_rule(Name=self.name, EventBusName=self.name, EventPattern=pattern)["RuleArn"]
+        self.world.let_in(subscriber, "events", rule)
         events.put_targets(Rule=self.name, EventBusName=self.name, Targets=[{"Id": "queue", "Arn": subscriber}])
         return bus
 

@@ -204,6 +204,7 @@ def test_a_topic_with_the_key_of_sns_passes_messages_on_and_one_with_another_key
     assert sns.get_topic_attributes(TopicArn=topic)["Attributes"]["KmsMasterKeyId"] == "alias/aws/sns"
     url, arn = dead_letters(world)
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    world.let_in(url, "sns", topic)
     sns.publish(TopicArn=topic, Message="a")
     assert [each["Body"] for each in sqs.receive_message(QueueUrl=url)["Messages"]] == ["a"]
     with pytest.raises(ClientError, match="AWS's own key as KmsMasterKeyId"):

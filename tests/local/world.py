@@ -174,8 +174,10 @@ class World:
         self.client("iam").put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=json.dumps(document))
 
     def let_in(self, queue: str, service: str, source: str) -> None:
-        """Let a service send to a queue, by its URL, on behalf of another resource."""
-        arn = f"arn:aws:sqs:us-east-1:111122223333:{queue.rpartition('/')[2]}"
+        """Let a service send to a queue, by its URL or ARN, on behalf of another resource."""
+        name = queue.rpartition("/")[2].rpartition(":")[2]
+        url = self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+        arn = f"arn:aws:sqs:us-east-1:111122223333:{name}"
         statement = {
             "Effect": "Allow",
             "Action": "sqs:SendMessage",
@@ -184,7 +186,7 @@ class World:
             "Condition": {"ArnLike": {"aws:SourceArn": source}},
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+        self.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
 
     def let_call(self, api: str, function: str | None = None) -> None:
         """Let an HTTP API call a function."""

@@ -1,4 +1,4 @@
-"""What Pulumi provisions: tables, streams, consumers, and what they need."""
+"""The building blocks of the program: tables, streams, fan-outs, pipes, consumers, and the resources they need."""
 
 from components.access import Access, allow, unused_client
 from components.alarms import (

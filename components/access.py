@@ -38,7 +38,7 @@ class Access:
 
 
 def allow(actions: Sequence[str], resource: pulumi.Input[str], **condition: Any) -> Statement:
-    """An `Allow` statement; `condition` is IAM's condition block, operator by operator."""
+    """Make an `Allow` statement; `condition` is IAM's condition block, operator by operator."""
     statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
     return {**statement, "Condition": condition} if condition else statement
 
@@ -55,17 +55,17 @@ def unused_client(service: str) -> Access:
 
 
 def decrypt(kms_key_arn: pulumi.Input[str] | None) -> list[Statement]:
-    """Permission to read what a customer managed key encrypts; an AWS managed key, which is `None` here, needs none."""
+    """Return the permission to read what a customer managed key encrypts; `None`, an AWS managed key, needs none."""
     return [] if kms_key_arn is None else [allow(["kms:Decrypt"], kms_key_arn)]
 
 
 def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
-    """An IAM policy as the JSON text that the provider takes."""
+    """Write an IAM policy as the JSON text that the provider takes."""
     return pulumi.Output.json_dumps({"Version": _VERSION, "Statement": list(statements)})
 
 
 def trust(service: str) -> str:
-    """The trust policy of a role that one AWS service assumes, e.g. `lambda.amazonaws.com`."""
+    """Write the trust policy of a role that one AWS service assumes, e.g. `lambda.amazonaws.com`."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
     return json.dumps({"Version": _VERSION, "Statement": [statement]}, separators=(",", ":"))
 
@@ -73,7 +73,7 @@ def trust(service: str) -> str:
 def merged_environment(
     function: str, accesses: Sequence[Access], own: Mapping[str, pulumi.Input[str]]
 ) -> dict[str, pulumi.Input[str]]:
-    """The variables of all accesses and the function's own.
+    """Merge the variables of all accesses and the function's own.
 
     Raises:
         Refused: Two of them set one variable, so that one of the two would silently win.

@@ -191,7 +191,7 @@ class ChangeTable(pulumi.ComponentResource):
         self.register_outputs({"tableName": self.table.name, "streamArn": self.table.stream_arn})
 
     def update_access(self, variable: str) -> Access:
-        """Permission to update items of this table, and nothing else.
+        """Return the permission to update items of this table, and nothing else.
 
         Args:
             variable: Environment variable that holds the table's name, e.g. `USERS_TABLE`.
@@ -299,7 +299,7 @@ def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
 def _attributes(
     name: str, keys: Mapping[str, KeyType], globals_: Iterable[GlobalIndex], locals_: Iterable[LocalIndex]
 ) -> dict[str, KeyType]:
-    """The key attributes of a table and its indexes. DynamoDB declares each once, and no others.
+    """Return the key attributes of a table and its indexes; DynamoDB declares each once, and no others.
 
     Raises:
         Refused: One attribute has two types.

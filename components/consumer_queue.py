@@ -48,7 +48,7 @@ class ConsumerQueue:
         parent: pulumi.Resource,
     ) -> None:
         child = pulumi.ResourceOptions(parent=parent)
-        # Whoever removes a consumer of a protected stack keeps what nobody has looked into yet.
+        # A consumer that is removed from a protected stack leaves what nobody has looked into yet.
         kept = pulumi.ResourceOptions(parent=parent, retain_on_delete=is_protected() or None)
         self.dead_letters = _queue(f"{name}-dead-letters", kms_key_arn, kept)
         self.undelivered = _queue(f"{name}-undelivered", kms_key_arn, kept)

@@ -53,6 +53,6 @@ class EffectLedgerTable(pulumi.ComponentResource):
         self.register_outputs({"tableName": self.table.name})
 
     def access(self) -> Access:
-        """Permission to claim, complete and release effects, and neither to read nor to scan them."""
+        """Return the permission to claim, complete and release effects, and neither to read nor to scan them."""
         writes = allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], self.table.arn)
         return Access([writes, *decrypt(self.kms_key_arn)], {"EFFECT_LEDGER_TABLE": self.table.name})

@@ -65,7 +65,7 @@ class EmailSender(pulumi.ComponentResource):
         self.register_outputs({"identityArn": self.identity_arn})
 
     def send_access(self) -> Access:
-        """Permission to send mails from this address, and from no other of the identity."""
+        """Return the permission to send mails from this address, and from no other of the identity."""
         statement = allow(["ses:SendEmail"], self.identity_arn, StringEquals={"ses:FromAddress": self.mail_from})
         return Access([statement], {"MAIL_FROM": self.mail_from})
 

@@ -166,7 +166,7 @@ def _standard(name: str, destination: aws.s3.Bucket | aws.sqs.Queue | aws.sns.To
 
 
 def _send(service: str, arn: pulumi.Input[str], *, parks_only: bool) -> list[Statement]:
-    """Permissions to deliver batches, and to park records as the runtime does."""
+    """Return the permissions to deliver batches, and to park records as the runtime does."""
     actions = SENDING_FAILURES[service]
     if service == "s3":
         return _send_to_bucket(actions, arn, parks_only=parks_only)

@@ -126,7 +126,7 @@ class FanOut(pulumi.ComponentResource):
         )
         self.claim_checks, claim_check_resources = private_bucket(
             f"{name}-claim-checks",
-            # What the archive replays may be as old as the archive.
+            # A replayed change may be as old as the archive.
             days=_QUEUE_DAYS + archive_days,
             rule="expire-claim-checks",
             opts=child,
@@ -188,7 +188,7 @@ class FanOut(pulumi.ComponentResource):
             function: How its function runs, instead of the fan-out's; `timeout`, `memory_size` and `requirements`
                 apply on top.
             alarms: The alarms, `QUEUE_ALARMS` by default.
-            repeats: What makes a second delivery of a change harmless, in words. It is needed only where the module
+            repeats: The reason why a second delivery of a change is harmless, in words, needed only where the module
                 uses neither an effect ledger, counters nor a projection.
             replay_from: Time from which it gets the changes of the topic's archive, e.g. `2026-01-31T08:30:00Z`;
                 without it, it gets those from now on.
@@ -242,9 +242,9 @@ class FanOut(pulumi.ComponentResource):
 
         Args:
             name: Its name.
-            target: Where the changes go: a queue, topic, bus, function, workflow or API destination.
-            repeats: What makes a second delivery of a change harmless at the target, in words.
-            when: Which changes are wanted, as far as AWS can evaluate it.
+            target: The queue, topic, bus, function, workflow or API destination that the changes go to.
+            repeats: The reason why a second delivery of a change is harmless at the target, in words.
+            when: The condition of wanted changes, which AWS must be able to evaluate.
             input_template: Makes the target's input of each event; the change is below `$.body`.
             enrichment: A function, Express workflow or API destination that events go through before.
             delivery: Settings of its queue.

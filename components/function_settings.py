@@ -32,7 +32,7 @@ class Vpc:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSettings:
-    """How a function runs, apart from its code and its permissions.
+    """The settings of a function, apart from its code and its permissions.
 
     Attributes:
         timeout: Seconds an invocation may run, 1 to 900.
@@ -104,7 +104,7 @@ class FunctionSettings:
             )
 
     def statements(self) -> list[Statement]:
-        """Permissions that the settings need beyond those of the function's work."""
+        """Return the permissions that the settings need beyond those of the function's work."""
         needed: list[Statement] = []
         if self.tracing:
             # Neither call names a resource: AWS defines none for them.
@@ -127,7 +127,7 @@ class FunctionSettings:
         return needed
 
     def arguments(self) -> Mapping[str, Any]:
-        """The function's arguments. A setting that is off is left out."""
+        """Return the function's arguments, without the settings that are off."""
         given: dict[str, Any] = {"timeout": self.timeout, "memory_size": self.memory_size}
         if self.tracing:
             given["tracing_config"] = {"mode": "Active"}

@@ -48,7 +48,7 @@ class JwtAuthorization:
 class HttpApi(pulumi.ComponentResource):
     """An HTTP API without a public route.
 
-    Callers sign their requests (AWS_IAM): whoever may `execute-api:Invoke` is a trusted service, and says for which
+    Callers sign their requests (AWS_IAM): a caller with `execute-api:Invoke` is a trusted service, and says for which
     user it acts. For browsers pass a `JwtAuthorization`.
 
     Args:
@@ -57,7 +57,7 @@ class HttpApi(pulumi.ComponentResource):
     Attributes:
         api: The `aws.apigatewayv2.Api`.
         stage: Its `$default` stage, an `aws.apigatewayv2.Stage`.
-        url: Where it is called.
+        url: Its base URL.
         authorizer: Its `aws.apigatewayv2.Authorizer`, or `None` for AWS_IAM.
         functions: The `PythonFunction` of each route, by its key.
 
@@ -109,7 +109,7 @@ class HttpApi(pulumi.ComponentResource):
             route_key: Method and path, e.g. `POST /users/{userId}/plan`.
             handler: The module's entry point.
             name: Name of the function and its resources; the module's own by default.
-            access: What it may do.
+            access: The function's permissions.
             settings: How the function runs; its timeout is 1 to 30 seconds here.
             opts: For the function and what belongs to it.
 

@@ -67,7 +67,7 @@ def check_name(name: str, rule: NameRule, *, of: str | None = None) -> None:
 
 
 def _physical(name: str) -> str:
-    """The physical name as Pulumi generates it: with seven hexadecimal digits, or by the stack's pulumi:autonaming.
+    """Return the name that Pulumi generates: with seven hexadecimal digits, or by the stack's pulumi:autonaming.
 
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming-configuration
     """

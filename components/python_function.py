@@ -21,7 +21,7 @@ class PythonFunction(pulumi.ComponentResource):
 
     Args:
         entry_point: Module and function, e.g. `handlers.welcome_email.handler`.
-        access: What the function may do, and the variables that come with it.
+        access: The function's permissions, and the variables that come with them.
         statements: Further statements for its role.
         environment: Further variables.
         settings: How it runs: timeout, memory, logs, tracing, layers, VPC.

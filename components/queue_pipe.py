@@ -82,8 +82,8 @@ class QueuePipe(pulumi.ComponentResource):
     Args:
         topic: The fan-out's topic.
         source: The stream that its changes come from.
-        target: Where the changes go, as for a `StreamPipe`.
-        when: Which changes are wanted; AWS must be able to evaluate all of it, unless the enrichment does.
+        target: The receiver of the changes, as for a `StreamPipe`.
+        when: The condition of wanted changes; AWS must be able to evaluate all of it, unless the enrichment does.
         input_template: Makes the target's input of each event; the change is below `$.body`.
         enrichment: A function, Express workflow or API destination that events go through before.
         delivery: Settings of the queue.

@@ -15,7 +15,7 @@ from handlers.cdc.projection import DynamoDBProjection, search_version
 from handlers.cdc.projection_redis import RedisProjection
 from handlers.cdc.projection_sql import SqlProjection
 
-#: What the runtime offers, and how it makes repeats harmless.
+#: The runtime's means, and how each makes repeats harmless.
 _FOUND: tuple[tuple[type, str], ...] = (
     (EffectLedger, "the effect ledger runs each effect once per key"),
     (Counters, "the counters count each change once, by a marker"),

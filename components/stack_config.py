@@ -25,7 +25,7 @@ from aws_semantics.limits import (
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """What differs between stacks.
+    """The settings that differ between stacks.
 
     Attributes:
         mail_from: The address mails come from; a secret one stays a secret.
@@ -39,7 +39,7 @@ class StackConfig:
         batching_window: Seconds a batch may wait to fill there.
         retry_attempts: Retries before a record is given up there.
         log_retention_in_days: How long logs are kept.
-        alarm_email: Who hears of alarms; nobody beyond the topic's own subscribers when not set.
+        alarm_email: The address that alarms are mailed to; `None` for none.
     """
 
     mail_from: pulumi.Input[str]
@@ -57,7 +57,7 @@ class StackConfig:
 
     @classmethod
     def load(cls) -> StackConfig:
-        """The configuration of the running program's stack.
+        """Read the configuration of the running program's stack.
 
         Raises:
             pulumi.RunError: Values are missing or wrong, one line each; Pulumi prints it without a traceback.

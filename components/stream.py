@@ -93,7 +93,7 @@ class Stream(pulumi.ComponentResource):
             alarms: The alarms, `STREAM_ALARMS` by default.
             drain: ARNs of former streams that it reads to their end as well (docs/guides/deploy.md).
             allow_stream_change: Let this deployment change where a consumer that exists reads.
-            repeats: What makes a second delivery of a change harmless, in words, where the module does not show it.
+            repeats: The reason why a second delivery is harmless, in words, where the module does not show it.
             opts: Options of the consumer and its resources.
 
         Raises:

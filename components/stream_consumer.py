@@ -35,7 +35,7 @@ class StreamConsumer(pulumi.ComponentResource):
         consumer: The handler module's `@consumer`, or `@windowed` for a delivery with a tumbling window. Its condition
             becomes the mapping's filter, as far as AWS can evaluate it (docs/guides/conditions.md).
         delivery: Settings of the mapping.
-        access: What the function may do beyond reading the stream and reporting failures.
+        access: Permissions beyond reading the stream and reporting failures.
         environment: Variables beyond those of `access`.
         function: How the function runs. A crashed worker's effects stay claimed for the timeout plus a second, so the
             retries must last longer.
@@ -227,7 +227,7 @@ def _check_lease(name: str, delivery: StreamDelivery, source: StreamSource, time
 def _mapping_settings(
     delivery: StreamDelivery, filters: Sequence[str], on_failure: FailureDestination | None
 ) -> dict[str, Any]:
-    """The mapping's arguments. AWS's own default is left out only where leaving it out is the only way to say it."""
+    """Return the mapping's arguments; AWS's default is left out only where there is no other way to ask for it."""
     settings: dict[str, Any] = {
         "starting_position": delivery.starting_position,
         "batch_size": delivery.batch_size,

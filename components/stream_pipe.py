@@ -33,10 +33,10 @@ class StreamPipe(pulumi.ComponentResource):
 
     Args:
         source: The stream: `users.stream` of a `ChangeTable`, or a `StreamSource` for a table that exists.
-        target: Where the changes go: a `QueueTarget`, `TopicTarget`, `BusTarget`, `FunctionTarget`, `WorkflowTarget`
-            or `ApiDestinationTarget`.
-        when: Which changes are wanted, e.g. `on.modify & on.new("plan").eq("pro")`. AWS must be able to evaluate all
-            of it, unless the enrichment evaluates the rest.
+        target: The receiver of the changes: a `QueueTarget`, `TopicTarget`, `BusTarget`, `FunctionTarget`,
+            `WorkflowTarget` or `ApiDestinationTarget`.
+        when: The condition of wanted changes, e.g. `on.modify & on.new("plan").eq("pro")`. AWS must be able to evaluate
+            all of it, unless the enrichment evaluates the rest.
         input_template: Makes the target's input of each event, e.g. `{"user": <$.dynamodb.Keys.userId.S>}`.
         enrichment: A function, Express workflow or API destination that events go through before.
         delivery: Settings of the pipe.

@@ -75,7 +75,7 @@ class StreamSource:
         return pulumi.Output.from_input(self.arn).apply(lambda arn: f"{arn.rpartition('/')[0]}/*")
 
     def read_statements(self) -> list[Statement]:
-        """Permissions of a reader's role (docs/aws-semantics.md §6.2)."""
+        """Return the permissions of a reader's role (docs/aws-semantics.md §6.2)."""
         return [
             # Every stream of the table: while a new one takes over, the old one's last records are still to be read.
             allow(READING["dynamodb"], self._every_stream()),

@@ -38,7 +38,7 @@ from handlers.cdc.attribute_values import Wire, decode
 from handlers.cdc.change import EventName, ImageNotAvailable
 from handlers.cdc.conditions import And, Changed, Compare, Condition, EventIs, Not, Or, TtlDelete
 
-#: Where a filter stands: a mapping that reads the stream; a pipe that reads it; a mapping that reads a queue whose
+#: The place of a filter: a mapping that reads the stream; a pipe that reads it; a mapping that reads a queue whose
 #: messages are changes; a mapping that reads Kinesis Data Streams for DynamoDB.
 Dialect = Literal["stream", "pipe", "queue", "kinesis"]
 
@@ -62,7 +62,7 @@ class PushDown:
     Attributes:
         patterns: Event patterns as JSON text, at most five of 4,096 characters; AWS delivers what matches one of
             them. None at all: AWS cannot help, and delivers everything.
-        residue: What has to hold besides; `None`: the patterns say it all.
+        residue: The condition that has to hold besides; `None`: the patterns say it all.
     """
 
     patterns: tuple[str, ...]
@@ -80,7 +80,7 @@ def push_down(
 
     Args:
         condition: The condition.
-        dialect: Where the filter stands.
+        dialect: The place of the filter.
         view_type: The stream's view type.
         key_schema: The table's key attributes and their types, e.g. `{"userId": "S"}`. A pipe needs it to tell
             the kinds of change apart: by the images they have, because nobody has confirmed that it can filter on
@@ -136,7 +136,7 @@ class _Compiler:
         self._keys = key_schema
 
     def ways(self, condition: Condition, *, negated: bool = False) -> list[Way]:
-        """The ways to satisfy a condition, or to fail it; together they cover every change that does."""
+        """Return the ways to satisfy a condition, or to fail it; together they cover every change that does."""
         match condition:
             case Not(inner):
                 return self.ways(inner, negated=not negated)
@@ -229,7 +229,7 @@ class _Compiler:
         ]
 
     def _place(self, path: Sequence[str | int]) -> list[str] | None:
-        """The names that lead to a value's type descriptor; `None` where a pattern cannot lead there."""
+        """Return the names that lead to a value's type descriptor; `None` where a pattern cannot lead there."""
         place = [str(path[0])]
         for step in path[1:]:
             # A pattern has no index: it takes any element, and the same one for all that it asks of a list.
@@ -254,7 +254,7 @@ def _looks_alike(kind: EventName, other: EventName, images: Sequence[str]) -> bo
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """What one type descriptor of an attribute must hold; no alternatives: nothing can be said."""
+    """The content that one type descriptor of an attribute must have; without alternatives, nothing can be said."""
 
     descriptor: str
     alternatives: Alternatives
@@ -298,7 +298,7 @@ def _values(descriptor: str, operands: Sequence[Wire]) -> _Test:
 
 
 def _spellings(number: Decimal) -> list[str]:
-    """How every decimal spelling of a number begins.
+    """Return the beginnings of every decimal spelling of a number.
 
     DynamoDB trims zeroes, but says no more about how it writes a number. So `"101"` may be `"1.01E+2"` here.
     """

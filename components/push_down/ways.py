@@ -36,12 +36,12 @@ class Way:
     exact: bool = True
 
 
-#: What is said of a condition that patterns cannot express.
+#: The way of a condition that patterns cannot express.
 ANYTHING: Final = Way({}, exact=False)
 
 
 def both(left: Sequence[Way], right: Sequence[Way]) -> tuple[list[Way], bool]:
-    """The ways to satisfy two conditions at once, and whether they say all that both sides said."""
+    """Combine the ways to satisfy two conditions at once, and tell whether they say all that both sides said."""
     if len(left) * len(right) > _MAX_WAYS:
         return list(left), False
     ways: list[Way] = []
@@ -92,7 +92,7 @@ def _union(first: Alternatives, second: Alternatives) -> Alternatives:
 
 
 def joined(ways: Iterable[Way]) -> list[Way]:
-    """The same ways in fewer: ones that differ in one field are one with the alternatives of both."""
+    """Return the same ways in fewer: ones that differ in one field are one with the alternatives of both."""
     fewer: list[Way] = []
     for way in ways:
         for index, other in enumerate(fewer):
@@ -120,7 +120,7 @@ def _merged(one: Way, other: Way) -> Way | None:
 
 
 def few_enough(ways: list[Way]) -> list[Way]:
-    """At most `FILTERS_PER_MAPPING` ways that cover the same changes and, if need be, more."""
+    """Return at most `FILTERS_PER_MAPPING` ways that cover the same changes and, if need be, more."""
     ways = list(ways)
     while len(ways) > FILTERS_PER_MAPPING:
         first, second = max(
@@ -150,7 +150,7 @@ def short_enough(ways: Sequence[Way]) -> list[Way]:
 
 
 def nested(fields: Mapping[FieldPath, Alternatives]) -> dict[str, Any]:
-    """The fields of a way as an event pattern."""
+    """Write the fields of a way as an event pattern."""
     document: dict[str, Any] = {}
     for path, alternatives in fields.items():
         inner = document

@@ -14,6 +14,10 @@ So a FIFO group is suspect whose first message was received before, by a process
 another one. It is processed alone and one message at a time: the messages of other suspect groups are given back first,
 each start is noted first (`message_starts`), and each message that is done is deleted at once. A message that was
 started too often without an answer is parked unstarted.
+
+In a standard queue no message waits for another. There the messages of a batch that was received before take turns at
+being the first, and those that are done are deleted at once, so that a deadly message does not keep others from being
+tried; it ends in the dead-letter queue by the queue's own redrive policy.
 """
 
 from __future__ import annotations
@@ -41,6 +45,8 @@ logger = logging.getLogger("handlers.cdc")
 
 #: Seconds that may lie between the receive of a message and the call of the function.
 _SECONDS_BEFORE_THE_CALL: Final = 60
+#: Messages of one DeleteMessageBatch.
+_PER_CALL: Final = 10
 
 
 def process(batch: Batch, work: Work, invocation: Running, *, reserve: float = RESERVE) -> list[str]:
@@ -128,18 +134,34 @@ class _Messages:
 
     def process_one_by_one(self, indexes: Sequence[int]) -> None:
         """Process messages in order, up to the first failure of each group."""
+        indexes, may_crash = self._in_turn(indexes)
         for position, index in enumerate(indexes):
             if self._waits_behind_a_failure(index):
                 if self._limit is None:
                     warn_of_redrive()
             elif self._may_start():
                 self._after(index, self._attempt(index), self._earlier_starts(index))
+                if may_crash and (len(indexes) <= _PER_CALL or (position + 1) % _PER_CALL == 0):
+                    self._tell()
             else:
                 count("TimeBudgetHits")
                 self._give_back(indexes[position:])
                 for left in indexes[position:]:
                     self._remember(left, self._earlier_starts(left))
                 return
+
+    def _in_turn(self, indexes: Sequence[int]) -> tuple[Sequence[int], bool]:
+        """Let the messages of a standard queue that were received before take turns at being the first.
+
+        Returns:
+            The messages in their order, and whether one of them may have ended the process that last received them:
+            then those behind it must get their turn, and be deleted before the next one starts.
+        """
+        if self._limit is None or self._starts is not None or not indexes:
+            return indexes, False
+        turns = max(receive_count(self._batch.records[index]) for index in indexes) - 1
+        first = turns % len(indexes)
+        return [*indexes[first:], *indexes[:first]], turns > 0
 
     def process_in_one_call(self, indexes: Sequence[int]) -> None:
         """Give the changes of messages to one call."""

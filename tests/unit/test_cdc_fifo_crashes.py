@@ -367,3 +367,30 @@ def test_a_suspect_group_that_finds_no_time_comes_back_at_once_and_uncounted(mon
     queue.deliver(handler)
     assert queue.seen == ["a1", "b1"]
     assert queue.now == 0.0
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("size", [3, 25])
+def test_in_a_standard_queue_a_deadly_message_does_not_keep_others_from_being_tried(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    queue = queue_of(monkeypatch, *((str(n), str(n)) for n in range(size)))
+    for message in queue.messages:
+        message["eventSourceARN"] = message["eventSourceARN"].removesuffix(".fifo")
+    queue.deliver(crashing(queue, monkeypatch, "0"), most=8)
+    assert set(queue.finished) == {str(n) for n in range(1, size)}
+    assert max(queue.finished.values()) <= 3 * queue.VISIBILITY
+    assert queue.parked == []  # it is left to the queue's redrive policy
+
+
+def test_messages_of_a_standard_queue_that_are_received_for_the_first_time_keep_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = queue_of(monkeypatch, *((str(n), str(n)) for n in range(5)))
+    for message in queue.messages:
+        message["eventSourceARN"] = message["eventSourceARN"].removesuffix(".fifo")
+    deleted: list[Any] = []
+    monkeypatch.setattr("handlers.cdc.queue_batch.delete", deleted.append)
+    queue.deliver(crashing(queue, monkeypatch))
+    assert queue.seen == ["0", "1", "2", "3", "4"]
+    assert deleted == []

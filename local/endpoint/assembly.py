@@ -57,7 +57,7 @@ from local.endpoint.services.time_to_live import TimeToLive
 from local.engine.alarms import notifications
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
-from local.engine.topics.fifo_topic import Message
+from local.engine.topics.fifo_topic import TopicMessage
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def _topic(arn: str) -> Topic | None:
     return None if found is None else Topic(arn, *found)
 
 
-def _send_from_topic(queue_arn: str, topic_arn: str, message: Message) -> str | None:
+def _send_from_topic(queue_arn: str, topic_arn: str, message: TopicMessage) -> str | None:
     return ministack_internals.send_from_topic(queue_arn, topic_arn, *message)
 
 

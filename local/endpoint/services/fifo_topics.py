@@ -24,7 +24,7 @@ from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
 from local.engine.topics.fifo_topic import (
     FifoTopic,
-    Message,
+    TopicMessage,
     archive_seconds,
     attribute_problems,
     message_problem,
@@ -54,7 +54,7 @@ class Topic(NamedTuple):
 
 
 #: Puts a message into a queue, by its ARN, on behalf of a topic; returns the client error that SNS gets, if any.
-SendToQueue = Callable[[str, str, Message], str | None]
+SendToQueue = Callable[[str, str, TopicMessage], str | None]
 
 
 class FifoTopics:
@@ -136,7 +136,7 @@ class FifoTopics:
                 self._deliver(topic, subscription, message)
         return reply
 
-    def _take(self, topic: Topic, message: Message) -> str:
+    def _take(self, topic: Topic, message: TopicMessage) -> str:
         """Take a message, deliver it if it is new, and write the members of the answer.
 
         Raises:
@@ -155,7 +155,7 @@ class FifoTopics:
             f"<MessageId>{published.message_id}</MessageId><SequenceNumber>{published.sequence_number}</SequenceNumber>"
         )
 
-    def _deliver(self, topic: Topic, subscription: Mapping[str, str], message: Message) -> None:
+    def _deliver(self, topic: Topic, subscription: Mapping[str, str], message: TopicMessage) -> None:
         """Put a message into the subscribed queue, else into the subscription's dead-letter queue, else lose it."""
         if self._send(subscription["Endpoint"], topic.arn, message) is None:
             self._count("NumberOfNotificationsDelivered", topic)
@@ -239,12 +239,12 @@ def _time(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _message(topic: Topic, entry: Mapping[str, Any]) -> Message:
+def _message(topic: Topic, entry: Mapping[str, Any]) -> TopicMessage:
     body = entry.get("Message", "")
     given = entry.get("MessageDeduplicationId", "")
     by_content = topic.attributes.get("ContentBasedDeduplication") == "true"
     content = hashlib.sha256(body.encode()).hexdigest() if by_content else ""
-    return Message(body, entry.get("MessageGroupId", ""), given or content)
+    return TopicMessage(body, entry.get("MessageGroupId", ""), given or content)
 
 
 def _attributes(call: AwsCall) -> dict[str, str]:

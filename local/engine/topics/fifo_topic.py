@@ -24,7 +24,7 @@ MESSAGE_SIZES = Range(1_024, MESSAGE_BYTES)
 _DAY_SECONDS = 24 * 60 * 60
 
 
-class Message(NamedTuple):
+class TopicMessage(NamedTuple):
     """A message as it is published.
 
     Attributes:
@@ -39,7 +39,7 @@ class Message(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What a publication comes to.
+    """Result of a publication.
 
     Attributes:
         message_id: The message's id; that of the first publication for a repeat.
@@ -65,11 +65,13 @@ class FifoTopic:
         archive: What was published, with its time in seconds since 1970, oldest first.
     """
 
-    archive: deque[tuple[float, Message]] = field(default_factory=deque[tuple[float, Message]])
+    archive: deque[tuple[float, TopicMessage]] = field(default_factory=deque[tuple[float, TopicMessage]])
     _remembered: dict[tuple[str, str], _Remembered] = field(default_factory=dict[tuple[str, str], _Remembered])
     _count: int = 0
 
-    def publish(self, message: Message, message_id: str, attributes: Mapping[str, str], *, now: float) -> Published:
+    def publish(
+        self, message: TopicMessage, message_id: str, attributes: Mapping[str, str], *, now: float
+    ) -> Published:
         """Take a message.
 
         Args:
@@ -90,13 +92,13 @@ class FifoTopic:
         self._keep(message, archive_seconds(attributes), now)
         return published
 
-    def _keep(self, message: Message, seconds: int, now: float) -> None:
+    def _keep(self, message: TopicMessage, seconds: int, now: float) -> None:
         if seconds:
             self.archive.append((now, message))
         while self.archive and self.archive[0][0] <= now - seconds:
             self.archive.popleft()
 
-    def replayed(self, since: float) -> Iterator[Message]:
+    def replayed(self, since: float) -> Iterator[TopicMessage]:
         """Yield what the archive holds from a time on, in the order of publication."""
         return (message for at, message in self.archive if at >= since)
 
@@ -112,7 +114,7 @@ def archive_seconds(attributes: Mapping[str, str]) -> int:
     return int(json.loads(policy).get("MessageRetentionPeriod", 0)) * _DAY_SECONDS if policy else 0
 
 
-def message_problem(message: Message, attributes: Mapping[str, str]) -> str | None:
+def message_problem(message: TopicMessage, attributes: Mapping[str, str]) -> str | None:
     """Explain why a topic refuses a message; `None` if it does not."""
     if not message.group:
         return "The MessageGroupId parameter is required for FIFO topics"

@@ -37,6 +37,7 @@ from local.endpoint.roles import Roles
 from local.endpoint.routes import gathered
 from local.endpoint.services.cloudwatch import CloudWatch
 from local.endpoint.services.email_identities import email_identity_routes
+from local.endpoint.services.event_buses import event_bus_routes
 from local.endpoint.services.event_source_mappings import EventSourceMappings
 from local.endpoint.services.fifo_topics import FifoTopics, Topic
 from local.endpoint.services.functions import FunctionService
@@ -129,7 +130,9 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     readers = Readers([mappings, pipes])
     time_to_live = TimeToLive(tables, clock)
     alarms = AlarmEvaluation(cloudwatch, queues, metrics, clock, oldest_message=ministack_internals.oldest_message)
-    function_service = FunctionService(connection=connection, roles=roles, metrics=metrics, clock=clock)
+    function_service = FunctionService(
+        connection=connection, functions=functions, roles=roles, metrics=metrics, clock=clock
+    )
     routes = gathered(
         [
             mappings.routes,
@@ -148,6 +151,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             email_identity_routes(own.client("sesv2")),
             iam_routes(iam, roles, readers),
             layer_routes(),
+            event_bus_routes(),
             log_routes(),
             queue_routes(),
             sts_routes(authorizer),
@@ -170,6 +174,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         evaluate_alarms=alarms.evaluate,
     )
     _adapt_ministack(connection, clock, readers, environments, authorizer)
+    ministack_internals.send_dead_letters_by(destinations.send_dead_letter)
     application = Application(
         ministack,
         connection=connection,

@@ -260,6 +260,15 @@ async def invoke(name: str, qualifier: str | None, event: RawJson, headers: Mapp
     return await _lambda._invoke(name, event, headers, qualifier, {})
 
 
+def send_dead_letters_by(send: Callable[[str, Any, Mapping[str, Any]], None]) -> None:
+    """Send the events of failed asynchronous invocations by `send`, from the target's ARN, the event and the result."""
+
+    def route(target: str, _: str, event: Any, result: Mapping[str, Any]) -> None:
+        send(target, event, result)
+
+    _lambda._route_async_failure = route
+
+
 #: Handlers of services that need nothing of what ministack does before and after them.
 HANDLERS: Mapping[str, Handler] = {
     "dynamodb": _dynamodb.handle_request,

@@ -5,6 +5,8 @@ What each member does is shown where its service is tested; `tools/local_operati
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
@@ -12,6 +14,7 @@ from botocore.exceptions import ClientError
 from local.endpoint.api.aws_call import SERVICES, AwsCall, service_model
 from local.endpoint.api.errors import NotSimulated
 from local.endpoint.api.operations import OPERATIONS, VALUES, check
+from tests.local.world import MAPPINGS_MAY
 
 honours = pytest.mark.honours
 
@@ -43,7 +46,7 @@ def test_every_other_operation_and_member_of_a_service_is_refused_by_name(servic
     for operation in service_model(service).operation_names:
         listed = OPERATIONS[service].get(operation)
         if listed is None:
-            with pytest.raises(NotSimulated, match=f"does not simulate {service}:{operation},"):
+            with pytest.raises(NotSimulated, match=f"does not simulate {service}:{operation}:"):
                 check(AwsCall(service, operation, "json"))
             continue
         for member in set(members_of(service, operation)) - listed.honoured - listed.kept:
@@ -119,6 +122,54 @@ def alarms(world) -> None:
         )
 
 
+def mappings(world) -> None:
+    stream = world.table()
+    for number in range(3):
+        world.function(name=name(world, number))
+        world.mapping(stream, name(world, number), Enabled=False)
+
+
+def pipes_(world) -> None:
+    queues_(world)
+    for number in range(3):
+        arn = f"arn:aws:sqs:us-east-1:111122223333:{name(world, number)}"
+        world.client("pipes").create_pipe(
+            Name=name(world, number),
+            RoleArn=world.make_role(f"pipe-{name(world, number)}", MAPPINGS_MAY, service="pipes"),
+            Source=arn,
+            Target=arn,
+            DesiredState="STOPPED",
+        )
+
+
+def queues_(world) -> None:
+    for number in range(3):
+        world.client("sqs").create_queue(QueueName=name(world, number))
+
+
+def streams(world) -> None:
+    for number in range(3):
+        world.client("kinesis").create_stream(StreamName=name(world, number), ShardCount=1)
+
+
+def buses(world) -> None:
+    for number in range(3):
+        world.client("events").create_event_bus(Name=name(world, number))
+
+
+def rules(world) -> None:
+    for number in range(3):
+        world.client("events").put_rule(Name=name(world, number), EventPattern='{"source": ["any"]}')
+
+
+def machines(world) -> None:
+    definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Succeed"}}})
+    for number in range(3):
+        world.client("stepfunctions").create_state_machine(
+            name=name(world, number), definition=definition, roleArn=world.role
+        )
+
+
 # What is made, where the answer has it, the member that limits a page, the two that carry on, and further members that
 # the call is made with; `{}` in a text is the test's name.
 @pytest.mark.parametrize(
@@ -159,6 +210,41 @@ def alarms(world) -> None:
             *("MaxRecords", "NextToken", "NextToken", "AlarmName", {"AlarmNamePrefix": "{}"}),
             marks=honours("cloudwatch:DescribeAlarms", "AlarmNamePrefix MaxRecords NextToken"),
         ),
+        pytest.param(
+            *("lambda:ListEventSourceMappings", mappings, "EventSourceMappings"),
+            *("MaxItems", "Marker", "NextMarker", "FunctionArn", {}),
+            marks=honours("lambda:ListEventSourceMappings", "Marker MaxItems"),
+        ),
+        pytest.param(
+            *("pipes:ListPipes", pipes_, "Pipes"),
+            *("Limit", "NextToken", "NextToken", "Name", {"NamePrefix": "{}"}),
+            marks=honours("pipes:ListPipes", "Limit NextToken NamePrefix"),
+        ),
+        pytest.param(
+            *("sqs:ListQueues", queues_, "QueueUrls"),
+            *("MaxResults", "NextToken", "NextToken", "", {"QueueNamePrefix": "{}"}),
+            marks=honours("sqs:ListQueues", "QueueNamePrefix MaxResults NextToken"),
+        ),
+        pytest.param(
+            *("kinesis:ListStreams", streams, "StreamNames"),
+            *("Limit", "ExclusiveStartStreamName", "HasMoreStreams", "", {}),
+            marks=honours("kinesis:ListStreams", "Limit ExclusiveStartStreamName"),
+        ),
+        pytest.param(
+            *("events:ListEventBuses", buses, "EventBuses"),
+            *("Limit", "NextToken", "NextToken", "Name", {"NamePrefix": "{}"}),
+            marks=honours("events:ListEventBuses", "NamePrefix Limit NextToken"),
+        ),
+        pytest.param(
+            *("events:ListRules", rules, "Rules"),
+            *("Limit", "NextToken", "NextToken", "Name", {"NamePrefix": "{}", "EventBusName": "default"}),
+            marks=honours("events:ListRules", "NamePrefix EventBusName Limit NextToken"),
+        ),
+        pytest.param(
+            *("stepfunctions:ListStateMachines", machines, "stateMachines"),
+            *("maxResults", "nextToken", "nextToken", "name", {}),
+            marks=honours("stepfunctions:ListStateMachines", "maxResults nextToken"),
+        ),
     ],
 )
 def test_a_listing_comes_in_pages_of_the_size_that_was_asked_for(
@@ -174,10 +260,12 @@ def test_a_listing_comes_in_pages_of_the_size_that_was_asked_for(
         page = ask(**arguments, **more, **{limit: 2})
         items = page.get(found, [])
         assert len(items) <= 2
-        seen += [item[named] if named else item for item in items]
+        # A queue is listed by its URL, a mapping by its function's ARN.
+        seen += [(item[named] if named else item).rpartition("/")[2].rpartition(":")[2] for item in items]
         if not page.get(carry_on):
             break
-        more = {start: page[carry_on]}
+        # Kinesis says only that there is more, and goes on behind a name.
+        more = {start: seen[-1] if page[carry_on] is True else page[carry_on]}
     assert len(seen) == len(set(seen))
     wanted = [name(world, number) for number in range(3)]
     assert sorted(each for each in seen if each.startswith(f"{world.name}-")) == wanted

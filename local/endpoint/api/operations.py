@@ -9,6 +9,7 @@ made from both.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "DescribeAlarms": _takes("AlarmNames AlarmNamePrefix AlarmTypes StateValue MaxRecords NextToken"),
         "GetMetricData": _takes("MetricDataQueries StartTime EndTime ScanBy"),
         "GetMetricStatistics": _takes("Namespace MetricName Dimensions StartTime EndTime Period Statistics"),
-        "ListMetrics": _takes("Namespace MetricName Dimensions"),
+        "ListMetrics": _takes("Namespace MetricName Dimensions NextToken"),
         "PutCompositeAlarm": _takes(
             "AlarmName AlarmRule AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions"
         ),
@@ -75,13 +76,14 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "SetAlarmState": _takes("AlarmName StateValue StateReason"),
     },
     "dynamodb": {
-        "BatchGetItem": _takes("RequestItems"),
-        "BatchWriteItem": _takes("RequestItems"),
+        "BatchGetItem": _takes("RequestItems ReturnConsumedCapacity"),
+        "BatchWriteItem": _takes("RequestItems ReturnConsumedCapacity"),
         "CreateTable": _takes(
-            "TableName AttributeDefinitions KeySchema StreamSpecification",
-            kept="BillingMode DeletionProtectionEnabled SSESpecification Tags",
+            "TableName AttributeDefinitions KeySchema StreamSpecification GlobalSecondaryIndexes LocalSecondaryIndexes",
+            # Nothing is throttled here.
+            kept="BillingMode DeletionProtectionEnabled ProvisionedThroughput SSESpecification TableClass Tags",
         ),
-        "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS}"),
+        "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS} ReturnConsumedCapacity"),
         "DeleteTable": _takes("TableName"),
         "DescribeContinuousBackups": _takes("TableName"),
         "DescribeKinesisStreamingDestination": _takes("TableName"),
@@ -89,26 +91,33 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "DescribeTimeToLive": _takes("TableName"),
         "DisableKinesisStreamingDestination": _takes("TableName StreamArn"),
         "EnableKinesisStreamingDestination": _takes("TableName StreamArn EnableKinesisStreamingConfiguration"),
-        "GetItem": _takes("TableName Key ConsistentRead ProjectionExpression ExpressionAttributeNames"),
+        "GetItem": _takes(
+            "TableName Key ConsistentRead ProjectionExpression ExpressionAttributeNames ReturnConsumedCapacity"
+        ),
         "ListTables": _takes("ExclusiveStartTableName Limit"),
         "ListTagsOfResource": _takes("ResourceArn"),
-        "PutItem": _takes(f"TableName Item {_ITEM_CONDITIONS} {_RETURNS}"),
+        "PutItem": _takes(f"TableName Item {_ITEM_CONDITIONS} {_RETURNS} ReturnConsumedCapacity"),
         "Query": _takes(
             "TableName KeyConditionExpression FilterExpression ProjectionExpression ExpressionAttributeNames "
-            "ExpressionAttributeValues ConsistentRead Limit ScanIndexForward ExclusiveStartKey Select"
+            "ExpressionAttributeValues ConsistentRead Limit ScanIndexForward ExclusiveStartKey Select IndexName "
+            "ReturnConsumedCapacity"
         ),
         "Scan": _takes(
             "TableName FilterExpression ProjectionExpression ExpressionAttributeNames ExpressionAttributeValues "
-            "ConsistentRead Limit ExclusiveStartKey Segment TotalSegments Select"
+            "ConsistentRead Limit ExclusiveStartKey Segment TotalSegments Select IndexName ReturnConsumedCapacity"
         ),
         "TagResource": _takes(kept="ResourceArn Tags"),
-        "TransactWriteItems": _takes("TransactItems ClientRequestToken"),
+        "TransactGetItems": _takes("TransactItems ReturnConsumedCapacity"),
+        "TransactWriteItems": _takes("TransactItems ClientRequestToken ReturnConsumedCapacity"),
         "UntagResource": _takes(kept="ResourceArn TagKeys"),
         # Restoring is refused, so that nothing depends on the backups.
         "UpdateContinuousBackups": _takes("TableName", kept="PointInTimeRecoverySpecification"),
         "UpdateKinesisStreamingDestination": _takes("TableName StreamArn UpdateKinesisStreamingConfiguration"),
-        "UpdateTable": _takes("TableName StreamSpecification", kept="DeletionProtectionEnabled"),
-        "UpdateItem": _takes(f"TableName Key UpdateExpression {_ITEM_CONDITIONS} {_RETURNS}"),
+        "UpdateTable": _takes(
+            "TableName StreamSpecification AttributeDefinitions GlobalSecondaryIndexUpdates",
+            kept="BillingMode DeletionProtectionEnabled ProvisionedThroughput",
+        ),
+        "UpdateItem": _takes(f"TableName Key UpdateExpression {_ITEM_CONDITIONS} {_RETURNS} ReturnConsumedCapacity"),
         "UpdateTimeToLive": _takes("TableName TimeToLiveSpecification"),
     },
     "dynamodbstreams": {
@@ -121,23 +130,30 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         # The endpoint does not limit the rate of calls to a destination.
         "CreateApiDestination": _takes("Name ConnectionArn InvocationEndpoint HttpMethod"),
         "CreateConnection": _takes("Name AuthorizationType AuthParameters"),
-        "CreateEventBus": _takes("Name"),
+        "CreateEventBus": _takes("Name", kept="Tags"),
         "DeleteEventBus": _takes("Name"),
         "DeleteRule": _takes("Name EventBusName"),
         "DescribeEventBus": _takes("Name"),
         "DescribeRule": _takes("Name EventBusName"),
+        "ListEventBuses": _takes("NamePrefix Limit NextToken"),
+        "ListRules": _takes("NamePrefix EventBusName Limit NextToken"),
+        "ListTagsForResource": _takes("ResourceARN"),
         "ListTargetsByRule": _takes("Rule EventBusName"),
         "PutEvents": _takes("Entries"),
-        "PutRule": _takes("Name EventBusName EventPattern State", kept="Description"),
+        "PutRule": _takes("Name EventBusName EventPattern State", kept="Description Tags"),
         "PutTargets": _takes("Rule EventBusName Targets"),
         "RemoveTargets": _takes("Rule EventBusName Ids"),
+        "TagResource": _takes(kept="ResourceARN Tags"),
+        "UntagResource": _takes(kept="ResourceARN TagKeys"),
     },
     # A function's own calls are not checked against its role, since ministack denies some that AWS allows.
     "iam": {
         "AttachRolePolicy": _takes("RoleName PolicyArn"),
         "CreatePolicy": _takes("PolicyName PolicyDocument Path", kept="Description"),
         "CreatePolicyVersion": _takes("PolicyArn PolicyDocument SetAsDefault"),
-        "CreateRole": _takes("RoleName Path AssumeRolePolicyDocument PermissionsBoundary"),
+        "CreateRole": _takes(
+            "RoleName Path AssumeRolePolicyDocument PermissionsBoundary", kept="Description MaxSessionDuration Tags"
+        ),
         "DeletePolicy": _takes("PolicyArn"),
         "DeletePolicyVersion": _takes("PolicyArn VersionId"),
         "DeleteRole": _takes("RoleName"),
@@ -158,13 +174,17 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
     },
     # Splitting and merging are refused: ministack would drop what the parent held.
     "kinesis": {
+        "AddTagsToStream": _takes(kept="StreamName StreamARN Tags"),
         "CreateStream": _takes("StreamName ShardCount StreamModeDetails"),
         "DeleteStream": _takes("StreamName StreamARN"),
         "DescribeStream": _takes("StreamName StreamARN Limit ExclusiveStartShardId"),
         "DescribeStreamSummary": _takes("StreamName StreamARN"),
         "GetRecords": _takes("ShardIterator Limit"),
         "GetShardIterator": _takes("StreamName StreamARN ShardId ShardIteratorType StartingSequenceNumber Timestamp"),
+        "ListStreams": _takes("Limit ExclusiveStartStreamName"),
+        "ListTagsForStream": _takes("StreamName StreamARN"),
         "ListShards": _takes("StreamName StreamARN MaxResults NextToken ExclusiveStartShardId"),
+        "RemoveTagsFromStream": _takes(kept="StreamName StreamARN TagKeys"),
         "PutRecord": _takes("StreamName StreamARN Data PartitionKey ExplicitHashKey"),
         "PutRecords": _takes("StreamName StreamARN Records"),
     },
@@ -177,9 +197,9 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
             "StartingPositionTimestamp ScalingConfig"
         ),
         "CreateFunction": _takes(
-            "FunctionName Role Handler Code Timeout Environment LoggingConfig Layers Publish",
+            "FunctionName Role Handler Code Timeout Environment LoggingConfig Layers Publish DeadLetterConfig",
             # Handlers run on the endpoint's own Python, whatever is declared.
-            kept="Runtime MemorySize Architectures",
+            kept="Runtime MemorySize Architectures Description EphemeralStorage PackageType Tags TracingConfig",
         ),
         "DeleteEventSourceMapping": _takes("UUID"),
         "DeleteFunction": _takes("FunctionName"),
@@ -192,13 +212,16 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "GetLayerVersion": _takes("LayerName VersionNumber"),
         "GetPolicy": _takes("FunctionName"),
         "Invoke": _takes("FunctionName InvocationType LogType Payload"),
-        "ListEventSourceMappings": _takes("EventSourceArn FunctionName"),
+        "ListEventSourceMappings": _takes("EventSourceArn FunctionName Marker MaxItems"),
         "ListFunctions": _takes("Marker MaxItems"),
+        "ListTags": _takes("Resource"),
         "PublishLayerVersion": _takes(
             "LayerName Content", kept="Description CompatibleRuntimes CompatibleArchitectures"
         ),
         "PutFunctionConcurrency": _takes("FunctionName ReservedConcurrentExecutions"),
         "RemovePermission": _takes("FunctionName StatementId"),
+        "TagResource": _takes(kept="Resource Tags"),
+        "UntagResource": _takes(kept="Resource TagKeys"),
         "UpdateEventSourceMapping": _takes(
             "UUID FunctionName Enabled BatchSize MaximumBatchingWindowInSeconds ParallelizationFactor "
             "BisectBatchOnFunctionError MaximumRetryAttempts MaximumRecordAgeInSeconds TumblingWindowInSeconds "
@@ -206,7 +229,8 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         ),
         "UpdateFunctionCode": _takes("FunctionName ZipFile", kept="Architectures"),
         "UpdateFunctionConfiguration": _takes(
-            "FunctionName Role Handler Timeout Environment LoggingConfig Layers", kept="Runtime MemorySize"
+            "FunctionName Role Handler Timeout Environment LoggingConfig Layers DeadLetterConfig",
+            kept="Runtime MemorySize Description EphemeralStorage TracingConfig",
         ),
     },
     "logs": {
@@ -230,7 +254,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         ),
         "DeletePipe": _takes("Name"),
         "DescribePipe": _takes("Name"),
-        "ListPipes": _takes("NamePrefix DesiredState CurrentState SourcePrefix TargetPrefix"),
+        "ListPipes": _takes("NamePrefix DesiredState CurrentState SourcePrefix TargetPrefix Limit NextToken"),
         "StartPipe": _takes("Name"),
         "StopPipe": _takes("Name"),
         "UpdatePipe": _takes(
@@ -276,10 +300,16 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "SendEmail": _takes("FromEmailAddress Destination Content"),
     },
     "sns": {
-        "CreateTopic": _takes("Name Attributes"),
+        "CreateTopic": _takes("Name Attributes", kept="Tags"),
         "DeleteTopic": _takes("TopicArn"),
         "GetSubscriptionAttributes": _takes("SubscriptionArn"),
         "GetTopicAttributes": _takes("TopicArn"),
+        "ListSubscriptionsByTopic": _takes("TopicArn"),
+        "ListTagsForResource": _takes("ResourceArn"),
+        # Both lists come on one page.
+        "ListTopics": _takes(),
+        "TagResource": _takes(kept="ResourceArn Tags"),
+        "UntagResource": _takes(kept="ResourceArn TagKeys"),
         "Publish": _takes("TopicArn Message MessageGroupId MessageDeduplicationId"),
         "PublishBatch": _takes("TopicArn PublishBatchRequestEntries"),
         # Mails to subscribers are not sent; queues get their messages.
@@ -290,12 +320,17 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
     "sqs": {
         "ChangeMessageVisibility": _takes("QueueUrl ReceiptHandle VisibilityTimeout"),
         "ChangeMessageVisibilityBatch": _takes("QueueUrl Entries"),
-        "CreateQueue": _takes("QueueName Attributes"),
+        "CreateQueue": _takes("QueueName Attributes", kept="tags"),
         "DeleteMessage": _takes("QueueUrl ReceiptHandle"),
         "DeleteMessageBatch": _takes("QueueUrl Entries"),
         "DeleteQueue": _takes("QueueUrl"),
         "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
         "GetQueueUrl": _takes("QueueName QueueOwnerAWSAccountId"),
+        "ListQueueTags": _takes("QueueUrl"),
+        "ListQueues": _takes("QueueNamePrefix MaxResults NextToken"),
+        "PurgeQueue": _takes("QueueUrl"),
+        "TagQueue": _takes(kept="QueueUrl Tags"),
+        "UntagQueue": _takes(kept="QueueUrl TagKeys"),
         "ReceiveMessage": _takes(
             "QueueUrl MaxNumberOfMessages WaitTimeSeconds VisibilityTimeout AttributeNames "
             "MessageSystemAttributeNames MessageAttributeNames"
@@ -312,6 +347,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "DescribeExecution": _takes("executionArn"),
         "DescribeStateMachine": _takes("stateMachineArn"),
         "ListExecutions": _takes("stateMachineArn"),
+        "ListStateMachines": _takes("maxResults nextToken"),
         "StartExecution": _takes("stateMachineArn name input"),
         "StartSyncExecution": _takes("stateMachineArn name input"),
         "UpdateStateMachine": _takes("stateMachineArn definition", kept="roleArn"),
@@ -387,6 +423,8 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         for operation in ("PutCompositeAlarm", "PutMetricAlarm")
         for member in ("AlarmActions", "InsufficientDataActions", "OKActions")
     },
+    # ministack does not count what a batch reads.
+    ("dynamodb:BatchGetItem", "ReturnConsumedCapacity"): (lambda value: value == "NONE", "NONE"),
     # Streams cannot be tagged.
     **{
         (f"dynamodb:{operation}", "ResourceArn"): (lambda value: "/stream/" not in value, "tables")
@@ -406,6 +444,14 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         "StreamMode PROVISIONED",
     ),
     ("lambda:PublishLayerVersion", "Content"): (lambda value: set(value) <= {"ZipFile"}, "a ZipFile"),
+    **{
+        (f"lambda:{operation}", "DeadLetterConfig"): (
+            lambda value: not value.get("TargetArn") or ":sqs:" in value["TargetArn"],
+            "queues",
+        )
+        for operation in ("CreateFunction", "UpdateFunctionConfiguration")
+    },
+    ("lambda:CreateFunction", "PackageType"): (lambda value: value == "Zip", "Zip"),
     ("lambda:CreateFunction", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
     ("lambda:UpdateFunctionConfiguration", "Runtime"): (lambda value: str(value).startswith("python3."), "python3.x"),
     # An asynchronous invocation that fails is repeated twice, as on AWS, but after seconds instead of minutes.
@@ -460,6 +506,10 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
 }
 
 
+#: The page with all operations and members, for those who have no clone at hand.
+_LIST = "docs/local-operations.md lists what is simulated, and CONTRIBUTING.md says how an operation is added"
+
+
 def check(call: AwsCall) -> None:
     """Refuse an operation, or a member of one, that the endpoint does not honour.
 
@@ -469,19 +519,26 @@ def check(call: AwsCall) -> None:
     members = OPERATIONS[call.service].get(call.operation)
     if members is None:
         raise NotSimulated(
-            f"the local endpoint does not simulate {call}, which nothing in Weir's program uses: run this against an "
-            "AWS account, or add the operation to local/endpoint/api/operations.py with a test of what it does here"
+            f"the local endpoint does not simulate {call}: call it on an AWS account, or do without it here. It "
+            f"simulates {_alternatives(call)}; {_LIST}"
         )
     refused = sorted(set(call.parameters) - members.honoured - members.kept)
     if refused:
         raise NotSimulated(
             f"the local endpoint does not honour {', '.join(refused)} of {call}, and ignoring it would show something "
-            "that AWS does not do: leave it out here, or run this against an AWS account"
+            f"that AWS does not do: leave it out here, or run this against an AWS account; {_LIST}"
         )
     for member, value in call.parameters.items():
         honoured, values = VALUES.get((str(call), member), (None, ""))
         if honoured is not None and not honoured(value):
             raise NotSimulated(
                 f"the local endpoint does not simulate {member}={value} of {call}, only {values}: run this against an "
-                "AWS account"
+                f"AWS account; {_LIST}"
             )
+
+
+def _alternatives(call: AwsCall) -> str:
+    """Return words for the operations of a service that come nearest to one that is not simulated."""
+    listed = list(OPERATIONS[call.service])
+    near = difflib.get_close_matches(call.operation, listed, n=3, cutoff=0.7)
+    return f"{', '.join(near or listed[:3])} and other operations of {call.service}"

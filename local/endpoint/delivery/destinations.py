@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+logger = logging.getLogger(__name__)
 
 
 def takes_payload(arn: str) -> bool:
@@ -28,6 +32,24 @@ class Destinations:
     buckets: Any
     queues: Any
     topics: Any
+
+    def send_dead_letter(self, arn: str, event: Any, result: Mapping[str, Any]) -> None:
+        """Send the event of an asynchronous invocation that was given up to a dead-letter queue.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq
+        """
+        failure: Mapping[str, Any] = result.get("body") or {}
+        attributes = {
+            "RequestID": {"DataType": "String", "StringValue": str(failure.get("requestId") or uuid.uuid4())},
+            "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+            "ErrorMessage": {"DataType": "String", "StringValue": str(failure.get("errorMessage", "-"))[:1024] or "-"},
+        }
+        body = json.dumps(event)
+        try:
+            url = self.queues.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+            self.queues.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+        except (ClientError, BotoCoreError):
+            logger.warning("the dead letter of a function could not be sent to %s", arn)
 
     def send(self, document: Mapping[str, Any], arn: str, *, key: str = "") -> str | None:
         """Send a document, once: AWS does not try again either.

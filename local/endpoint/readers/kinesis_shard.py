@@ -37,7 +37,7 @@ class KinesisShardReader:
         self.shard_id = shard_id
         self._kinesis = kinesis
         self._stream_arn = stream_arn
-        self._role_arn = role_arn
+        self.role_arn = role_arn
         self._clock = clock
         self._start = start
         #: Sequence numbers of the last finished record and of the last one read; `None` before the first.
@@ -82,7 +82,7 @@ class KinesisShardReader:
             arrived=arrived,
             shard_id=self.shard_id,
             stream_arn=self._stream_arn,
-            role_arn=self._role_arn,
+            role_arn=self.role_arn,
         )
         return StreamRecord(event, arrived=arrived, visible=now, sequence=record["SequenceNumber"])
 

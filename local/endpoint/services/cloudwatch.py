@@ -8,6 +8,7 @@ from typing import Any
 from aws_semantics.metric_math import NotEvaluated, Value, WrongExpression, as_series
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError, NotSimulated
+from local.endpoint.api.pages import page_of
 from local.endpoint.routes import Routes
 from local.engine.alarms.evaluation import STATISTICS, aggregate, query
 from local.engine.alarms.metrics import Metrics, metric_of
@@ -17,6 +18,9 @@ Parameters = Mapping[str, Any]
 #: Datapoints at most in one answer of GetMetricStatistics, and of GetMetricData.
 MOST_STATISTICS = 1_440
 MOST_DATAPOINTS = 100_800
+
+#: Metrics at most on one page of ListMetrics.
+MOST_METRICS = 500
 
 _QUERY_MEMBERS = {"Id", "Expression", "MetricStat", "Label", "ReturnData"}
 _STAT_MEMBERS = {"Metric", "Period", "Stat", "Unit"}
@@ -81,7 +85,7 @@ class CloudWatch:
         }
 
     def list_metrics(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """Answer ListMetrics, all on one page."""
+        """Answer ListMetrics, at most 500 on a page."""
         wanted = [(each["Name"], each.get("Value")) for each in parameters.get("Dimensions", [])]
         found = [
             {
@@ -94,7 +98,11 @@ class CloudWatch:
             and parameters.get("MetricName") in (None, each["name"])
             and all(name in each["dimensions"] and value in (None, each["dimensions"][name]) for name, value in wanted)
         ]
-        return 200, {"Metrics": found}
+        try:
+            page, token = page_of(found, size=MOST_METRICS, token=parameters.get("NextToken"))
+        except ValueError as wrong:
+            raise AwsError("InvalidParameterValue", "Invalid nextToken") from wrong
+        return 200, {"Metrics": page, **({} if token is None else {"NextToken": token})}
 
     def _keep_metrics(self, call: AwsCall) -> None:
         if call.parameters.get("Metrics"):

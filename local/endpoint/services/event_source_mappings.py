@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from local.api_models import violations
 from local.endpoint.api.aws_call import service_model
 from local.endpoint.api.errors import AwsError, NotSimulated, invalid_parameter
+from local.endpoint.api.pages import page_of
 from local.endpoint.delivery.history import History
 from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.functions.names import qualifier_of
@@ -25,6 +26,10 @@ from local.endpoint.routes import Routes
 Parameters = Mapping[str, Any]
 
 _JSON_TYPES = {"boolean": bool, "integer": int, "list": list, "string": str, "structure": dict}
+
+
+#: Maximum of mappings on one page.
+_PAGE = 100
 
 
 class MappingSource(Protocol):
@@ -58,6 +63,14 @@ class MappingSource(Protocol):
         """Return AWS's message for a second mapping of the same function and source."""
         ...
 
+    def check_function(self, parameters: Parameters, function: Mapping[str, Any]) -> None:
+        """Refuse a function that cannot be called with the source, in AWS's words.
+
+        Raises:
+            AwsError: Its role may not read the source, or its timeout does not suit it.
+        """
+        ...
+
     def connect(
         self, parameters: Parameters, function: Mapping[str, Any]
     ) -> Callable[[EventSourceMapping], PollingThread]:
@@ -70,6 +83,7 @@ class EventSourceMapping:
 
     Attributes:
         configuration: The settings by the names of AWS's answer.
+        function: GetFunctionConfiguration's answer for its function.
         last_processing_result: LastProcessingResult, for sources that have one.
     """
 
@@ -78,10 +92,12 @@ class EventSourceMapping:
         configuration: dict[str, Any],
         *,
         source: MappingSource,
+        function: Mapping[str, Any],
         connect: Callable[[EventSourceMapping], PollingThread],
     ) -> None:
         self.configuration = configuration
         self.source = source
+        self.function = function
         self.history = History()
         self.state = "Creating"
         self.last_processing_result = "No records processed"
@@ -220,6 +236,7 @@ class EventSourceMappings:
         source.check(arn, {**source.defaults, **parameters})
         function = self._function(str(parameters["FunctionName"]))
         # Made before the lock is taken: it calls the endpoint, which may be waiting for the lock.
+        source.check_function(parameters, function)
         connect = source.connect(parameters, function)
         with self._lock:
             self._check_unique(source, arn, function["FunctionArn"])
@@ -235,6 +252,7 @@ class EventSourceMappings:
                     "LastModified": time.time(),
                 },
                 source=source,
+                function=function,
                 connect=connect,
             )
             self._mappings[mapping_uuid] = mapping
@@ -251,33 +269,48 @@ class EventSourceMappings:
         return 200, self.get(parameters["UUID"]).describe()
 
     def list_event_source_mappings(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """Answer ListEventSourceMappings, with all mappings on one page."""
+        """Answer ListEventSourceMappings, at most a hundred on a page."""
+        for problem in violations("lambda", "ListEventSourceMappings", _with_number(parameters, "MaxItems")):
+            raise AwsError("ValidationException", problem)
         listed = self.all()
         if "EventSourceArn" in parameters:
             listed = [mapping for mapping in listed if mapping.source_arn == parameters["EventSourceArn"]]
         if "FunctionName" in parameters:
             function_arn = self._function(parameters["FunctionName"])["FunctionArn"]
             listed = [mapping for mapping in listed if mapping.function_arn == function_arn]
-        return 200, {"EventSourceMappings": [mapping.describe() for mapping in listed]}
+        size = min(int(parameters.get("MaxItems", _PAGE)), _PAGE)
+        try:
+            page, marker = page_of(listed, size=size, token=parameters.get("Marker"))
+        except ValueError as wrong:
+            raise invalid_parameter("Invalid marker") from wrong
+        described = {"EventSourceMappings": [mapping.describe() for mapping in page]}
+        return 200, described | ({} if marker is None else {"NextMarker": marker})
 
     def update_event_source_mapping(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
         """Answer UpdateEventSourceMapping. It takes effect after the running invocation, from the same position."""
         mapping = self.get(parameters["UUID"])
         _check_types("UpdateEventSourceMapping", parameters)
         mapping.source.check(mapping.source_arn, {**mapping.settings, **parameters})
-        if (
-            "FunctionName" in parameters
-            and self._function(parameters["FunctionName"])["FunctionArn"] != mapping.function_arn
-        ):
-            raise NotSimulated("the local endpoint does not move a mapping to another function: create a new one")
+        function = self._function(parameters["FunctionName"]) if "FunctionName" in parameters else mapping.function
+        moved = function["FunctionArn"] != mapping.function_arn
+        if moved:
+            source = {"EventSourceArn": mapping.source_arn, **mapping.settings, **parameters}
+            mapping.source.check_function(source, function)
         with self._lock:
+            if moved:
+                self._check_unique(mapping.source, mapping.source_arn, function["FunctionArn"])
             if mapping.state not in ("Enabled", "Disabled"):
                 raise AwsError(
                     "ResourceInUseException",
                     f"Cannot update the event source mapping because it is in use. (State: {mapping.state})",
                 )
             enabled = parameters.get("Enabled", mapping.state == "Enabled")
-            mapping.configuration |= {**_given(mapping.source.updatable, parameters), "LastModified": time.time()}
+            mapping.configuration |= {
+                **_given(mapping.source.updatable, parameters),
+                "FunctionArn": function["FunctionArn"],
+                "LastModified": time.time(),
+            }
+            mapping.function = function
             mapping.state = "Disabling" if not enabled else "Enabling" if mapping.state == "Disabled" else "Updating"
         answer = mapping.describe()
         mapping.stop(lambda: self._apply(mapping, enabled=enabled))
@@ -333,6 +366,11 @@ class EventSourceMappings:
             if (mapping.function_arn, mapping.source_arn) == (function_arn, arn):
                 message = source.conflict(arn, function_arn, mapping.uuid)
                 raise AwsError("ResourceConflictException", message, status=409)
+
+
+def _with_number(parameters: Parameters, name: str) -> dict[str, Any]:
+    """Return parameters from a query, with a member that is a number there."""
+    return {**parameters, **({name: int(parameters[name])} if str(parameters.get(name, "")).isdigit() else {})}
 
 
 def _source_arn(parameters: Parameters) -> str:

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from botocore.exceptions import ClientError
+
 from aws_semantics.limits import ASYNC_PAYLOAD_BYTES, INVOCATION_PAYLOAD_BYTES
+from aws_semantics.permissions import sending_failures
 from local.endpoint import ministack_internals
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
@@ -40,13 +43,15 @@ class FunctionService:
 
     Args:
         connection: The endpoint's region and account.
+        functions: A boto3 client of Lambda.
         roles: The account's roles.
         metrics: The recorded datapoints.
         clock: The clock of the datapoints.
     """
 
-    def __init__(self, *, connection: Connection, roles: Roles, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, *, connection: Connection, functions: Any, roles: Roles, metrics: Metrics, clock: Clock) -> None:
         self._connection = connection
+        self._functions = functions
         self._roles = roles
         self._metrics = metrics
         self._clock = clock
@@ -55,7 +60,11 @@ class FunctionService:
     def routes(self) -> Routes:
         """The operations."""
         return Routes(
-            checked={"lambda:CreateFunction": [self._check_role], "lambda:Invoke": [_check_size]},
+            checked={
+                "lambda:CreateFunction": [self._check_role],
+                "lambda:Invoke": [_check_size],
+                "lambda:UpdateFunctionConfiguration": [self._check_new_role],
+            },
             amended={
                 **{f"lambda:{operation}": self._named for operation in _NAMING},
                 "lambda:GetPolicy": self._get_policy,
@@ -73,9 +82,28 @@ class FunctionService:
         name = name_of(call.parameters["FunctionName"])
         connection = self._connection
         arn = f"arn:aws:lambda:{connection.region}:{connection.account_id}:function:{name}"
-        refusal = self._roles.refusal(Caller(call.parameters["Role"], LAMBDA, arn))
+        caller = Caller(call.parameters["Role"], LAMBDA, arn)
+        refusal = self._roles.refusal(caller)
         if refusal is not None:
             raise refused_call(refusal, "InvalidParameterValueException", refusal.message)
+        target = (call.parameters.get("DeadLetterConfig") or {}).get("TargetArn")
+        refusal = self._roles.refusal(caller, sending_failures(target)) if target else None
+        if refusal is not None:
+            message = "The provided execution role does not have permissions to call SendMessage on SQS"
+            raise refused_call(refusal, "InvalidParameterValueException", message)
+
+    def _check_new_role(self, call: AwsCall) -> None:
+        """Refuse a new role that Lambda cannot assume, or that may not send to a new dead-letter queue."""
+        if "Role" in call.parameters or "DeadLetterConfig" in call.parameters:
+            role = call.parameters.get("Role") or self._role_of(call.parameters["FunctionName"])
+            if role is not None:
+                self._check_role(replace(call, parameters={**call.parameters, "Role": role}))
+
+    def _role_of(self, function: str) -> str | None:
+        try:
+            return self._functions.get_function_configuration(FunctionName=function)["Role"]
+        except ClientError:
+            return None  # ministack answers that the function does not exist
 
     async def _named(self, call: AwsCall, pass_on: PassOn) -> Reply:
         """Pass a call on with the function's full ARN in place of a partial one, which ministack does not read."""

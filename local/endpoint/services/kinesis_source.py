@@ -11,7 +11,7 @@ from typing import Any
 
 from local.endpoint.api.errors import AwsError, invalid_parameter
 from local.endpoint.delivery.stream_mapping import StreamMappingDependencies
-from local.endpoint.readers.kinesis_shard import kinesis_readers_of
+from local.endpoint.readers.kinesis_shard import KinesisShardReader, kinesis_readers_of
 from local.endpoint.readers.stream_shard import Reader
 from local.endpoint.roles import Caller
 from local.endpoint.services.event_source_mappings import Parameters
@@ -46,6 +46,12 @@ class KinesisSource(StreamSource):
         super().check(arn, {**parameters, "EventSourceArn": arn})
         if timestamp is not None and timestamp > self._with.clock.now():
             raise invalid_parameter(IN_THE_FUTURE)
+
+    def _read_as(self, readers: Sequence[Reader], role: Caller) -> None:
+        """Read with a role, which records name."""
+        for reader in readers:
+            if isinstance(reader, KinesisShardReader):
+                reader.role_arn = role.role_arn
 
     def _readers(self, parameters: Parameters, role: Caller) -> Sequence[Reader]:
         return kinesis_readers_of(

@@ -11,6 +11,7 @@ from typing import Any
 
 from local.api_models import violations
 from local.endpoint.api.errors import AwsError, NotSimulated
+from local.endpoint.api.pages import page_of
 from local.endpoint.delivery.history import History
 from local.endpoint.delivery.pipe import PipeDependencies, PipeRun
 from local.endpoint.delivery.polling_thread import PollingThread
@@ -228,19 +229,27 @@ class Pipes:
         return 200, answer
 
     def list_pipes(self, parameters: Parameters) -> tuple[int, dict[str, Any]]:
-        """Answer ListPipes, with all pipes on one page."""
+        """Answer ListPipes, at most a hundred on a page."""
+        numbered = {**parameters, **({"Limit": int(parameters["Limit"])} if "Limit" in parameters else {})}
+        for problem in violations("pipes", "ListPipes", numbered):
+            raise AwsError("ValidationException", problem)
         summaries = [
             {**_summary(pipe), **_reason(pipe), **{name: pipe.configuration[name] for name in ("Source", "Target")}}
             | ({"Enrichment": pipe.configuration["Enrichment"]} if "Enrichment" in pipe.configuration else {})
             for pipe in sorted(self.all(), key=lambda pipe: pipe.name)
         ]
-        for member, prefix in parameters.items():
+        filters = {name: value for name, value in parameters.items() if name not in ("Limit", "NextToken")}
+        for member, prefix in filters.items():
             name = member.removesuffix("Prefix")
             if name == member:
                 summaries = [each for each in summaries if each[name] == prefix]
             else:
                 summaries = [each for each in summaries if each[name].startswith(prefix)]
-        return 200, {"Pipes": summaries}
+        try:
+            page, token = page_of(summaries, size=numbered.get("Limit", 100), token=parameters.get("NextToken"))
+        except ValueError as wrong:
+            raise AwsError("ValidationException", "Invalid NextToken") from wrong
+        return 200, {"Pipes": page, **({} if token is None else {"NextToken": token})}
 
     def _change(
         self, pipe: Pipe, state: str, configuration: dict[str, Any], *, failed: str | None = None

@@ -52,9 +52,26 @@ class QueueSource:
         )
 
     def connect(
-        self, parameters: Parameters, function: Mapping[str, Any]
+        self,
+        parameters: Parameters,
+        function: Mapping[str, Any],  # noqa: ARG002 - `MappingSource`
     ) -> Callable[[EventSourceMapping], PollingThread]:
-        """Find the queue, whose visibility timeout must not be shorter than the function's timeout."""
+        """Find the queue."""
+        arn = parameters["EventSourceArn"]
+        url, _ = self._queue(arn)
+
+        def poller(mapping: EventSourceMapping) -> PollingThread:
+            return poll_queue(
+                QueueMapping(mapping.uuid, mapping.function_arn, arn, url, role_of(mapping.function)),
+                mapping_settings_of(mapping.configuration),
+                dependencies=self._with,
+                history=mapping.history,
+            )
+
+        return poller
+
+    def check_function(self, parameters: Parameters, function: Mapping[str, Any]) -> None:
+        """Refuse a function whose role may not read the queue, or whose timeout is longer than messages are hidden."""
         arn = parameters["EventSourceArn"]
         role = role_of(function)
         refusal = self._with.roles.refusal(role, reading(arn))
@@ -64,20 +81,10 @@ class QueueSource:
                 "InvalidParameterValueException",
                 f"The provided execution role does not have permissions to call {refusal.operation} on SQS",
             )
-        url, attributes = self._queue(arn)
+        _, attributes = self._queue(arn)
         problem = visibility_problem(int(attributes["VisibilityTimeout"]), function["Timeout"])
         if problem is not None:
             raise invalid_parameter(problem)
-
-        def poller(mapping: EventSourceMapping) -> PollingThread:
-            return poll_queue(
-                QueueMapping(mapping.uuid, function["FunctionArn"], arn, url, role),
-                mapping_settings_of(mapping.configuration),
-                dependencies=self._with,
-                history=mapping.history,
-            )
-
-        return poller
 
     def _queue(self, arn: str) -> tuple[str, dict[str, str]]:
         try:

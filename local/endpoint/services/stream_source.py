@@ -66,21 +66,25 @@ class StreamSource:
             f"already exists. Please update or delete the existing mapping with UUID {mapping_uuid}"
         )
 
+    def check_function(self, parameters: Parameters, function: Mapping[str, Any]) -> None:
+        """Refuse a function whose role may not read the stream."""
+        _check_role(self._with.roles, role_of(function), parameters, operations=self.operations)
+
     def connect(
         self, parameters: Parameters, function: Mapping[str, Any]
     ) -> Callable[[EventSourceMapping], PollingThread]:
         """Open the stream at the starting position. Each poller goes on where the one before it ended."""
         arn = parameters["EventSourceArn"]
-        role = role_of(function)
-        _check_role(self._with.roles, role, parameters, operations=self.operations)
         try:
-            readers = self._readers(parameters, role)
+            readers = self._readers(parameters, role_of(function))
         except ClientError as missing:
             raise invalid_parameter(f"Stream not found: {arn}") from missing
 
         def poller(mapping: EventSourceMapping) -> PollingThread:
+            role = role_of(mapping.function)
+            self._read_as(readers, role)
             return poll_stream(
-                StreamMapping(mapping.uuid, function["FunctionArn"], arn, role),
+                StreamMapping(mapping.uuid, mapping.function_arn, arn, role),
                 settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
                 readers=readers,
                 dependencies=self._with,
@@ -89,6 +93,9 @@ class StreamSource:
             )
 
         return poller
+
+    def _read_as(self, readers: Sequence[Reader], role: Caller) -> None:
+        """Read with a role. The records of a table's stream do not name it."""
 
     def _readers(self, parameters: Parameters, role: Caller) -> Sequence[Reader]:  # noqa: ARG002 - Kinesis needs it
         arn = parameters["EventSourceArn"]

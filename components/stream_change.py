@@ -11,6 +11,8 @@ from typing import Any
 
 import pulumi
 
+from components.stream_source import StreamSource
+
 #: Receives what changes ("a from 1 to 2") and the component's former outputs; returns the refusal.
 Refusal = Callable[[str, Mapping[str, Any]], str]
 
@@ -42,3 +44,18 @@ def kept(
     hook = pulumi.ResourceHook(f"weir:stream-change:{name}", check, pulumi.ResourceHookOptions(on_dry_run=True))
     binding = pulumi.ResourceHookBinding(before_update=[hook])
     return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(hooks=binding), opts)
+
+
+def place_of(source: StreamSource, starting_position: str) -> dict[str, Any]:
+    """Name where a reader begins, as its component is registered with. A new stream of its table is the table's."""
+    stream = source.arn if isinstance(source.arn, str) else source.table
+    return {"startingPosition": starting_position, "stream": stream}
+
+
+def other_place(changes: str, _outputs: Mapping[str, Any]) -> str:
+    """Word the refusal of another place to begin."""
+    return (
+        f"{changes}: it would be replaced and begin elsewhere in the stream, so that changes which wait now would be "
+        "skipped, or old ones come again. To do it, wait until its iterator age is 0 and pass "
+        "allow_stream_change=True; a new reader under another name needs no permission (docs/guides/deploy.md)"
+    )

@@ -20,7 +20,7 @@ from components.names import FUNCTION, check_name
 from components.needs import check_needs
 from components.push_down import filters_of
 from components.python_function import PythonFunction
-from components.stream_change import kept
+from components.stream_change import kept, other_place, place_of
 from components.stream_source import StreamSource
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
@@ -102,12 +102,12 @@ class StreamConsumer(pulumi.ComponentResource):
         check_import(consumer.module)
         check_needs(name, consumer.module, access, environment or {})
         source.add_reader(name)
-        place: dict[str, Any] = {"startingPosition": delivery.starting_position, "stream": _identity(source)}
+        place = place_of(source, delivery.starting_position)
         super().__init__(
             "weir:index:StreamConsumer",
             name,
             place,
-            kept(name, place, _other_place, allowed=allow_stream_change, opts=opts),
+            kept(name, place, other_place, allowed=allow_stream_change, opts=opts),
         )
         child = pulumi.ResourceOptions(parent=self)
 
@@ -179,19 +179,6 @@ class StreamConsumer(pulumi.ComponentResource):
         self.register_outputs(
             {"functionName": self.function.name, "eventSourceMappingUuid": self.event_source_mapping.uuid}
         )
-
-
-def _identity(source: StreamSource) -> str:
-    """Name the stream. A new stream of the same table is the table's to refuse."""
-    return source.arn if isinstance(source.arn, str) else source.table
-
-
-def _other_place(changes: str, _outputs: Mapping[str, Any]) -> str:
-    return (
-        f"{changes}: its mapping would be replaced and begin elsewhere in the stream, so that changes which wait now "
-        "would be skipped, or old ones come again. To do it, wait until its iterator age is 0 and pass "
-        "allow_stream_change=True; a new consumer under another name needs no permission (docs/guides/deploy.md)"
-    )
 
 
 def _reading(streams: Sequence[str]) -> list[Statement]:

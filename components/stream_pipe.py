@@ -18,6 +18,7 @@ from components.pipe_delivery import PipeDelivery
 from components.pipe_targets import Enrichment, PipeTarget
 from components.push_down import pipe_filters_of
 from components.refusal import Refused
+from components.stream_change import kept, other_place, place_of
 from components.stream_source import StreamSource
 from handlers.cdc import Condition
 
@@ -43,6 +44,7 @@ class StreamPipe(pulumi.ComponentResource):
         alarms: The alarms, `PIPE_ALARMS` by default.
         alarm_actions: ARNs that alarms notify, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `alarm_actions` when not given.
+        allow_stream_change: Let this deployment change where a pipe that exists begins to read.
 
     Attributes:
         pipe: The `aws.pipes.Pipe`.
@@ -81,6 +83,7 @@ class StreamPipe(pulumi.ComponentResource):
         alarms: Sequence[AlarmOpinion] = PIPE_ALARMS,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
         page_actions: Sequence[pulumi.Input[str]] | None = None,
+        allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         delivery = delivery or PipeDelivery()
@@ -89,7 +92,13 @@ class StreamPipe(pulumi.ComponentResource):
         residue_is_evaluated = enrichment is not None and enrichment.evaluates_condition
         filters = delivery.filters or pipe_filters_of(name, when, source, residue_is_evaluated=residue_is_evaluated)
         source.add_reader(name)
-        super().__init__("weir:index:StreamPipe", name, {}, opts)
+        place = place_of(source, delivery.starting_position)
+        super().__init__(
+            "weir:index:StreamPipe",
+            name,
+            place,
+            kept(name, place, other_place, allowed=allow_stream_change, opts=opts),
+        )
         child = pulumi.ResourceOptions(parent=self)
 
         self.on_failure = FailureDestination(
@@ -98,7 +107,7 @@ class StreamPipe(pulumi.ComponentResource):
         self.log_group = pipe_log(name, child)
         self.role = aws.iam.Role(name, assume_role_policy=trust("pipes.amazonaws.com"), opts=child)
         statements: list[Statement] = [
-            allow(READING["dynamodb"], source.arn),
+            allow(READING["dynamodb"], source.every_stream()),
             *decrypt(source.kms_key_arn),
             *self.on_failure.send_statements,
             *target.statements(),

@@ -69,7 +69,8 @@ class StreamSource:
             )
         self.readers.append(name)
 
-    def _every_stream(self) -> pulumi.Input[str]:
+    def every_stream(self) -> pulumi.Input[str]:
+        """The ARN of every stream of the table: while a new one takes over, the old one is still to be read."""
         if self.table_arn is not None:
             return pulumi.Output.concat(self.table_arn, "/stream/*")
         return pulumi.Output.from_input(self.arn).apply(lambda arn: f"{arn.rpartition('/')[0]}/*")
@@ -77,8 +78,7 @@ class StreamSource:
     def read_statements(self) -> list[Statement]:
         """Return the permissions of a reader's role (docs/aws-semantics.md §6.2)."""
         return [
-            # Every stream of the table: while a new one takes over, the old one's last records are still to be read.
-            allow(READING["dynamodb"], self._every_stream()),
+            allow(READING["dynamodb"], self.every_stream()),
             # AWS documents ListStreams for stream readers, and it names no resource: it lists them all.
             allow(["dynamodb:ListStreams"], "*"),
             *decrypt(self.kms_key_arn),

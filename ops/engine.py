@@ -131,16 +131,8 @@ def engine_of(cli: Cli, endpoint: Endpoint, program: Path, stack: str, directory
         directory: Holds the CLI's state and home; what it held is deleted.
     """
     shutil.rmtree(directory, ignore_errors=True)
-
-    def stubs() -> Stubs:
-        try:
-            files = read_stack_files(program, stack)
-        except StackFilesInvalid:
-            return Stubs()  # the CLI says what is wrong with them
-        return Stubs.of(files.project, files.config)
-
     try:
-        with served(endpoint.connection, stubs) as providers:
+        with served(endpoint.connection, lambda: stubs_of(program, stack)) as providers:
             environment = engine_environment(
                 cli, directory=directory, providers=providers, connection=endpoint.connection
             )
@@ -149,6 +141,15 @@ def engine_of(cli: Cli, endpoint: Endpoint, program: Path, stack: str, directory
             yield made
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def stubs_of(program: Path, stack: str) -> Stubs:
+    """Read the stubs of a stack's file; none if it is wrong, which the deployment says."""
+    try:
+        files = read_stack_files(program, stack)
+    except StackFilesInvalid:
+        return Stubs()
+    return Stubs.of(files.project, files.config)
 
 
 def clear_stale_locks(state: Path) -> bool:

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from local.deploy.deployment import DeployFailed, deploy
 from local.deploy.in_place import update_in_place
+from local.deploy.stubs import Stubs
 from local.endpoint import Endpoint
 from local.pulumi_host.cli import Cli
-from ops.engine import engine_of
+from ops.engine import engine_of, stubs_of
 from ops.local_stack import PROGRAM, STACK
 from ops.progress import step
 
@@ -49,6 +50,7 @@ def by_mocks(console: Console, endpoint: Endpoint) -> LocalDeployment:
     Raises:
         DeployFailed: The program cannot be deployed.
     """
+    _say_stubs(console, stubs_of(PROGRAM, STACK))
     with step(console, "deploy the program") as deploying:
         deployment = deploy(PROGRAM, STACK, endpoint.connection)
         deploying.tell(f"{len(deployment.resources)} resources")
@@ -75,6 +77,7 @@ def by_engine(console: Console, endpoint: Endpoint, cli: Cli, directory: Path) -
         DeployFailed: The program cannot be deployed, in the engine's words.
     """
     with engine_of(cli, endpoint, PROGRAM, STACK, directory) as engine:
+        _say_stubs(console, stubs_of(PROGRAM, STACK))
         with step(console, "deploy the program by the Pulumi engine") as deploying:
             made = engine.up()
             deploying.tell(f"{len(made.steps)} resources")
@@ -83,3 +86,8 @@ def by_engine(console: Console, endpoint: Endpoint, cli: Cli, directory: Path) -
             engine.environment,
             lambda: [f"{name} ({done})" for name, done in engine.up().steps.items()],
         )
+
+
+def _say_stubs(console: Console, stubs: Stubs) -> None:
+    if stubs.outputs:
+        console.print(f"stood in for, and made up: {', '.join(sorted(stubs.outputs))}", soft_wrap=True)

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from local.deploy.engine_provider import served
+from local.deploy.stubs import Stubs
 from local.endpoint import Endpoint
 from local.pulumi_host.cli import Cli
 from local.pulumi_host.environment import engine_environment
@@ -150,10 +153,19 @@ def copy_project(directory: Path) -> Path:
 def lab(directory: Path, cli: Cli, project: Path | None = None) -> Iterator[Lab]:
     """Start an endpoint and its provider for a copy of the program, with an empty stack."""
     project = project or copy_project(directory)
-    with Endpoint() as aws, served(aws.connection) as providers:
+
+    def stubs() -> Stubs:
+        files = (
+            yaml.safe_load((project / "Pulumi.yaml").read_text()),
+            yaml.safe_load((project / "Pulumi.local.yaml").read_text()),
+        )
+        named = files[1]["config"].get(f"{files[0]['name']}:localStubs", {})
+        return Stubs(named, files[0]["name"])
+
+    with Endpoint() as aws, served(aws.connection, stubs) as providers:
         environment = engine_environment(cli, directory=directory, providers=providers, connection=aws.connection)
         environment["PULUMI_STACK"] = "local"
         environment.pop("COVERAGE_PROCESS_CONFIG", None)
         made = Lab(directory, aws, environment)
-        made.pulumi("stack", "init", "organization/weir/local")
+        made.pulumi("stack", "init", "local")
         yield made

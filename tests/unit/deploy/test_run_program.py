@@ -231,6 +231,10 @@ def test_transformations_run_in_the_program() -> None:
             lambda: pulumi.runtime.register_resource_transform(unchanged),
             "^the program has transforms, which only the real engine runs",
         ),
+        (
+            lambda: pulumi.StackReference("organization/network/prod"),
+            "add  pulumi:pulumi:StackReference::organization/network/prod: {}  to p:localStubs",
+        ),
         (lambda: aws.sns.Topic.get("t", "arn:t"), r"^t \(aws:sns/topic:Topic\) is read with .get\(\)"),
         (
             lambda: aws.sns.Topic("t", opts=pulumi.ResourceOptions(import_="arn:t")),

@@ -7,12 +7,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from botocore.credentials import Credentials as SigningCredentials
 from rich.console import Console
 
-from local.deploy.deployment import Deployment
 from local.endpoint import Endpoint
 from ops.demo.claims import Evidence, judge
 from ops.demo.mechanisms import Mechanism, inputs_without
@@ -50,31 +50,51 @@ def run_demo(users: int, *, port: int, without: Mechanism | None, console: Conso
         DeployFailed: The program cannot be deployed.
         NotQuiet: Changes were still on their way long after the last request.
     """
-    plan = make_plan(users)
     started = time.monotonic()
     change = functools.partial(inputs_without, without)
     with local_stack(console, port=port, change_inputs=change, config=_DIRECT) as (endpoint, deployment):
-        demo = _Demo(endpoint, deployment, plan)
-        with step(console, "create the users") as creating:
-            demo.create_users(creating)
-        with step(console, "arrange what goes wrong") as arranging:
-            demo.let_things_go_wrong(without)
-            arranging.tell(
-                f"{len(plan.no_address)} unusable addresses, {len(plan.crashing)} record that kills the function, "
-                f"{len(plan.lost_answers)} answers that get lost, {len(plan.throttled)} throttled mails"
-            )
-        with step(console, "upgrade them over the API") as upgrading:
-            demo.send_requests(upgrading)
-        with step(console, "wait until all is quiet") as waiting:
-            demo.wait_until_quiet(waiting)
-        with step(console, "advance the alarms' clock to the end of the period"):
-            demo.evaluate_alarms()
-        evidence = demo.evidence()
-        counts = demo.counts(evidence)
+        report = run_on(endpoint, deployment.outputs, users, without=without, console=console)
+    return replace(report, seconds=time.monotonic() - started)
+
+
+def run_on(
+    endpoint: Endpoint, outputs: Mapping[str, Any], users: int, *, without: Mechanism | None, console: Console
+) -> Report:
+    """Run the demo on a stack that is deployed, whoever has deployed it.
+
+    Args:
+        endpoint: Its endpoint.
+        outputs: Its outputs.
+        users: How many users there are, 20 to 5,000.
+        without: The mechanism that is switched off.
+        console: Where progress goes.
+
+    Raises:
+        ValueError: There are too few or too many users.
+        NotQuiet: Changes were still on their way long after the last request.
+    """
+    plan = make_plan(users)
+    started = time.monotonic()
+    demo = _Demo(endpoint, outputs, plan)
+    with step(console, "create the users") as creating:
+        demo.create_users(creating)
+    with step(console, "arrange what goes wrong") as arranging:
+        demo.let_things_go_wrong(without)
+        arranging.tell(
+            f"{len(plan.no_address)} unusable addresses, {len(plan.crashing)} record that kills the function, "
+            f"{len(plan.lost_answers)} answers that get lost, {len(plan.throttled)} throttled mails"
+        )
+    with step(console, "upgrade them over the API") as upgrading:
+        demo.send_requests(upgrading)
+    with step(console, "wait until all is quiet") as waiting:
+        demo.wait_until_quiet(waiting)
+    with step(console, "advance the alarms' clock to the end of the period"):
+        demo.evaluate_alarms()
+    evidence = demo.evidence()
     return Report(
         users=users,
         without=None if without is None else without.value,
-        counts=counts,
+        counts=demo.counts(evidence),
         alarms=evidence.alarms,
         verdicts=judge(plan, evidence),
         seconds=time.monotonic() - started,
@@ -84,13 +104,13 @@ def run_demo(users: int, *, port: int, without: Mechanism | None, console: Conso
 class _Demo:
     """One run on a deployed stack."""
 
-    def __init__(self, endpoint: Endpoint, deployment: Deployment, plan: Plan) -> None:
+    def __init__(self, endpoint: Endpoint, outputs: Mapping[str, Any], plan: Plan) -> None:
         self._endpoint = endpoint
         self._control = endpoint.control
-        self._outputs = deployment.outputs
-        self._region = deployment.region
+        self._outputs = outputs
+        self._region = endpoint.region
         self._plan = plan
-        self._consumer: Mapping[str, Any] = deployment.outputs["consumers"][CONSUMER]
+        self._consumer: Mapping[str, Any] = outputs["consumers"][CONSUMER]
         self._dynamodb = endpoint.client("dynamodb")
         self._answers: Counter[int] = Counter()
         self._alarms: dict[str, str] = {}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from ops.demo.run import run_on
 from tests.engine.lab import Lab
 
 TABLE = 'ChangeTable("users", hash_key="userId", deletion_protection=config.protect'
@@ -53,6 +56,11 @@ def pause(engine: Lab, function: str, *, paused: bool) -> None:
         lambda_.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     else:
         lambda_.delete_function_concurrency(FunctionName=function)
+
+
+def test_the_demo_s_claims_hold_on_the_stack_that_the_engine_deployed(deployed: dict[str, Any], engine: Lab) -> None:
+    report = run_on(engine.aws, deployed, 40, without=None, console=Console(file=io.StringIO()))
+    assert [verdict.name for verdict in report.broken] == []
 
 
 @pytest.mark.usefixtures("new_view_type")

@@ -77,7 +77,6 @@ def project(directory: Path, main: str, config: dict[str, Any]) -> Path:
 @pytest.fixture(scope="module")
 def secret(engine: Lab) -> str:
     """What `up` of a stack with a secret address prints."""
-    engine.config("protect", "false")
     engine.config("mailFrom", ADDRESS, "--secret")
     engine.config("mailIdentityOwned", "false")
     engine.aws.client("sesv2").create_email_identity(EmailIdentity=ADDRESS)
@@ -96,49 +95,29 @@ def test_a_secret_address_is_never_in_clear(secret: str, engine: Lab) -> None:
 def test_the_pack_checks_an_exported_state(secret: str, engine: Lab) -> None:
     state = engine.project.parent / "state.json"
     engine.pulumi("stack", "export", "--file", str(state))
-    checked = engine.pulumi("policy", "analyze", "--file", str(state), *STRICT)
-    assert "mandatory" not in checked.output.lower() or "0 mandatory" in checked.output.lower()
+    engine.pulumi("policy", "analyze", "--file", str(state), *STRICT)
+    state.write_text(
+        state.read_text().replace('"deletionProtectionEnabled": true', '"deletionProtectionEnabled": false')
+    )
+    refused = engine.pulumi("policy", "analyze", "--file", str(state), *STRICT, status=1)
+    assert "[mandatory] [severity: medium]  stream-table-protection" in refused.output
 
 
 def test_a_consumer_is_added_renamed_and_removed(secret: str, engine: Lab) -> None:
     first = "changes.subscribe(welcome_email.handler, access"
     access = "access=[ledger.access(), mail.send_access()]"
-    second = f'changes.subscribe(welcome_email.handler, name="second", {access})\n{first}'
+    free = "opts=pulumi.ResourceOptions(protect=False, aliases=[])"
+    second = f'changes.subscribe(welcome_email.handler, name="second", {free}, {access})\n{first}'
     with engine.edited("__main__.py", (first, second)):
         added = engine.up(*STRICT).steps
     assert added["EventSourceMapping second"] == "create"
     assert not [name for name in added if "welcome-email" in name]
-    renamed = second.replace(
-        'name="second"', 'name="other", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="second")])'
-    )
+    renamed = second.replace("aliases=[]", 'aliases=[pulumi.Alias(name="second")]').replace('"second",', '"other",')
     with engine.edited("__main__.py", (first, renamed)):
         assert not {"replace", "delete", "create"} & set(engine.up().steps.values())
     removed = engine.up().steps
     assert removed["EventSourceMapping other"] == "delete"
     assert not [name for name in removed if "welcome-email" in name]
-
-
-def test_a_second_stack_uses_the_identity_and_leaves_it_to_its_owner(secret: str, engine: Lab) -> None:
-    shutil.copy(engine.project / "Pulumi.local.yaml", engine.project / "Pulumi.other.yaml")
-    owner = engine.environment["PULUMI_STACK"]
-    engine.environment["PULUMI_STACK"] = "other"
-    try:
-        engine.pulumi("stack", "init", "other")
-        engine.config("mailFrom", "both@example.com")
-        engine.config("mailIdentityOwned", "true")
-        engine.up()
-        engine.environment["PULUMI_STACK"] = owner
-        engine.config("mailFrom", "both@example.com")
-        engine.config("mailIdentityOwned", "true")
-        refused = engine.up(status=1)
-        assert "AlreadyExistsException" in refused.errors
-        engine.config("mailIdentityOwned", "false")
-        engine.up()
-        engine.destroy()
-        identity = engine.aws.client("sesv2").get_email_identity(EmailIdentity="both@example.com")
-        assert identity["VerifiedForSendingStatus"]
-    finally:
-        engine.environment["PULUMI_STACK"] = owner
 
 
 def test_an_automation_program_previews_and_deploys(secret: str, engine: Lab) -> None:
@@ -151,6 +130,31 @@ def test_an_automation_program_previews_and_deploys(secret: str, engine: Lab) ->
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "usersTable" in json.loads(ran.stdout.splitlines()[-1])["outputs"]
+
+
+def test_a_second_stack_uses_the_identity_and_leaves_it_to_its_owner(secret: str, engine: Lab) -> None:
+    shutil.copy(engine.project / "Pulumi.local.yaml", engine.project / "Pulumi.other.yaml")
+    owner = engine.environment["PULUMI_STACK"]
+    engine.environment["PULUMI_STACK"] = "other"
+    try:
+        engine.pulumi("stack", "init", "other")
+        engine.config("protect", "false")
+        engine.config("mailFrom", "both@example.com")
+        engine.config("mailIdentityOwned", "true")
+        engine.up()
+        engine.environment["PULUMI_STACK"] = owner
+        engine.config("mailFrom", "both@example.com")
+        engine.config("mailIdentityOwned", "true")
+        engine.config("protect", "false")
+        refused = engine.up(status=1)
+        assert "AlreadyExistsException" in refused.errors
+        engine.config("mailIdentityOwned", "false")
+        engine.up()
+        engine.destroy()
+        identity = engine.aws.client("sesv2").get_email_identity(EmailIdentity="both@example.com")
+        assert identity["VerifiedForSendingStatus"]
+    finally:
+        engine.environment["PULUMI_STACK"] = owner
 
 
 @pytest.fixture
@@ -167,7 +171,6 @@ STUBS = {"aws:secretsmanager/secret:Secret": {}, "aws:ec2/getVpc:getVpc": {"id":
 def test_foreign_resources_are_refused_with_the_line_to_add(small: Lab) -> None:
     refused = small.up(status=1)
     assert "add  aws:secretsmanager/secret:Secret::crm: {}" in refused.output
-    assert "add  aws:ec2/getVpc:getVpc: {}" in refused.output
 
 
 @pytest.mark.parametrize("small", [(FOREIGN, {"small:localStubs": STUBS})], indirect=True)
@@ -175,7 +178,7 @@ def test_foreign_resources_are_stood_in_for_and_transforms_run(small: Lab) -> No
     small.up()
     outputs = small.outputs()
     assert outputs == {"secret": "arn:aws:secretsmanager:us-east-1:111122223333:crm", "vpc": "10.0.0.0/16"}
-    (url,) = small.aws.client("sqs").get_queue_url(QueueName=_queue(small)).values()
+    url = small.aws.client("sqs").get_queue_url(QueueName=_queue(small))["QueueUrl"]
     found = small.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
     assert found["Attributes"]["VisibilityTimeout"] == "45"
     assert small.up("--expect-no-changes").steps == {}

@@ -175,7 +175,7 @@ def test_the_role_reads_sends_and_dead_letters_and_does_nothing_else(run, target
         {
             "Effect": "Allow",
             "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
-            "Resource": STREAM,
+            "Resource": f"{STREAM.rpartition('/')[0]}/*",
         },
         {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ARN.format("sqs", "to-there-failures")},
         {"Effect": "Allow", "Action": [action], "Resource": target.arn},

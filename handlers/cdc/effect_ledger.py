@@ -219,8 +219,9 @@ class EffectLedger:
             self._longest = max(self._longest, self._clock() - began)
         try:
             check_it_ran(action, result)
-        except Unrun as unrun:
-            self._after_an_error(key, owner, unrun, has_happened=not unrun.nothing_ran)
+        except BaseException as error:
+            may_have = not error.nothing_ran if isinstance(error, Unrun) else _may_have_happened(error)
+            self._after_an_error(key, owner, error, has_happened=may_have)
             raise
         count("EffectsApplied")
         self._mark_as_done(key, owner, _as_json(key, result) if self.keep_result else None)

@@ -30,20 +30,34 @@ def check_it_ran(function: object, result: Any) -> None:
     """Check that a call has done its work.
 
     Raises:
-        Unrun: `result` is a coroutine or another awaitable, a generator, an async generator, a `map` or `filter`, or a
-            future that is not done.
+        Unrun: `result`, or a member of it if it is a list, tuple or set, is a coroutine or another awaitable, a
+            generator, an async generator, a `map` or `filter`, or a future that is not done.
+        BaseException: A future failed with it.
     """
     if result is None:
         return
+    members: list[Any] = list(result) if isinstance(result, list | tuple | set) else [result]
+    unrun = [(member, nothing_ran) for member in members if (nothing_ran := _ran_nothing(member)) is not None]
+    for member, _ in unrun:
+        if inspect.iscoroutine(member):
+            member.close()  # or Python warns that it was never awaited
+    if unrun:
+        raise Unrun(function, unrun[0][0], nothing_ran=len(unrun) == len(members) and all(sure for _, sure in unrun))
+
+
+def _ran_nothing(result: Any) -> bool | None:
+    """Return whether work was surely not begun; `None` for a result that is no work to be done."""
     if inspect.iscoroutine(result):
-        nothing_ran = inspect.getcoroutinestate(result) == inspect.CORO_CREATED
-        result.close()  # or Python warns that it was never awaited
-    elif inspect.isgenerator(result):
-        nothing_ran = inspect.getgeneratorstate(result) == inspect.GEN_CREATED
-    elif inspect.isasyncgen(result) or isinstance(result, _LAZY):
-        nothing_ran = True
-    elif hasattr(type(result), "__await__") or (hasattr(type(result), "add_done_callback") and not result.done()):
-        nothing_ran = False
-    else:
-        return
-    raise Unrun(function, result, nothing_ran=nothing_ran)
+        return inspect.getcoroutinestate(result) == inspect.CORO_CREATED
+    if inspect.isgenerator(result):
+        # A pool's `map` has begun its work when it returns this one.
+        is_of_a_pool = result.gi_code.co_qualname.startswith("Executor.map.")
+        return inspect.getgeneratorstate(result) == inspect.GEN_CREATED and not is_of_a_pool
+    if inspect.isasyncgen(result) or isinstance(result, _LAZY):
+        return True
+    kind = type(result)
+    if hasattr(kind, "add_done_callback") and hasattr(kind, "exception") and result.done():
+        if (error := result.exception()) is not None:
+            raise error
+        return None
+    return False if hasattr(kind, "__await__") or hasattr(kind, "add_done_callback") else None

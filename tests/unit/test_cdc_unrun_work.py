@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -71,6 +71,7 @@ UNRUN: dict[str, Callable[..., Any]] = {
     "decorated": traced(send),
     "map": lambda user="u1": map(sent.append, [user]),
     "filter": lambda user="u1": filter(sent.append, [user]),
+    "several": lambda user="u1": [send(user), send(user)],
 }
 
 
@@ -94,6 +95,33 @@ def test_an_action_that_may_be_running_still_is_uncertain_where_it_must_not_be_r
     assert store.items == {}
     with pytest.raises(EffectUncertain, match="interrupted by Unrun"):
         EffectLedger(mode="at_most_once", store=store).once("k", lambda: result)
+
+
+def in_a_pool(errors: Sequence[Exception | None], *, lazily: bool) -> Any:
+    """Start work in threads, which is what comes of it."""
+
+    def work(error: Exception | None) -> None:
+        sent.append("u1")
+        if error is not None:
+            raise error
+
+    with ThreadPoolExecutor(2) as pool:
+        return pool.map(work, errors) if lazily else [pool.submit(work, error) for error in errors]
+
+
+def test_a_future_that_failed_fails_the_record_with_its_error() -> None:
+    handler = consumer(lambda change: in_a_pool([None, TimeoutError("no answer")], lazily=False))
+    assert len(handler(EVENTS["stream"], Invocation())["batchItemFailures"]) == 1
+    handler = consumer(lambda change: in_a_pool([None, None], lazily=False))
+    assert handler(EVENTS["stream"], Invocation()) == {"batchItemFailures": []}
+
+
+def test_the_results_of_a_pool_that_no_one_looks_at_are_not_taken_for_work_that_never_began() -> None:
+    ledger = EffectLedger(mode="at_most_once", store=InMemoryLedger())
+    with pytest.raises(EffectUncertain, match="interrupted by Unrun"):
+        ledger.once("k", lambda: in_a_pool([None], lazily=True))
+    with pytest.raises(EffectUncertain, match="interrupted by TimeoutError"):
+        ledger.once("l", lambda: in_a_pool([TimeoutError()], lazily=False))
 
 
 def test_a_future_that_is_done_is_a_result_like_any_other() -> None:

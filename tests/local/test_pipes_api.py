@@ -221,7 +221,7 @@ def test_a_role_that_pipes_cannot_assume_is_refused(pipes):
         assert message == f"Provided role '{role}' cannot be assumed by principal 'pipes.amazonaws.com'."
 
 
-@pytest.mark.conformance("PIPE-CREATE-7", "recorded")
+@conforms("PIPE-CREATE-7", "recorded")
 def test_pipe_create_7_problems_are_json_with_a_name_and_a_message_each(pipes):
     code, message = refused(lambda: pipes.create(pipes.queue(), SourceParameters={}))
     fields = json.loads(message)["ValidationErrorFields"]

@@ -1,1 +1,1 @@
-"""What runs in Lambda: one module per consumer, plus `handlers.cdc`, the runtime they share."""
+"""The code that runs in Lambda: one module per consumer, plus `handlers.cdc`, the runtime they share."""

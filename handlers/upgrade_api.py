@@ -1,4 +1,4 @@
-"""`POST /users/{userId}/plan`: the API does one write, and the table's stream carries it to everybody else."""
+"""`POST /users/{userId}/plan`: the API does one write, and the table's stream carries it to all others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
 
 
 def change_plan(user_id: str, plan: str, *, request_id: str) -> bool:
-    """Set a user's plan in one conditional write; whether it was another one before.
+    """Set a user's plan in one conditional write, and return whether it was another one before.
 
     The write also advances the item's `version`, which orders its changes on every route: it starts at the time in
     milliseconds, so that it grows across delete and re-create too. And it leaves the request's id, by which every

@@ -28,7 +28,7 @@ def send_welcome(user: Mapping[str, Any]) -> None:
     """Send the mail.
 
     Raises:
-        UnusableAddress: There is no address; its record ends in the failure destination, where it can be mended.
+        UnusableAddress: There is no address; its record ends in the failure destination, where it can be corrected.
     """
     address = user.get("email")
     if not isinstance(address, str) or "@" not in address.strip("@"):

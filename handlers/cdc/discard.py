@@ -27,7 +27,7 @@ class Discard(Exception):
     """Raised by a consumer: this record can never succeed, so park it and go on with the next one.
 
     Args:
-        reason: Why, for whoever finds the record. It is stored and logged, so no personal data.
+        reason: Why, for the person who finds the record. It is stored and logged, so no personal data.
 
     Attributes:
         condition: What the parked document says became of the record.

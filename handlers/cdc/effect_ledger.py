@@ -67,7 +67,7 @@ class NotApplied(Exception):
 
 
 class LedgerStore(Protocol):
-    """Where entries live. Every method is one atomic, conditional write."""
+    """The place of a ledger's entries. Every method is one atomic, conditional write."""
 
     def claim(
         self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
@@ -128,7 +128,7 @@ class EffectLedger:
             Default 400 days; `None` is for ever.
         keep_result: Store the action's result with the key, as JSON of at most 32 KiB, so that a repeat returns it. Off
             by default: a result can be personal or large, and its entry is kept as long as `keep` says.
-        store: Where entries live; the DynamoDB table by default.
+        store: The place of the entries; the DynamoDB table by default.
         clock: Seconds since 1970.
         sleep: Waits for a number of seconds.
 

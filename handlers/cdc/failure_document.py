@@ -76,7 +76,7 @@ def of_consumer(
         record: The record as it was delivered.
         function: Name of the function.
         condition: What became of the record, where Lambda says `RetryAttemptsExhausted`.
-        reason: Why, for whoever finds it.
+        reason: Why, for the person who finds it.
         now: Seconds since 1970.
         identity: Who the change is (`handlers.cdc.invocation.identity`).
     """

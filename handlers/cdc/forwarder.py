@@ -1,6 +1,6 @@
 """The forwarder of a fan-out: publishes every change of a stream to a FIFO topic, in the order of its item.
 
-A DynamoDB stream serves two readers. The forwarder is one of them, and whoever subscribes to the topic gets every
+A DynamoDB stream serves two readers. The forwarder is one of them, and each subscriber of the topic gets every
 change through a queue of its own (components/fan_out.py).
 
 Order per item rests on four things (docs/aws-semantics.md §10.1):
@@ -64,7 +64,7 @@ class Message(NamedTuple):
 
     @property
     def too_large(self) -> bool:
-        """Whether only its claim check fits into a message."""
+        """Is true if only its claim check fits into a message."""
         return len(self.record) > MESSAGE_BYTES
 
     @property

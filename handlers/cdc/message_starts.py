@@ -1,4 +1,4 @@
-"""How often each message of a FIFO queue was started.
+"""Numbers of starts of a FIFO queue's messages.
 
 SQS counts receives, and those say little: messages behind a failing one are received with it, and one that asks to be
 put off is received again. This process remembers the messages that it has answered for. But a message that ends the

@@ -55,6 +55,7 @@ from local.endpoint.services.stream_specifications import stream_specification_r
 from local.endpoint.services.streaming_destinations import streamed_change, streaming_destination_routes
 from local.endpoint.services.streams import Streams
 from local.endpoint.services.time_to_live import TimeToLive
+from local.endpoint.services.update_expressions import update_expression_routes
 from local.engine.alarms import notifications
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
@@ -155,6 +156,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             log_routes(),
             queue_routes(),
             sts_routes(authorizer),
+            update_expression_routes(),
             state_machine_routes(machines),
             FifoTopics(_topic, _send_from_topic, metrics=metrics, clock=clock).routes,
             stream_specification_routes(tables),

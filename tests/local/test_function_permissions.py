@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+conforms = pytest.mark.conformance
 honours = pytest.mark.honours
 
 ACCOUNT = "111122223333"
@@ -60,7 +61,8 @@ def refusal(caller: Caller, action: str, resource: str, reason: str | None = Non
     return f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource} {why}"
 
 
-def test_a_consumer_without_permission_is_refused_in_the_words_of_each_service(world, caller):
+@conforms("IAM-13", "documented")
+def test_iam_13_a_consumer_without_permission_is_refused_in_the_words_of_each_service(world, caller):
     world.table()
     queue = world.client("sqs").create_queue(QueueName=world.name)["QueueUrl"]
     topic = world.client("sns").create_topic(Name=world.name)["TopicArn"]
@@ -117,7 +119,8 @@ def test_a_role_may_do_what_its_policy_says_and_nothing_beside_it(world, caller)
     assert refused["Message"] == refusal(caller, "dynamodb:PutItem", table, denied)
 
 
-def test_a_transaction_needs_the_action_of_each_of_its_parts(world, caller):
+@conforms("IAM-14", "documented")
+def test_iam_14_a_transaction_needs_the_action_of_each_of_its_parts(world, caller):
     world.table()
     table = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{world.name}"
     key = {"TableName": world.name, "Key": {"id": {"S": "a"}}}
@@ -140,7 +143,8 @@ def test_a_transaction_needs_the_action_of_each_of_its_parts(world, caller):
     assert caller.call("dynamodb", "transact_write_items", TransactItems=list(parts.values())) == {}
 
 
-def test_an_object_that_is_not_there_is_hidden_from_who_may_not_list_its_bucket(world, caller):
+@conforms("IAM-15", "documented")
+def test_iam_15_an_object_that_is_not_there_is_hidden_from_who_may_not_list_its_bucket(world, caller):
     bucket = world.bucket()
     caller.may("s3:GetObject", resource=f"{bucket}/*")
     for operation in ("get_object", "head_object"):
@@ -151,10 +155,11 @@ def test_an_object_that_is_not_there_is_hidden_from_who_may_not_list_its_bucket(
         assert caller.call("s3", operation, Bucket=world.name, Key="k")["status"] == 404
 
 
+@conforms("IAM-12", "documented")
 @honours("iam:CreateRole", "PermissionsBoundary")
 @honours("iam:PutRolePermissionsBoundary", "RoleName PermissionsBoundary")
 @honours("iam:DeleteRolePermissionsBoundary", "RoleName")
-def test_a_permissions_boundary_limits_a_role(world, caller):
+def test_iam_12_a_permissions_boundary_limits_a_role(world, caller):
     iam = world.client("iam")
     world.table()
     table = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{world.name}"
@@ -181,11 +186,12 @@ def statement(principal: Any, action: str, resource: str, effect: str = "Allow",
     return json.dumps({"Version": "2012-10-17", "Statement": [one]})
 
 
+@conforms("IAM-12", "documented")
 @honours("sns:SetTopicAttributes", "TopicArn AttributeName AttributeValue")
 @honours("s3:PutBucketPolicy", "Bucket Policy ChecksumAlgorithm")
 @honours("s3:GetBucketPolicy", "Bucket")
 @honours("s3:DeleteBucketPolicy", "Bucket")
-def test_the_policy_of_a_queue_a_topic_and_a_bucket_lets_a_role_in_and_keeps_it_out(world, caller):
+def test_iam_12_the_policy_of_a_queue_a_topic_and_a_bucket_lets_a_role_in_and_keeps_it_out(world, caller):
     sqs, sns, s3 = world.client("sqs"), world.client("sns"), world.client("s3")
     url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
     queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{world.name}"
@@ -221,7 +227,8 @@ def test_the_policy_of_a_queue_a_topic_and_a_bucket_lets_a_role_in_and_keeps_it_
     assert refused == refusal(caller, "sqs:sendmessage", queue, why)
 
 
-def test_a_mail_needs_the_identity_of_its_address_or_else_of_its_domain(world, caller):
+@conforms("IAM-18", "deduced")
+def test_iam_18_a_mail_needs_the_identity_of_its_address_or_else_of_its_domain(world, caller):
     address = "ada@example.net"
     ses = world.client("sesv2")
     ses.create_email_identity(EmailIdentity="example.net")
@@ -262,8 +269,9 @@ def test_what_cannot_be_judged_is_not_simulated_and_said_when_the_function_start
     assert "the condition operator IpAddress" in refused["Message"]
 
 
+@conforms("IAM-16", "documented")
 @honours("sts:AssumeRole", "RoleArn RoleSessionName DurationSeconds ExternalId Policy")
-def test_a_role_is_assumed_by_whom_it_trusts_and_acts_within_the_session_s_policy(world, caller):
+def test_iam_16_a_role_is_assumed_by_whom_it_trusts_and_acts_within_the_session_s_policy(world, caller):
     world.table()
     iam, name = world.client("iam"), f"{world.name}-assumed"
     trust = {"Effect": "Allow", "Principal": {"AWS": caller.role}, "Action": "sts:AssumeRole"}
@@ -332,7 +340,8 @@ def test_a_function_is_who_its_role_is(world, caller):
 # What services send by themselves.
 
 
-def test_a_topic_reaches_a_queue_that_lets_it_in_only(world):
+@conforms("IAM-17", "documented")
+def test_iam_17_a_topic_reaches_a_queue_that_lets_it_in_only(world):
     sqs, sns = world.client("sqs"), world.client("sns")
     url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
     topic = sns.create_topic(Name=world.name)["TopicArn"]
@@ -351,7 +360,8 @@ def test_a_topic_reaches_a_queue_that_lets_it_in_only(world):
     assert arrived() == 1
 
 
-def test_a_rule_reaches_a_queue_that_lets_it_in_only(world):
+@conforms("IAM-17", "documented")
+def test_iam_17_a_rule_reaches_a_queue_that_lets_it_in_only(world):
     sqs, events = world.client("sqs"), world.client("events")
     url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
     rule = events.put_rule(Name=world.name, EventPattern=json.dumps({"source": [world.name]}), State="ENABLED")
@@ -369,8 +379,9 @@ def test_a_rule_reaches_a_queue_that_lets_it_in_only(world):
     assert arrived() == 1
 
 
+@conforms("ALARM-12", "documented")
 @honours("sns:SetTopicAttributes", "AttributeName AttributeValue")
-def test_an_alarm_reaches_a_topic_that_lets_cloudwatch_in_only(world):
+def test_alarm_12_an_alarm_reaches_a_topic_that_lets_cloudwatch_in_only(world):
     sqs, sns, cloudwatch = world.client("sqs"), world.client("sns"), world.client("cloudwatch")
     url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
     topic = sns.create_topic(Name=world.name)["TopicArn"]
@@ -392,8 +403,9 @@ def test_an_alarm_reaches_a_topic_that_lets_cloudwatch_in_only(world):
         assert (arrived() > 0) is comes
 
 
+@conforms("IAM-17", "documented")
 @honours("lambda:AddPermission", "FunctionName StatementId Action Principal SourceAccount SourceArn")
-def test_an_http_api_calls_a_function_that_lets_it_in_only(world):
+def test_iam_17_an_http_api_calls_a_function_that_lets_it_in_only(world):
     gateway, lambda_ = world.client("apigatewayv2"), world.client("lambda")
     world.function("def handler(event, context):\n    return {'called': event['rawPath']}\n")
     api = gateway.create_api(Name=world.name, ProtocolType="HTTP")["ApiId"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -250,3 +252,49 @@ def test_a_table_is_described_as_it_was_made(world):
     dynamodb.update_continuous_backups(TableName=world.name, PointInTimeRecoverySpecification=backups)
     described = dynamodb.describe_continuous_backups(TableName=world.name)["ContinuousBackupsDescription"]
     assert described["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+@pytest.mark.conformance("DDB-WRITE-8", "documented")
+@pytest.mark.parametrize(
+    ("expression", "paths"),
+    [
+        ("SET #a = :one, a = :one", "path one: [a], path two: [a]"),
+        ("SET a = :one REMOVE a", "path one: [a], path two: [a]"),
+        ("SET a.b = :one REMOVE a", "path one: [a, b], path two: [a]"),
+        ("REMOVE l[0], l[0].x", "path one: [l, [0]], path two: [l, [0], x]"),
+        ("ADD n :one SET n = :one", "path one: [n], path two: [n]"),
+    ],
+)
+def test_ddb_write_8_an_update_that_names_a_place_twice_is_refused_as_on_aws(world, expression, paths):
+    world.table()
+    given = {"UpdateExpression": expression, "ExpressionAttributeValues": {":one": {"N": "1"}}}
+    names = {"ExpressionAttributeNames": {"#a": "a"}} if "#a" in expression else {}
+    update = {"TableName": world.name, "Key": {"id": {"S": "a"}}, **given, **names}
+    message = re.escape(
+        f"Two document paths overlap with each other; must remove or rewrite one of these paths; {paths}"
+    )
+    with pytest.raises(ClientError, match=message):
+        world.client("dynamodb").update_item(**update)
+    with pytest.raises(ClientError, match=message):
+        world.client("dynamodb").transact_write_items(TransactItems=[{"Update": update}])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "SET #SET = if_not_exists(#SET, :one) + :one, b = list_append(:l, :l) REMOVE c ADD n :one",
+        "SET a1 = :one, a = :one",
+        "SET m.a = :one, m.b = :one",
+    ],
+)
+def test_an_update_that_names_each_place_once_is_taken(world, expression):
+    world.table()
+    key = {"TableName": world.name, "Key": {"id": {"S": "a"}}}
+    world.client("dynamodb").put_item(TableName=world.name, Item={"id": {"S": "a"}, "m": {"M": {}}})
+    values = {":one": {"N": "1"}, ":l": {"L": []}}
+    world.client("dynamodb").update_item(
+        **key,
+        UpdateExpression=expression,
+        ExpressionAttributeValues={name: value for name, value in values.items() if name in expression},
+        **({"ExpressionAttributeNames": {"#SET": "set"}} if "#SET" in expression else {}),
+    )

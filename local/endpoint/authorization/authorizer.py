@@ -122,7 +122,7 @@ class Authorizer:
             **self._at(self._clock()),
             "aws:sourcearn": source,
             "aws:sourceaccount": account,
-            # The default policy of a topic lets the account's alarms in by this key (ALARM-10), and no rule.
+            # The default policy of a topic lets the account's alarms in by this key (ALARM-12), and no rule.
             "aws:sourceowner": None if service == "events.amazonaws.com" else account,
             "aws:principalisawsservice": "true",
             "aws:principalservicename": service,

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -196,8 +197,29 @@ def test_the_printed_policies_allow_every_call_that_a_command_makes(
         assert called - {"sts:GetCallerIdentity"} <= allowed, command
 
 
-def test_a_document_that_only_points_at_records_is_redriven_from_the_stream(night: Night) -> None:
-    queue = pointing_at_a_queue(night)
+@pytest.fixture
+def pointing_at_a_queue(night: Night) -> Iterator[str]:
+    """The URL of a queue that is the mapping's on-failure destination meanwhile."""
+    sqs, iam, functions = night.client("sqs"), night.client("iam"), night.client("lambda")
+    queue = sqs.create_queue(QueueName="pointers")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    function = functions.get_function_configuration(FunctionName=night.outputs["functionNames"][CONSUMER])
+    statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+    iam.put_role_policy(
+        RoleName=function["Role"].rpartition("/")[2],
+        PolicyName="pointers",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+    before = functions.get_event_source_mapping(UUID=night.mapping)["DestinationConfig"]
+    functions.update_event_source_mapping(UUID=night.mapping, DestinationConfig={"OnFailure": {"Destination": arn}})
+    yield queue
+    functions.update_event_source_mapping(UUID=night.mapping, DestinationConfig=before)
+
+
+def test_a_document_that_only_points_at_records_is_redriven_from_the_stream(
+    night: Night, pointing_at_a_queue: str
+) -> None:
+    queue = pointing_at_a_queue
     night.give_up("una", "vic")
     wait_until(lambda: listed(night))
     letters = listed(night)
@@ -210,19 +232,3 @@ def test_a_document_that_only_points_at_records_is_redriven_from_the_stream(nigh
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     left = night.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     assert set(left.values()) == {"0"}
-
-
-def pointing_at_a_queue(night: Night) -> str:
-    """Make a queue the mapping's on-failure destination; returns its URL."""
-    sqs, iam, functions = night.client("sqs"), night.client("iam"), night.client("lambda")
-    queue = sqs.create_queue(QueueName="pointers")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    function = functions.get_function_configuration(FunctionName=night.outputs["functionNames"][CONSUMER])
-    statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
-    iam.put_role_policy(
-        RoleName=function["Role"].rpartition("/")[2],
-        PolicyName="pointers",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
-    )
-    functions.update_event_source_mapping(UUID=night.mapping, DestinationConfig={"OnFailure": {"Destination": arn}})
-    return queue

@@ -7,19 +7,22 @@ import pulumi_aws as aws
 
 from components import (
     ChangeTable,
+    CounterTable,
     EffectLedgerTable,
     EmailSender,
     FanOut,
     FunctionSettings,
     HttpApi,
+    ProjectionTable,
     QueueConsumer,
     QueueDelivery,
     StackConfig,
     Stream,
     StreamDelivery,
     protect_stack,
+    secret_access,
 )
-from handlers import upgrade_api, welcome_email
+from handlers import crm_sync, entitlements, plan_counts, upgrade_api, welcome_email
 
 config = StackConfig.load()
 protect_stack(config.protect)
@@ -65,6 +68,24 @@ else:
         alarm_actions=[alarms.arn],
     )
 changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
+if config.fan_out:  # a stream itself serves two consumers
+    rights = ProjectionTable("entitlements", hash_key="userId", deletion_protection=config.protect)
+    changes.subscribe(entitlements.handler, access=[rights.access("ENTITLEMENTS_TABLE")])
+
+    counts = CounterTable("plan-counts", deletion_protection=config.protect)
+    changes.subscribe(plan_counts.handler, access=[counts.access()])
+
+    pulumi.export("entitlementsTable", rights.table.name)
+    pulumi.export("planCountsTable", counts.table.name)
+if config.fan_out and config.crm_url is not None:
+    crm_token = aws.secretsmanager.Secret("crm-token", recovery_window_in_days=7)
+    aws.secretsmanager.SecretVersion("crm-token", secret_id=crm_token.id, secret_string=config.crm_token)
+    changes.subscribe(
+        crm_sync.handler,
+        access=[ledger.access(), secret_access(crm_token.arn, "CRM_TOKEN_SECRET")],
+        environment={"CRM_URL": config.crm_url},
+        timeout=max(config.function_timeout, 10),
+    )
 
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)

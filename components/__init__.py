@@ -1,6 +1,6 @@
 """The building blocks of the program: tables, streams, fan-outs, pipes, consumers, and the resources they need."""
 
-from components.access import Access, allow, unused_client
+from components.access import Access, allow, secret_access, unused_client
 from components.alarms import (
     GIVEN_UP,
     ITERATOR_AGE,
@@ -17,6 +17,7 @@ from components.alarms import (
     make_alarms,
 )
 from components.change_table import ChangeTable, GlobalIndex, LocalIndex, ProvisionedCapacity
+from components.counter_table import CounterTable
 from components.delivery import InvalidDelivery, RetryHorizon, StreamDelivery
 from components.effect_ledger import EffectLedgerTable
 from components.email_sender import EmailSender
@@ -36,6 +37,7 @@ from components.pipe_targets import (
     TopicTarget,
     WorkflowTarget,
 )
+from components.projection_table import ProjectionTable
 from components.protection import protect_stack
 from components.python_function import PythonFunction
 from components.python_layer import PythonLayer
@@ -65,6 +67,7 @@ __all__ = [
     "ApiDestinationTarget",
     "BusTarget",
     "ChangeTable",
+    "CounterTable",
     "EffectLedgerTable",
     "EmailSender",
     "Enrichment",
@@ -80,6 +83,7 @@ __all__ = [
     "LocalIndex",
     "PipeDelivery",
     "PipeTarget",
+    "ProjectionTable",
     "ProvisionedCapacity",
     "PythonFunction",
     "PythonLayer",
@@ -105,5 +109,6 @@ __all__ = [
     "allow",
     "make_alarms",
     "protect_stack",
+    "secret_access",
     "unused_client",
 ]

@@ -43,6 +43,20 @@ def allow(actions: Sequence[str], resource: pulumi.Input[str], **condition: Any)
     return {**statement, "Condition": condition} if condition else statement
 
 
+def secret_access(
+    secret_arn: pulumi.Input[str], variable: str, *, kms_key_arn: pulumi.Input[str] | None = None
+) -> Access:
+    """Permission to read one secret of Secrets Manager, as `handlers.cdc.secrets.secret` does.
+
+    Args:
+        secret_arn: The secret's ARN.
+        variable: The environment variable that holds it.
+        kms_key_arn: The customer managed key that encrypts the secret, if one does.
+    """
+    reads = allow(["secretsmanager:GetSecretValue"], secret_arn)
+    return Access([reads, *decrypt(kms_key_arn)], {variable: secret_arn})
+
+
 def unused_client(service: str) -> Access:
     """Say of a client in a handler's module that it needs no permission of the function's role.
 

@@ -21,6 +21,7 @@ from handlers.cdc.counters import Counters
 from handlers.cdc.ledger_table import TABLE_VARIABLE, LedgerTable
 from handlers.cdc.projection import DynamoDBProjection
 from handlers.cdc.projection_table import ProjectionTable
+from handlers.cdc.secrets import Secret
 
 #: Services whose calls need no permission.
 _FREE_OF_PERMISSION = frozenset({"sts"})
@@ -56,7 +57,7 @@ def check_needs(name: str, module: str, access: Sequence[Access], environment: I
         variable = _variable(value)
         if variable is not None and variable.name not in set_variables:
             raise Refused(
-                f"{name}: {found_in} has {attribute}, and nothing sets {variable.name}, the name of its table: the "
+                f"{name}: {found_in} has {attribute}, and nothing sets {variable.name}, which names what it uses: the "
                 f"first change would fail; add {variable.line}"
             )
         if isinstance(value, LazyClient) and value.service not in unused | _FREE_OF_PERMISSION:
@@ -86,6 +87,8 @@ def _variable(value: object) -> _Variable | None:
             | DynamoDBProjection(store=ProjectionTable(variable=variable))
         ):
             return _Variable(variable, f'access=[Access([allow([…], table.arn)], {{"{variable}": table.name}})]')
+        case Secret(variable=variable):
+            return _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
         case _:
             return None
 

@@ -40,6 +40,8 @@ class StackConfig:
         retry_attempts: Retries before a record is given up there.
         log_retention_in_days: How long logs are kept.
         alarm_email: The address that alarms are mailed to; `None` for none.
+        crm_url: The address of the CRM, over HTTPS beyond this machine; without one nothing is synchronised.
+        crm_token: The CRM's bearer token, a secret in the state however it was given.
     """
 
     mail_from: pulumi.Input[str]
@@ -53,6 +55,8 @@ class StackConfig:
     batching_window: int
     retry_attempts: int
     log_retention_in_days: int
+    crm_url: str | None
+    crm_token: pulumi.Output[str] | None
     alarm_email: pulumi.Input[str] | None
 
     @classmethod
@@ -77,8 +81,12 @@ class StackConfig:
             ),
             retry_attempts=reader.number("retryAttempts", STREAM_MAPPING_RANGES["MaximumRetryAttempts"], "retries"),
             log_retention_in_days=reader.choice("logRetentionDays", LOG_RETENTION_DAYS),
+            crm_url=reader.url("crmUrl"),
+            crm_token=reader.secret("crmToken"),
             alarm_email=reader.address("alarmEmail", required=False),
         )
+        if config.crm_url is not None and config.crm_token is None:
+            reader.refuse("crmToken", "is missing, and crmUrl is set: run  pulumi config set --secret crmToken TOKEN")
         reader.raise_problems()
         if config.archive_days and not config.protect:
             # AWS does not delete a topic with an archive.
@@ -110,6 +118,24 @@ class _Reader:
             found = "a secret" if secret else repr(value)
             self._problems.append(f"{key} is {found}, which is not an email address: write hello@example.com")
         return self._config.require_secret(key) if secret else value
+
+    def url(self, key: str) -> str | None:
+        value = self._plain(key) or None
+        if value is not None and not re.fullmatch(r"https://[^\s/]+\S*|http://127\.0\.0\.1(:\d+)?(/\S*)?", value):
+            self._problems.append(
+                f"{key} is {value!r}, over which a token would travel in clear: write https://crm.example.com/api"
+            )
+        return None if value is None else value.rstrip("/")
+
+    def secret(self, key: str) -> pulumi.Output[str] | None:
+        if not self._get(key):
+            return None
+        if not self._is_secret(key):
+            pulumi.log.warn(
+                f"Pulumi.{pulumi.get_stack()}.yaml: {self._config.name}:{key} stands in clear: run  "
+                f"pulumi config set --secret {key} VALUE"
+            )
+        return self._config.require_secret(key)
 
     def boolean(self, key: str) -> bool:
         value = self._plain(key)

@@ -73,7 +73,7 @@ def test_a_new_consumer_is_deployed_and_works(clone: Path, aws: Endpoint) -> Non
         config={"weir:mailFrom": "clone@example.com"},
     )
     consumers = deployment.outputs["consumers"]
-    assert set(consumers) == {"welcome-email", "lost-users"}
+    assert {"welcome-email", "lost-users"} <= set(consumers)
 
     table, dynamodb = deployment.outputs["usersTable"], aws.client("dynamodb")
     dynamodb.put_item(TableName=table, Item={"userId": {"S": "u1"}})

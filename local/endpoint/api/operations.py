@@ -293,6 +293,14 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         ),
         "PutPublicAccessBlock": _takes("Bucket", kept="PublicAccessBlockConfiguration ChecksumAlgorithm"),
     },
+    "secretsmanager": {
+        "CreateSecret": _takes("Name SecretString ClientRequestToken", kept="Description"),
+        "DeleteSecret": _takes("SecretId ForceDeleteWithoutRecovery RecoveryWindowInDays"),
+        "DescribeSecret": _takes("SecretId"),
+        "GetSecretValue": _takes("SecretId VersionId VersionStage"),
+        "PutSecretValue": _takes("SecretId SecretString ClientRequestToken"),
+        "UpdateSecret": _takes("SecretId ClientRequestToken", kept="Description"),
+    },
     "sesv2": {
         "CreateEmailIdentity": _takes("EmailIdentity"),
         "DeleteEmailIdentity": _takes("EmailIdentity"),

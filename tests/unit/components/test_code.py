@@ -94,6 +94,7 @@ def test_the_same_code_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_program_s_archives_list_their_files(program) -> None:
     for function in program("prod").all("Function"):
+        __import__(function.inputs["handler"].rpartition(".")[0])
         assert set(function.inputs["code"].assets) == set(
             handler_package(function.inputs["handler"].rpartition(".")[0]).assets
         )

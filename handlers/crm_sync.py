@@ -1,0 +1,63 @@
+"""The CRM, told of each change of a plan over HTTP; it recognises a repeated request by its idempotency key."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from handlers.cdc import Change, Discard, EffectLedger, RetryAfter, consumer, on
+from handlers.cdc.secrets import secret
+
+calls = EffectLedger()
+token = secret("CRM_TOKEN_SECRET")
+
+#: Seconds that the CRM may take to answer, well below the function's timeout.
+TIMEOUT_SECONDS = 5
+
+
+@consumer(when=on.modify & on.changed("plan"))
+def handler(change: Change) -> None:
+    """Update a user's plan in the CRM, once per change."""
+    key = f"{change.item['userId']}#{change.item.get('version', change.event_id)}"
+    calls.once(f"crm:{key}", update_crm, change.item, key)
+
+
+def update_crm(user: Mapping[str, Any], key: str) -> None:
+    """Send the update.
+
+    Raises:
+        RetryAfter: The CRM asks for a pause.
+        Discard: The CRM will never accept this update.
+        OSError: The CRM cannot be reached, or fails; the change is tried again.
+    """
+    request = urllib.request.Request(  # noqa: S310
+        f"{os.environ['CRM_URL']}/users/{user['userId']}",
+        method="PUT",
+        data=json.dumps({"plan": user["plan"]}).encode(),
+        headers={
+            "Authorization": f"Bearer {token.value()}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": key,
+        },
+    )
+    try:
+        # The stack's own configuration names the address.
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+            return
+    except urllib.error.HTTPError as refused:
+        with refused:
+            pause = refused.headers.get("Retry-After", "")
+            if refused.code in (429, 503) and pause.isdecimal():
+                raise RetryAfter(int(pause)) from None
+            if refused.code in (401, 403):
+                token.forget()
+            if 400 <= refused.code < 500 and refused.code not in (401, 403, 408, 409, 425, 429):
+                raise Discard(f"the CRM answers {refused.code} to this update") from None
+            raise
+    except http.client.HTTPException as broken:
+        raise ConnectionError(f"the CRM's answer is broken: {type(broken).__name__}") from broken

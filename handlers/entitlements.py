@@ -1,0 +1,23 @@
+"""What each user may do, in a table of its own for readers that must not wait for the users table."""
+
+from __future__ import annotations
+
+from handlers.cdc import Change, consumer, on
+from handlers.cdc.projection import DynamoDBProjection
+from handlers.plans import FEATURES
+
+entitlements = DynamoDBProjection("ENTITLEMENTS_TABLE")
+
+#: A user who was never written by the API has no version, which orders the changes.
+VERSIONED = on.new("version").exists() | on.old("version").exists()
+
+
+@consumer(when=on.changed("plan") & VERSIONED)
+def handler(change: Change) -> None:
+    """Write the features of a user's plan; a repeated or late change does not undo a newer one."""
+    key = {"userId": change.item["userId"]}
+    if change.new is None:
+        entitlements.delete(change, key)
+        return
+    plan = change.new.get("plan")
+    entitlements.put(change, {**key, "plan": plan, "features": FEATURES.get(str(plan), [])})

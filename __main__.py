@@ -84,7 +84,6 @@ if config.fan_out and config.crm_url is not None:
         crm_sync.handler,
         access=[ledger.access(), secret_access(crm_token.arn, "CRM_TOKEN_SECRET")],
         environment={"CRM_URL": config.crm_url},
-        timeout=max(config.function_timeout, 10),
     )
 
 pulumi.export("apiUrl", api.url)

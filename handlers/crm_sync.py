@@ -10,14 +10,16 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.cdc import Change, Discard, EffectLedger, RetryAfter, consumer, on
+from handlers.cdc import Change, Discard, EffectLedger, RetryAfter, consumer, on, remaining_seconds
 from handlers.cdc.secrets import secret
 
 calls = EffectLedger()
 token = secret("CRM_TOKEN_SECRET")
 
-#: Seconds that the CRM may take to answer, well below the function's timeout.
-TIMEOUT_SECONDS = 5
+#: Seconds that the CRM may take to answer, if as much time is left.
+TIMEOUT_SECONDS = 5.0
+#: Seconds kept back, to note a failure and answer.
+RESERVE_SECONDS = 0.5
 
 
 @consumer(when=on.modify & on.changed("plan"))
@@ -35,6 +37,8 @@ def update_crm(user: Mapping[str, Any], key: str) -> None:
         Discard: The CRM will never accept this update.
         OSError: The CRM cannot be reached, or fails; the change is tried again.
     """
+    left = remaining_seconds()
+    timeout = TIMEOUT_SECONDS if left is None else max(0.1, min(TIMEOUT_SECONDS, left - RESERVE_SECONDS))
     request = urllib.request.Request(  # noqa: S310
         f"{os.environ['CRM_URL']}/users/{user['userId']}",
         method="PUT",
@@ -47,7 +51,7 @@ def update_crm(user: Mapping[str, Any], key: str) -> None:
     )
     try:
         # The stack's own configuration names the address.
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
             return
     except urllib.error.HTTPError as refused:
         with refused:

@@ -29,6 +29,7 @@ SERVICES = (
     "logs",
     "pipes",
     "s3",
+    "secretsmanager",
     "sesv2",
     "sns",
     "sqs",

@@ -294,12 +294,13 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "PutPublicAccessBlock": _takes("Bucket", kept="PublicAccessBlockConfiguration ChecksumAlgorithm"),
     },
     "secretsmanager": {
-        "CreateSecret": _takes("Name SecretString ClientRequestToken", kept="Description"),
+        # The token names a version of the value, which comes by PutSecretValue alone.
+        "CreateSecret": _takes("Name", kept="Description ClientRequestToken"),
         "DeleteSecret": _takes("SecretId ForceDeleteWithoutRecovery RecoveryWindowInDays"),
         "DescribeSecret": _takes("SecretId"),
         "GetSecretValue": _takes("SecretId VersionId VersionStage"),
         "PutSecretValue": _takes("SecretId SecretString ClientRequestToken"),
-        "UpdateSecret": _takes("SecretId ClientRequestToken", kept="Description"),
+        "UpdateSecret": _takes("SecretId", kept="Description ClientRequestToken"),
     },
     "sesv2": {
         "CreateEmailIdentity": _takes("EmailIdentity"),

@@ -273,6 +273,17 @@ def _iam(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[N
     return [Need(f"iam:{operation}", f"{prefix}policy/{name}" if name else "*")]
 
 
+def _secrets_manager(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
+    given = parameters.get("SecretId") or parameters.get("Name", "")
+    # A policy names the random end of a secret's ARN, which a name in a call does not have.
+    return [
+        Need(
+            f"secretsmanager:{operation}",
+            given if given.startswith("arn:") else lookups.arn("secretsmanager", f"secret:{given}"),
+        )
+    ]
+
+
 def _sts(operation: str, parameters: Parameters, _: Lookups) -> Sequence[Need] | None:
     # Everyone may ask who they are; AssumeRole is judged with the role's trust policy.
     return [] if operation == "GetCallerIdentity" else [Need("sts:AssumeRole", parameters.get("RoleArn", ""))]
@@ -288,6 +299,7 @@ _SERVICES: Mapping[str, Callable[[str, Parameters, Lookups], Sequence[Need] | No
     "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
+    "secretsmanager": _secrets_manager,
     "sesv2": _sesv2,
     "sns": _sns,
     "sqs": _sqs,

@@ -92,6 +92,13 @@ def test_the_welcome_email_may_claim_effects_send_as_one_address_and_read_its_qu
             "Resource": ARN.format("sqs", "welcome-email"),
         },
         FAILURES_TO_S3[-1],
+        {
+            "Effect": "Allow",
+            "Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"],
+            "Resource": "arn:aws:s3:::welcome-email-failures/started/*",
+            "Condition": OWN_ACCOUNT,
+        },
+        FAILURES_TO_S3[1],
     ]
 
 
@@ -99,6 +106,15 @@ def test_without_the_fan_out_the_welcome_email_reads_its_stream(configured) -> N
     assert configured("dev", {"weir:fanOut": "false", "weir:mailFrom": "hello@example.com"}).statements(
         "welcome-email"
     ) == [logs_of("welcome-email"), LEDGER, SEND_AS_HELLO, *READ_STREAM, *FAILURES_TO_S3]
+
+
+def test_a_projection_and_counters_may_write_their_table_and_nothing_else(program) -> None:
+    for consumer in ("entitlements", "plan-counts"):
+        tables = [each for each in program("prod").statements(consumer) if "dynamodb:" in str(each["Action"])]
+        writes = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
+        assert tables == [
+            {"Effect": "Allow", "Action": writes, "Resource": ARN.format("dynamodb", f"table/{consumer}")}
+        ]
 
 
 def test_functions_know_only_the_names_that_come_with_their_access(program) -> None:
@@ -131,6 +147,8 @@ def test_roles_trust_lambda_alone_and_have_one_policy(program) -> None:
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
     assert sorted(policy.inputs["role"] for policy in run.all("RolePolicy")) == [
         "changes-forwarder",
+        "entitlements",
+        "plan-counts",
         "upgrade-api",
         "welcome-email",
     ]

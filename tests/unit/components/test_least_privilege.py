@@ -248,7 +248,7 @@ def test_a_customer_managed_key_comes_with_the_leave_to_decrypt(run) -> None:
 def test_a_sender_for_a_domain_may_still_send_as_one_address_only(run) -> None:
     def program() -> None:
         mail = EmailSender("mail", mail_from="hello@news.example.com", identity="example.com")
-        PythonFunction("mailer", entry_point="handlers.welcome_email.handler", access=[mail.send_access()])
+        PythonFunction("mailer", entry_point="tests.reference.welcome_email.handler", access=[mail.send_access()])
 
     done = run(program)
     assert done.one("EmailIdentity").inputs == {"emailIdentity": "example.com"}
@@ -258,7 +258,9 @@ def test_a_sender_for_a_domain_may_still_send_as_one_address_only(run) -> None:
 def test_two_accesses_that_set_one_variable_are_refused(run) -> None:
     def program() -> None:
         access = Access([allow(["s3:GetObject"], "arn:aws:s3:::a/*")], {"BUCKET": "a"})
-        PythonFunction("x", entry_point="handlers.welcome_email.handler", access=[access], environment={"BUCKET": "b"})
+        PythonFunction(
+            "x", entry_point="tests.reference.welcome_email.handler", access=[access], environment={"BUCKET": "b"}
+        )
 
     with pytest.raises(Refused, match=r"the environment variable BUCKET is set twice, .*: take one away"):
         run(program)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
+import pulumi_aws as aws
 
-from aws_semantics.limits import STREAM_READERS, STREAM_RETENTION_SECONDS
+from aws_semantics.limits import STREAM_READERS, STREAM_READERS_OF_GLOBAL_TABLE, STREAM_RETENTION_SECONDS
 from aws_semantics.permissions import READING
 from components.access import Statement, allow, decrypt
 from components.refusal import Refused
@@ -52,6 +53,55 @@ class StreamSource:
     retention_in_seconds: int = STREAM_RETENTION_SECONDS
     reader_limit: int = STREAM_READERS
     readers: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        if isinstance(self.arn, str) and "/stream/" not in self.arn:
+            raise Refused(
+                f"{self.table}: arn={self.arn!r} is not a stream's: a stream's ARN is its table's with /stream/ and a "
+                "time, and changes with every new stream; let StreamSource.of_table(…) look it up"
+            )
+
+    @classmethod
+    def of_table(cls, table: str, *, view_type: str = "NEW_AND_OLD_IMAGES") -> StreamSource:
+        """Look up the stream of a table that exists already, with its keys, its key and its replicas.
+
+        Keep the object: it counts the readers of this program.
+
+        Args:
+            table: The table's name, in the program's account and region.
+            view_type: The images that the consumers need.
+
+        Raises:
+            Refused: The table's stream is off, or its records carry other images.
+
+        Example:
+            Stream("orders", source=StreamSource.of_table("orders")).subscribe(
+                welcome_email.handler, access=[ledger.access(), mail.send_access()]
+            )
+        """
+        found = aws.dynamodb.get_table(name=table)
+        enable = (
+            f"aws dynamodb update-table --table-name {table} --stream-specification "
+            f"StreamEnabled=true,StreamViewType={view_type}"
+        )
+        if not found.stream_enabled:
+            raise Refused(f"{table}: its stream is off, so there are no changes to read: turn it on with  {enable}")
+        if found.stream_view_type != view_type:
+            raise Refused(
+                f"{table}: its stream carries {found.stream_view_type}, and {view_type} is needed: AWS cannot change a "
+                f"stream; turn it off when every reader is done, then on with  {enable} , or pass "
+                f"view_type={found.stream_view_type!r} if that is enough"
+            )
+        keys = {found.hash_key, *([found.range_key] if found.range_key else [])}
+        return cls(
+            arn=found.stream_arn,
+            table=table,
+            table_arn=found.arn,
+            kms_key_arn=found.server_side_encryption.kms_key_arn or None if found.server_side_encryption else None,
+            view_type=found.stream_view_type,
+            keys={each.name: each.type for each in found.attributes if each.name in keys},
+            reader_limit=STREAM_READERS_OF_GLOBAL_TABLE if found.replicas else STREAM_READERS,
+        )
 
     def add_reader(self, name: str) -> None:
         """Count one more reader.

@@ -131,3 +131,33 @@ def test_what_the_endpoint_refuses_names_the_resource(small: Path, aws: Endpoint
 
 def test_names_are_the_program_s_with_seven_digits_that_a_seed_repeats(deployment: Deployment) -> None:
     assert deployment.outputs["usersTable"] == "users-9a11c3d"
+
+
+OF_A_TABLE = """
+import pulumi
+
+from components import StreamSource
+
+source = StreamSource.of_table("orders-that-exist")
+pulumi.export("stream", source.arn)
+pulumi.export("keys", source.keys)
+"""
+
+
+def test_the_stream_of_a_table_that_exists_on_the_endpoint_is_looked_up(aws: Endpoint, tmp_path: Path) -> None:
+    for name in ("components", "aws_semantics", "handlers"):
+        (tmp_path / name).symlink_to(PROGRAM / name)
+    (tmp_path / "__main__.py").write_text(OF_A_TABLE)
+    (tmp_path / "Pulumi.yaml").write_text("name: of-a-table\nruntime: python\n")
+    (tmp_path / "Pulumi.test.yaml").write_text("config:\n  aws:region: us-east-1\n")
+    with pytest.raises(DeployFailed, match="there is no table orders-that-exist on this endpoint, which begins empty"):
+        deploy(tmp_path, "test", aws.connection)
+    made = aws.client("dynamodb").create_table(
+        TableName="orders-that-exist",
+        KeySchema=[{"AttributeName": "orderId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "orderId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    outputs = deploy(tmp_path, "test", aws.connection).outputs
+    assert outputs == {"stream": made["TableDescription"]["LatestStreamArn"], "keys": {"orderId": "S"}}

@@ -62,6 +62,31 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
 }
 
 
+def existing_table(name: str, **differently: Any) -> dict[str, Any]:
+    """What the provider answers about a table that exists."""
+    return {
+        "arn": arn("dynamodb", f"table/{name}"),
+        "hashKey": "orderId",
+        "rangeKey": "at",
+        "attributes": [{"name": each, "type": "N" if each == "at" else "S"} for each in ("at", "orderId", "email")],
+        "streamEnabled": True,
+        "streamArn": arn("dynamodb", f"table/{name}/stream/2026-01-31T08:30:00.000"),
+        "streamViewType": "NEW_AND_OLD_IMAGES",
+        "replicas": [],
+        "serverSideEncryption": {"enabled": True, "kmsKeyArn": arn("kms", "key/1")},
+        **differently,
+    }
+
+
+#: Tables that exist in the account.
+TABLES = {
+    "orders": existing_table("orders"),
+    "global": existing_table("global", replicas=[{"kmsKeyArn": "", "regionName": "eu-west-1"}]),
+    "off": existing_table("off", streamEnabled=False, streamArn="", streamViewType=""),
+    "keys-only": existing_table("keys-only", streamViewType="KEYS_ONLY"),
+}
+
+
 class PretendAws:
     """Says what AWS would say, and refuses what its provider would refuse."""
 
@@ -72,6 +97,8 @@ class PretendAws:
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if token == "aws:index/getRegion:getRegion":
             return {"region": REGION, "name": REGION, "id": REGION, "description": "", "endpoint": ""}
+        if token == "aws:dynamodb/getTable:getTable":
+            return TABLES[arguments["name"]]
         assert token == "aws:index/getCallerIdentity:getCallerIdentity"
         return {"accountId": ACCOUNT, "arn": "arn", "userId": "user", "id": ACCOUNT}
 

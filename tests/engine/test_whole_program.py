@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app
 from tests.engine.lab import STRICT, Lab
 from tests.local.test_deploy import post
 
@@ -52,3 +55,20 @@ def test_a_setting_changes_in_place(deployed: dict[str, Any], engine: Lab) -> No
     function = engine.aws.client("lambda").get_function(FunctionName=deployed["functionNames"]["welcome-email"])
     assert function["Configuration"]["Environment"]["Variables"]["QUEUE_ATTEMPTS"] == "4"
     assert engine.up("--expect-no-changes").steps == {}
+
+
+def test_the_state_of_a_deployed_stack_is_analyzed_and_its_violations_become_a_baseline(
+    deployed: dict[str, Any], engine: Lab
+) -> None:
+    preset = json.loads((engine.project / "policies" / "configs" / "adopting.json").read_text())
+    demanding = engine.project / "demanding.json"
+    sooner = {"iterator-age-alarm": {"enforcementLevel": "advisory", "maximum_hours": 0.01}}
+    demanding.write_text(json.dumps({**preset, **sooner}))
+    pack = ("policy", "analyze", "--json", "--policy-pack", "policies", "--policy-pack-config", str(demanding))
+    analyzed = engine.pulumi(*pack)
+    written = CliRunner().invoke(app, ["policies", "baseline", "-", "--into", str(demanding)], input=analyzed.output)
+    assert written.exit_code == 0, written.output
+    baseline = json.loads(demanding.read_text())["exemptions"]["exemptions"]
+    assert {rule for each in baseline for rule in each["rules"]} == {"iterator-age-alarm"}
+    assert '"policyEvent"' in analyzed.output
+    assert '"policyEvent"' not in engine.pulumi(*pack).output

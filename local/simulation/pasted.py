@@ -24,6 +24,9 @@ _ANSWERED: Mapping[str, tuple[str, ...]] = {
     ),
     "pipe": ("Arn", "CreationTime", "CurrentState", "LastModifiedTime", "StateReason", "ResponseMetadata"),
 }
+#: Members that name the range of a failure document's records, and those of every document that stands for records.
+_RANGES = ("DDBStreamBatchInfo", "KinesisBatchInfo")
+_DOCUMENTS = frozenset(("Records", "payload", *_RANGES))
 #: Members of Kinesis's records that stand under `kinesis` in Lambda's, and at the top in a pipe's.
 _KINESIS = ("kinesisSchemaVersion", "partitionKey", "sequenceNumber", "data", "approximateArrivalTimestamp")
 #: The same members in GetRecords, which answers them in capitals.
@@ -119,12 +122,12 @@ def _records_in(value: Any, skipped: dict[str, None]) -> Iterator[Any]:
 
 
 def _holds_records(value: Any) -> bool:
-    return isinstance(value, Mapping) and ("Records" in value or "payload" in value or _range_of(value) is not None)
+    return isinstance(value, Mapping) and not _DOCUMENTS.isdisjoint(value)
 
 
 def _range_of(document: Mapping[str, Any]) -> str | None:
     """Return the message about a document that names a range of records alone."""
-    info = next((document[name] for name in document if name.endswith("BatchInfo")), None)
+    info = next((document[name] for name in _RANGES if name in document), None)
     if not isinstance(info, Mapping):
         return None
     return (

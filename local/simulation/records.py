@@ -200,6 +200,8 @@ class Attributes(Strict):
     SenderId: Any = None
     SentTimestamp: Any = None
     SequenceNumber: Any = None
+    AWSTraceHeader: Any = None
+    DeadLetterQueueSourceArn: Any = None
 
 
 class ScenarioRecord(Strict):

@@ -231,7 +231,7 @@ def test_an_event_of_a_queue_is_read_from_its_own_queue():
                 "messageId": "a",
                 "receiptHandle": "h",
                 "body": "1",
-                "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1", "SenderId": "x"},
+                "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1", "AWSTraceHeader": "x"},
                 "messageAttributes": {},
                 "md5OfBody": "c4ca4238a0b923820dcc509a6f75849b",
                 "md5OfMessageAttributes": None,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from handlers.cdc.attribute_values import encode_item, same
 from handlers.cdc.image import Image
+from handlers.cdc.image_json import from_dynamodb_json, from_json, to_dynamodb_json, to_json
 from handlers.cdc.sources import batch_of
 from handlers.cdc.testing import kinesis_change, kinesis_event
 
@@ -110,3 +111,24 @@ def types(value: Any) -> Any:
         case set():
             return (set, {type(member) for member in value})
     return type(value)
+
+
+@given(items)
+def test_dynamodb_json_comes_back_as_it_was_and_plain_json_keeps_every_digit(item: dict[str, Any]) -> None:
+    image = Image(encode_item(item))
+    assert from_dynamodb_json(to_dynamodb_json(image)) == image
+    assert from_json(to_json(image)) == plain_json(item)
+
+
+def plain_json(value: Any) -> Any:
+    """What plain JSON keeps of a value: sets as lists in order, binaries as base64."""
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case dict():
+            return {name: plain_json(member) for name, member in value.items()}
+        case set():
+            return [plain_json(member) for member in sorted(value)]
+        case list():
+            return [plain_json(member) for member in value]
+    return value

@@ -253,8 +253,8 @@ class EffectLedger:
         invocation = current()
         if invocation is None:
             return
-        left, needed = invocation.context.get_remaining_time_in_millis() / 1000, self._seconds_to_start()
-        if left < needed:
+        left, needed = remaining_seconds(), self._seconds_to_start()
+        if left is not None and left < needed:
             self._release(key, owner)
             raise OutOfTime(
                 f"effect {key} is not started: {left:.1f} s are left, and the longest one so far took {needed:.1f} s"

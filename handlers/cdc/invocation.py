@@ -33,7 +33,8 @@ class Running:
     """One invocation that is running.
 
     Attributes:
-        context: Lambda's context object.
+        clock: Returns the milliseconds until Lambda ends the invocation; `None` where nothing ends it, e.g. in a test
+            that passes no context.
         consumer: Name of the consumer, the namespace of its effects; empty for an invocation without one.
         change: The change that is being processed.
         counts: The metrics so far.
@@ -41,10 +42,10 @@ class Running:
         ended: Whether it is over.
     """
 
-    __slots__ = ("change", "consumer", "context", "counts", "ended", "has_started_an_effect", "lock")
+    __slots__ = ("change", "clock", "consumer", "counts", "ended", "has_started_an_effect", "lock")
 
-    def __init__(self, context: LambdaContext, consumer: str) -> None:
-        self.context = context
+    def __init__(self, context: LambdaContext | None, consumer: str) -> None:
+        self.clock = None if context is None else context.get_remaining_time_in_millis
         self.consumer = consumer
         self.change: Change[Any] | None = None
         self.counts: Counter[str] = Counter()
@@ -60,7 +61,7 @@ _all: list[Running] = []
 
 
 @contextlib.contextmanager
-def running(context: LambdaContext, consumer: str = "") -> Generator[Running]:
+def running(context: LambdaContext | None, consumer: str = "") -> Generator[Running]:
     """Make `context` the current invocation for the block."""
     renew_connections()
     for handler in logging.getLogger().handlers:
@@ -120,7 +121,7 @@ def acting_consumer() -> str | None:
 def remaining_seconds() -> float | None:
     """Return the seconds until Lambda ends this invocation; `None` outside one."""
     invocation = current()
-    return None if invocation is None else invocation.context.get_remaining_time_in_millis() / 1000
+    return None if invocation is None or invocation.clock is None else invocation.clock() / 1000
 
 
 def correlation_id() -> str | None:

@@ -27,7 +27,7 @@ class TimeBudget:
 
     def __init__(self, reserve: float = RESERVE) -> None:
         invocation = current()
-        self._clock = None if invocation is None else invocation.context.get_remaining_time_in_millis
+        self._clock = None if invocation is None else invocation.clock
         self._left = self._longest = int(reserve * 1000)
         if self._clock is None:
             return

@@ -318,3 +318,9 @@ def test_a_lost_claim_that_cannot_be_given_back_ends_with_its_lease(caplog: pyte
     with running(Invocation()), pytest.raises(NoAnswer):
         EffectLedger(store=Down()).once("k", pytest.fail, "started")
     assert "its lease must run out" in caplog.text
+
+
+def test_without_a_context_nothing_ends_the_invocation() -> None:
+    ledger = EffectLedger(store=InMemoryLedger())
+    handler: Any = consumer(lambda change: ledger.once("k", lambda: None))
+    assert handler(stream_event(record(new={"id": 1}), record(new={"id": 2})), None) == {"batchItemFailures": []}

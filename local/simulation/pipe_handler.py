@@ -14,7 +14,7 @@ from local.engine.pipes.log_records import is_logged, record
 from local.engine.pipes.requests import PipeEvent
 from local.engine.pipes.sources import EventSource
 from local.engine.pipes.targets import Service, waits_for_answer
-from local.simulation.scripted_handler import Answer, Concurrency, Rules
+from local.simulation.scripted_handler import Answer, ReservedConcurrency, Rules
 from local.simulation.stream_run import Handler
 
 
@@ -24,7 +24,7 @@ def pipe(
     target: Rules,
     enrichment: Rules,
     timeout: float,
-    concurrency: Concurrency,
+    concurrency: ReservedConcurrency,
     log: Callable[[dict[str, Any]], None],
 ) -> Handler:
     """Return the handler that executes a pipe.
@@ -56,9 +56,9 @@ def _allowed(_: object) -> None:
 
 
 class _Called:
-    """`PipeServices` that answer by rules, one execution after the other."""
+    """`PipeCalls` that answer by rules, one execution after the other."""
 
-    def __init__(self, target: Rules, enrichment: Rules, timeout: float, concurrency: Concurrency) -> None:
+    def __init__(self, target: Rules, enrichment: Rules, timeout: float, concurrency: ReservedConcurrency) -> None:
         self._target = target
         self._enrichment = enrichment
         self._timeout = timeout
@@ -79,25 +79,25 @@ class _Called:
 
     def enrich(
         self,
-        arn: str,  # noqa: ARG002 - `PipeServices`
+        arn: str,  # noqa: ARG002 - `PipeCalls`
         service: Service,
         messages: Sequence[PipeEvent],
-        parameters: Mapping[str, Any],  # noqa: ARG002 - `PipeServices`
+        parameters: Mapping[str, Any],  # noqa: ARG002 - `PipeCalls`
     ) -> Exchange:
-        """Answer for the enrichment, as `PipeServices.enrich`."""
+        """Answer for the enrichment, as `PipeCalls.enrich`."""
         return self._ask(self._enrichment, service, messages, limit=EXECUTION_SECONDS)
 
     def send(
         self,
-        arn: str,  # noqa: ARG002 - `PipeServices`
+        arn: str,  # noqa: ARG002 - `PipeCalls`
         service: Service,
         messages: Sequence[PipeEvent],
         parameters: Mapping[str, Any],
         *,
-        pipe_name: str,  # noqa: ARG002 - `PipeServices`
-        source: EventSource,  # noqa: ARG002 - `PipeServices`
+        pipe_name: str,  # noqa: ARG002 - `PipeCalls`
+        source: EventSource,  # noqa: ARG002 - `PipeCalls`
     ) -> Exchange:
-        """Answer for the target, as `PipeServices.send`."""
+        """Answer for the target, as `PipeCalls.send`."""
         spent = self.spent
         waits = waits_for_answer(service, parameters)
         try:

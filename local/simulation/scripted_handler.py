@@ -76,7 +76,7 @@ class Rules:
         return _NO_RULE
 
 
-class Concurrency:
+class ReservedConcurrency:
     """Reserved concurrency of a function: calls above it are throttled, and no rule applies to them.
 
     Args:
@@ -101,7 +101,7 @@ class Concurrency:
             self._calls.append((now, round(now + takes, 6)))
 
 
-def function(rules: Rules, read: ReadAnswer, *, timeout: float, concurrency: Concurrency) -> Handler:
+def function(rules: Rules, read: ReadAnswer, *, timeout: float, concurrency: ReservedConcurrency) -> Handler:
     """Return the handler that answers for a mapping's function.
 
     Args:

@@ -15,7 +15,7 @@ from local.simulation.pipe_handler import pipe
 from local.simulation.queue_run import QueueSimulation
 from local.simulation.report import Identifiers, Report, mapping_documents, pipe_documents
 from local.simulation.scenario import Scenario
-from local.simulation.scripted_handler import Concurrency, ReadAnswer, Rules, function, of_queue, of_stream
+from local.simulation.scripted_handler import ReadAnswer, ReservedConcurrency, Rules, function, of_queue, of_stream
 from local.simulation.sections import Function
 from local.simulation.stream_run import Handler, Simulation
 from local.simulation.virtual_queue import VirtualQueue
@@ -118,7 +118,7 @@ def _of_queue(scenario: Scenario, rules: Mapping[str, Rules]) -> Report:
 
 def _handler(scenario: Scenario, read: ReadAnswer, rules: Mapping[str, Rules], report: Report) -> Handler:
     of_function = scenario.function or Function()
-    timeout, concurrency = of_function.Timeout, Concurrency(of_function.ReservedConcurrentExecutions)
+    timeout, concurrency = of_function.Timeout, ReservedConcurrency(of_function.ReservedConcurrentExecutions)
     if scenario.pipe is None:
         return function(rules["handler"], read, timeout=timeout, concurrency=concurrency)
     target = service_of(scenario.pipe["Target"])

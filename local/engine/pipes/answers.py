@@ -69,8 +69,8 @@ class Exchange:
     value: Any = None
 
 
-class PipeServices(Protocol):
-    """Calls enrichments and targets."""
+class PipeCalls(Protocol):
+    """Calls of a pipe to its enrichment and its target."""
 
     def enrich(
         self, arn: str, service: Service, messages: Sequence[PipeEvent], parameters: Mapping[str, Any]

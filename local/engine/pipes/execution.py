@@ -13,7 +13,7 @@ from local.engine.outcomes import Failed, Outcome, OutcomeName, Partial, Rejecte
 from local.engine.pipes.answers import (
     EXECUTION_SECONDS,
     Exchange,
-    PipeServices,
+    PipeCalls,
     Refused,
     Trace,
     enriched,
@@ -55,7 +55,7 @@ class Executions:
         self,
         pipe: Mapping[str, Any],
         *,
-        services: PipeServices,
+        services: PipeCalls,
         refusal: Callable[[Sequence[Need]], Refusal | None],
         now: Callable[[], float],
         timer: Callable[[], float] = lambda: time.monotonic(),

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-honours = pytest.mark.honours
+conforms = pytest.mark.conformance
 
 
 def error_of(call, **arguments) -> dict:
@@ -95,7 +95,8 @@ def test_a_function_can_be_named_in_every_form(world, form):
     assert json.loads(client.invoke(FunctionName=named)["Payload"].read()).endswith(f":function:{world.name}")
 
 
-def test_a_mapping_keeps_the_version_of_its_function(world):
+@conforms("ESM-STATE-6", "recorded")
+def test_esm_state_6_a_mapping_keeps_the_version_of_its_function(world):
     world.function(Publish=True)
     stream = world.table()
     for named in (f"{world.name}:1", f"111122223333:function:{world.name}:$LATEST"):
@@ -120,7 +121,8 @@ def test_a_mapping_of_a_function_that_does_not_exist_is_refused(world, named):
     assert refused["Error"] == {"Code": "InvalidParameterValueException", "Message": "Function does not exist"}
 
 
-def test_a_mapping_that_is_created_disabled_is_disabled(world):
+@conforms("ESM-STATE-6", "recorded")
+def test_esm_state_6_a_mapping_that_is_created_disabled_is_disabled(world):
     world.function()
     made = world.client("lambda").create_event_source_mapping(
         FunctionName=world.name, EventSourceArn=world.table(), StartingPosition="LATEST", Enabled=False
@@ -129,7 +131,8 @@ def test_a_mapping_that_is_created_disabled_is_disabled(world):
     assert made["State"] == "Disabled"
 
 
-def test_a_mapping_needs_a_source_that_is_an_arn(world):
+@conforms("ESM-REFUSE-17", "recorded")
+def test_esm_refuse_17_a_mapping_needs_a_source_that_is_an_arn(world):
     make = world.client("lambda").create_event_source_mapping
     unrecognized = {"Code": "InvalidParameterValueException", "Message": "Unrecognized event source."}
     assert error_of(make, FunctionName="f")["Error"] == unrecognized

@@ -1,8 +1,8 @@
-"""Filters that AWS accepts and that do not do what they say, each beside the one that does."""
+"""Filters that AWS accepts and that never match, or always do, each with the one that was meant."""
 
 import pytest
 
-from aws_semantics.event_patterns import InvalidPattern, lint
+from aws_semantics.event_patterns import InvalidPattern, impossible, lint
 
 
 def new(attribute):
@@ -291,3 +291,30 @@ def test_what_is_not_a_pattern_or_a_view_type_is_refused():
         lint({"eventName": "INSERT"})
     with pytest.raises(ValueError, match="no view type 'BOTH'"):
         lint({"eventName": ["INSERT"]}, "BOTH")
+
+
+KEYS = {"pk": "S", "sk": "N"}
+
+
+@pytest.mark.parametrize(
+    ("path", "dead"),
+    [
+        ({"SK": {"N": ["1"]}}, True),
+        ({"sk": {"S": ["1"]}}, True),
+        ({"userId": {"S": [{"prefix": "a"}]}}, True),
+        ({"sk": {"N": ["1"]}}, False),
+        ({"pk": {"S": [{"prefix": "USER#"}]}, "sk": {"N": ["1"]}}, False),
+        # A missing key is a missing field, and a dot in a name leaves open where it ends.
+        ({"SK": {"S": [{"exists": False}]}}, False),
+        ({"a.b": {"S": ["1"]}}, False),
+    ],
+)
+def test_a_filter_on_keys_is_dead_when_the_table_has_no_such_key(path, dead):
+    pattern = {"dynamodb": {"Keys": path}}
+    assert bool(impossible(pattern, keys=KEYS)) == dead
+    assert impossible(pattern) == []
+
+
+def test_a_filter_on_a_missing_key_names_the_keys_that_there_are():
+    (finding,) = lint({"dynamodb": {"Keys": {"SK": {"N": ["1"]}}}}, keys=KEYS)
+    assert "the table's keys are pk (S) and sk (N)" in finding.why

@@ -51,7 +51,7 @@ def whole_program(engine: Lab) -> None:
         f"preview              {preview[0]:5.1f} s wall, {preview[1]:5.1f} s CPU (at most {PREVIEW_SECONDS:.0f} s wall)"
     )
     print(
-        f"  with the policy pack{with_pack[0]:4.1f} s wall, {with_pack[1]:5.1f} s CPU: "
+        f"  with the policy pack {with_pack[0]:3.1f} s wall, {with_pack[1]:5.1f} s CPU: "
         f"{with_pack[1] - preview[1]:+.1f} s CPU (at most {PACK_CPU_SECONDS} s)"
     )
     print(f"update, no changes   {update[0]:5.1f} s wall, {update[1]:5.1f} s CPU (at most {UPDATE_SECONDS:.0f} s wall)")

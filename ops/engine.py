@@ -27,7 +27,7 @@ _PLAIN = ("--non-interactive", "--color", "never")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a deployment did.
+    """The result of a deployment.
 
     Attributes:
         steps: The operation on each resource that was not left alone, by type and name.

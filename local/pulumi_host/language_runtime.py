@@ -196,7 +196,7 @@ class _Plugin:
         self._output.put(("end", b""))
 
     def written(self) -> Iterator[Output]:
-        """What the process writes, until both pipes are closed or it was stopped."""
+        """Yield the output of the process, until both pipes are closed or it was stopped."""
         open_pipes = 2
         while open_pipes:
             name, text = self._output.get()

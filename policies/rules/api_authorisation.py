@@ -117,6 +117,9 @@ def _is_closed(api: Resource, stack: Stack) -> bool:
 
 def _path(method: Resource, stack: Stack) -> str:
     """Spell the path of a REST method from the parts of its resource and the ones above."""
+    if stack.linked(method, "resourceId", REST_API):
+        # The API itself has one resource only: its root.
+        return "/"
     parts: list[str] = []
     place = stack.follow(method, "resourceId", REST_RESOURCE)
     while isinstance(place, Resource) and len(parts) < 100:

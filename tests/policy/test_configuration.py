@@ -250,3 +250,19 @@ def test_a_message_has_four_parts():
         "fix: Set bisectBatchOnFunctionError: true (Python: bisect_batch_on_function_error=True). "
         "(docs/policies/mapping-bisect-on-error.md)"
     )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_public"),
+    [
+        ("PUT /plan", True),
+        ("PUT /*", True),
+        ("* /plan", True),
+        ("GET /*", False),
+        ("PUT /plans", False),
+        ("PUT", False),
+    ],
+)
+def test_public_routes_are_patterns_and_count_for_methods_of_a_rest_api(pattern, is_public):
+    program = deployed(example(RULES["api-authorisation"].bad[3], previewed=False))
+    assert (judge("api-authorisation", program, public_routes=[pattern]) == set()) == is_public

@@ -443,6 +443,16 @@ def a_rest_api_takes_a_write_from_anybody():
         )
 
 
+@judged(("api-authorisation", "any"), ("api-authorisation", "rest-of-all"))
+def an_api_takes_anything_at_its_root():
+    table()
+    rest = aws.apigateway.RestApi("rest")
+    settings = {"http_method": "ANY", "authorization": "NONE", "api_key_required": True}
+    aws.apigateway.Method("any", rest_api=rest.id, resource_id=rest.root_resource_id, **settings)
+    http = aws.apigatewayv2.Api("http", protocol_type="HTTP")
+    aws.apigatewayv2.Route("rest-of-all", api_id=http.id, route_key="$default")
+
+
 @judged(("stream-role-least-privilege", "mails-role"), after_up=True, says="the named queue", never_says="every queue")
 def every_action_of_one_queue_is_allowed():
     oncall = aws.sns.Topic("oncall")

@@ -24,7 +24,7 @@ from local.endpoint.api.gate import (
     CONTROL_PREFIX,
     EXECUTE_API_PREFIX,
     Gate,
-    Refused,
+    NotAdmitted,
     api_path,
     is_plain_host,
     too_large,
@@ -102,7 +102,7 @@ class Application:
             self._gate.check(request)
             request = replace(request, body=await _body(receive, request))
             reply = await self._reply(request)
-        except Refused as refused:
+        except NotAdmitted as refused:
             reply = Reply.json(403, {"message": str(refused)})
         except AwsError as refused:
             reply = _error(refused, request)

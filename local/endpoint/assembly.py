@@ -265,7 +265,7 @@ def _held(mappings: EventSourceMappings, pipes: Pipes) -> journal.Held:
         queues,
         buckets,
         mappings=[
-            journal.Progress(each.function_name, each.source_arn, each.unfinished, each.idle) for each in mappings.all()
+            journal.Reached(each.function_name, each.source_arn, each.unfinished, each.idle) for each in mappings.all()
         ],
-        pipes=[journal.Progress(each.name, each.source_arn, each.unfinished, each.idle) for each in pipes.all()],
+        pipes=[journal.Reached(each.name, each.source_arn, each.unfinished, each.idle) for each in pipes.all()],
     )

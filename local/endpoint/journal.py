@@ -29,8 +29,8 @@ NAMED = 8
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Progress of an event source mapping or a pipe.
+class Reached:
+    """Point that an event source mapping or a pipe has reached.
 
     Attributes:
         name: The pipe's name, or the function's.
@@ -60,8 +60,8 @@ class Held:
     tables: Mapping[str, int] = field(default_factory=dict[str, int])
     queues: Mapping[str, int] = field(default_factory=dict[str, int])
     buckets: Mapping[str, int] = field(default_factory=dict[str, int])
-    mappings: Sequence[Progress] = ()
-    pipes: Sequence[Progress] = ()
+    mappings: Sequence[Reached] = ()
+    pipes: Sequence[Reached] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def read(directory: Path) -> Journal | None:
     try:
         document: dict[str, Any] = json.loads((directory / NAME).read_text(encoding="utf-8"))
         held: dict[str, Any] = document["held"]
-        held |= {kind: [Progress(**each) for each in held[kind]] for kind in ("mappings", "pipes")}
+        held |= {kind: [Reached(**each) for each in held[kind]] for kind in ("mappings", "pipes")}
         document["held"] = Held(**held)
         return Journal(**document)
     except (OSError, ValueError, TypeError, KeyError):
@@ -167,7 +167,7 @@ def _counted(kind: str, counts: Mapping[str, int], unit: str) -> list[str]:
     return [_line(kind, full)] if full else []
 
 
-def _delivered(kind: str, deliveries: Sequence[Progress]) -> list[str]:
+def _delivered(kind: str, deliveries: Sequence[Reached]) -> list[str]:
     found = [
         f"{each.name} {_number(each.unfinished, 'record')} read and not done with"
         if each.unfinished

@@ -150,7 +150,7 @@ def fill(world, aws: Endpoint) -> journal.Held:
         tables={"users": 2},
         queues={"letters": 1},
         buckets={"failures": 1},
-        mappings=[journal.Progress(other.name, stream, unfinished=2, idle=False)],
+        mappings=[journal.Reached(other.name, stream, unfinished=2, idle=False)],
         pipes=[],
     )
     world.wait_until(lambda: held(aws) == expected)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.endpoint import journal
-from local.endpoint.journal import Held, Journal, Keeper, Progress
+from local.endpoint.journal import Held, Journal, Keeper, Reached
 
 STREAM = "arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/2026"
 
@@ -21,11 +21,11 @@ def test_what_was_lost_is_told_by_kind_and_what_was_empty_is_not():
         queues={"letters": 1},
         buckets={"failures": 0},
         mappings=[
-            Progress("welcome-email", STREAM, 4, idle=False),
-            Progress("search", STREAM, 0, idle=False),
-            Progress("done", STREAM, 0, idle=True),
+            Reached("welcome-email", STREAM, 4, idle=False),
+            Reached("search", STREAM, 0, idle=False),
+            Reached("done", STREAM, 0, idle=True),
         ],
-        pipes=[Progress("orders", STREAM, 1, idle=False)],
+        pipes=[Reached("orders", STREAM, 1, idle=False)],
     ) == [
         "The AWS endpoint at http://127.0.0.1:4566 ended without being stopped, and what it held in memory is lost:",
         "  started     weir local up, 2025-11-24 16:00:00 UTC; last changed 2025-11-24 16:01:01 UTC",
@@ -37,7 +37,7 @@ def test_what_was_lost_is_told_by_kind_and_what_was_empty_is_not():
 
 
 def test_an_endpoint_that_held_nothing_lost_nothing():
-    assert told(tables={"users": 0}, mappings=[Progress("done", STREAM, 0, idle=True)])[2:] == [
+    assert told(tables={"users": 0}, mappings=[Reached("done", STREAM, 0, idle=True)])[2:] == [
         "  nothing that a deployment does not make again"
     ]
 
@@ -59,7 +59,7 @@ def keep(directory: Path, *looks: Held) -> None:
 
 
 def test_a_journal_is_read_back_as_it_was_written_last(tmp_path: Path):
-    held = Held(tables={"users": 1}, mappings=[Progress("f", STREAM, 1, idle=False)], pipes=[])
+    held = Held(tables={"users": 1}, mappings=[Reached("f", STREAM, 1, idle=False)], pipes=[])
     keep(tmp_path, Held(), held)
     written = journal.read(tmp_path)
     assert written is not None

@@ -34,7 +34,7 @@ _HOW = (
 )
 
 
-class Refused(Exception):
+class NotAdmitted(Exception):
     """A request that does not come from a client of the endpoint; the message says what is wrong."""
 
 
@@ -59,17 +59,17 @@ class Gate:
             request: The request, whose body need not have been read.
 
         Raises:
-            Refused: It comes from a web page, or was sent to another host, or lacks the token of the control API.
+            NotAdmitted: It comes from a web page, or was sent to another host, or lacks the token of the control API.
             AwsError: It is an AWS call without an access key that the endpoint issued, or too large.
         """
         host = request.headers.get("host", "")
         if not self._is_own(host):
-            raise Refused(
+            raise NotAdmitted(
                 f"the local endpoint does not serve the host {host!r}, only 127.0.0.1, localhost and its APIs"
             )
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
         if origin not in (None, f"http://{host}") or site not in (None, "none", "same-origin"):
-            raise Refused(f"the local endpoint does not serve web pages of other origins: {origin or site}")
+            raise NotAdmitted(f"the local endpoint does not serve web pages of other origins: {origin or site}")
         if request.path.startswith(CONTROL_PREFIX):
             self._check_token(request)
         elif api_path(request) is None:
@@ -86,7 +86,7 @@ class Gate:
     def _check_token(self, request: Request) -> None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not secrets.compare_digest(given.encode(), self._control_token.encode()):
-            raise Refused(
+            raise NotAdmitted(
                 "the control API needs the endpoint's token: `local.endpoint.Endpoint.control` sends it, and "
                 "`local.endpoint.credentials` reads it from the endpoint's state directory"
             )

@@ -18,6 +18,7 @@ from handlers.cdc.image import Image
 from handlers.cdc.invocation import LambdaContext, Running, running
 from handlers.cdc.model import check_annotation, reader
 from handlers.cdc.namespace import check_namespace
+from handlers.cdc.queues import make_clients_early
 from handlers.cdc.sources import ClaimCheck, batch_of
 from handlers.cdc.unrun import check_it_ran
 
@@ -106,6 +107,7 @@ class Consumer:
         self.function: Callable[..., object] = self._route if function is None else function
         if function is not None:
             self.__doc__ = function.__doc__
+        make_clients_early()
 
     def __repr__(self) -> str:
         return f"<Consumer {self.name}: {self.entry_point}>"

@@ -48,6 +48,16 @@ def attempts() -> int | None:
     return int(text)
 
 
+def make_clients_early() -> None:
+    """Make the clients of a queue's consumer in Lambda's init phase, where there is time to import boto3.
+
+    They are needed at the first failure only. But an invocation that imports boto3 then may run out of time.
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ and ATTEMPTS_VARIABLE in os.environ:
+        for service in ("sqs", "s3"):
+            BoundedClient(service)
+
+
 def receive_count(message: Message) -> int:
     """Return how often SQS has handed the message out."""
     return int(message["attributes"]["ApproximateReceiveCount"])

@@ -137,3 +137,16 @@ def test_clients_are_made_by_one_session_and_once_for_each_set_of_arguments(monk
         made = set(pool.map(lambda _: client("s3"), range(8)))
     assert len(made) == 1
     assert client("s3", timeout=1) not in made
+
+
+@pytest.mark.parametrize(("attempts", "made"), [("3", {"sqs", "s3"}), (None, set[str]())])
+def test_a_queues_consumer_makes_its_clients_in_the_init_phase(
+    monkeypatch: pytest.MonkeyPatch, attempts: str | None, made: set[str]
+) -> None:
+    services: set[str] = set()
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "welcome-email")
+    if attempts is not None:
+        monkeypatch.setenv("QUEUE_ATTEMPTS", attempts)
+    monkeypatch.setattr("handlers.cdc.bounded_client.boto3_client", lambda service, *_: services.add(service))
+    consumer(lambda change: None)
+    assert services == made

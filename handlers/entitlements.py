@@ -1,4 +1,4 @@
-"""What each user may do, in a table of its own for readers that must not wait for the users table."""
+"""Entitlements: the features of each user, in a table of their own for readers in a hurry."""
 
 from __future__ import annotations
 

@@ -80,6 +80,8 @@ class InProcess:
             query_string=address.query,
             headers={
                 **{header.lower(): str(value) for header, value in params["headers"].items()},
+                # ministack writes it into the URLs of queues.
+                "host": address.netloc,
                 "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=-",
             },
             body=_bytes(params["body"]),

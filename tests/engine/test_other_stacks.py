@@ -20,9 +20,9 @@ FOREIGN = """
 import pulumi
 import pulumi_aws as aws
 
-secret = aws.secretsmanager.Secret("crm", name="team/crm")
+certificate = aws.acm.Certificate("crm", domain_name="crm.example.com")
 vpc = aws.ec2.get_vpc_output(default=True)
-pulumi.export("secret", secret.arn)
+pulumi.export("certificate", certificate.arn)
 pulumi.export("vpc", vpc.cidr_block)
 
 
@@ -164,20 +164,20 @@ def small(tmp_path: Path, cli: Any, request: pytest.FixtureRequest) -> Iterator[
         yield made
 
 
-STUBS = {"aws:secretsmanager/secret:Secret": {}, "aws:ec2/getVpc:getVpc": {"id": "vpc-1", "cidrBlock": "10.0.0.0/16"}}
+STUBS = {"aws:acm/certificate:Certificate": {}, "aws:ec2/getVpc:getVpc": {"id": "vpc-1", "cidrBlock": "10.0.0.0/16"}}
 
 
 @pytest.mark.parametrize("small", [(FOREIGN, {})], indirect=True)
 def test_foreign_resources_are_refused_with_the_line_to_add(small: Lab) -> None:
     refused = small.up(status=1)
-    assert "add  aws:secretsmanager/secret:Secret::crm: {}" in refused.output
+    assert "add  aws:acm/certificate:Certificate::crm: {}" in refused.output
 
 
 @pytest.mark.parametrize("small", [(FOREIGN, {"small:localStubs": STUBS})], indirect=True)
 def test_foreign_resources_are_stood_in_for_and_transforms_run(small: Lab) -> None:
     small.up()
     outputs = small.outputs()
-    assert outputs == {"secret": "arn:aws:secretsmanager:us-east-1:111122223333:crm", "vpc": "10.0.0.0/16"}
+    assert outputs == {"certificate": "arn:aws:acm:us-east-1:111122223333:crm", "vpc": "10.0.0.0/16"}
     url = small.aws.client("sqs").get_queue_url(QueueName=_queue(small))["QueueUrl"]
     found = small.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
     assert found["Attributes"]["VisibilityTimeout"] == "45"

@@ -37,6 +37,22 @@ rule = aws.cloudwatch.EventRule(
     "orders", event_bus_name=bus.name, event_pattern=json.dumps({"detail-type": ["order"]})
 )
 aws.cloudwatch.EventTarget("orders", rule=rule.name, event_bus_name=bus.name, arn=queue.arn)
+aws.sqs.QueuePolicy(
+    "orders",
+    queue_url=queue.url,
+    policy=pulumi.Output.json_dumps({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": queue.arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": rule.arn}},
+            }
+        ],
+    }),
+)
 role = aws.iam.Role(
     "pipe",
     assume_role_policy=json.dumps({

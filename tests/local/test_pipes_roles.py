@@ -201,7 +201,7 @@ def test_a_pipe_is_refused_by_name_when_a_condition_that_is_not_evaluated_decide
     with pytest.raises(ClientError) as refused:
         pipes.create(target)
     assert refused.value.response["Error"]["Code"] == "NotSimulated"
-    assert "depends on the condition operator DateLessThan" in refused.value.response["Error"]["Message"]
+    assert "depends on the condition key aws:CurrentTime" in refused.value.response["Error"]["Message"]
 
 
 @pytest.mark.parametrize(("account", "made"), [("111122223333", True), ("999988887777", False)])

@@ -208,16 +208,17 @@ def test_ddb_limit_5_streams_are_listed_by_page(client):
     assert refused(client.streams.list_streams, Limit=101)[0] == "ValidationException"
 
 
-@conforms("DDB-LIMIT-7", "documented", refused=True)
-def test_ddb_limit_7_provisioned_capacity_is_refused_by_name(client):
-    code, message = refused(
-        client.tables.create_table,
+@conforms("DDB-LIMIT-7", "documented", partly="capacity is kept and neither throttles nor has a quota")
+def test_ddb_limit_7_a_table_with_a_stream_keeps_its_provisioned_capacity(client):
+    client.tables.create_table(
         TableName=client.table,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 40_001},
+        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 40_000},
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )
-    assert (code, "ProvisionedThroughput" in message) == ("NotSimulated", True)
+    found = client.tables.describe_table(TableName=client.table)["Table"]["ProvisionedThroughput"]
+    assert (found["ReadCapacityUnits"], found["WriteCapacityUnits"]) == (1, 40_000)
 
 
 @conforms("DDB-LIMIT-9", "documented", refused=True)

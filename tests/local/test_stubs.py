@@ -16,17 +16,17 @@ MAIN = """
 import pulumi
 import pulumi_aws as aws
 
-secret = aws.secretsmanager.Secret("crm", name="team/crm")
+certificate = aws.acm.Certificate("crm", domain_name="crm.example.com")
 vpc = aws.ec2.get_vpc_output(default=True)
 network = pulumi.StackReference("organization/network/prod")
-pulumi.export("secret", secret.arn)
-pulumi.export("name", secret.name)
+pulumi.export("certificate", certificate.arn)
+pulumi.export("name", certificate.domain_name)
 pulumi.export("vpc", vpc.cidr_block)
 pulumi.export("subnet", network.require_output("subnetIds")[0])
 """
 
 STUBS: dict[str, Any] = {
-    "aws:secretsmanager/secret:Secret::crm": {},
+    "aws:acm/certificate:Certificate::crm": {},
     "aws:ec2/getVpc:getVpc": {"id": "vpc-1", "cidrBlock": "10.0.0.0/16"},
     "pulumi:pulumi:StackReference::organization/network/prod": {"subnetIds": ["subnet-1"]},
 }
@@ -42,7 +42,7 @@ def deployed(directory: Path, stubs: dict[str, Any], aws: Endpoint) -> dict[str,
     return dict(deploy(directory, "local", aws.connection).outputs)
 
 
-@pytest.mark.parametrize("missing", ["aws:secretsmanager/secret:Secret::crm", "aws:ec2/getVpc:getVpc"])
+@pytest.mark.parametrize("missing", ["aws:acm/certificate:Certificate::crm", "aws:ec2/getVpc:getVpc"])
 def test_without_a_stub_the_refusal_shows_the_line_to_add(tmp_path: Path, missing: str, aws: Endpoint) -> None:
     with pytest.raises(DeployFailed) as refused:
         deployed(tmp_path, {token: outputs for token, outputs in STUBS.items() if token != missing}, aws)
@@ -51,8 +51,8 @@ def test_without_a_stub_the_refusal_shows_the_line_to_add(tmp_path: Path, missin
 
 def test_with_stubs_the_program_is_deployed_and_reads_what_the_file_says(tmp_path: Path, aws: Endpoint) -> None:
     outputs = deployed(tmp_path, STUBS, aws)
-    arn = "arn:aws:secretsmanager:us-east-1:111122223333:crm"
-    assert outputs == {"secret": arn, "name": "team/crm", "vpc": "10.0.0.0/16", "subnet": "subnet-1"}
+    arn = "arn:aws:acm:us-east-1:111122223333:crm"
+    assert outputs == {"certificate": arn, "name": "crm.example.com", "vpc": "10.0.0.0/16", "subnet": "subnet-1"}
 
 
 def test_a_stub_is_of_one_resource_or_of_a_whole_type() -> None:

@@ -24,8 +24,8 @@ test-engine: $(VENV)/dev.installed engine ## Run the tests under the real Pulumi
 test-browser: $(VENV)/dev.installed ## Let a page in headless Chromium attack the endpoint (needs Chromium)
 	$(BIN)/python -m pytest tests/browser
 
-coverage: $(VENV)/dev.installed ## Run the same tests and fail below 97 % of lines and branches (takes longer)
-	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --cov --cov-report=term:skip-covered --cov-fail-under=97
+coverage: $(VENV)/dev.installed ## Run the same tests and fail below 96 % of lines and branches (takes longer)
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --cov --cov-report=term:skip-covered --cov-fail-under=96
 
 check: $(VENV)/dev.installed ## Lint, format, types, import directions
 	$(BIN)/ruff check .

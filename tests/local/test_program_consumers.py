@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from handlers.cdc import clients
 from handlers.cdc.counters import Counters
 from handlers.plans import FEATURES
 from local.deploy import deploy
@@ -66,6 +67,9 @@ def test_the_counts_follow_the_plan(aws: Endpoint, outputs: dict[str, Any], monk
         "COUNTER_TABLE": outputs["planCountsTable"],
     }.items():
         monkeypatch.setenv(name, value)
+    # Clients and their credentials are kept for a process, which other tests may have made for another endpoint.
+    clients._session.cache_clear()
+    clients._made.cache_clear()
     counts = Counters("plan-counts")
     wait_until(lambda: counts.read("users#pro") == 1)
     assert counts.read("users#free") == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -122,12 +123,12 @@ def test_a_creation_that_fails_in_the_middle_is_repaired_by_the_retry(engine: La
     engine.config("protect", "false")
     engine.aws.control.fail("dynamodb:UpdateTimeToLive")
     failed = engine.up(status=1)
-    assert "creating effects: An error occurred" in failed.errors
+    (table,) = re.findall(r"creating (\S+): An error occurred", failed.errors)
     repaired = engine.up()
-    assert repaired.steps["Table effects"] == "update"
+    assert repaired.steps[f"Table {table}"] == "update"
     dynamodb = engine.aws.client("dynamodb")
-    (ledger,) = [name for name in dynamodb.list_tables()["TableNames"] if name.startswith("effects-")]
-    described = dynamodb.describe_time_to_live(TableName=ledger)["TimeToLiveDescription"]
+    (name,) = [name for name in dynamodb.list_tables()["TableNames"] if name.startswith(f"{table}-")]
+    described = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     assert described["TimeToLiveStatus"] == "ENABLED"
     assert engine.up("--expect-no-changes").steps == {}
 

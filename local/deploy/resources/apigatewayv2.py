@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from local.deploy.resources.aws import Aws
-from local.deploy.resources.members import Document
+from local.deploy.resources.members import Block, Document
 from local.deploy.resources.resource_type import Change, Found, Name, ResourceType, words
 
 
@@ -90,6 +90,23 @@ def _delete_route(aws: Aws, id_: str, request: Document) -> None:
     aws.client("apigatewayv2").delete_route(ApiId=request["ApiId"], RouteId=id_)
 
 
+def _create_authorizer(aws: Aws, request: Document) -> str:
+    return aws.client("apigatewayv2").create_authorizer(**request)["AuthorizerId"]
+
+
+def _read_authorizer(aws: Aws, id_: str, request: Document) -> Found:
+    found = _one(aws, "authorizer", request["ApiId"], id_)
+    return Found(found, {"name": found["Name"]})
+
+
+def _update_authorizer(aws: Aws, id_: str, change: Change) -> None:
+    aws.client("apigatewayv2").update_authorizer(**change.new, AuthorizerId=id_)
+
+
+def _delete_authorizer(aws: Aws, id_: str, request: Document) -> None:
+    aws.client("apigatewayv2").delete_authorizer(ApiId=request["ApiId"], AuthorizerId=id_)
+
+
 def _one(aws: Aws, what: str, api_id: str, id_: str) -> Document:
     get = getattr(aws.client("apigatewayv2"), f"get_{what}")
     return get(ApiId=api_id, **{f"{what.capitalize()}Id": id_})
@@ -112,6 +129,21 @@ TYPES: Mapping[str, ResourceType] = {
         replaces=words("protocolType credentialsArn routeKey target"),
         outputs=words("apiEndpoint arn executionArn"),
     ),
+    "aws:apigatewayv2/authorizer:Authorizer": ResourceType(
+        members={
+            "apiId": "ApiId",
+            "name": "Name",
+            "authorizerType": "AuthorizerType",
+            "identitySources": "IdentitySource",
+            "jwtConfiguration": Block("JwtConfiguration", {"issuer": "Issuer", "audiences": "Audience"}),
+        },
+        begin=_create_authorizer,
+        read=_read_authorizer,
+        update=_update_authorizer,
+        delete=_delete_authorizer,
+        name=Name(longest=128, allowed=r"."),
+        replaces=words("apiId"),
+    ),
     "aws:apigatewayv2/integration:Integration": ResourceType(
         members={
             "apiId": "ApiId",
@@ -131,6 +163,8 @@ TYPES: Mapping[str, ResourceType] = {
             "routeKey": "RouteKey",
             "target": "Target",
             "authorizationType": "AuthorizationType",
+            "authorizerId": "AuthorizerId",
+            "authorizationScopes": "AuthorizationScopes",
         },
         begin=_create_route,
         read=_read_route,

@@ -19,6 +19,7 @@ from local.endpoint.clients import Connection
 
 CREATE_ONLY = {
     "aws:apigatewayv2/api:Api": "ProtocolType",
+    "aws:apigatewayv2/authorizer:Authorizer": "ApiId",
     "aws:apigatewayv2/integration:Integration": "ApiId",
     "aws:apigatewayv2/route:Route": "ApiId",
     "aws:apigatewayv2/stage:Stage": "ApiId StageName",
@@ -56,7 +57,8 @@ PROVIDER = {
 #: Properties that AWS changes in place, although one might think otherwise.
 IN_PLACE = {
     "aws:apigatewayv2/api:Api": "name",
-    "aws:apigatewayv2/route:Route": "routeKey target authorizationType",
+    "aws:apigatewayv2/authorizer:Authorizer": "name authorizerType identitySources jwtConfiguration",
+    "aws:apigatewayv2/route:Route": "routeKey target authorizationType authorizerId authorizationScopes",
     "aws:cloudwatch/eventTarget:EventTarget": "arn",
     "aws:dynamodb/table:Table": "streamEnabled streamViewType ttl deletionProtectionEnabled",
     "aws:iam/role:Role": "assumeRolePolicy",

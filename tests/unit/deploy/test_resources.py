@@ -29,6 +29,7 @@ READS = f"arn:aws:iam::{ACCOUNT}:policy/teams/reads"
 
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "CreateApi": {"ApiId": "api1"},
+    "CreateAuthorizer": {"AuthorizerId": "auth1"},
     "CreateEventSourceMapping": {"UUID": UUID},
     "CreateIntegration": {"IntegrationId": "int1"},
     "CreatePolicy": {"Policy": {"Arn": READS}},
@@ -48,6 +49,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "DescribeTable": {"Table": {"TableStatus": "ACTIVE", "TableArn": "arn:table"}},
     "DescribeTimeToLive": {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}},
     "GetApi": {"Name": "made-up"},
+    "GetAuthorizer": {"Name": "made-up"},
     "GetEmailIdentity": {"VerifiedForSendingStatus": True, "IdentityType": "DOMAIN"},
     "GetEventSourceMapping": {"State": "Enabled", "FunctionArn": "arn:f"},
     "GetFunction": {
@@ -593,6 +595,35 @@ def test_an_api_is_called_where_this_machine_can_resolve_it(aws: RecordingAws) -
     assert default.outputs["invokeUrl"] == f"{URL}/_aws/execute-api/api1"
     assert other.outputs["invokeUrl"] == f"{URL}/_aws/execute-api/api1/v1"
     assert (integration.id, route.id) == ("int1", "route1")
+
+
+def test_an_authorizer_checks_the_tokens_of_its_routes(aws: RecordingAws) -> None:
+    token = {"issuer": "https://id.example.com", "audiences": ["weir"]}
+    sources = ["$request.header.Authorization"]
+    authorizer = aws.make(
+        "Authorizer",
+        {"apiId": "api1", "authorizerType": "JWT", "identitySources": sources, "jwtConfiguration": token},
+    )
+    aws.make(
+        "Route",
+        {
+            "apiId": "api1",
+            "routeKey": "GET /users",
+            "authorizationType": "JWT",
+            "authorizerId": authorizer.id,
+            "authorizationScopes": ["users"],
+        },
+    )
+    assert aws.only("CreateAuthorizer") == {
+        "ApiId": "api1",
+        "Name": "made-up",
+        "AuthorizerType": "JWT",
+        "IdentitySource": sources,
+        "JwtConfiguration": {"Issuer": "https://id.example.com", "Audience": ["weir"]},
+    }
+    assert aws.only("GetAuthorizer") == {"ApiId": "api1", "AuthorizerId": "auth1"}
+    assert aws.only("CreateRoute")["AuthorizerId"] == "auth1"
+    assert aws.only("CreateRoute")["AuthorizationScopes"] == ["users"]
 
 
 @pytest.mark.parametrize("token", sorted(RESOURCES))

@@ -34,7 +34,7 @@ from local.endpoint.api.signatures import is_signed
 from local.endpoint.authorization.authorizer import Authorizer
 from local.endpoint.clients import Connection
 from local.endpoint.control.api import ControlApi
-from local.endpoint.control.faults import Fault, Faults, records_before
+from local.endpoint.control.faults import Fault, Faults, records_before, without_conditions
 from local.endpoint.ministack_internals import Handler
 from local.endpoint.routes import Routes
 
@@ -58,6 +58,7 @@ class Application:
         faults: The faults that are set.
         control: The control API.
         crashed: Records an invocation that crashed, and returns Lambda's error document.
+        kill: Ends the process of a function by the id of its access key.
         authorization: Returns the authorization type of the route that a request to an HTTP API reaches, by host,
             method and decoded path; `None` if it reaches no route.
         handlers: ministack's handlers of services, by boto3's names, for the endpoint's own calls.
@@ -74,6 +75,7 @@ class Application:
         faults: Faults,
         control: ControlApi,
         crashed: Callable[[AwsCall], dict[str, Any]],
+        kill: Callable[[str], None],
         authorization: Callable[[str, str, str], str | None],
         handlers: Mapping[str, Handler],
     ) -> None:
@@ -86,6 +88,7 @@ class Application:
         self._faults = faults
         self._control = control
         self._crashed = crashed
+        self._kill = kill
         self._authorization = authorization
         self._handlers = handlers
 
@@ -144,7 +147,8 @@ class Application:
         return await self._authorizer.answer(call, self._authorized)
 
     async def _authorized(self, call: AwsCall) -> Reply:
-        fault = self._faults.fire(call)
+        keys = self._authorizer.sessions.of(call.request.access_key_id)
+        fault = self._faults.fire(call, None if keys is None else keys.name)
         return await (self._serve(call) if fault is None else self._faulty(fault, call))
 
     async def _serve(self, call: AwsCall) -> Reply:
@@ -186,6 +190,11 @@ class Application:
                 return _error(lost, call.request, call.protocol)
             case "crash":
                 return await self._crash(fault, call)
+            case "kill":
+                self._kill(call.request.access_key_id or "")
+                return _error(fault.error(call), call.request, call.protocol)
+            case "ignore conditions":
+                return await self._serve(without_conditions(call))
 
     async def _crash(self, fault: Fault, call: AwsCall) -> Reply:
         """Invoke the function with the records before the one that the fault hits, then answer as a crash."""

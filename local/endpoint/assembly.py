@@ -186,6 +186,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         faults=faults,
         control=control,
         crashed=function_service.crashed,
+        kill=environments.kill,
         authorization=ministack_internals.route_authorization,
         handlers=ministack_internals.HANDLERS,
     )

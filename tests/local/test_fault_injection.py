@@ -186,6 +186,63 @@ def test_faults_hit_only_what_they_name(world):
     assert fired(world) == [0, 0]
 
 
+WRITING = """
+import boto3, os
+
+def handler(event, context):
+    for record in event["Records"]:
+        id = record["dynamodb"]["Keys"]["id"]
+        print("processed", id["S"])
+        boto3.client("dynamodb").put_item(TableName=os.environ["TARGET"], Item={"id": id})
+"""
+
+
+def test_a_kill_ends_the_function_that_makes_a_call_and_no_other_client(world):
+    stream = world.table()
+    world.table(f"{world.name}-target")
+    world.function(WRITING, Environment={"Variables": {"TARGET": f"{world.name}-target"}})
+    world.control.kill("dynamodb:PutItem", containing="b", function=world.name, times=1)
+    mapping = world.mapping(stream, Enabled=False, MaximumRetryAttempts=1)
+    world.put("a", "b")
+    world.enable(mapping)
+    world.settle(mapping)
+    entries = [entry for entry in world.control.history(mapping) if entry["kind"] == "invocation"]
+    assert [entry["error_type"] for entry in entries] == ["Runtime.ExitError", None]
+    written = world.client("dynamodb").scan(TableName=f"{world.name}-target")["Items"]
+    assert sorted(item["id"]["S"] for item in written) == ["a", "b"]
+    assert fired(world) == [1]
+    world.control.kill("dynamodb:PutItem")
+    world.put("c")  # this process makes the call
+
+
+def test_a_fault_limited_to_a_function_leaves_the_others_alone(world):
+    stream = world.table()
+    world.function(LOGGING)
+    world.control.drop_answer("a", function="another")
+    mapping = world.mapping(stream, Enabled=False)
+    world.put("a")
+    world.enable(mapping)
+    world.settle(mapping)
+    assert (processed(world), fired(world)) == (["a"], [0])
+
+
+def test_ignored_conditions_let_every_write_through(world):
+    world.table()
+    dynamodb = world.client("dynamodb")
+    world.put("a")
+    world.control.ignore_conditions(world.name)
+    once = {
+        "TableName": world.name,
+        "ConditionExpression": "attribute_not_exists(#id) OR #seen = :seen",
+        "ExpressionAttributeNames": {"#id": "id", "#seen": "seen"},
+        "ExpressionAttributeValues": {":seen": {"S": "no"}},
+    }
+    dynamodb.put_item(Item={"id": {"S": "a"}, "seen": {"S": "yes"}}, **once)
+    dynamodb.transact_write_items(TransactItems=[{"Put": {"Item": {"id": {"S": "a"}, "seen": {"S": "twice"}}, **once}}])
+    found = dynamodb.get_item(TableName=world.name, Key={"id": {"S": "a"}})["Item"]
+    assert found["seen"] == {"S": "twice"}
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -193,6 +250,8 @@ def test_faults_hit_only_what_they_name(world):
         ({"kind": "fail"}, "needs 'operation'"),
         ({"kind": "crash"}, "needs 'containing'"),
         ({"kind": "lose writes"}, "needs 'table'"),
+        ({"kind": "kill"}, "needs 'operation'"),
+        ({"kind": "ignore conditions"}, "needs 'table'"),
         ({"kind": "fail", "operation": "dynamodb:PutItem", "when": "later"}, "has no when"),
         ({"kind": "fail", "operation": "dynamodb:PutItm"}, "dynamodb has no operation PutItm"),
         ({"kind": "fail", "operation": "PutItem"}, "write service:Operation"),

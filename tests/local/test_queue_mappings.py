@@ -225,6 +225,20 @@ def test_what_no_filter_matches_is_deleted_and_the_function_never_sees_it(world,
     assert world.control.metric_sum("DeletedEventCount", EventSourceMappingUUID=mapping) == 4
 
 
+def test_the_history_names_the_changes_in_messages_and_those_that_no_filter_matched(world, queues):
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(url, FilterCriteria={"Filters": [{"Pattern": '{"body": {"plan": ["pro"]}}'}]})
+    wanted = {"id": "a", "plan": "pro", "eventID": "1"}
+    queues.send(url, wanted, {"id": "b", "plan": "free", "eventID": "2"}, "no JSON")
+    world.settle(mapping)
+    found = {"invocation": [], "filtered out": []}
+    for entry in world.control.history(mapping):
+        found[entry["kind"]] += entry["event_ids"]
+    assert found["invocation"] == ["1"]
+    assert sorted(found["filtered out"]) == ["", "2"]
+
+
 def test_a_window_gathers_a_batch_beyond_one_receive(world, queues):
     world.function(HANDLER)
     url = queues.queue()

@@ -152,27 +152,47 @@ class Control:
         """Remove every fault."""
         self._call("DELETE", "faults")
 
-    def fail(self, operation: str, *, times: int = 1, containing: str | None = None) -> None:
+    def fail(
+        self, operation: str, *, times: int | None = 1, containing: str | None = None, function: str | None = None
+    ) -> None:
         """Fail the next calls of an operation, e.g. `sesv2:SendEmail`, with an internal failure.
 
         Args:
             operation: Service and operation.
-            times: Number of calls.
+            times: Number of calls; `None` for all.
             containing: A text; only calls that carry it as a whole value, e.g. an address, fail.
+            function: Name of a function; only calls of its own, or its invocations, fail.
         """
-        self.set_fault(kind="fail", operation=operation, times=times, containing=containing)
+        self.set_fault(kind="fail", operation=operation, times=times, containing=containing, function=function)
 
-    def throttle(self, operation: str, *, times: int = 1, containing: str | None = None) -> None:
+    def throttle(
+        self, operation: str, *, times: int | None = 1, containing: str | None = None, function: str | None = None
+    ) -> None:
         """Throttle the next calls of an operation; see `fail`."""
-        self.set_fault(kind="throttle", operation=operation, times=times, containing=containing)
+        self.set_fault(kind="throttle", operation=operation, times=times, containing=containing, function=function)
 
-    def drop_answer(self, containing: str | None = None, *, times: int = 1) -> None:
+    def drop_answer(self, containing: str | None = None, *, times: int = 1, function: str | None = None) -> None:
         """Lose the answer of the next invocations that contain a record with this value; the function runs."""
-        self.set_fault(kind="drop answer", times=times, containing=containing)
+        self.set_fault(kind="drop answer", times=times, containing=containing, function=function)
 
-    def crash(self, containing: str, *, times: int | None = None) -> None:
+    def crash(self, containing: str, *, times: int | None = None, function: str | None = None) -> None:
         """End invocations at the record with this value; the records before it are processed."""
-        self.set_fault(kind="crash", times=times, containing=containing)
+        self.set_fault(kind="crash", times=times, containing=containing, function=function)
+
+    def kill(
+        self,
+        operation: str,
+        *,
+        times: int | None = None,
+        containing: str | None = None,
+        function: str | None = None,
+    ) -> None:
+        """End the process of a function that makes this call, before the call is made; see `fail`."""
+        self.set_fault(kind="kill", operation=operation, times=times, containing=containing, function=function)
+
+    def ignore_conditions(self, table: str) -> None:
+        """Write to a table whatever the conditions of the calls say."""
+        self.set_fault(kind="ignore conditions", table=table)
 
     def lose_writes(self, table: str) -> None:
         """Answer success to every write to a table and store nothing."""

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from local.endpoint.api.aws_call import SERVICES, AwsCall, service_model
 from local.endpoint.api.errors import AwsError
 from local.endpoint.api.writes import written_tables
+from local.endpoint.functions.names import name_of
 
-Kind = Literal["fail", "throttle", "drop answer", "crash", "lose writes"]
+Kind = Literal["fail", "throttle", "drop answer", "crash", "kill", "lose writes", "ignore conditions"]
 
-KINDS: tuple[Kind, ...] = ("fail", "throttle", "drop answer", "crash", "lose writes")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: The members of a fault's description, separated by spaces.
-FAULT_MEMBERS = "kind operation containing table times"
+FAULT_MEMBERS = "kind operation containing table function times"
 
 #: Code and status of throttling, by service; the others answer ThrottlingException with 400.
 _THROTTLED = {
@@ -34,11 +36,14 @@ class Fault:
 
     Attributes:
         kind: `fail` and `throttle` refuse a call. `drop answer` runs an invocation and loses its answer. `crash` runs
-            the records of an invocation before the one that contains the text, and then ends it. `lose writes` answers
-            success to writes to a table and stores nothing; of a batch or transaction, nothing at all.
+            the records of an invocation before the one that contains the text, and then ends it. `kill` ends the
+            process of the function that makes a call, and the call is not made. `lose writes` answers success to
+            writes to a table and stores nothing; of a batch or transaction, nothing at all. `ignore conditions` writes
+            to a table whatever the conditions of the call say.
         operation: The operation to hit, e.g. `sesv2:SendEmail`. Some kinds have one of their own.
         containing: A text; only calls that carry it as a whole value, e.g. a key or an address, are hit.
-        table: Name of the table whose writes are lost.
+        table: Name of the table whose writes are lost, or whose conditions are ignored.
+        function: Name of a function; only its invocations, and calls that it makes itself, are hit.
         times: How often it fires; `None` for always.
         fired: How often it has fired.
     """
@@ -47,15 +52,25 @@ class Fault:
     operation: str = ""
     containing: str | None = None
     table: str | None = None
+    function: str | None = None
     times: int | None = None
     fired: int = 0
 
-    def applies(self, call: AwsCall) -> bool:
-        """Return whether it would fire for a call."""
+    def applies(self, call: AwsCall, caller: str | None) -> bool:
+        """Return whether it would fire for a call.
+
+        Args:
+            call: The call.
+            caller: Name of the function that makes it; `None` for any other client.
+        """
         if self.times is not None and self.fired >= self.times:
             return False
-        if self.kind == "lose writes":
+        if self.function is not None and self.function not in (caller, _invoked(call)):
+            return False
+        if self.kind in ("lose writes", "ignore conditions"):
             return self.table in written_tables(call)
+        if self.kind == "kill" and caller is None:
+            return False
         if str(call) != self.operation:
             return False
         return self.containing is None or contains(call.parameters, self.containing)
@@ -66,6 +81,17 @@ class Fault:
             code, status = _THROTTLED.get(call.service, ("ThrottlingException", 400))
             return AwsError(code, "Rate exceeded (fault injected)", status=status)
         return AwsError("InternalFailure", "The request failed (fault injected)", status=500)
+
+
+#: The member that a kind cannot do without.
+_NEEDED = {
+    "fail": "operation",
+    "throttle": "operation",
+    "kill": "operation",
+    "crash": "containing",
+    "lose writes": "table",
+    "ignore conditions": "table",
+}
 
 
 class Faults:
@@ -96,25 +122,32 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def fire(self, call: AwsCall) -> Fault | None:
-        """Count and return the first fault that hits this call. A crash is first of all: nothing runs after it."""
+    def fire(self, call: AwsCall, caller: str | None = None) -> Fault | None:
+        """Count and return the first fault that hits this call. A crash is first of all: nothing runs after it.
+
+        Args:
+            call: The call.
+            caller: Name of the function that makes it; `None` for any other client.
+        """
         with self._lock:
-            for fault in sorted(self._faults, key=lambda fault: fault.kind != "crash"):
-                if fault.applies(call):
+            for fault in sorted(self._faults, key=lambda fault: fault.kind not in ("crash", "kill")):
+                if fault.applies(call, caller):
                     fault.fired += 1
                     return fault
         return None
 
 
 def contains(value: Any, text: str) -> bool:
-    """Return whether any value in a document is this text. A body that is JSON is searched as well.
+    """Return whether any value in a document is this text. A body that is a JSON object is searched as well.
 
     >>> contains({"Payload": b'{"Records": [{"userId": {"S": "u1"}}]}'}, "u1")
+    True
+    >>> contains({"Records": [{"body": '{"userId": {"S": "u1"}}'}]}, "u1")
     True
     """
     match value:
         case str():
-            return value == text
+            return value == text or (value.startswith("{") and contains(value.encode(), text))
         case bytes():
             try:
                 return contains(json.loads(value), text)
@@ -139,17 +172,55 @@ def records_before(call: AwsCall, text: str) -> AwsCall | None:
     return replace(call, parameters={**call.parameters, "Payload": payload}, request=call.request.with_body(payload))
 
 
+def without_conditions(call: AwsCall) -> AwsCall:
+    """Return a write to DynamoDB without its conditions."""
+    document = _unconditional(json.loads(call.request.body))
+    return replace(call, parameters=document, request=call.request.with_body(json.dumps(document).encode()))
+
+
+def _unconditional(value: Any) -> Any:
+    match value:
+        case Mapping():
+            kept = {name: _unconditional(each) for name, each in value.items() if name != "ConditionExpression"}
+            return _with_used_names(kept) if "ConditionExpression" in value else kept
+        case list():
+            # A check alone is all condition.
+            return [
+                _unconditional(each) for each in value if not isinstance(each, Mapping) or "ConditionCheck" not in each
+            ]
+        case _:
+            return value
+
+
+def _with_used_names(write: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the names and values that only the condition used: DynamoDB refuses those that nothing uses."""
+    for member in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        used = {
+            name: each
+            for name, each in write.pop(member, {}).items()
+            if re.search(re.escape(name) + r"(?!\w)", write.get("UpdateExpression", ""))
+        }
+        if used:
+            write[member] = used
+    return write
+
+
+def _invoked(call: AwsCall) -> str | None:
+    """Return the name of the function that a call invokes."""
+    return name_of(call.parameters["FunctionName"]) if str(call) == "lambda:Invoke" else None
+
+
 def _fault(description: Mapping[str, Any]) -> Fault:
     kind = description.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{kind!r} is not a fault: choose one of {', '.join(KINDS)}")
-    needed = {"fail": "operation", "throttle": "operation", "crash": "containing", "lose writes": "table"}.get(kind)
+    needed = _NEEDED.get(kind)
     if needed is not None and not description.get(needed):
         raise ValueError(f"the fault {kind!r} needs {needed!r}")
     unknown = set(description) - set(FAULT_MEMBERS.split())
     if unknown:
         raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
-    for name in ("operation", "containing", "table"):
+    for name in ("operation", "containing", "table", "function"):
         if not isinstance(description.get(name, ""), str):
             raise ValueError(f"{name!r} of a fault must be a text, not {description[name]!r}")
     times = description.get("times", 1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ class Invocation:
         attempt: Number of the attempt at this batch, from 1. Attempts that never ran the function count.
         identifiers: Identifiers of the records: sequence numbers, a queue's message ids, or a stream pipe's event IDs.
         keys: Keys of the items, in DynamoDB's JSON; the partition keys of Kinesis records; empty for messages.
+        event_ids: Event ids of the changes, also of those in a queue's messages; an empty text for any other record.
         outcome: The word for its outcome.
         accepted: How many records it finished.
         error_type: The type of the function's error, e.g. `Sandbox.Timedout`; `None` if it answered.
@@ -41,6 +43,7 @@ class Invocation:
     attempt: int
     identifiers: list[str]
     keys: list[dict[str, Any]]
+    event_ids: list[str]
     outcome: OutcomeName
     accepted: int
     error_type: str | None
@@ -71,13 +74,14 @@ class GivenUp:
 
 @dataclass(frozen=True, kw_only=True)
 class FilteredOut:
-    """Records that no filter of the mapping matched."""
+    """Records that no filter of the mapping matched; a queue's messages are deleted."""
 
     kind: Literal["filtered out"] = "filtered out"
     at: float
     shard_id: str
     identifiers: list[str]
     keys: list[dict[str, Any]]
+    event_ids: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,3 +132,28 @@ def keys_of(records: Sequence[Record]) -> list[dict[str, Any]]:
         for event in events
         if event.get("eventSource") != "aws:sqs"
     ]
+
+
+def filtered_out(messages: Sequence[Record], *, at: float) -> FilteredOut:
+    """Return the entry for messages of a queue that no filter matches."""
+    return FilteredOut(
+        at=at,
+        shard_id="",
+        identifiers=[message.identifier for message in messages],
+        keys=[],
+        event_ids=event_ids_of(messages),
+    )
+
+
+def event_ids_of(records: Sequence[Record]) -> list[str]:
+    """Return the event ids of the changes in records or in a queue's messages; empty texts for other records."""
+    return [_event_id(record.event) for record in records]
+
+
+def _event_id(event: Mapping[str, Any]) -> str:
+    try:
+        change = json.loads(event["body"]) if event.get("eventSource") == "aws:sqs" else event
+        found = change.get("eventID")
+    except (ValueError, AttributeError):
+        return ""
+    return found if isinstance(found, str) else ""

@@ -8,7 +8,15 @@ from typing import Any
 
 from aws_semantics.permissions import reading, sending_failures
 from local.endpoint.delivery.destinations import Destinations
-from local.endpoint.delivery.history import GivenUp, History, Invocation, ThrottledRead, keys_of
+from local.endpoint.delivery.history import (
+    GivenUp,
+    History,
+    Invocation,
+    ThrottledRead,
+    event_ids_of,
+    filtered_out,
+    keys_of,
+)
 from local.endpoint.delivery.pipe_services import PipeServices
 from local.endpoint.delivery.pipe_telemetry import Concurrency, ExecutionTrace, PipeLog, PipeMetrics
 from local.endpoint.delivery.polling_thread import PollingThread
@@ -23,7 +31,7 @@ from local.engine.outcomes import Failed, Outcome, accepted
 from local.engine.pipes.admission import queue_settings_of, settings_of
 from local.engine.pipes.execution import Executions
 from local.engine.pipes.sources import as_event
-from local.engine.queues.batches import QueueBatches
+from local.engine.queues.batches import Message, QueueBatches
 from local.engine.streams.batches import StreamBatches
 from local.engine.streams.documents import pipe_failure_document
 from local.engine.streams.records import StreamRecord
@@ -125,6 +133,7 @@ class PipeRun:
             attempt=call.attempt,
             identifiers=[each.identifier for each in call.records],
             keys=keys_of(call.records),
+            event_ids=event_ids_of(call.records),
             outcome=ended,
             accepted=accepted(outcome, len(call.records)),
             error_type=None,
@@ -213,3 +222,7 @@ class PipeQueueRunner:
         outcome, entry = self._run.execute(call, age_of=0, bisects=False)
         end(outcome)
         self._run.history.add(entry)
+
+    def skip(self, messages: Sequence[Message]) -> None:
+        """Note messages that no filter matches."""
+        self._run.history.add(filtered_out(messages, at=self._run.dependencies.clock.now()))

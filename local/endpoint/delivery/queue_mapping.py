@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from local.endpoint.delivery.function_calls import call_function
-from local.endpoint.delivery.history import History, Invocation
+from local.endpoint.delivery.history import History, Invocation, event_ids_of, filtered_out
 from local.endpoint.delivery.polling_thread import PollingThread
 from local.endpoint.delivery.queue_poller import QueuePoller
 from local.endpoint.roles import Caller, Roles
@@ -15,7 +15,7 @@ from local.engine.actions import Invoke
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
 from local.engine.outcomes import Outcome, OutcomeName, Succeeded, accepted, read_each
-from local.engine.queues.batches import QueueBatches, QueueSettings
+from local.engine.queues.batches import Message, QueueBatches, QueueSettings
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class QueueMappingRunner:
                 attempt=call.attempt,
                 identifiers=[record.identifier for record in call.records],
                 keys=[],
+                event_ids=event_ids_of(call.records),
                 outcome=name,
                 accepted=accepted(outcome, len(call.records)),
                 error_type=error_type,
@@ -96,6 +97,10 @@ class QueueMappingRunner:
                 iterator_age_ms=max(0, round((now - call.records[0].arrived) * 1000)),
             )
         )
+
+    def skip(self, messages: Sequence[Message]) -> None:
+        """Note messages that no filter matches."""
+        self._history.add(filtered_out(messages, at=self._with.clock.now()))
 
     def record(self, name: str, value: float, now: float) -> None:
         """Record a metric of the mapping. Errors and throttles are recorded where the function runs."""

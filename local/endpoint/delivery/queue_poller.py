@@ -45,6 +45,10 @@ class QueueRunner(Protocol):
         """Deliver a batch, in a thread of its own, and call `end` with the outcome: it deletes finished messages."""
         ...
 
+    def skip(self, messages: Sequence[Message]) -> None:
+        """Note messages that no filter matches, before they are deleted."""
+        ...
+
 
 class QueuePoller(PollingThread):
     """Delivers the messages of one queue until it is stopped.
@@ -135,6 +139,8 @@ class QueuePoller(PollingThread):
         ]
         with self._lock:
             others = self._machine.add(messages, now)
+        if others:
+            self._runner.skip(others)
         self._delete(others)
         return len(messages)
 

@@ -15,6 +15,7 @@ from local.endpoint.delivery.history import (
     History,
     Invocation,
     ThrottledRead,
+    event_ids_of,
     keys_of,
 )
 from local.endpoint.delivery.polling_thread import PollingThread
@@ -123,6 +124,7 @@ class StreamMappingRunner:
                 attempt=call.attempt,
                 identifiers=[record.identifier for record in call.records],
                 keys=keys_of(call.records),
+                event_ids=event_ids_of(call.records),
                 outcome=name,
                 accepted=accepted(outcome, len(call.records)),
                 error_type=error_type,
@@ -174,6 +176,7 @@ class StreamMappingRunner:
                 shard_id=shard_id,
                 identifiers=[record.identifier for record in records],
                 keys=keys_of(tuple(records)),
+                event_ids=event_ids_of(records),
             )
         )
 

@@ -76,6 +76,7 @@ class Environment:
     Attributes:
         log_group: The log group of its invocations.
         log_stream: The log stream of its invocations.
+        access_key_id: The id of the access key that it calls AWS with.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Environment:
         keys: SessionKeys,
     ) -> None:
         self._configuration = configuration
+        self.access_key_id = keys.access_key_id
         name, version = configuration["FunctionName"], configuration.get("Version", "$LATEST")
         self.log_group: str = configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
         self.log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}"
@@ -138,9 +140,13 @@ class Environment:
             raise Failure(answer["failure"])
         return answer["result"]
 
+    def kill(self) -> None:
+        """End the process, as a fault of the function's code would."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process and remove its files."""
-        self._process.kill()
+        self.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
@@ -239,6 +245,13 @@ class Functions:
         lines = _platform_lines(configuration, request_id, text, milliseconds)
         ministack_internals.write_log(environment.log_group, environment.log_stream, lines)
         return {**answer, "log": text}
+
+    def kill(self, access_key_id: str) -> None:
+        """End the process that calls AWS with an access key; its invocation ends as a crash."""
+        with self._lock:
+            environments = [each for each in self._all if each.access_key_id == access_key_id]
+        for environment in environments:
+            environment.kill()
 
     def close(self) -> None:
         """End every environment. Running invocations end as crashes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,11 +16,11 @@ from typing import Any
 
 from local.deploy.deployment import DeployFailed
 from local.deploy.engine_provider import served
-from local.deploy.stack_files import StackFilesInvalid, read_stack_files
-from local.deploy.stubs import Stubs
+from local.deploy.stubs import STACK_REFERENCE_TYPE, Stubs
 from local.endpoint import Endpoint
 from local.pulumi_host.cli import Cli
 from local.pulumi_host.environment import engine_environment
+from local.pulumi_host.foreign_stacks import create_stacks
 
 #: Options of a command whose output a program reads.
 _PLAIN = ("--non-interactive", "--color", "never")
@@ -67,6 +68,7 @@ class Engine:
     def run(self, *arguments: str) -> int:
         """Run a command on this terminal; its exit status."""
         self.recover()
+        self._stand_in()
         command = [_cli(self.environment), *arguments]
         return subprocess.run(command, cwd=self._program, env=self.environment, check=False).returncode  # noqa: S603
 
@@ -86,6 +88,7 @@ class Engine:
         Raises:
             DeployFailed: In the engine's words.
         """
+        self._stand_in()
         with tempfile.TemporaryDirectory() as directory:
             log = Path(directory) / "events.json"
             options = ("--yes", "--skip-preview", "--suppress-progress", "--event-log", str(log))
@@ -93,7 +96,7 @@ class Engine:
             lines = log.read_text().splitlines() if log.exists() else []
         outcome = Outcome.of(json.loads(line) for line in lines)
         if ended.returncode:
-            raise DeployFailed(outcome.errors or ended.stdout.strip())
+            raise DeployFailed((outcome.errors or ended.stdout.strip()) + self._hints(outcome.errors))
         return outcome
 
     def outputs(self) -> dict[str, Any]:
@@ -105,6 +108,29 @@ class Engine:
         if not clear_stale_locks(Path(self.environment["PULUMI_HOME"]).parent / "state"):
             return
         self._ask("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+    def _stand_in(self) -> None:
+        """Create the stacks that the stack's file stands in for, whose `StackReference` is the engine's own affair.
+
+        Raises:
+            DeployFailed: There cannot be a stack of that name here, or the file is wrong.
+        """
+        try:
+            stubs = Stubs.of_stack(self._program, self._stack)
+        except ValueError as wrong:
+            raise DeployFailed(str(wrong)) from None
+        if refused := create_stacks(self.environment, stubs.stacks):
+            raise DeployFailed(
+                f"{', '.join(refused)}: a state on this machine holds stacks named organization/<project>/<stack>: "
+                'read StackReference(f"{pulumi.get_organization()}/<project>/<stack>") in the program, or run '
+                "`weir local up --no-cli`"
+            )
+
+    def _hints(self, errors: str) -> str:
+        """The lines that stand in for stacks that the engine has not found."""
+        stubs = Stubs.of_stack(self._program, self._stack)
+        missing = sorted(set(re.findall(r'unknown stack "([^"]+)"', errors)))
+        return "".join(f"\n{stubs.hint(STACK_REFERENCE_TYPE, name)}" for name in missing)
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - the CLI that was found
@@ -132,7 +158,7 @@ def engine_of(cli: Cli, endpoint: Endpoint, program: Path, stack: str, directory
     """
     shutil.rmtree(directory, ignore_errors=True)
     try:
-        with served(endpoint.connection, lambda: stubs_of(program, stack)) as providers:
+        with served(endpoint.connection, lambda: Stubs.of_stack(program, stack)) as providers:
             environment = engine_environment(
                 cli, directory=directory, providers=providers, connection=endpoint.connection
             )
@@ -141,15 +167,6 @@ def engine_of(cli: Cli, endpoint: Endpoint, program: Path, stack: str, directory
             yield made
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def stubs_of(program: Path, stack: str) -> Stubs:
-    """Read the stubs of a stack's file; none if it is wrong, which the deployment says."""
-    try:
-        files = read_stack_files(program, stack)
-    except StackFilesInvalid:
-        return Stubs()
-    return Stubs.of(files.project, files.config)
 
 
 def clear_stale_locks(state: Path) -> bool:

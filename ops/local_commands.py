@@ -41,8 +41,10 @@ def pulumi(context: typer.Context) -> None:
 
     A lock that a killed command has left is cleared first, and what it was creating is looked up.
 
-    Exits as the CLI does, or with 2 if no stack runs or it was deployed without the CLI.
+    Exits as the CLI does, or with 2 if no stack runs, it was deployed without the CLI, or a stack that `localStubs`
+    names cannot exist here.
     """
+    from local.deploy.deployment import DeployFailed
     from ops.engine import Engine
     from ops.local_stack import PROGRAM, STACK
 
@@ -55,7 +57,12 @@ def pulumi(context: typer.Context) -> None:
             err=True,
         )
         raise typer.Exit(2)
-    raise typer.Exit(Engine(PROGRAM, STACK, found["engine"]).run(*context.args))
+    try:
+        status = Engine(PROGRAM, STACK, found["engine"]).run(*context.args)
+    except DeployFailed as refused:
+        typer.secho(str(refused), fg="red", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(status)
 
 
 def down() -> None:

@@ -16,7 +16,7 @@ from local.deploy.in_place import update_in_place
 from local.deploy.stubs import Stubs
 from local.endpoint import Endpoint
 from local.pulumi_host.cli import Cli
-from ops.engine import engine_of, stubs_of
+from ops.engine import engine_of
 from ops.local_stack import PROGRAM, STACK
 from ops.progress import step
 
@@ -50,7 +50,7 @@ def by_mocks(console: Console, endpoint: Endpoint) -> LocalDeployment:
     Raises:
         DeployFailed: The program cannot be deployed.
     """
-    _say_stubs(console, stubs_of(PROGRAM, STACK))
+    _say_stubs(console)
     with step(console, "deploy the program") as deploying:
         deployment = deploy(PROGRAM, STACK, endpoint.connection)
         deploying.tell(f"{len(deployment.resources)} resources")
@@ -76,8 +76,8 @@ def by_engine(console: Console, endpoint: Endpoint, cli: Cli, directory: Path) -
     Raises:
         DeployFailed: The program cannot be deployed, in the engine's words.
     """
+    _say_stubs(console)
     with engine_of(cli, endpoint, PROGRAM, STACK, directory) as engine:
-        _say_stubs(console, stubs_of(PROGRAM, STACK))
         with step(console, "deploy the program by the Pulumi engine") as deploying:
             made = engine.up()
             deploying.tell(f"{len(made.steps)} resources")
@@ -88,6 +88,10 @@ def by_engine(console: Console, endpoint: Endpoint, cli: Cli, directory: Path) -
         )
 
 
-def _say_stubs(console: Console, stubs: Stubs) -> None:
+def _say_stubs(console: Console) -> None:
+    try:
+        stubs = Stubs.of_stack(PROGRAM, STACK)
+    except ValueError as wrong:
+        raise DeployFailed(str(wrong)) from None
     if stubs.outputs:
         console.print(f"stood in for, and made up: {', '.join(sorted(stubs.outputs))}", soft_wrap=True)

@@ -105,7 +105,10 @@ class EngineProvider(provider_pb2_grpc.ResourceProviderServicer):
                 context,
                 f"aws:region is {region}, and the endpoint plays {self._aws.region}: start it for the stack's region",
             )
-        self._stubs = self._read_stubs()
+        try:
+            self._stubs = self._read_stubs()
+        except ValueError as wrong:
+            _fail(context, str(wrong))
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> provider_pb2.CheckResponse:

@@ -27,10 +27,9 @@ from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import rpc, settings
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
-from local.deploy.stubs import Stubs
+from local.deploy.stubs import STACK_REFERENCE_TYPE, Stubs
 
 STACK_TYPE = "pulumi:pulumi:Stack"
-STACK_REFERENCE_TYPE = "pulumi:pulumi:StackReference"
 
 logger = logging.getLogger(__name__)
 

@@ -70,6 +70,26 @@ def read_stack_files(directory: Path, stack: str, overrides: Mapping[str, str] |
     return StackFiles(name, stack, {key: _text(value) for key, value in {**defaults, **given}.items()})
 
 
+def read_value(directory: Path, stack: str, key: str) -> tuple[str, Any]:
+    """Read one value of a stack, whatever is wrong with the others, e.g. where another one is a secret.
+
+    Args:
+        directory: The directory of `Pulumi.yaml`.
+        stack: Name of the stack.
+        key: The key without its namespace, which is the project's name.
+
+    Returns:
+        The project's name, and the value of the stack's file or the default; `None` if there is neither.
+
+    Raises:
+        StackFilesInvalid: A file is missing or is not YAML.
+    """
+    project, given = _mapping(directory / "Pulumi.yaml"), _mapping(directory / f"Pulumi.{stack}.yaml")
+    name = str(project.get("name"))
+    default = _default((project.get("config") or {}).get(key))
+    return name, (given.get("config") or {}).get(f"{name}:{key}", default)
+
+
 def _mapping(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text())

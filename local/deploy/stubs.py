@@ -17,10 +17,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from local.deploy.stack_files import read_value
 
 #: The configuration key, without its namespace.
 KEY = "localStubs"
+
+STACK_REFERENCE_TYPE = "pulumi:pulumi:StackReference"
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,16 @@ class Stubs:
             raise ValueError(f"{key} is {named!r}: write an object of type tokens, each with an object of outputs")
         return cls({token: outputs or {} for token, outputs in named.items()}, project)
 
+    @classmethod
+    def of_stack(cls, program: Path, stack: str) -> Stubs:
+        """Read the stubs of a stack's files, whatever else they hold, e.g. secrets.
+
+        Raises:
+            ValueError: A file is missing or is not YAML, or the value is not an object of objects.
+        """
+        project, named = read_value(program, stack, KEY)
+        return cls.of(project, {f"{project}:{KEY}": json.dumps(named or {}, default=str)})
+
     def resource(self, token: str, name: str) -> Mapping[str, Any] | None:
         """The outputs given for a resource; `None` if nothing stands in for it."""
         return self.outputs.get(f"{token}::{name}", self.outputs.get(token))
@@ -60,6 +75,12 @@ class Stubs:
         """Explain how to stand in for a resource or a look-up."""
         what = f"{token}::{name}" if name else token
         return f"to stand in for it on this machine, add  {what}: {{}}  to {self.namespace}:{KEY} in the stack's file"
+
+    @property
+    def stacks(self) -> Mapping[str, Mapping[str, Any]]:
+        """Outputs of the stacks that are stood in for, by their full names: organization, project, stack."""
+        prefix = f"{STACK_REFERENCE_TYPE}::"
+        return {token.removeprefix(prefix): of for token, of in self.outputs.items() if token.startswith(prefix)}
 
     @property
     def packages(self) -> frozenset[str]:

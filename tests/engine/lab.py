@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from local.deploy.engine_provider import served
 from local.deploy.stubs import Stubs
 from local.endpoint import Endpoint
@@ -149,16 +147,7 @@ def copy_project(directory: Path) -> Path:
 def lab(directory: Path, cli: Cli, project: Path | None = None) -> Iterator[Lab]:
     """Start an endpoint and its provider for a copy of the program, with an empty stack."""
     project = project or copy_project(directory)
-
-    def stubs() -> Stubs:
-        files = (
-            yaml.safe_load((project / "Pulumi.yaml").read_text()),
-            yaml.safe_load((project / "Pulumi.local.yaml").read_text()),
-        )
-        named = files[1]["config"].get(f"{files[0]['name']}:localStubs", {})
-        return Stubs(named, files[0]["name"])
-
-    with Endpoint() as aws, served(aws.connection, stubs) as providers:
+    with Endpoint() as aws, served(aws.connection, lambda: Stubs.of_stack(project, "local")) as providers:
         environment = engine_environment(cli, directory=directory, providers=providers, connection=aws.connection)
         environment["PULUMI_STACK"] = "local"
         environment.pop("COVERAGE_PROCESS_CONFIG", None)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from local.deploy.deployment import DeployFailed
+from ops.engine import Engine
 from tests.engine.lab import ROOT, SOURCES, STRICT, Lab, lab
 
 ADDRESS = "somebody-secret@example.com"
@@ -34,6 +36,34 @@ def tagged(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult
 
 pulumi.runtime.register_resource_transform(tagged)
 aws.sqs.Queue("queue")
+"""
+
+#: The stack `local` owns a queue; the stack `reader` finds it by the outputs, reads it by its id and looks up a table.
+READS = """
+import pulumi
+import pulumi_aws as aws
+
+if pulumi.get_stack() == "local":
+    queue = aws.sqs.Queue("orders", visibility_timeout_seconds=45)
+    pulumi.export("queueUrl", queue.url)
+    pulumi.export("token", pulumi.Output.secret("top-secret"))
+else:
+    owner = pulumi.StackReference(f"{pulumi.get_organization()}/small/local")
+    queue = aws.sqs.Queue.get("orders", owner.require_output("queueUrl"))
+    aws.sqs.Queue("own", visibility_timeout_seconds=queue.visibility_timeout_seconds)
+    pulumi.export("arn", queue.arn)
+    pulumi.export("token", owner.require_output("token"))
+    pulumi.export("hashKey", aws.dynamodb.get_table_output(name="users").hash_key)
+    pulumi.export("region", aws.get_region_output().region)
+    pulumi.export("account", aws.get_caller_identity_output().account_id)
+    pulumi.export("partition", aws.get_partition_output().partition)
+"""
+
+NETWORK = """
+import pulumi
+
+network = pulumi.StackReference(f"{pulumi.get_organization()}/network/prod")
+pulumi.export("subnet", network.require_output("subnetIds")[0])
 """
 
 PIPE = """
@@ -183,6 +213,59 @@ def test_foreign_resources_are_stood_in_for_and_transforms_run(small: Lab) -> No
     assert found["Attributes"]["VisibilityTimeout"] == "45"
     assert small.up("--expect-no-changes").steps == {}
     small.destroy()
+
+
+@pytest.mark.parametrize("small", [(READS, {})], indirect=True)
+def test_a_stack_reads_the_outputs_of_another_and_what_they_name(small: Lab) -> None:
+    small.aws.client("dynamodb").create_table(
+        TableName="users",
+        KeySchema=[{"AttributeName": "userId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "userId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    small.up()
+    shutil.copy(small.project / "Pulumi.local.yaml", small.project / "Pulumi.reader.yaml")
+    small.environment["PULUMI_STACK"] = "reader"
+    small.pulumi("stack", "init", "reader")
+    assert small.preview().steps["Queue own"] == "create"
+    small.up()
+    outputs = small.outputs()
+    assert outputs.pop("arn").rpartition(":")[2].startswith("orders-")
+    assert outputs == {
+        "token": "[secret]",
+        "hashKey": "userId",
+        "region": "us-east-1",
+        "account": "111122223333",
+        "partition": "aws",
+    }
+    assert "top-secret" not in small.state()
+    assert set(small.up("--expect-no-changes").steps.values()) == {"read"}
+    small.destroy()
+    (left,) = small.aws.client("sqs").list_queues()["QueueUrls"]
+    assert "/orders-" in left, "a resource that was read is not deleted"
+
+
+STACK_STUB = "pulumi:pulumi:StackReference::organization/network/prod"
+
+
+@pytest.mark.parametrize(
+    "small", [(NETWORK, {"small:localStubs": {STACK_STUB: {"subnetIds": ["s-1"]}}})], indirect=True
+)
+def test_a_stack_of_others_is_stood_in_for_and_follows_the_file(small: Lab) -> None:
+    engine = Engine(small.project, "local", small.environment)
+    engine.up()
+    assert engine.outputs() == {"subnet": "s-1"}
+    file = small.project / "Pulumi.local.yaml"
+    file.write_text(file.read_text().replace("s-1", "s-2"))
+    engine.up()
+    assert engine.outputs() == {"subnet": "s-2"}
+
+
+@pytest.mark.parametrize("small", [(NETWORK, {})], indirect=True)
+def test_a_stack_that_is_not_here_is_refused_with_the_line_to_add(small: Lab) -> None:
+    with pytest.raises(DeployFailed) as refused:
+        Engine(small.project, "local", small.environment).up()
+    assert f"add  {STACK_STUB}: {{}}  to small:localStubs" in str(refused.value)
 
 
 def _queue(small: Lab) -> str:

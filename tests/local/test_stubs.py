@@ -42,7 +42,7 @@ def deployed(directory: Path, stubs: dict[str, Any], aws: Endpoint) -> dict[str,
     return dict(deploy(directory, "local", aws.connection).outputs)
 
 
-@pytest.mark.parametrize("missing", ["aws:acm/certificate:Certificate::crm", "aws:ec2/getVpc:getVpc"])
+@pytest.mark.parametrize("missing", sorted(STUBS))
 def test_without_a_stub_the_refusal_shows_the_line_to_add(tmp_path: Path, missing: str, aws: Endpoint) -> None:
     with pytest.raises(DeployFailed) as refused:
         deployed(tmp_path, {token: outputs for token, outputs in STUBS.items() if token != missing}, aws)

@@ -6,20 +6,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.deploy.resources.aws import WAIT, Aws
-from local.deploy.resources.members import Block, Blocks, Document, as_tags
+from local.deploy.resources.members import Block, Blocks, Document, Members, as_tags
 from local.deploy.resources.resource_type import Change, Found, Name, ResourceType, words
 
-#: Members that have requests of their own, and those that DynamoDB writes differently.
-_APART = ("HashKey", "RangeKey", "PointInTimeRecoverySpecification", "TimeToLiveSpecification")
+#: Members that have requests of their own.
+_APART = ("PointInTimeRecoverySpecification", "TimeToLiveSpecification")
 
 
 def _create(aws: Aws, request: Document) -> str:
-    keys = [("HASH", request.get("HashKey")), ("RANGE", request.get("RangeKey"))]
-    aws.client("dynamodb").create_table(
-        KeySchema=[{"AttributeName": attribute, "KeyType": kind} for kind, attribute in keys if attribute],
-        **{name: value for name, value in request.items() if name not in _APART},
-    )
+    made = _with_keys({name: value for name, value in request.items() if name not in _APART})
+    for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        if kind in made:
+            # A local index has the partition key of its table.
+            own: Document = {"HashKey": request["HashKey"]} if kind == "LocalSecondaryIndexes" else {}
+            made[kind] = [_with_keys({**own, **each}) for each in made[kind]]
+    aws.client("dynamodb").create_table(**made)
     return request["TableName"]
+
+
+def _with_keys(of: Document) -> Document:
+    """Write the keys of a table or an index as DynamoDB takes them."""
+    keys = [("HASH", of.get("HashKey")), ("RANGE", of.get("RangeKey"))]
+    schema = [{"AttributeName": attribute, "KeyType": kind} for kind, attribute in keys if attribute]
+    return {"KeySchema": schema, **{name: value for name, value in of.items() if name not in ("HashKey", "RangeKey")}}
+
+
+def _index(described: Document) -> Document:
+    """Read an index as it was asked for."""
+    keys = {each["KeyType"]: each["AttributeName"] for each in described["KeySchema"]}
+    kept = {name: described[name] for name in ("IndexName", "Projection") if name in described}
+    ranged: Document = {"RangeKey": keys["RANGE"]} if "RANGE" in keys else {}
+    capacity = described.get("ProvisionedThroughput") or {}
+    units = {name: capacity[name] for name in ("ReadCapacityUnits", "WriteCapacityUnits") if capacity.get(name)}
+    provisioned: Document = {"ProvisionedThroughput": units} if units else {}
+    return {"HashKey": keys["HASH"], **ranged, **kept, **provisioned}
 
 
 def _settle(aws: Aws, id_: str, request: Document) -> None:
@@ -42,6 +62,15 @@ def _read(aws: Aws, id_: str, request: Document) -> Found:
         "DeletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
         "StreamSpecification": table.get("StreamSpecification") or {"StreamEnabled": False},
     }
+    if "ProvisionedThroughput" in request:
+        document["ProvisionedThroughput"] = table["ProvisionedThroughput"]
+    if "GlobalSecondaryIndexes" in request:
+        places = {each["IndexName"]: place for place, each in enumerate(request["GlobalSecondaryIndexes"])}
+        # In the order of the program: DynamoDB has one of its own.
+        document["GlobalSecondaryIndexes"] = sorted(
+            map(_index, table.get("GlobalSecondaryIndexes", [])),
+            key=lambda index: places.get(index["IndexName"], len(places)),
+        )
     if "TimeToLiveSpecification" in request:
         attribute = _expiry(aws, id_)
         off: Document = {"Enabled": False}
@@ -80,12 +109,48 @@ def _update(aws: Aws, id_: str, change: Change) -> None:
             TableName=id_, DeletionProtectionEnabled=change.new.get("DeletionProtectionEnabled", False)
         )
         _wait(aws, id_)
+    if {"BillingMode", "ProvisionedThroughput"} & change.names:
+        capacity = {name: change.new[name] for name in ("BillingMode", "ProvisionedThroughput") if name in change.new}
+        dynamodb.update_table(TableName=id_, **capacity)
+        _wait(aws, id_)
+    if "GlobalSecondaryIndexes" in change.names:
+        _update_indexes(aws, id_, change)
     expiry, attribute = change.new.get("TimeToLiveSpecification"), _expiry(aws, id_)
     if "TimeToLiveSpecification" in change.names and expiry is None and attribute is not None:
         off = {"AttributeName": attribute, "Enabled": False}
         dynamodb.update_time_to_live(TableName=id_, TimeToLiveSpecification=off)
     if "Tags" in change.names:
         _tag(aws, id_, change)
+
+
+def _update_indexes(aws: Aws, id_: str, change: Change) -> None:
+    """Delete, create and change indexes, one at a time as DynamoDB wants it."""
+    dynamodb = aws.client("dynamodb")
+    old, new = (
+        {each["IndexName"]: each for each in of.get("GlobalSecondaryIndexes", [])} for of in (change.old, change.new)
+    )
+    anew = {name for name in old.keys() & new.keys() if _without_capacity(old[name]) != _without_capacity(new[name])}
+    changed = {name for name in (old.keys() & new.keys()) - anew if old[name] != new[name]}
+    updates: list[Document] = [
+        *({"Delete": {"IndexName": name}} for name in sorted((old.keys() - new.keys()) | anew)),
+        *({"Create": _with_keys(new[name])} for name in sorted((new.keys() - old.keys()) | anew)),
+        *(
+            {"Update": {"IndexName": name, "ProvisionedThroughput": new[name]["ProvisionedThroughput"]}}
+            for name in sorted(changed)
+            if "ProvisionedThroughput" in new[name]
+        ),
+    ]
+    for update in updates:
+        dynamodb.update_table(
+            TableName=id_,
+            AttributeDefinitions=change.new["AttributeDefinitions"],
+            GlobalSecondaryIndexUpdates=[update],
+        )
+        _wait(aws, id_)
+
+
+def _without_capacity(index: Document) -> Document:
+    return {name: value for name, value in index.items() if name != "ProvisionedThroughput"}
 
 
 def _tag(aws: Aws, id_: str, change: Change) -> None:
@@ -118,6 +183,17 @@ def _expiry_of(described: Mapping[str, Any]) -> str | None:
     return described.get("AttributeName") if on else None
 
 
+_KEYS: Members = {
+    "name": "IndexName",
+    "rangeKey": "RangeKey",
+    "projectionType": "Projection.ProjectionType",
+    "nonKeyAttributes": "Projection.NonKeyAttributes",
+}
+_CAPACITY: Members = {
+    "readCapacity": "ProvisionedThroughput.ReadCapacityUnits",
+    "writeCapacity": "ProvisionedThroughput.WriteCapacityUnits",
+}
+
 TYPES: Mapping[str, ResourceType] = {
     "aws:dynamodb/table:Table": ResourceType(
         members={
@@ -126,6 +202,10 @@ TYPES: Mapping[str, ResourceType] = {
             "rangeKey": "RangeKey",
             "attributes": Blocks("AttributeDefinitions", {"name": "AttributeName", "type": "AttributeType"}),
             "billingMode": "BillingMode",
+            **_CAPACITY,
+            "tableClass": "TableClass",
+            "globalSecondaryIndexes": Blocks("GlobalSecondaryIndexes", {**_KEYS, "hashKey": "HashKey", **_CAPACITY}),
+            "localSecondaryIndexes": Blocks("LocalSecondaryIndexes", _KEYS),
             "deletionProtectionEnabled": "DeletionProtectionEnabled",
             "streamEnabled": "StreamSpecification.StreamEnabled",
             "streamViewType": "StreamSpecification.StreamViewType",
@@ -142,8 +222,8 @@ TYPES: Mapping[str, ResourceType] = {
         read=_read,
         update=_update,
         updates=words(
-            "DeletionProtectionEnabled PointInTimeRecoverySpecification StreamSpecification Tags "
-            "TimeToLiveSpecification"
+            "AttributeDefinitions BillingMode DeletionProtectionEnabled GlobalSecondaryIndexes "
+            "PointInTimeRecoverySpecification ProvisionedThroughput StreamSpecification Tags TimeToLiveSpecification"
         ),
         delete=_delete,
         name=Name(longest=255),

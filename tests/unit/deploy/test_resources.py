@@ -17,7 +17,8 @@ from local.deploy.archives import zipped
 from local.deploy.program import Created
 from local.deploy.provider import create
 from local.deploy.resources import RESOURCES, Aws, NotUsed
-from local.deploy.resources.members import check_used
+from local.deploy.resources.members import check_used, to_document
+from local.deploy.resources.resource_type import Change
 from local.endpoint.clients import Connection
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
@@ -157,6 +158,72 @@ def test_a_table_without_extras_makes_no_further_call(aws: RecordingAws) -> None
     aws.make("Table", {"hashKey": "id", "attributes": [{"name": "id", "type": "S"}], "billingMode": "PAY_PER_REQUEST"})
     assert {name for name, _ in aws.calls} == {"CreateTable", "DescribeTable"}
     assert aws.only("CreateTable")["TableName"] == "made-up"
+
+
+def test_a_table_with_indexes_and_capacity(aws: RecordingAws) -> None:
+    units = {"readCapacity": 5, "writeCapacity": 2}
+    by_email = {
+        "name": "by-email",
+        "hashKey": "email",
+        "projectionType": "INCLUDE",
+        "nonKeyAttributes": ["plan"],
+        **units,
+    }
+    described = {"TableStatus": "ACTIVE", "TableArn": "arn:table", "ProvisionedThroughput": {"ReadCapacityUnits": 5}}
+    aws.answers["DescribeTable"] = {"Table": described}
+    aws.make(
+        "Table",
+        {
+            "hashKey": "id",
+            "rangeKey": "at",
+            "attributes": [{"name": each, "type": "S"} for each in ("id", "at", "email", "kind")],
+            "billingMode": "PROVISIONED",
+            **units,
+            "tableClass": "STANDARD",
+            "globalSecondaryIndexes": [by_email],
+            "localSecondaryIndexes": [{"name": "by-kind", "rangeKey": "kind", "projectionType": "ALL"}],
+        },
+    )
+    asked = aws.only("CreateTable")
+    throughput = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 2}
+    assert (asked["BillingMode"], asked["ProvisionedThroughput"]) == ("PROVISIONED", throughput)
+    assert asked["GlobalSecondaryIndexes"] == [
+        {
+            "IndexName": "by-email",
+            "KeySchema": [{"AttributeName": "email", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["plan"]},
+            "ProvisionedThroughput": throughput,
+        }
+    ]
+    assert asked["LocalSecondaryIndexes"] == [
+        {
+            "IndexName": "by-kind",
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "kind", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ]
+
+
+def test_an_index_is_added_another_is_made_anew_and_a_third_goes(aws: RecordingAws) -> None:
+    def index(name: str, key: str) -> dict[str, Any]:
+        return {"name": name, "hashKey": key, "projectionType": "ALL"}
+
+    table = RESOURCES["aws:dynamodb/table:Table"]
+    shared = {
+        "name": "users",
+        "hashKey": "id",
+        "attributes": [{"name": each, "type": "S"} for each in ("id", "a", "b")],
+    }
+    old = {**shared, "globalSecondaryIndexes": [index("gone", "a"), index("other", "a")]}
+    new = {**shared, "globalSecondaryIndexes": [index("other", "b"), index("new", "a")]}
+    before, after = to_document(table.members, old), to_document(table.members, new)
+    assert table.update is not None
+    table.update(aws, "users", Change(before, after, frozenset({"GlobalSecondaryIndexes"})))
+    updates = [asked["GlobalSecondaryIndexUpdates"] for name, asked in aws.calls if name == "UpdateTable"]
+    ((gone,), (other_gone,), (new_made,), (other_made,)) = updates
+    assert (gone, other_gone) == ({"Delete": {"IndexName": "gone"}}, {"Delete": {"IndexName": "other"}})
+    assert new_made["Create"]["IndexName"] == "new"
+    assert other_made["Create"]["KeySchema"] == [{"AttributeName": "b", "KeyType": "HASH"}]
 
 
 def test_a_mapping_with_every_setting_waits_until_it_reads(aws: RecordingAws) -> None:

@@ -39,6 +39,7 @@ from local.endpoint.services.cloudwatch import CloudWatch
 from local.endpoint.services.email_identities import email_identity_routes
 from local.endpoint.services.event_buses import event_bus_routes
 from local.endpoint.services.event_source_mappings import EventSourceMappings
+from local.endpoint.services.executions import Executions
 from local.endpoint.services.fifo_topics import FifoTopics, Topic
 from local.endpoint.services.functions import FunctionService
 from local.endpoint.services.iam import iam_routes
@@ -49,7 +50,7 @@ from local.endpoint.services.pipe_sources import PipeSources
 from local.endpoint.services.pipes import Pipes
 from local.endpoint.services.queue_source import QueueSource
 from local.endpoint.services.queues import queue_routes
-from local.endpoint.services.state_machines import state_machine_routes
+from local.endpoint.services.state_machines import StateMachines
 from local.endpoint.services.stream_source import StreamSource
 from local.endpoint.services.stream_specifications import stream_specification_routes
 from local.endpoint.services.streaming_destinations import streamed_change, streaming_destination_routes
@@ -97,7 +98,11 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         )
     )
     roles = Roles(iam, region=connection.region, account_id=connection.account_id)
-    authorizer = _authorizer(connection, roles, clock)
+    lookups = _lookups(connection)
+    authorizer = Authorizer(
+        Sessions(connection), roles, lookups, resource_policy=ministack_internals.resource_policy, clock=clock.now
+    )
+    executions = Executions(roles, lookups, clock)
     environments = Functions(
         connection=connection, clock=clock, metrics=metrics, issue_keys=authorizer.issue_for_function
     )
@@ -157,7 +162,8 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             queue_routes(),
             sts_routes(authorizer),
             update_expression_routes(),
-            state_machine_routes(machines),
+            StateMachines(machines, roles).routes,
+            executions.routes,
             FifoTopics(_topic, _send_from_topic, metrics=metrics, clock=clock).routes,
             stream_specification_routes(tables),
             streaming_destination_routes(tables=tables, kinesis=kinesis),
@@ -177,6 +183,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     )
     _adapt_ministack(connection, clock, readers, environments, authorizer)
     ministack_internals.send_dead_letters_by(destinations.send_dead_letter)
+    ministack_internals.run_executions_by(executions)
     application = Application(
         ministack,
         connection=connection,
@@ -204,20 +211,13 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     return Assembled(application, start, close, lambda: _held(mappings, pipes))
 
 
-def _authorizer(connection: Connection, roles: Roles, clock: Clock) -> Authorizer:
-    lookups = Lookups(
+def _lookups(connection: Connection) -> Lookups:
+    return Lookups(
         connection.region,
         connection.account_id,
         stream_of=lambda iterator: (ministack_internals.read_iterator(iterator) or (None,))[0],
         identities=ministack_internals.email_identities,
         partition_key=ministack_internals.partition_key,
-    )
-    return Authorizer(
-        Sessions(connection),
-        roles,
-        lookups,
-        resource_policy=ministack_internals.resource_policy,
-        clock=clock.now,
     )
 
 

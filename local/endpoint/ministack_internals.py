@@ -9,9 +9,10 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 from ministack import app
 from ministack.services import (
@@ -28,6 +29,7 @@ from ministack.services import (
     ses_v2,
     sns,
     sqs,
+    stepfunctions,
 )
 
 from local.engine.pipes.requests import HttpRequest
@@ -46,6 +48,7 @@ _ses: Any = ses
 _sesv2: Any = ses_v2
 _sns: Any = sns
 _sqs: Any = sqs
+_stepfunctions: Any = stepfunctions
 
 #: Status, headers and body of an answer.
 Response = tuple[int, Mapping[str, str], bytes]
@@ -399,6 +402,118 @@ def api_destination_request(name: str, http_parameters: Mapping[str, Any], body:
     made = _eventbridge._build_api_destination_request(destination, connection, http_parameters, body)
     headers = {**made["headers"], **_eventbridge._connection_auth_headers(connection, connection["Name"])}
     return HttpRequest(made["method"], made["url"], _eventbridge._finalize_api_dest_headers(headers), made["body"])
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution of a state machine that ministack walks through.
+
+    Attributes:
+        arn: Its ARN.
+        role_arn: ARN of the machine's role when it started.
+        definition: The machine's definition when it started.
+        record: ministack's record of it.
+    """
+
+    arn: str
+    role_arn: str
+    definition: Mapping[str, Any]
+    record: dict[str, Any]
+
+    def is_running(self) -> bool:
+        """Return whether it has not ended."""
+        return self.record["status"] == "RUNNING"
+
+    def time_out(self) -> None:
+        """End it as timed out, as AWS describes it."""
+        if self.is_running():
+            self.record.update(status="TIMED_OUT", error="States.Timeout", stopDate=_stepfunctions.now_iso())
+            details = {"executionTimedOutEventDetails": {"error": "States.Timeout"}}
+            _stepfunctions._add_event(self.record, "ExecutionTimedOut", details)
+            _stepfunctions._emit_execution_status_event(self.record)
+
+
+class ExecutionSteps(Protocol):
+    """What happens between the states of executions (`local.endpoint.services.executions`)."""
+
+    #: The error that ends a task, which has `error` and `cause`.
+    failure: type[Exception]
+
+    def run(self, execution: Execution, walk: Callable[[], None]) -> None:
+        """Walk through an execution."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let seconds pass."""
+        ...
+
+    def pause_until(self, moment: str) -> None:
+        """Let time pass up to a moment."""
+        ...
+
+    def now(self) -> str:
+        """Return the time."""
+        ...
+
+    def ask(self, resource: str, given: Any, ask: Callable[[str, Any], Any]) -> Any:
+        """Do what a task's resource names."""
+        ...
+
+    def ask_and_wait(self, token: str, state: Mapping[str, Any], ask: Callable[[], Any]) -> Any:
+        """Do what a task's resource names, and wait for the answer to its token."""
+        ...
+
+
+def run_executions_by(steps: ExecutionSteps) -> None:
+    """Let executions keep the endpoint's time, wait for answers and act as their role.
+
+    Args:
+        steps: Does what happens between the states.
+    """
+    walk, fail, invoke = _stepfunctions._run_execution, _stepfunctions._fail_execution, _stepfunctions._invoke_resource
+
+    def failing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def with_its_error(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except steps.failure as failed:
+                error: Any = failed
+                raise _stepfunctions._ExecutionError(error.error, error.cause) from failed
+
+        return with_its_error
+
+    def run(arn: str) -> None:
+        record = _stepfunctions._executions.get(arn)
+        machine = record and _stepfunctions._state_machines.get(record["stateMachineArn"])
+        if machine:
+            execution = Execution(arn, machine["roleArn"], json.loads(machine["definition"]), record)
+            steps.run(execution, lambda: walk(arn))
+
+    def fail_unless_ended(record: Mapping[str, Any], error: str, cause: str) -> None:
+        if record["status"] == "RUNNING":
+            fail(record, error, cause)
+
+    def call_back(resource: str, given: Any, token: str, state: Mapping[str, Any]) -> Any:
+        plain = resource.replace(".waitForTaskToken", "")
+        return steps.ask_and_wait(token, state, lambda: steps.ask(plain, given, invoke))
+
+    _stepfunctions._run_execution = run
+    _stepfunctions._fail_execution = fail_unless_ended
+    _stepfunctions._invoke_resource = failing(lambda resource, given: steps.ask(resource, given, invoke))
+    _stepfunctions._invoke_with_callback = failing(call_back)
+    _stepfunctions._scaled_sleep = failing(steps.pause)
+    _stepfunctions._sleep_until = failing(steps.pause_until)
+    _stepfunctions.now_iso = steps.now
+
+    matches = _stepfunctions._error_matches
+
+    def also_heartbeats(names: Sequence[str], error: str) -> bool:
+        # "either ran longer than TimeoutSeconds, or failed to send a heartbeat" (SFN-12)
+        if error == "States.HeartbeatTimeout":
+            return bool({"States.ALL", "States.HeartbeatTimeout", "States.Timeout", "States.TaskFailed"} & set(names))
+        return matches(names, error)
+
+    _stepfunctions._error_matches = also_heartbeats
 
 
 def _nothing(*_: Any, **__: Any) -> None:

@@ -24,16 +24,17 @@ logger = logging.getLogger(__name__)
 
 LAMBDA = "lambda.amazonaws.com"
 PIPES = "pipes.amazonaws.com"
+STATES = "states.amazonaws.com"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A function or pipe that acts with its role.
+    """A function, a pipe or an execution that acts with its role.
 
     Attributes:
         role_arn: The role's ARN.
-        service: The service that assumes the role: `LAMBDA` or `PIPES`.
-        arn: ARN of the function or pipe.
+        service: The service that assumes the role: `LAMBDA`, `PIPES` or `STATES`.
+        arn: ARN of the function, the pipe or the execution.
     """
 
     role_arn: str
@@ -42,8 +43,14 @@ class Caller:
 
     @property
     def session(self) -> str:
-        """The name of the role's session in AWS's messages: the function's or the pipe's name."""
-        return self.arn.split(":")[6] if self.service == LAMBDA else self.arn.rpartition("/")[2]
+        """The name of the role's session in AWS's messages: the function's, the pipe's or the execution's name."""
+        match self.service:
+            case "lambda.amazonaws.com":
+                return self.arn.split(":")[6]
+            case "states.amazonaws.com":
+                return self.arn.split(":")[7]
+            case _:
+                return self.arn.rpartition("/")[2]
 
 
 def role_of(function: Mapping[str, Any]) -> Caller:
@@ -163,6 +170,12 @@ class Roles:
                 return _undecided("AssumeRole", caller, decision.unknown, f"{caller.service} may assume it")
             case _ if caller.service == LAMBDA:
                 return Refusal("AssumeRole", "The role defined for the function cannot be assumed by Lambda.")
+            case _ if caller.service == STATES:
+                message = (
+                    f"Neither the global service principal {STATES}, nor the regional one is authorized to assume the "
+                    "provided role."
+                )
+                return Refusal("AssumeRole", message)
             case _:
                 message = f"Provided role '{caller.role_arn}' cannot be assumed by principal '{caller.service}'."
                 return Refusal("AssumeRole", message)

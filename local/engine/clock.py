@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+#: Seconds after which a waiter looks at the clock anyway: a condition takes no wait of a century.
+_LONGEST_LOOK = 3600.0
 
 
 class Clock:
-    """Time of the endpoint's tables, streams, mappings, metrics and alarms. Functions keep real time."""
+    """Time of the endpoint's tables, streams, mappings, executions, metrics and alarms. Functions keep real time."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
+        self._moved = threading.Condition()
 
     def now(self) -> float:
         """Return the time, in seconds since 1970."""
         return time.time() + self._ahead
+
+    def iso(self) -> str:
+        """Return the time in ISO 8601, with milliseconds and `Z`."""
+        return datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward.
@@ -24,6 +35,30 @@ class Clock:
         if seconds < 0:
             raise ValueError(f"the clock cannot go back, and {seconds:g} s would")
         self._ahead += seconds
+        self.wake()
+
+    def wait_until(self, moment: float, happened: Callable[[], bool]) -> bool:
+        """Wait until a moment, or until something has happened before it.
+
+        Args:
+            moment: The moment, in seconds since 1970; it may be infinite.
+            happened: Returns whether it has happened; asked again whenever the clock moves, and after `wake`.
+
+        Returns:
+            Whether it has happened.
+        """
+        with self._moved:
+            while not happened():
+                left = moment - self.now()
+                if left <= 0:
+                    return False
+                self._moved.wait(min(left, _LONGEST_LOOK))
+            return True
+
+    def wake(self) -> None:
+        """Let every waiter look again."""
+        with self._moved:
+            self._moved.notify_all()
 
 
 class VirtualClock:

@@ -77,7 +77,7 @@ class PipeWorld:
     def machine(self, definition: Mapping[str, Any], *, kind: str = "EXPRESS", name: str = "machine") -> str:
         """Make a state machine; its ARN."""
         return self.client("stepfunctions").create_state_machine(
-            name=f"{self.name}-{name}", definition=json.dumps(definition), roleArn=self.role, type=kind
+            name=f"{self.name}-{name}", definition=json.dumps(definition), roleArn=self.world.machine_role, type=kind
         )["stateMachineArn"]
 
     def function(self, source: str, *, name: str = "function", **settings: Any) -> str:

@@ -236,17 +236,24 @@ class TestFilterPatterns:
         assert answer["Error"] == {"Code": "InvalidParameterException", "Message": "Invalid filter pattern"}
 
 
+#: A task that waits for an answer to its token.
+TASK = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "End": True}
+
+
 class TestStateMachines:
     def make(self, world, definition):
         text = definition if isinstance(definition, str) else json.dumps(definition)
         return world.client("stepfunctions").create_state_machine(
-            name=world.name, definition=text, roleArn=world.role, type="STANDARD"
+            name=world.name, definition=text, roleArn=world.machine_role, type="STANDARD"
         )
 
     @pytest.mark.parametrize(
         ("state", "named"),
         [
             ({"HeartbeatSeconds": 5}, "HeartbeatSeconds"),
+            ({"TimeoutSeconds": "{% $seconds %}"}, "TimeoutSeconds"),
+            ({"Resource": "arn:aws:states:::ecs:runTask"}, "ecs:runTask"),
+            ({"Resource": "arn:aws:states:us-east-1:111122223333:activity:work"}, "activity:work"),
             ({"Credentials": {"RoleArn": "arn"}}, "Credentials"),
             ({"InputPath": "$..id"}, "$..id"),
             ({"InputPath": "$.all[*]"}, "$.all[*]"),
@@ -259,11 +266,6 @@ class TestStateMachines:
         assert answer["Error"]["Code"] == "NotSimulated"
         assert named in answer["Error"]["Message"]
 
-    @pytest.mark.parametrize("field", ["TimeoutSeconds"])
-    def test_a_limit_of_a_whole_machine_is_refused_by_name(self, world, field):
-        machine = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}, field: 5}
-        assert f"does not honour {field}" in error_of(self.make, world=world, definition=machine)["Error"]["Message"]
-
     @pytest.mark.parametrize(
         "definition",
         [
@@ -274,6 +276,8 @@ class TestStateMachines:
             {"StartAt": "a", "States": {"a": {"Type": "Wiat", "End": True}}},
             {"StartAt": "a", "States": {"a": {"Type": "Pass", "Next": "nowhere"}}},
             {"StartAt": "a", "States": {"a": {"Type": "Pass"}}},
+            {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}, "TimeoutSeconds": 0},
+            {"StartAt": "a", "States": {"a": {**TASK, "TimeoutSeconds": 5, "HeartbeatSeconds": 5}}},
             {"StartAt": "a", "States": {"a": {"Type": "Parallel", "End": True, "Branches": [{"StartAt": "x"}]}}},
         ],
     )

@@ -177,7 +177,7 @@ def test_the_versions_of_a_managed_policy_are_read_back_until_they_are_deleted(w
 def test_a_state_machine_is_described_as_it_was_made(world, kind):
     arn = machine(world, kind)
     described = world.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
-    assert (described["name"], described["type"], described["roleArn"]) == (world.name, kind, world.role)
+    assert (described["name"], described["type"], described["roleArn"]) == (world.name, kind, world.machine_role)
     assert json.loads(described["definition"]) == DOUBLE
 
 
@@ -208,7 +208,7 @@ DOUBLE = {
 
 def machine(world, kind):
     return world.client("stepfunctions").create_state_machine(
-        name=world.name, definition=json.dumps(DOUBLE), type=kind, roleArn=world.role
+        name=world.name, definition=json.dumps(DOUBLE), type=kind, roleArn=world.machine_role
     )["stateMachineArn"]
 
 

@@ -166,7 +166,7 @@ def machines(world) -> None:
     definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Succeed"}}})
     for number in range(3):
         world.client("stepfunctions").create_state_machine(
-            name=name(world, number), definition=definition, roleArn=world.role
+            name=name(world, number), definition=definition, roleArn=world.machine_role
         )
 
 

@@ -20,6 +20,7 @@ from ministack.services import (
     ses,
     sns,
     sqs,
+    stepfunctions,
 )
 
 
@@ -126,3 +127,15 @@ def test_metric_alarms_are_evaluated_in_one_place_and_kept_by_name():
     assert parameters(cloudwatch._evaluate_alarm) == ["alarm"]
     assert "_alarms[name] = alarm" in inspect.getsource(cloudwatch._put_metric_alarm)
     assert "_evaluate_parent_alarms(alarm)" in inspect.getsource(cloudwatch._set_alarm_state)
+
+
+def test_executions_walk_wait_fail_and_call_through_these():
+    assert parameters(stepfunctions._run_execution) == ["exec_arn"]
+    assert parameters(stepfunctions._fail_execution) == ["execution", "error", "cause"]
+    assert parameters(stepfunctions._invoke_resource) == ["resource", "input_data"]
+    assert parameters(stepfunctions._invoke_with_callback) == ["resource", "input_data", "token", "state_def"]
+    assert parameters(stepfunctions._scaled_sleep) == ["seconds"]
+    assert parameters(stepfunctions._sleep_until) == ["iso_ts"]
+    assert parameters(stepfunctions._error_matches) == ["error_equals", "error"]
+    assert parameters(stepfunctions._ExecutionError) == ["error", "cause"]
+    assert 'while current_name and execution["status"] == "RUNNING"' in inspect.getsource(stepfunctions._run_execution)

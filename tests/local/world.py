@@ -155,6 +155,16 @@ class World:
             made = self._clients["role"] = self.make_role("function", MAPPINGS_MAY, FUNCTIONS_MAY)
         return made
 
+    @property
+    def machine_role(self) -> str:
+        """The ARN of the role of all state machines that have none of their own: it may do what functions may."""
+        made = self._clients.get("machine role")
+        if made is None:
+            made = self._clients["machine role"] = self.make_role(
+                "machine", FUNCTIONS_MAY, MAPPINGS_MAY, service="states"
+            )
+        return made
+
     def make_role(self, name: str, *statements: dict[str, Any], service: str = "lambda") -> str:
         """Make a role that functions, or another service, may assume; its ARN."""
         trust = {

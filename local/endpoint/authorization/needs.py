@@ -227,6 +227,8 @@ def _lambda(operation: str, parameters: Parameters, lookups: Lookups) -> Sequenc
 
 def _states(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
     arn = parameters.get("stateMachineArn") or parameters.get("executionArn")
+    if operation.startswith("SendTask"):
+        arn = "*"  # a token names no resource
     if operation == "CreateStateMachine":
         arn = lookups.arn("states", f"stateMachine:{parameters['name']}")
     return None if arn is None else [Need(f"states:{operation}", arn)]

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from local.endpoint.api.errors import AwsError, NotSimulated
+from local.endpoint.services.executions import INTEGRATIONS
 
-_MACHINE = "Comment QueryLanguage StartAt States Version"
+_MACHINE = "Comment QueryLanguage StartAt States TimeoutSeconds Version"
 _ANY = "Assign Comment End InputPath Next Output OutputPath QueryLanguage Type"
 _RESULT = "Arguments Catch Parameters ResultPath ResultSelector Retry"
 
@@ -28,9 +29,18 @@ _FIELDS: Mapping[str, str] = {
     "Parallel": f"{_RESULT} Branches",
     "Pass": "Parameters Result ResultPath",
     "Succeed": "",
-    "Task": f"{_RESULT} Resource TimeoutSeconds",
+    "Task": f"{_RESULT} HeartbeatSeconds Resource TimeoutSeconds",
     "Wait": "Seconds SecondsPath Timestamp TimestampPath",
 }
+
+#: A function by its ARN, or an integration: a service and an action, which may wait for a token or for the end.
+_RESOURCE = re.compile(
+    r"arn:aws:lambda:[^:]*:[^:]*:function:[^:]+(:[^:]+)?"
+    r"|arn:aws:states:::((?P<service>[a-z0-9]+)|aws-sdk:[a-zA-Z0-9]+):[a-zA-Z]+(\.sync(:2)?|\.waitForTaskToken)?"
+)
+
+#: Seconds that AWS takes as a time-out.
+_LONGEST_SECONDS = 99_999_999
 
 #: A path to one place: names and indexes, from the input or from the context.
 _PATH = re.compile(r"\$\$?(?:\.[A-Za-z_][\w-]*|\[\d+\]|\['[^']*'\])*")
@@ -58,6 +68,7 @@ def _check_machine(machine: Any, fields: str, place: str) -> None:
     if not isinstance(states, dict) or not states or found.get("StartAt") not in states:
         raise _invalid(f"MISSING_TRANSITION_TARGET: StartAt of {place} is not one of its States")
     _check_fields(found, fields, place)
+    _check_seconds(found, place)
     names = cast("dict[str, Any]", states)
     for name, state in names.items():
         _check_state(name, state, names)
@@ -69,6 +80,8 @@ def _check_state(name: str, state: Any, states: Mapping[str, Any]) -> None:
     if kind not in _FIELDS:
         raise _invalid(f"SCHEMA_VALIDATION_FAILED: {place} has no known Type")
     _check_fields(state, f"{_ANY} {_FIELDS[kind]}", place)
+    if kind == "Task":
+        _check_task(state, place)
     for target in _targets(state):
         if target not in states:
             raise _invalid(f"MISSING_TRANSITION_TARGET: {place} leads to {target!r}, which is not a state")
@@ -88,6 +101,40 @@ def _check_state(name: str, state: Any, states: Mapping[str, Any]) -> None:
             raise NotSimulated(
                 f"the local endpoint does not evaluate the path {path!r} ({member} of {place}): it reads names and "
                 "indexes; use those, or test this state machine on an AWS account"
+            )
+
+
+def _check_task(state: Mapping[str, Any], place: str) -> None:
+    resource = str(state.get("Resource", ""))
+    service = _RESOURCE.fullmatch(resource)
+    if service is None or (service["service"] is not None and service["service"] not in INTEGRATIONS):
+        raise NotSimulated(
+            f"the local endpoint does not run the resource {resource!r} of {place} with the rights of the machine's "
+            f"role: it runs functions, and the integrations of {', '.join(sorted(INTEGRATIONS))} and aws-sdk; use "
+            "those, or test this state machine on an AWS account"
+        )
+    _check_seconds(state, place)
+    if "HeartbeatSeconds" in state and not resource.endswith(".waitForTaskToken"):
+        raise NotSimulated(
+            f"the local endpoint does not honour HeartbeatSeconds of {place}, which waits for no task token: leave it "
+            "out here, or test this state machine on an AWS account"
+        )
+    limit, silence = state.get("TimeoutSeconds"), state.get("HeartbeatSeconds")
+    if limit is not None and silence is not None and silence >= limit:
+        raise _invalid(f"SCHEMA_VALIDATION_FAILED: HeartbeatSeconds of {place} must be smaller than TimeoutSeconds")
+
+
+def _check_seconds(part: Mapping[str, Any], place: str) -> None:
+    for member in ("TimeoutSeconds", "HeartbeatSeconds"):
+        seconds = part.get(member, 1)
+        if isinstance(seconds, str):
+            raise NotSimulated(
+                f"the local endpoint does not evaluate {member}={seconds!r} of {place}: write a number of seconds, or "
+                "test this state machine on an AWS account"
+            )
+        if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= _LONGEST_SECONDS:
+            raise _invalid(
+                f"SCHEMA_VALIDATION_FAILED: {member} of {place} is not a number from 1 to {_LONGEST_SECONDS}"
             )
 
 

@@ -67,9 +67,17 @@ def run_functions_by(execute: Execute) -> None:
 
 
 def keep_time_by(clock: Callable[[], float]) -> None:
-    """Run tables, both kinds of streams, and queues by a clock, so that records are as old as mappings think."""
-    shifted = SimpleNamespace(**{**vars(time), "time": clock})
-    _dynamodb.time = _dynamodbstreams.time = _kinesis.time = _sqs.time = shifted
+    """Run tables, both kinds of streams, queues, and what sends to queues by a clock.
+
+    Records are then as old as mappings think, and a message from a topic or a rule is not too old for its queue.
+    """
+
+    def gmtime(seconds: float | None = None) -> time.struct_time:
+        return time.gmtime(clock() if seconds is None else seconds)
+
+    shifted = SimpleNamespace(**{**vars(time), "time": clock, "gmtime": gmtime})
+    for module in (_dynamodb, _dynamodbstreams, _eventbridge, _kinesis, _sns, _sqs):
+        module.time = shifted
     _dynamodb._stream_label = lambda: datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds")[:-6]
 
 

@@ -68,7 +68,8 @@ def machine(world: World) -> Machine:
 def refused(call: Any, **given: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as error:
         call(**given)
-    return error.value.response["Error"]["Code"], error.value.response["Error"]["Message"]
+    found: Any = error.value.response["Error"]
+    return found["Code"], found["Message"]
 
 
 class TestNames:

@@ -209,3 +209,20 @@ def test_a_topic_with_the_key_of_sns_passes_messages_on_and_one_with_another_key
     assert [each["Body"] for each in sqs.receive_message(QueueUrl=url)["Messages"]] == ["a"]
     with pytest.raises(ClientError, match="AWS's own key as KmsMasterKeyId"):
         sns.create_topic(Name=f"{world.name}-2", Attributes={"KmsMasterKeyId": "alias/own"})
+
+
+def test_a_message_of_a_topic_and_of_a_rule_is_new_whatever_the_endpoints_clock_says(world):
+    world.control.advance_clock(5 * 24 * 3600)  # longer than a queue keeps a message
+    sqs, sns, events = world.client("sqs"), world.client("sns"), world.client("events")
+    url = sqs.create_queue(QueueName=world.name)["QueueUrl"]
+    arn = f"arn:aws:sqs:us-east-1:111122223333:{world.name}"
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    rule = events.put_rule(Name=world.name, EventPattern=json.dumps({"source": [world.name]}))["RuleArn"]
+    events.put_targets(Rule=world.name, Targets=[{"Id": "queue", "Arn": arn}])
+    world.let_in(arn, "sns", topic)
+    sns.publish(TopicArn=topic, Message="of a topic")
+    world.let_in(arn, "events", rule)
+    events.put_events(Entries=[{"Source": world.name, "DetailType": "t", "Detail": "{}"}])
+    found = []
+    world.wait_until(lambda: found.extend(sqs.receive_message(QueueUrl=url).get("Messages", [])) or len(found) == 2)

@@ -54,6 +54,13 @@ def test_tables_and_streams_read_the_clock_from_their_module():
     assert '"ApproximateCreationDateTime": int(time.time())' in inspect.getsource(dynamodb)
 
 
+def test_topics_and_rules_read_the_clock_of_their_messages_from_their_module():
+    assert sns.time is time
+    assert eventbridge.time is time
+    for module, make in ((sns, sns._deliver_to_sqs), (eventbridge, eventbridge._dispatch_to_sqs)):
+        assert '"sent_at": now' in inspect.getsource(make), module
+
+
 def test_a_request_to_an_api_destination_is_put_together_by_these():
     assert parameters(eventbridge._build_api_destination_request) == ["dest", "conn", "target_http_params", "payload"]
     assert parameters(eventbridge._connection_auth_headers)[:2] == ["conn", "token_key"]

@@ -1,11 +1,14 @@
-"""What a change replaces, held against the provider's source and CloudFormation's schemas.
+"""What a change replaces, held against CloudFormation's schemas and the source of terraform-provider-aws.
 
-`CREATE_ONLY` are the createOnlyProperties of the CloudFormation registry's schemas (us-east-1, October 2026, as
-cfn-lint 1.58 carries them). `PROVIDER` is what terraform-provider-aws marks ForceNew beyond them, read in its source.
+The `createOnlyProperties` are those of the CloudFormation registry's schemas that cfn-lint carries. `PROVIDER` is what
+terraform-provider-aws marks ForceNew beyond them, read in its source.
 """
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,32 +16,62 @@ from pulumi.runtime.proto import provider_pb2
 
 from local.deploy.engine_provider import EngineProvider
 from local.deploy.resources import RESOURCES
-from local.deploy.resources.members import Members
+from local.deploy.resources.members import Block, Members
 from local.deploy.wire import struct
 from local.endpoint.clients import Connection
 
-CREATE_ONLY = {
-    "aws:apigatewayv2/api:Api": "ProtocolType",
-    "aws:apigatewayv2/authorizer:Authorizer": "ApiId",
-    "aws:apigatewayv2/integration:Integration": "ApiId",
-    "aws:apigatewayv2/route:Route": "ApiId",
-    "aws:apigatewayv2/stage:Stage": "ApiId StageName",
-    "aws:cloudwatch/eventBus:EventBus": "Name",
-    "aws:cloudwatch/eventRule:EventRule": "Name EventBusName",
-    "aws:cloudwatch/logGroup:LogGroup": "logGroupName",
-    "aws:cloudwatch/metricAlarm:MetricAlarm": "AlarmName",
-    "aws:dynamodb/table:Table": "TableName",
-    "aws:iam/policy:Policy": "PolicyName Path Description",
-    "aws:iam/role:Role": "RoleName Path",
-    "aws:iam/rolePolicy:RolePolicy": "PolicyName RoleName",
-    "aws:lambda/eventSourceMapping:EventSourceMapping": "EventSourceArn StartingPosition StartingPositionTimestamp",
-    "aws:lambda/function:Function": "FunctionName",
-    "aws:pipes/pipe:Pipe": "Name Source",
-    "aws:s3/bucket:Bucket": "Bucket",
-    "aws:sesv2/emailIdentity:EmailIdentity": "EmailIdentity",
-    "aws:sfn/stateMachine:StateMachine": "name type",
-    "aws:sns/topicSubscription:TopicSubscription": "TopicArn Protocol Endpoint",
-    "aws:sqs/queue:Queue": "QueueName Attributes.FifoQueue",
+#: The CloudFormation type of each type that has one.
+CLOUDFORMATION = {
+    "aws:apigatewayv2/api:Api": "AWS::ApiGatewayV2::Api",
+    "aws:apigatewayv2/authorizer:Authorizer": "AWS::ApiGatewayV2::Authorizer",
+    "aws:apigatewayv2/integration:Integration": "AWS::ApiGatewayV2::Integration",
+    "aws:apigatewayv2/route:Route": "AWS::ApiGatewayV2::Route",
+    "aws:apigatewayv2/stage:Stage": "AWS::ApiGatewayV2::Stage",
+    "aws:cloudwatch/eventBus:EventBus": "AWS::Events::EventBus",
+    "aws:cloudwatch/eventRule:EventRule": "AWS::Events::Rule",
+    "aws:cloudwatch/logGroup:LogGroup": "AWS::Logs::LogGroup",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "AWS::CloudWatch::Alarm",
+    "aws:dynamodb/table:Table": "AWS::DynamoDB::Table",
+    "aws:iam/policy:Policy": "AWS::IAM::ManagedPolicy",
+    "aws:iam/role:Role": "AWS::IAM::Role",
+    "aws:iam/rolePolicy:RolePolicy": "AWS::IAM::RolePolicy",
+    "aws:lambda/eventSourceMapping:EventSourceMapping": "AWS::Lambda::EventSourceMapping",
+    "aws:lambda/function:Function": "AWS::Lambda::Function",
+    "aws:lambda/layerVersion:LayerVersion": "AWS::Lambda::LayerVersion",
+    "aws:lambda/permission:Permission": "AWS::Lambda::Permission",
+    "aws:pipes/pipe:Pipe": "AWS::Pipes::Pipe",
+    "aws:s3/bucket:Bucket": "AWS::S3::Bucket",
+    "aws:secretsmanager/secret:Secret": "AWS::SecretsManager::Secret",
+    "aws:sesv2/emailIdentity:EmailIdentity": "AWS::SES::EmailIdentity",
+    "aws:sfn/stateMachine:StateMachine": "AWS::StepFunctions::StateMachine",
+    "aws:sns/topic:Topic": "AWS::SNS::Topic",
+    "aws:sns/topicSubscription:TopicSubscription": "AWS::SNS::Subscription",
+    "aws:sqs/queue:Queue": "AWS::SQS::Queue",
+}
+
+#: Types without one: what they are in CloudFormation is a property of another, or its schema names nothing create-only.
+WITHOUT = {
+    "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "aws:secretsmanager/secretVersion:SecretVersion",
+    "aws:sqs/queuePolicy:QueuePolicy",
+}
+
+#: Properties whose members have another name in the services' own APIs, or in Pulumi where nothing here takes them.
+OTHER_NAMES = {
+    "Alarm.AlarmName": "AlarmName",
+    "Bucket.BucketName": "Bucket",
+    "ManagedPolicy.ManagedPolicyName": "PolicyName",
+    "Queue.FifoQueue": "Attributes.FifoQueue",
+    "Rule.EventBusName": "EventBusName",
+    "StateMachine.StateMachineName": "name",
+    "StateMachine.StateMachineType": "type",
+    "Topic.FifoTopic": "Attributes.FifoTopic",
+    "Topic.TopicName": "Name",
 }
 
 PROVIDER = {
@@ -69,17 +102,51 @@ IN_PLACE = {
 }
 
 
-def wire_name(members: Members, name: str) -> str:
-    (found,) = [
-        wire for wire, member in members.items() if (member if isinstance(member, str) else member.name) == name
-    ]
-    return found
+def schemas() -> dict[str, Any]:
+    """The resource schemas of cfn-lint, by the name of their type."""
+    spec = find_spec("cfnlint")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent / "data" / "schemas" / "resources"
+    read = (json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json"))
+    return {schema["typeName"]: schema for schema in read}
 
 
-@pytest.mark.parametrize("token", sorted(CREATE_ONLY))
-def test_what_cloudformation_cannot_change_is_replaced(token: str) -> None:
-    declared = RESOURCES[token]
-    assert {wire_name(declared.members, name) for name in CREATE_ONLY[token].split()} <= declared.replaces
+@pytest.fixture(scope="module")
+def create_only() -> dict[str, list[str]]:
+    """The paths of properties that CloudFormation cannot change, also those of which that depends, by type."""
+    kinds = ("createOnlyProperties", "conditionalCreateOnlyProperties")
+    found = schemas()
+    return {
+        token: [path.removeprefix("/properties/") for kind in kinds for path in found[name].get(kind, ())]
+        for token, name in CLOUDFORMATION.items()
+    }
+
+
+def wire_path(members: Members, kind: str, names: list[str]) -> str | None:
+    """The path of a property in Pulumi's wire names; `None` if the type takes no such input."""
+    name, *deeper = names
+    wanted = OTHER_NAMES.get(f"{kind}.{name}", name).lower()
+    for wire, member in members.items():
+        if (member if isinstance(member, str) else member.name).lower() != wanted:
+            continue
+        if not deeper:
+            return wire
+        below = wire_path(member.members, kind, deeper) if isinstance(member, Block) else None
+        return below and f"{wire}.{below}"
+    return None
+
+
+def test_each_type_has_its_schema_or_has_none() -> None:
+    assert CLOUDFORMATION.keys() | WITHOUT == RESOURCES.keys()
+
+
+@pytest.mark.parametrize("token", sorted(CLOUDFORMATION))
+def test_what_cloudformation_cannot_change_is_replaced(token: str, create_only: dict[str, list[str]]) -> None:
+    declared, kind = RESOURCES[token], CLOUDFORMATION[token].rpartition("::")[2]
+    paths = {wire_path(declared.members, kind, path.split("/")) for path in create_only[token]} - {None}
+    assert paths, "CloudFormation names properties by which such a resource is known"
+    assert paths <= declared.replaces
 
 
 @pytest.mark.parametrize("token", sorted(PROVIDER))

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import (
+    AuditBucket,
     ChangeTable,
     CounterTable,
     EffectLedgerTable,
@@ -22,7 +23,7 @@ from components import (
     protect_stack,
     secret_access,
 )
-from handlers import crm_sync, entitlements, plan_counts, upgrade_api, welcome_email
+from handlers import audit_log, crm_sync, entitlements, plan_counts, upgrade_api, welcome_email
 
 config = StackConfig.load()
 protect_stack(config.protect)
@@ -85,6 +86,16 @@ if config.fan_out and config.crm_url is not None:
         access=[ledger.access(), secret_access(crm_token.arn, "CRM_TOKEN_SECRET")],
         environment={"CRM_URL": config.crm_url},
     )
+if config.fan_out and config.audit_log:
+    audit = AuditBucket(
+        "audit-log",
+        source=users.stream,
+        drop=config.audit_drop,
+        hashed=config.audit_hash,
+        hash_key=config.audit_hash_key,
+    )
+    changes.subscribe(audit_log.handler, access=[audit.access()])
+    pulumi.export("auditBucket", audit.bucket.bucket)
 
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)

@@ -16,6 +16,7 @@ from components.alarms import (
     StreamAlarms,
     make_alarms,
 )
+from components.audit_bucket import AuditBucket
 from components.change_table import ChangeTable, GlobalIndex, LocalIndex, ProvisionedCapacity
 from components.counter_table import CounterTable
 from components.delivery import InvalidDelivery, RetryHorizon, StreamDelivery
@@ -26,6 +27,7 @@ from components.fan_out import FanOut
 from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
+from components.kept_secret import kept_secret
 from components.pipe_delivery import PipeDelivery
 from components.pipe_targets import (
     ApiDestinationTarget,
@@ -65,6 +67,7 @@ __all__ = [
     "AlarmCannotFire",
     "AlarmOpinion",
     "ApiDestinationTarget",
+    "AuditBucket",
     "BusTarget",
     "ChangeTable",
     "CounterTable",
@@ -107,6 +110,7 @@ __all__ = [
     "Vpc",
     "WorkflowTarget",
     "allow",
+    "kept_secret",
     "make_alarms",
     "protect_stack",
     "secret_access",

@@ -22,6 +22,7 @@ from handlers.cdc.ledger_table import TABLE_VARIABLE, LedgerTable
 from handlers.cdc.projection import DynamoDBProjection
 from handlers.cdc.projection_table import ProjectionTable
 from handlers.cdc.secrets import Secret
+from handlers.cdc.write_once import WriteOnceBucket
 
 #: Services whose calls need no permission.
 _FREE_OF_PERMISSION = frozenset({"sts"})
@@ -87,6 +88,8 @@ def _variable(value: object) -> _Variable | None:
             | DynamoDBProjection(store=ProjectionTable(variable=variable))
         ):
             return _Variable(variable, f'access=[Access([allow([…], table.arn)], {{"{variable}": table.name}})]')
+        case WriteOnceBucket(variable=variable):
+            return _Variable(variable, "access=[audit.access()], with audit = AuditBucket(…)")
         case Secret(variable=variable):
             return _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
         case _:

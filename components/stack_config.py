@@ -6,6 +6,7 @@ The keys, their types and defaults stand in `Pulumi.yaml`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -21,6 +22,9 @@ from aws_semantics.limits import (
     TOPIC_ARCHIVE_DAYS,
     Range,
 )
+
+#: Keys of consumers that read a queue of their own.
+NEED_FAN_OUT = ("auditLog", "crmUrl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,10 @@ class StackConfig:
         batching_window: Seconds a batch may wait to fill there.
         retry_attempts: Retries before a record is given up there.
         log_retention_in_days: How long logs are kept.
+        audit_log: Whether every change is kept as an object in S3.
+        audit_drop: Paths of attributes that the audit log leaves out.
+        audit_hash: Paths of attributes that it has as a hash only.
+        audit_hash_key: The key of these hashes, a secret in the state however it was given.
         alarm_email: The address that alarms are mailed to; `None` for none.
         crm_url: The address of the CRM, over HTTPS beyond this machine; without one nothing is synchronised.
         crm_token: The CRM's bearer token, a secret in the state however it was given.
@@ -57,6 +65,10 @@ class StackConfig:
     log_retention_in_days: int
     crm_url: str | None
     crm_token: pulumi.Output[str] | None
+    audit_log: bool
+    audit_drop: Sequence[str]
+    audit_hash: Sequence[str]
+    audit_hash_key: pulumi.Output[str] | None
     alarm_email: pulumi.Input[str] | None
 
     @classmethod
@@ -83,10 +95,26 @@ class StackConfig:
             log_retention_in_days=reader.choice("logRetentionDays", LOG_RETENTION_DAYS),
             crm_url=reader.url("crmUrl"),
             crm_token=reader.secret("crmToken"),
+            audit_log=reader.boolean("auditLog"),
+            audit_drop=reader.paths("auditDrop"),
+            audit_hash=reader.paths("auditHash"),
+            audit_hash_key=reader.secret("auditHashKey"),
             alarm_email=reader.address("alarmEmail", required=False),
         )
         if config.crm_url is not None and config.crm_token is None:
             reader.refuse("crmToken", "is missing, and crmUrl is set: run  pulumi config set --secret crmToken TOKEN")
+        if config.audit_hash and config.audit_hash_key is None:
+            reader.refuse(
+                "auditHashKey",
+                "is missing, and auditHash is set: run  openssl rand -hex 32 | pulumi config set --secret auditHashKey",
+            )
+        for key in ("auditDrop", "auditHash", "auditHashKey"):
+            if reader.is_set(key) and not config.audit_log:
+                reader.refuse(key, "is set, and auditLog is false: run  pulumi config set auditLog true")
+        if not config.fan_out:
+            for key in NEED_FAN_OUT:
+                if reader.is_set(key):
+                    reader.refuse(key, "is set, and fanOut is false: a stream itself serves no more than two consumers")
         reader.raise_problems()
         if config.archive_days and not config.protect:
             # AWS does not delete a topic with an archive.
@@ -136,6 +164,16 @@ class _Reader:
                 f"pulumi config set --secret {key} VALUE"
             )
         return self._config.require_secret(key)
+
+    def paths(self, key: str) -> Sequence[str]:
+        value = self._plain(key) or ""
+        paths = [each.strip() for each in value.split(",")] if value else []
+        if any(not re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", each) for each in paths):
+            self._problems.append(f"{key} is {value!r}: write names of attributes, as in email,address.street")
+        return paths
+
+    def is_set(self, key: str) -> bool:
+        return self._get(key) not in (None, "", "false")
 
     def boolean(self, key: str) -> bool:
         value = self._plain(key)

@@ -37,6 +37,20 @@ def test_an_object_is_read_in_part_and_keeps_its_metadata(world):
         s3.put_object(Bucket=world.name, Key="k", Body=b"other", ContentMD5=base64.b64encode(b"0" * 16).decode())
 
 
+@honours("s3:PutObject", "IfNoneMatch")
+def test_an_object_that_lies_there_is_not_replaced_on_the_condition_that_none_does(world):
+    world.bucket()
+    s3, where = world.client("s3"), {"Bucket": world.name, "Key": "k"}
+    s3.put_object(**where, Body=b"first", IfNoneMatch="*")
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(**where, Body=b"second", IfNoneMatch="*")
+    answer = refused.value.response
+    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("PreconditionFailed", 412)
+    assert s3.get_object(**where)["Body"].read() == b"first"
+    s3.delete_object(**where)
+    s3.put_object(**where, Body=b"third", IfNoneMatch="*")
+
+
 #: Checksums of the bytes "123456789", by which implementations are checked.
 CHECKSUMS = {
     "CRC32": base64.b64encode(bytes.fromhex("cbf43926")).decode(),

@@ -12,6 +12,7 @@ from components import (
     StreamDelivery,
 )
 from local.deploy.stack_files import read_stack_files
+from tests.everything import EVERYTHING
 from tests.policy.engine import Pack, bare_preview, deployed, preview, run
 from tests.reference import welcome_email
 
@@ -19,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_the_program_passes_the_strict_preset(stack):
-    config = read_stack_files(ROOT, stack).config
+@pytest.mark.parametrize(("stack", "consumers"), [*((each, {}) for each in STACKS), ("prod", EVERYTHING)])
+def test_the_program_passes_the_strict_preset(stack, consumers):
+    config = read_stack_files(ROOT, stack, consumers).config
     strict = Pack(config=json.loads((ROOT / "policies" / "configs" / "strict.json").read_text()))
     before = run(ROOT, previewed=True, stack=stack, config=config)
     after = run(ROOT, previewed=False, stack=stack, config=config)

@@ -288,8 +288,8 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "PutBucketPolicy": _takes("Bucket Policy", kept="ChecksumAlgorithm"),
         "PutBucketOwnershipControls": _takes("Bucket", kept="OwnershipControls ChecksumAlgorithm"),
         "PutObject": _takes(
-            "Bucket Key Body ContentType ContentLength ContentMD5 ContentEncoding Metadata ChecksumAlgorithm "
-            "ChecksumCRC32 ChecksumCRC32C ChecksumCRC64NVME ChecksumSHA1 ChecksumSHA256"
+            "Bucket Key Body ContentType ContentLength ContentMD5 ContentEncoding Metadata IfNoneMatch "
+            "ChecksumAlgorithm ChecksumCRC32 ChecksumCRC32C ChecksumCRC64NVME ChecksumSHA1 ChecksumSHA256"
         ),
         "PutPublicAccessBlock": _takes("Bucket", kept="PublicAccessBlockConfiguration ChecksumAlgorithm"),
     },

@@ -29,7 +29,7 @@ Serve = Callable[[AwsCall], Awaitable[Reply]]
 _OF_REQUESTS = frozenset(
     {
         *("dynamodb:leadingkeys", "events:source", "events:detail-type", "iam:policyarn"),
-        *("s3:prefix", "s3:delimiter", "ses:fromaddress", "ses:fromdisplayname", "ses:recipients"),
+        *("s3:prefix", "s3:delimiter", "s3:if-none-match", "ses:fromaddress", "ses:fromdisplayname", "ses:recipients"),
         *("sns:protocol", "sns:endpoint"),
     }
 )
@@ -178,7 +178,7 @@ class Authorizer:
     def _check_that_it_may_know(self, call: AwsCall, keys: SessionKeys) -> None:
         """Refuse to say that an object does not exist to a caller who may not list its bucket, as S3 does."""
         bucket = call.parameters["Bucket"]
-        absent: Context = {"s3:prefix": None, "s3:delimiter": None}
+        absent: Context = {"s3:prefix": None, "s3:delimiter": None, "s3:if-none-match": None}
         self._check_need(call, self._session(keys), Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", absent))
 
     def _session(self, keys: SessionKeys) -> Session:

@@ -168,7 +168,9 @@ def _s3(operation: str, parameters: Parameters, _: Lookups) -> Sequence[Need] | 
     bucket, key = f"arn:aws:s3:::{parameters['Bucket']}", parameters.get("Key")
     action = f"s3:{_S3.get(operation, operation)}"
     if key is not None:
-        return [Need(action, f"{bucket}/{key}", {"s3:prefix": None, "s3:delimiter": None})]
+        if_none_match = parameters.get("IfNoneMatch")
+        keys = {"s3:prefix": None, "s3:delimiter": None, "s3:if-none-match": if_none_match}
+        return [Need(action, f"{bucket}/{key}", keys)]
     return [Need(action, bucket, {f"s3:{name.lower()}": parameters.get(name) for name in ("Prefix", "Delimiter")})]
 
 

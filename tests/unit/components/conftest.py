@@ -54,6 +54,8 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": lambda name: {},
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": lambda name: {},
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": lambda name: {},
+    "aws:secretsmanager/secret:Secret": lambda name: {"arn": arn("secretsmanager", f"secret:{name}"), "name": name},
+    "aws:secretsmanager/secretVersion:SecretVersion": lambda name: {"arn": arn("secretsmanager", f"secret:{name}")},
     "aws:sesv2/emailIdentity:EmailIdentity": lambda name: {"arn": arn("ses", f"identity/{name}")},
     "aws:sns/topic:Topic": lambda name: {"arn": arn("sns", name), "name": name},
     "aws:sns/topicSubscription:TopicSubscription": lambda name: {},

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 import pytest
 
 import components
-from handlers import upgrade_api, welcome_email
+from handlers import audit_log, upgrade_api, welcome_email
 from handlers.cdc import on
 from tests.wheels import lock, wheel
 
@@ -43,6 +43,7 @@ def surroundings() -> dict[str, Any]:
         "aws": aws,
         "on": on,
         "pulumi": pulumi,
+        "audit_log": audit_log,
         "upgrade_api": upgrade_api,
         "welcome_email": welcome_email,
         "users": users,

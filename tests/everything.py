@@ -1,0 +1,15 @@
+"""The configuration that switches every consumer of the program on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: For a stack whose files say nothing of them.
+EVERYTHING: Final = {
+    "weir:crmUrl": "https://crm.example.com/api",
+    "weir:crmToken": "a token",
+    "weir:auditLog": "true",
+    "weir:auditDrop": "phone",
+    "weir:auditHash": "email",
+    "weir:auditHashKey": "a key",
+}

@@ -1,0 +1,140 @@
+"""A program that uses every component, each by a statement or two. It is run as the `__main__.py` of a project."""
+
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+from components import (
+    BusTarget,
+    ChangeTable,
+    CounterTable,
+    EffectLedgerTable,
+    EmailSender,
+    Enrichment,
+    FailureDestination,
+    FanOut,
+    FunctionSettings,
+    FunctionTarget,
+    GlobalIndex,
+    HttpApi,
+    LocalIndex,
+    PipeDelivery,
+    ProjectionTable,
+    ProvisionedCapacity,
+    PythonFunction,
+    PythonLayer,
+    QueueDelivery,
+    QueueTarget,
+    StackConfig,
+    Stream,
+    StreamDelivery,
+    StreamPipe,
+    StreamSource,
+    TopicTarget,
+    WorkflowTarget,
+    allow,
+    protect_stack,
+)
+from components.access import policy_document, trust
+from handlers.cdc import on
+from tests.reference import enrich, plans_per_window, upgrade_api, welcome_email
+
+config = StackConfig.load()
+protect_stack(config.protect)
+kept = config.protect
+
+alarms = aws.sns.Topic("alarms")
+
+users = ChangeTable(
+    "users",
+    hash_key="userId",
+    ttl_attribute="expiresAt",
+    global_indexes={"by-email": GlobalIndex(hash_key="email", attributes=["plan"])},
+    deletion_protection=kept,
+)
+orders = ChangeTable(
+    "orders",
+    hash_key="customer",
+    range_key="number",
+    local_indexes={"by-day": LocalIndex(range_key="day")},
+    capacity=ProvisionedCapacity(read=5, write=5),
+    deletion_protection=kept,
+)
+ledger = EffectLedgerTable("effects", deletion_protection=kept)
+counts = CounterTable("counts", deletion_protection=kept)
+rights = ProjectionTable("rights", hash_key="userId", deletion_protection=kept)
+mail = EmailSender("mail", mail_from=config.mail_from)
+
+packages = PythonLayer("packages", requirements="packages.txt")
+settings = FunctionSettings(timeout=config.function_timeout, log_retention_in_days=1, requirements=packages)
+functions = {
+    name: PythonFunction(name, entry_point=f"{module.__name__}.handler", settings=FunctionSettings(timeout=5))
+    for name, module in (("enrich", enrich), ("receive", enrich))
+}
+api = HttpApi("api")
+api.route("GET /users", upgrade_api.handler, access=[counts.read_access(), rights.access("RIGHTS_TABLE")])
+
+# The fan-out, with a consumer and a pipe to each kind of target.
+bus = aws.cloudwatch.EventBus("changes")
+topic = aws.sns.Topic("changes")
+starts = aws.iam.Role("starts", assume_role_policy=trust("states.amazonaws.com"))
+may = policy_document([allow(["lambda:InvokeFunction"], functions["receive"].function.arn)])
+aws.iam.RolePolicy("starts", role=starts.name, policy=may)
+workflow = aws.sfn.StateMachine(
+    "onboarding",
+    role_arn=starts.arn,
+    definition=json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}),
+)
+access = [ledger.access(), counts.access(), mail.send_access()]
+changes = FanOut(
+    "changes",
+    source=users.stream,
+    delivery=QueueDelivery(attempts=config.attempts),
+    archive_days=config.archive_days,
+    function=settings,
+    alarm_actions=[alarms.arn],
+)
+for number in range(2):
+    changes.subscribe(welcome_email.handler, name=f"welcome-{number}", access=access)
+targets = {
+    "to-bus": BusTarget(arn=bus.arn, detail_type="change", source="users"),
+    "to-topic": TopicTarget(arn=topic.arn),
+    "to-function": FunctionTarget(arn=functions["receive"].function.arn),
+    "to-workflow": WorkflowTarget(arn=workflow.arn),
+}
+for name, target in targets.items():
+    changes.pipe(name, target=target, when=on.modify, repeats="a second delivery changes nothing there")
+
+# The other reader of the users' stream: a pipe of its own, with an enrichment.
+queue = aws.sqs.Queue("wanted", fifo_queue=True)
+StreamPipe(
+    "wanted",
+    source=users.stream,
+    target=QueueTarget(arn=queue.arn, fifo=True, message_group_id="$.dynamodb.Keys.userId.S"),
+    when=on.new("plan").is_in(["pro", "enterprise"]),
+    enrichment=Enrichment(by=FunctionTarget(arn=functions["enrich"].function.arn)),
+    delivery=PipeDelivery(maximum_retry_attempts=3),
+    alarm_actions=[alarms.arn],
+)
+
+# Consumers that read a stream themselves, each with another failure destination.
+direct = Stream("orders", source=orders.stream, function=settings, alarm_actions=[alarms.arn])
+direct.subscribe(
+    plans_per_window.handler,
+    delivery=StreamDelivery(tumbling_window_in_seconds=60, on_failure="sqs"),
+    repeats="the count is shown and nothing acts on it",
+)
+shared = FailureDestination("orders-failures", kind="sns", alarm_actions=[alarms.arn])
+assert shared.topic is not None
+direct.subscribe(
+    welcome_email.handler,
+    name="order-mail",
+    access=access,
+    delivery=StreamDelivery(on_failure=shared.topic),
+)
+existing = Stream("existing", source=StreamSource.of_table("existing"), function=settings)
+existing.subscribe(welcome_email.handler, name="existing-mail", access=access)
+
+pulumi.export("usersTable", users.table.name)
+pulumi.export("queue", queue.url)

@@ -23,7 +23,7 @@ from components import (
     protect_stack,
     secret_access,
 )
-from handlers import audit_log, crm_sync, entitlements, plan_counts, upgrade_api, welcome_email
+from handlers import audit_log, crm_sync, entitlements, plan_counts, upgrade_api, users_by_email, welcome_email
 
 config = StackConfig.load()
 protect_stack(config.protect)
@@ -96,6 +96,12 @@ if config.fan_out and config.audit_log:
     )
     changes.subscribe(audit_log.handler, access=[audit.access()])
     pulumi.export("auditBucket", audit.bucket.bucket)
+if config.fan_out and config.users_by_email:
+    by_email = ProjectionTable(
+        "users-by-email", hash_key="email", range_key="userId", deletion_protection=config.protect
+    )
+    changes.subscribe(users_by_email.handler, access=[by_email.access("USERS_BY_EMAIL_TABLE")])
+    pulumi.export("usersByEmailTable", by_email.table.name)
 
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)

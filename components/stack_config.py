@@ -24,7 +24,7 @@ from aws_semantics.limits import (
 )
 
 #: Keys of consumers that read a queue of their own.
-NEED_FAN_OUT = ("auditLog", "crmUrl")
+NEED_FAN_OUT = ("auditLog", "crmUrl", "usersByEmail")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class StackConfig:
         audit_drop: Paths of attributes that the audit log leaves out.
         audit_hash: Paths of attributes that it has as a hash only.
         audit_hash_key: The key of these hashes, a secret in the state however it was given.
+        users_by_email: Whether a table has the users by their e-mail.
         alarm_email: The address that alarms are mailed to; `None` for none.
         crm_url: The address of the CRM, over HTTPS beyond this machine; without one nothing is synchronised.
         crm_token: The CRM's bearer token, a secret in the state however it was given.
@@ -69,6 +70,7 @@ class StackConfig:
     audit_drop: Sequence[str]
     audit_hash: Sequence[str]
     audit_hash_key: pulumi.Output[str] | None
+    users_by_email: bool
     alarm_email: pulumi.Input[str] | None
 
     @classmethod
@@ -99,6 +101,7 @@ class StackConfig:
             audit_drop=reader.paths("auditDrop"),
             audit_hash=reader.paths("auditHash"),
             audit_hash_key=reader.secret("auditHashKey"),
+            users_by_email=reader.boolean("usersByEmail"),
             alarm_email=reader.address("alarmEmail", required=False),
         )
         if config.crm_url is not None and config.crm_token is None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from handlers.cdc import Change, consumer, on
-from handlers.cdc.projection import DynamoDBProjection
+from handlers.cdc.projection import VERSIONED, DynamoDBProjection
 from handlers.plans import FEATURES
 
 entitlements = DynamoDBProjection("ENTITLEMENTS_TABLE")
-
-#: A user who was never written by the API has no version, which orders the changes.
-VERSIONED = on.new("version").exists() | on.old("version").exists()
 
 
 @consumer(when=on.changed("plan") & VERSIONED)

@@ -12,4 +12,5 @@ EVERYTHING: Final = {
     "weir:auditDrop": "phone",
     "weir:auditHash": "email",
     "weir:auditHashKey": "a key",
+    "weir:usersByEmail": "true",
 }

@@ -15,11 +15,13 @@ from typing import Any, Final, Protocol, get_args
 
 from handlers.cdc.attribute_values import encode
 from handlers.cdc.change import Change, ImageNotAvailable
+from handlers.cdc.conditions import on
 from handlers.cdc.effect_ledger import KEEP
 from handlers.cdc.projection_table import ProjectionContended, ProjectionTable
 from handlers.cdc.projection_writes import DELETED, EXPIRES_AT, Guard, GuardBy, PartWrite, WholeWrite, Write
 
 __all__ = [
+    "VERSIONED",
     "DynamoDBProjection",
     "GuardBy",
     "GuardNotAvailable",
@@ -28,6 +30,9 @@ __all__ = [
     "guard_of",
     "search_version",
 ]
+
+#: Changes of items that have a version; without one nothing orders an item's changes.
+VERSIONED: Final = on.new("version").exists() | on.old("version").exists()
 
 #: A stream delivers a record again for as long.
 SHORTEST_KEEP: Final = timedelta(hours=24)

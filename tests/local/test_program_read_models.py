@@ -30,6 +30,7 @@ def outputs(aws: Endpoint) -> dict[str, Any]:
         "weir:auditLog": "true",
         "weir:auditHash": "email",
         "weir:auditHashKey": "pepper",
+        "weir:usersByEmail": "true",
     }
     outputs = deploy(PROGRAM, "local", aws.connection, config=config, name_seed="read-models").outputs
     users = aws.client("dynamodb")
@@ -91,3 +92,32 @@ def test_the_audit_logs_role_overwrites_deletes_and_lists_nothing(
 ) -> None:
     call = {"Bucket": outputs["auditBucket"], **parameters}
     assert refusal(aws, outputs, "audit-log", "s3", operation, call) == "AccessDenied"
+
+
+def rows_by_email(aws: Endpoint, outputs: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = aws.client("dynamodb").scan(TableName=outputs["usersByEmailTable"])["Items"]
+    return [(row["email"]["S"], row["plan"]["S"]) for row in rows if "deleted" not in row]
+
+
+def test_a_user_is_found_by_the_address_and_moves_with_it(aws: Endpoint, outputs: dict[str, Any]) -> None:
+    users = {"TableName": outputs["usersTable"], "Key": {"userId": {"S": "u2"}}}
+    bob = {**users["Key"], "email": {"S": "bob@example.com"}, "plan": {"S": "free"}, "version": {"N": "1"}}
+    aws.client("dynamodb").put_item(TableName=users["TableName"], Item=bob)
+    assert post(aws, f"{outputs['apiUrl']}/users/u2/plan", '{"plan": "pro"}')[0] == 200
+    wait_until(lambda: ("bob@example.com", "pro") in rows_by_email(aws, outputs))
+    aws.client("dynamodb").update_item(
+        **users,
+        UpdateExpression="SET email = :email, version = version + :one",
+        ExpressionAttributeValues={":email": {"S": "robert@example.com"}, ":one": {"N": "1"}},
+    )
+    wait_until(lambda: ("bob@example.com", "pro") not in rows_by_email(aws, outputs))
+    assert ("robert@example.com", "pro") in rows_by_email(aws, outputs)
+
+
+@pytest.mark.parametrize("operation", ["get_item", "delete_item", "scan"])
+def test_the_role_of_users_by_email_reads_and_deletes_nothing(
+    aws: Endpoint, outputs: dict[str, Any], operation: str
+) -> None:
+    key = {} if operation == "scan" else {"Key": {"email": {"S": "ada@example.com"}, "userId": {"S": "u1"}}}
+    call = {"TableName": outputs["usersByEmailTable"], **key}
+    assert refusal(aws, outputs, "users-by-email", "dynamodb", operation, call) == "AccessDeniedException"

@@ -24,7 +24,7 @@ from local.endpoint.owned_directory import OwnedDirectory, abandoned
 INHERITED = ("COVERAGE_PROCESS_CONFIG", "LANG", "LC_ALL", "PATH", "TZ")
 
 #: Seconds that the endpoint gets to end by itself after a signal.
-STOP_SECONDS = 5.0
+STOP_SECONDS = 30.0
 
 #: Beginning of the names of endpoints' directories.
 PREFIX = "weir-aws-"

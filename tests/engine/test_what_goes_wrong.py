@@ -82,23 +82,6 @@ def test_a_mistake_in_a_handler_module_is_one_line_with_file_and_line(
     assert "Traceback" not in refused.output
 
 
-def test_mandatory_rules_stop_a_preview_and_an_exemption_lets_one_pass(engine: Lab) -> None:
-    main = engine.project / "__main__.py"
-    before = main.read_text()
-    main.write_text(before + BARE)
-    settings = engine.project / "exempt.json"
-    reason = {"urn": "*::bare", "reason": "read by hand while the new reader is tried"}
-    settings.write_text(json.dumps({"mapping-bounded-retries": {"exemptions": [reason]}}))
-    try:
-        refused = engine.preview("--policy-pack", "policies", status=1)
-        exempt = engine.preview("--policy-pack", "policies", "--policy-pack-config", str(settings), status=1)
-    finally:
-        main.write_text(before)
-    names = {name for name, level in refused.violations if level == "mandatory"}
-    assert {"mapping-bounded-retries", "mapping-on-failure-destination"} <= names
-    assert names - {name for name, _ in exempt.violations} == {"mapping-bounded-retries"}
-
-
 def test_a_baseline_of_a_preview_lets_the_next_one_pass_and_a_new_mistake_stops_it(engine: Lab) -> None:
     main, settings = engine.project / "__main__.py", engine.project / "baseline.json"
     before = main.read_text()

@@ -45,7 +45,8 @@ def up(
 ) -> None:
     """Keep the program running on this machine until Ctrl-C.
 
-    Prints the variables that point any AWS client here, and the stack's outputs. While it runs, it prints a line for
+    Prints the variables that point any AWS client here, the stack's outputs, and what in the policies of the program's
+    roles is not evaluated here. While it runs, it prints a line for
     each failure with its reason, each dead letter and mail, each stream with more readers than AWS serves, and each
     condition that turns every change down. With the Pulumi CLI, `weir local pulumi` previews and changes the stack.
     Nothing is kept when it stops; if it is killed, the next start says what was lost.
@@ -106,7 +107,9 @@ def _run(progress: Console, *, port: int, watch: bool, with_cli: bool, quiet: bo
             environment = {**aws_environment(endpoint.connection), "WEIR_CONTROL_TOKEN": endpoint.control_token}
             lost = [journal.as_json() for journal in endpoint.lost]
             stack.enter_context(announced(directory, environment, deployed.outputs, deployed.environment))
-            _show(environment, dict(deployed.outputs), lost, as_json=as_json)
+            not_judged = endpoint.control.unjudged()
+            _show(environment, dict(deployed.outputs), lost, not_judged, as_json=as_json)
+            _say_not_judged(progress, not_judged)
             python = platform.python_version()
             progress.print(f"Functions run on Python {python}, whatever runtime they ask for. Ctrl-C stops.")
             if not quiet:
@@ -121,6 +124,7 @@ def _run(progress: Console, *, port: int, watch: bool, with_cli: bool, quiet: bo
             while (how := endpoint.wait(_LOOK_SECONDS if watch else None)) is None:
                 if changes.found():
                     deployed.update(progress)
+                    _say_not_judged(progress, endpoint.control.unjudged())
             raise EndpointError(f"the AWS endpoint {how}")
         except Reset as reset:
             reset.port = int(endpoint.url.rpartition(":")[2])
@@ -131,9 +135,18 @@ def _run(progress: Console, *, port: int, watch: bool, with_cli: bool, quiet: bo
 _LOOK_SECONDS = 0.5
 
 
-def _show(environment: dict[str, str], outputs: dict[str, Any], lost: list[Any], *, as_json: bool) -> None:
+def _say_not_judged(progress: Console, not_judged: list[str]) -> None:
+    """Print what in the policies of the program's roles the endpoint does not evaluate."""
+    for sentence in not_judged:
+        progress.print(Text(f"not judged: {sentence}"), soft_wrap=True)
+
+
+def _show(
+    environment: dict[str, str], outputs: dict[str, Any], lost: list[Any], not_judged: list[str], *, as_json: bool
+) -> None:
     if as_json:
-        typer.echo(json.dumps({"environment": environment, "outputs": outputs, "lost": lost}))
+        document = {"environment": environment, "outputs": outputs, "lost": lost, "notJudged": not_judged}
+        typer.echo(json.dumps(document))
         return
     for name, value in environment.items():
         typer.echo(f"export {name}={value}")

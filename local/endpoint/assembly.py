@@ -16,7 +16,7 @@ from local.endpoint.alarm_evaluation import AlarmEvaluation
 from local.endpoint.api.gate import Gate
 from local.endpoint.application import Application, Asgi
 from local.endpoint.authorization.authorizer import Authorizer
-from local.endpoint.authorization.needs import Lookups
+from local.endpoint.authorization.lookups import Lookups
 from local.endpoint.authorization.sessions import Sessions
 from local.endpoint.authorization.sts import sts_routes
 from local.endpoint.clients import Connection, expired
@@ -46,6 +46,7 @@ from local.endpoint.services.iam import iam_routes
 from local.endpoint.services.kinesis_source import KinesisSource
 from local.endpoint.services.layers import routes as layer_routes
 from local.endpoint.services.logs import log_routes
+from local.endpoint.services.parameters import parameter_routes
 from local.endpoint.services.pipe_sources import PipeSources
 from local.endpoint.services.pipes import Pipes
 from local.endpoint.services.queue_source import QueueSource
@@ -104,7 +105,11 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     )
     executions = Executions(roles, lookups, clock)
     environments = Functions(
-        connection=connection, clock=clock, metrics=metrics, issue_keys=authorizer.issue_for_function
+        connection=connection,
+        clock=clock,
+        metrics=metrics,
+        issue_keys=authorizer.issue_for_function,
+        may_log=authorizer.may_log,
     )
     destinations = Destinations(buckets=buckets, queues=queues, topics=topics)
     stream_dependencies = StreamMappingDependencies(streams, functions, destinations, roles, clock, metrics)
@@ -159,6 +164,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             layer_routes(),
             event_bus_routes(),
             log_routes(),
+            parameter_routes(ministack_internals.key_arn),
             queue_routes(),
             sts_routes(authorizer),
             update_expression_routes(),
@@ -179,6 +185,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         faults=faults,
         throttling=limit.throttled,
         mails=ministack_internals.sent_mails,
+        unjudged=lambda: _unjudged(authorizer, functions, machines, pipes),
         evaluate_alarms=alarms.evaluate,
     )
     _adapt_ministack(connection, clock, readers, environments, authorizer)
@@ -218,6 +225,9 @@ def _lookups(connection: Connection) -> Lookups:
         stream_of=lambda iterator: (ministack_internals.read_iterator(iterator) or (None,))[0],
         identities=ministack_internals.email_identities,
         partition_key=ministack_internals.partition_key,
+        key=ministack_internals.key_arn,
+        secret=ministack_internals.secret_arn,
+        encrypted_parameters=ministack_internals.encrypted_parameters,
     )
 
 
@@ -257,6 +267,18 @@ def _topic(arn: str) -> Topic | None:
 
 def _send_from_topic(queue_arn: str, topic_arn: str, message: TopicMessage) -> str | None:
     return ministack_internals.send_from_topic(queue_arn, topic_arn, *message)
+
+
+def _unjudged(authorizer: Authorizer, functions: Any, machines: Any, pipes: Pipes) -> list[str]:
+    """Say what in the policies of everything that acts with a role is not evaluated here."""
+    listed = [each for page in functions.get_paginator("list_functions").paginate() for each in page["Functions"]]
+    arns = [each["stateMachineArn"] for each in machines.list_state_machines()["stateMachines"]]
+    roles = [
+        *(each["Role"] for each in listed),
+        *(each.configuration["RoleArn"] for each in pipes.all()),
+        *(machines.describe_state_machine(stateMachineArn=each)["roleArn"] for each in arns),
+    ]
+    return [sentence for role in dict.fromkeys(roles) for sentence in authorizer.unjudged(role)]
 
 
 def _held(mappings: EventSourceMappings, pipes: Pipes) -> journal.Held:

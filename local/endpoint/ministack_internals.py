@@ -23,12 +23,15 @@ from ministack.services import (
     dynamodb_streams,
     eventbridge,
     kinesis,
+    kms,
     lambda_svc,
     s3,
+    secretsmanager,
     ses,
     ses_v2,
     sns,
     sqs,
+    ssm,
     stepfunctions,
 )
 
@@ -41,13 +44,16 @@ _dynamodb: Any = dynamodb
 _dynamodbstreams: Any = dynamodb_streams
 _eventbridge: Any = eventbridge
 _kinesis: Any = kinesis
+_kms: Any = kms
 _lambda: Any = lambda_svc
 _logs: Any = cloudwatch_logs
 _s3: Any = s3
+_secretsmanager: Any = secretsmanager
 _ses: Any = ses
 _sesv2: Any = ses_v2
 _sns: Any = sns
 _sqs: Any = sqs
+_ssm: Any = ssm
 _stepfunctions: Any = stepfunctions
 
 #: Status, headers and body of an answer.
@@ -125,7 +131,7 @@ def read_iterator(iterator: str) -> tuple[str, str] | None:
 
 
 def resource_policy(arn: str) -> str | None:
-    """Return the policy of a queue, topic, bucket, object or function as JSON text; `None` if it has none."""
+    """Return the policy of a queue, topic, bucket, object, function or key as JSON text; `None` if it has none."""
     service = arn.split(":")[2]
     match service:
         case "sqs":
@@ -140,6 +146,9 @@ def resource_policy(arn: str) -> str | None:
         case "lambda":
             found = _lambda.function_policy_for_arn(arn)
             return json.dumps(found[0]) if found else None
+        case "kms":
+            found = _kms.key_policy_for_arn(arn)
+            return found[0] if found else None
         case _:
             return None
 
@@ -154,6 +163,23 @@ def partition_key(table: str) -> str | None:
     found = _dynamodb._tables.get(table)
     schema = found["KeySchema"] if found else []
     return next((each["AttributeName"] for each in schema if each["KeyType"] == "HASH"), None)
+
+
+def key_arn(reference: str) -> str | None:
+    """Return the ARN of a KMS key by its id, ARN or alias; `None` if there is no such key."""
+    found = _kms._resolve_key(reference)
+    return found["Arn"] if found else None
+
+
+def secret_arn(name: str) -> str | None:
+    """Return the ARN of a secret by its name; `None` if there is no such secret."""
+    _, found = _secretsmanager._resolve(name)
+    return found["ARN"] if found else None
+
+
+def encrypted_parameters() -> dict[str, str]:
+    """Return the key that each SecureString of Parameter Store names, by the parameter's name."""
+    return {name: each["KeyId"] for name, each in _ssm._parameters.items() if each["Type"] == "SecureString"}
 
 
 def list_streams() -> list[tuple[str, str, str]]:
@@ -287,6 +313,11 @@ HANDLERS: Mapping[str, Handler] = {
     "kinesis": _kinesis.handle_request,
     "sqs": _sqs.handle_request,
 }
+
+
+def has_log_group(name: str) -> bool:
+    """Check if a log group exists."""
+    return name in _logs._log_groups
 
 
 def write_log(group: str, stream: str, lines: Sequence[str]) -> None:

@@ -39,7 +39,7 @@ class PipeWorld:
     def role(self) -> str:
         """The ARN of a role that pipes may assume, and that may do what they do."""
         if self._role is None:
-            self._role = self.world.make_role(self.role_name, PIPES_MAY, service="pipes")
+            self._role = self.world.make_role(self.role_name, PIPES_MAY, service="pipes states")
         return self._role
 
     @property

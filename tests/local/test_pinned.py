@@ -16,10 +16,13 @@ from ministack.services import (
     dynamodb_streams,
     eventbridge,
     kinesis,
+    kms,
     lambda_svc,
+    secretsmanager,
     ses,
     sns,
     sqs,
+    ssm,
     stepfunctions,
 )
 
@@ -36,6 +39,15 @@ def test_functions_are_dispatched_where_ours_are_run():
     dispatch = ["func", "config", "event", "request_id", "started"]
     assert parameters(lambda_svc._execute_function_dispatch) == dispatch
     assert f"_execute_function_dispatch({', '.join(dispatch)})" in inspect.getsource(lambda_svc._execute_function)
+
+
+def test_keys_secrets_and_parameters_are_found_by_these():
+    assert kms._resolve_key("alias/none") is None
+    assert kms.key_policy_for_arn("arn:aws:kms:us-east-1:111122223333:key/none") is None
+    assert 'rec["KeyId"].encode() + ctx_hash' in inspect.getsource(kms._encrypt)
+    assert secretsmanager._resolve("none") == (None, None)
+    assert list(ssm._parameters) == []
+    assert '"KeyId": key_id' in inspect.getsource(ssm._put_parameter)
 
 
 def test_its_function_metrics_come_from_one_place():

@@ -64,6 +64,7 @@ FUNCTIONS_MAY = {
         *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "sqs:ChangeMessageVisibility"),
         "sqs:GetQueueUrl",
         *("lambda:InvokeFunction", "states:StartExecution", "events:PutEvents"),
+        *("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
     ],
     "Resource": "*",
 }
@@ -152,7 +153,9 @@ class World:
         """The ARN of the role of all functions that have none of their own: it may do what mappings and they do."""
         made = self._clients.get("role")
         if made is None:
-            made = self._clients["role"] = self.make_role("function", MAPPINGS_MAY, FUNCTIONS_MAY)
+            made = self._clients["role"] = self.make_role(
+                "function", MAPPINGS_MAY, FUNCTIONS_MAY, service="lambda states"
+            )
         return made
 
     @property
@@ -166,12 +169,11 @@ class World:
         return made
 
     def make_role(self, name: str, *statements: dict[str, Any], service: str = "lambda") -> str:
-        """Make a role that functions, or another service, may assume; its ARN."""
+        """Make a role that functions, or the services with these names, may assume; its ARN."""
+        principals = [f"{each}.amazonaws.com" for each in service.split()]
         trust = {
             "Version": "2012-10-17",
-            "Statement": [
-                {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": f"{service}.amazonaws.com"}}
-            ],
+            "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": principals}}],
         }
         made = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         if statements:

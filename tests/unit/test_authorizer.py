@@ -11,7 +11,8 @@ from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError, NotSimulated
 from local.endpoint.api.http_messages import Request
 from local.endpoint.authorization.authorizer import Authorizer
-from local.endpoint.authorization.needs import Lookups, needs_of
+from local.endpoint.authorization.lookups import Lookups
+from local.endpoint.authorization.needs import needs_of
 from local.endpoint.authorization.sessions import Sessions
 from local.endpoint.clients import Connection
 from local.endpoint.roles import Role, Roles
@@ -19,7 +20,17 @@ from local.endpoint.roles import Role, Roles
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/welcome"
 CONNECTION = Connection("http://127.0.0.1:4566", "us-east-1", ACCOUNT, "AKIAOWN", "secret")
-LOOKUPS = Lookups("us-east-1", ACCOUNT, stream_of=lambda _: None, identities=list, partition_key=lambda _: "id")
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/0c1d7a0e-7c1f-4b6f-a3f4-6f3d3a1b2c3d"
+LOOKUPS = Lookups(
+    "us-east-1",
+    ACCOUNT,
+    stream_of=lambda _: None,
+    identities=list,
+    partition_key=lambda _: "id",
+    key=lambda name: KEY if name in ("alias/own", KEY, KEY.rpartition("/")[2]) else None,
+    secret=lambda name: f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{name}-AbCdEf" if name == "crm" else None,
+    encrypted_parameters=lambda: {"/crm/token": "alias/own", "/crm/other": "alias/aws/ssm", "/mail": "alias/own"},
+)
 
 
 class OneRole(Roles):
@@ -86,7 +97,7 @@ def test_keys_of_a_role_that_is_gone_are_invalid() -> None:
 def test_an_operation_whose_permission_is_not_known_is_refused_and_never_let_through() -> None:
     for service, operation in [("apigatewayv2", "CreateApi"), ("pipes", "CreatePipe"), ("events", "PutRule")]:
         with pytest.raises(NotSimulated, match=f"which permission {service}:{operation} needs"):
-            needs_of(AwsCall(service, operation, "json", {}), LOOKUPS)
+            needs_of(service, operation, {}, LOOKUPS)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +142,6 @@ def test_an_operation_whose_permission_is_not_known_is_refused_and_never_let_thr
 def test_a_resource_is_named_by_its_arn_however_the_call_names_it(
     service: str, operation: str, parameters: dict[str, Any], needed: tuple[str, str, str]
 ) -> None:
-    (need,) = needs_of(AwsCall(service, operation, "json", parameters), LOOKUPS)
+    (need,) = needs_of(service, operation, parameters, LOOKUPS)
     action, owner, resource = needed
     assert (need.action, need.resource) == (action, f"arn:aws:{owner}:us-east-1:{ACCOUNT}:{resource}")

@@ -25,6 +25,7 @@ SERVICES = (
     "events",
     "iam",
     "kinesis",
+    "kms",
     "lambda",
     "logs",
     "pipes",
@@ -33,6 +34,7 @@ SERVICES = (
     "sesv2",
     "sns",
     "sqs",
+    "ssm",
     "stepfunctions",
     "sts",
 )

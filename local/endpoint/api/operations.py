@@ -188,6 +188,24 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "PutRecord": _takes("StreamName StreamARN Data PartitionKey ExplicitHashKey"),
         "PutRecords": _takes("StreamName StreamARN Records"),
     },
+    # Ciphertexts are bound to their key and context here, and are not safe.
+    "kms": {
+        "CreateAlias": _takes("AliasName TargetKeyId"),
+        "CreateKey": _takes("Policy KeySpec KeyUsage", kept="Description Tags"),
+        "Decrypt": _takes("CiphertextBlob KeyId EncryptionContext"),
+        "DeleteAlias": _takes("AliasName"),
+        "DescribeKey": _takes("KeyId"),
+        "DisableKey": _takes("KeyId"),
+        "EnableKey": _takes("KeyId"),
+        "Encrypt": _takes("KeyId Plaintext EncryptionContext"),
+        "GenerateDataKey": _takes("KeyId KeySpec NumberOfBytes EncryptionContext"),
+        "GetKeyPolicy": _takes("KeyId"),
+        "ListAliases": _takes("KeyId"),
+        "ListResourceTags": _takes("KeyId"),
+        "PutKeyPolicy": _takes("KeyId Policy"),
+        # Nothing waits for the end of the window: the key is of no use from now on, as on AWS.
+        "ScheduleKeyDeletion": _takes("KeyId", kept="PendingWindowInDays"),
+    },
     "lambda": {
         "AddPermission": _takes("FunctionName StatementId Action Principal SourceAccount SourceArn"),
         "CreateEventSourceMapping": _takes(
@@ -350,6 +368,18 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "SendMessageBatch": _takes("QueueUrl Entries"),
         "SetQueueAttributes": _takes("QueueUrl Attributes"),
     },
+    # SecureStrings of the account's own key need nothing of KMS; those of a customer managed key need what it needs.
+    "ssm": {
+        "AddTagsToResource": _takes(kept="ResourceType ResourceId Tags"),
+        "DeleteParameter": _takes("Name"),
+        "DeleteParameters": _takes("Names"),
+        "GetParameter": _takes("Name WithDecryption"),
+        "GetParameters": _takes("Names WithDecryption"),
+        "GetParametersByPath": _takes("Path Recursive WithDecryption MaxResults NextToken"),
+        "ListTagsForResource": _takes("ResourceType ResourceId"),
+        "PutParameter": _takes("Name Value Type KeyId Overwrite", kept="Description DataType Tags"),
+        "RemoveTagsFromResource": _takes(kept="ResourceType ResourceId TagKeys"),
+    },
     "stepfunctions": {
         "CreateStateMachine": _takes("name definition type roleArn"),
         "DeleteStateMachine": _takes("stateMachineArn"),
@@ -456,6 +486,9 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         lambda value: value == {"StreamMode": "PROVISIONED"},
         "StreamMode PROVISIONED",
     ),
+    ("kms:CreateKey", "KeySpec"): (lambda value: value == "SYMMETRIC_DEFAULT", "SYMMETRIC_DEFAULT"),
+    ("kms:CreateKey", "KeyUsage"): (lambda value: value == "ENCRYPT_DECRYPT", "ENCRYPT_DECRYPT"),
+    ("ssm:PutParameter", "DataType"): (lambda value: value == "text", "text"),
     ("lambda:PublishLayerVersion", "Content"): (lambda value: set(value) <= {"ZipFile"}, "a ZipFile"),
     **{
         (f"lambda:{operation}", "DeadLetterConfig"): (

@@ -13,11 +13,12 @@ from typing import Any
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError, NotSimulated
 from local.endpoint.api.http_messages import Reply
-from local.endpoint.authorization.needs import Lookups, Need, needs_of
+from local.endpoint.authorization.lookups import Lookups, Need
+from local.endpoint.authorization.needs import needs_of
 from local.endpoint.authorization.refusals import refused
 from local.endpoint.authorization.sessions import SessionKeys, Sessions
 from local.endpoint.roles import Roles
-from local.engine.roles.authorization import Session, Verdict, judge_assumption, judge_service, judge_session
+from local.engine.roles.authorization import Session, Verdict, judge_guarded, judge_service, judge_session
 from local.engine.roles.policy_evaluation import Context, Document, unevaluated
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ Serve = Callable[[AwsCall], Awaitable[Reply]]
 _OF_REQUESTS = frozenset(
     {
         *("dynamodb:leadingkeys", "events:source", "events:detail-type", "iam:policyarn"),
+        *("kms:calleraccount", "kms:requestalias", "kms:viaservice", "kms:encryptioncontextkeys"),
+        "kms:encryptioncontext:parameter_arn",
         *("s3:prefix", "s3:delimiter", "s3:if-none-match", "ses:fromaddress", "ses:fromdisplayname", "ses:recipients"),
         *("sns:protocol", "sns:endpoint"),
     }
@@ -68,6 +71,27 @@ class Authorizer:
         self._warn(role_arn)
         return self.sessions.issue(role_arn, function)
 
+    def may_log(self, role_arn: str, function: str, group: str, stream: str, *, new_group: bool) -> bool:
+        """Decide whether a function's role lets it write its log (IAM-20).
+
+        What is not evaluated here lets it, since the function has no answer that could say so: it is said at its start.
+
+        Args:
+            role_arn: The role.
+            function: The function's name.
+            group: The log group.
+            stream: The log stream of the function's environment.
+            new_group: Whether the log group has to be created first.
+        """
+        role = self._roles.known(role_arn)
+        if role is None:
+            return False
+        session = self._roles.session(role, function)
+        named = {"logGroupName": group, "logStreamName": stream}
+        needed = ("CreateLogGroup",) * new_group + ("CreateLogStream", "PutLogEvents")
+        needs = [need for each in needed for need in needs_of("logs", each, named, self._lookups)]
+        return all(self._verdict(session, need).outcome != "refused" for need in needs)
+
     async def answer(self, call: AwsCall, serve: Serve) -> Reply:
         """Answer a call, if its caller may make it.
 
@@ -94,7 +118,7 @@ class Authorizer:
         if keys.expires_at is not None and keys.expires_at < self._clock():
             raise AwsError("ExpiredToken", "The security token included in the request is expired", status=403)
         session = self._session(keys)
-        for need in needs_of(call, self._lookups):
+        for need in needs_of(call.service, call.operation, call.parameters, self._lookups):
             self._check_need(call, session, need)
 
     def arn_of(self, keys: SessionKeys) -> str:
@@ -153,7 +177,7 @@ class Authorizer:
             "sts:externalid": call.parameters.get("ExternalId"),
             "sts:rolesessionname": name,
         }
-        verdict = judge_assumption(session, arn, context, role and role.trust)
+        verdict = judge_guarded(session, "sts:AssumeRole", arn, context, role and role.trust)
         need = Need("sts:AssumeRole", arn)
         if verdict.outcome == "refused":
             raise refused(call, need, session.arn, verdict.reason)
@@ -167,13 +191,18 @@ class Authorizer:
     def _check_need(self, call: AwsCall, session: Session, need: Need) -> None:
         if need.action == "sts:AssumeRole":
             return  # judged with the role's trust policy
-        context = {**self._context(session), **need.keys}
-        policy = self._policy_of(need.resource)
-        verdict = judge_session(session, need.action, need.resource, context, policy)
+        verdict = self._verdict(session, need)
         if verdict.outcome == "refused":
             raise refused(call, need, session.arn, verdict.reason)
         if verdict.outcome == "undecided":
             raise _undecided(need, verdict, session.role_arn)
+
+    def _verdict(self, session: Session, need: Need) -> Verdict:
+        context = {**self._context(session), **need.keys}
+        policy = self._policy_of(need.resource)
+        guarded = need.resource.startswith("arn:aws:kms:") and ":key/" in need.resource and policy is not None
+        judge = judge_guarded if guarded else judge_session
+        return judge(session, need.action, need.resource, context, policy)
 
     def _check_that_it_may_know(self, call: AwsCall, keys: SessionKeys) -> None:
         """Refuse to say that an object does not exist to a caller who may not list its bucket, as S3 does."""
@@ -210,15 +239,22 @@ class Authorizer:
         text = self._resource_policy(resource) if resource.startswith("arn:") else None
         return None if text is None else json.loads(text)
 
-    def _warn(self, role_arn: str) -> None:
+    def unjudged(self, role_arn: str) -> list[str]:
+        """Say what in the policies of a role is not evaluated here, one sentence each."""
         role = self._roles.known(role_arn)
         if role is None:
-            return
+            return []
         nobody = Session(role_arn, role_arn, self._lookups.account_id, [])
         known = {*self._context(nobody), *_OF_REQUESTS}
         limits = [role.boundary] if role.boundary is not None else []
-        for unknown in unevaluated([*role.policies, *limits], known):
-            message = f"{role_arn}: {unknown} is not evaluated here; a call that it decides is refused as NotSimulated"
+        unknown = dict.fromkeys(unevaluated([*role.policies, *limits], known))
+        return [
+            f"{role_arn}: {each} is not evaluated here; a call that it decides is refused as NotSimulated"
+            for each in unknown
+        ]
+
+    def _warn(self, role_arn: str) -> None:
+        for message in self.unjudged(role_arn):
             with self._lock:
                 new = message not in self._warned
                 self._warned.add(message)

@@ -7,71 +7,28 @@ has a page per service.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import getaddresses, parseaddr
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import NotSimulated
+from local.endpoint.authorization.encryption_needs import kms, parameter_store, secrets_manager
+from local.endpoint.authorization.lookups import Lookups, Need, Parameters
 from local.endpoint.functions.names import name_of, qualifier_of
 from local.engine.roles.policy_evaluation import Context
 
 
-class Need(NamedTuple):
-    """An action that a call needs.
-
-    Attributes:
-        action: The action, e.g. `dynamodb:PutItem`.
-        resource: The ARN of its resource, or `*`.
-        keys: Condition keys of the request in lower case, and their values.
-    """
-
-    action: str
-    resource: str
-    keys: Context = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Lookups:
-    """What is known of the account's resources.
-
-    Attributes:
-        region: The region.
-        account_id: The account.
-        stream_of: Returns the stream that a shard iterator of DynamoDB Streams reads.
-        identities: Returns the names of SES's identities.
-        partition_key: Returns the name of a table's partition key; `None` if there is no such table.
-    """
-
-    region: str
-    account_id: str
-    stream_of: Callable[[str], str | None]
-    identities: Callable[[], Sequence[str]]
-    partition_key: Callable[[str], str | None]
-
-    def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a resource that may have been named by it."""
-        return (
-            resource if resource.startswith("arn:") else f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
-        )
-
-
-Parameters = Mapping[str, Any]
-
-
-def needs_of(call: AwsCall, lookups: Lookups) -> Sequence[Need]:
+def needs_of(service: str, operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need]:
     """List what a call needs.
 
     Raises:
         NotSimulated: It is not known here.
     """
-    found = _SERVICES.get(call.service)
-    needs = None if found is None else found(call.operation, call.parameters, lookups)
+    found = _SERVICES.get(service)
+    needs = None if found is None else found(operation, parameters, lookups)
     if needs is None:
         raise NotSimulated(
-            f"the local endpoint does not know which permission {call} needs, so a function cannot call it here: call "
-            "it with the endpoint's own keys, or run this against an AWS account"
+            f"the local endpoint does not know which permission {service}:{operation} needs, so a role cannot call it "
+            "here: call it with the endpoint's own keys, or run this against an AWS account"
         )
     return needs
 
@@ -277,17 +234,6 @@ def _iam(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[N
     return [Need(f"iam:{operation}", f"{prefix}policy/{name}" if name else "*")]
 
 
-def _secrets_manager(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
-    given = parameters.get("SecretId") or parameters.get("Name", "")
-    # A policy names the random end of a secret's ARN, which a name in a call does not have.
-    return [
-        Need(
-            f"secretsmanager:{operation}",
-            given if given.startswith("arn:") else lookups.arn("secretsmanager", f"secret:{given}"),
-        )
-    ]
-
-
 def _sts(operation: str, parameters: Parameters, _: Lookups) -> Sequence[Need] | None:
     # Everyone may ask who they are; AssumeRole is judged with the role's trust policy.
     return [] if operation == "GetCallerIdentity" else [Need("sts:AssumeRole", parameters.get("RoleArn", ""))]
@@ -300,13 +246,15 @@ _SERVICES: Mapping[str, Callable[[str, Parameters, Lookups], Sequence[Need] | No
     "events": _events,
     "iam": _iam,
     "kinesis": _kinesis,
+    "kms": kms,
     "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
-    "secretsmanager": _secrets_manager,
+    "secretsmanager": secrets_manager,
     "sesv2": _sesv2,
     "sns": _sns,
     "sqs": _sqs,
+    "ssm": parameter_store,
     "stepfunctions": _states,
     "sts": _sts,
 }

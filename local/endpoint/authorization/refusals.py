@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
-from local.endpoint.authorization.needs import Need
+from local.endpoint.authorization.lookups import Need
 
 
 class _Form(NamedTuple):

@@ -40,6 +40,7 @@ class ControlApi:
         faults: The faults that are set.
         throttling: Returns the shards that refused reads (`local.endpoint.readers.reader_limit`).
         mails: Returns the mails that SES accepted, oldest first.
+        unjudged: Says what in the policies of functions, pipes and state machines is not evaluated here.
         evaluate_alarms: Evaluates every alarm at a time in seconds since 1970, and returns their states by name.
     """
 
@@ -55,6 +56,7 @@ class ControlApi:
         faults: Faults,
         throttling: Callable[[], list[dict[str, Any]]],
         mails: Callable[[], list[dict[str, Any]]],
+        unjudged: Callable[[], list[str]],
         evaluate_alarms: Callable[[float], dict[str, str]],
     ) -> None:
         self._clock = clock
@@ -66,6 +68,7 @@ class ControlApi:
         self._faults = faults
         self._throttling = throttling
         self._mails = mails
+        self._unjudged = unjudged
         self._evaluate_alarms = evaluate_alarms
 
     def answer(self, request: Request) -> tuple[int, Any]:
@@ -91,6 +94,8 @@ class ControlApi:
                     return 200, self._throttling()
                 case "GET", "mails":
                     return 200, self._mails()
+                case "GET", "unjudged":
+                    return 200, self._unjudged()
                 case "GET", "faults":
                     return 200, [asdict(fault) for fault in self._faults.all()]
                 case "POST", "faults":

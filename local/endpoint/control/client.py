@@ -133,6 +133,10 @@ class Control:
         """List the mails that SES accepted, oldest first: `To`, `Source`, `Subject`, `BodyText`."""
         return self._call("GET", "mails")
 
+    def unjudged(self) -> list[str]:
+        """Say what in the policies of functions, pipes and state machines the endpoint does not evaluate."""
+        return self._call("GET", "unjudged")
+
     def advance_clock(self, seconds: float) -> float:
         """Advance the clock of tables, mappings, metrics and alarms; return the new time in seconds since 1970."""
         return self._call("POST", "clock", {"advance": seconds})["now"]

@@ -23,7 +23,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextvars import ContextVar
 from math import ceil
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from local.endpoint import ministack_internals
 from local.endpoint.authorization.sessions import IssueKeys, SessionKeys
@@ -40,6 +40,14 @@ _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 Configuration = Mapping[str, Any]
+
+
+class MayLog(Protocol):
+    """Decides whether a role lets a function write its log."""
+
+    def __call__(self, role_arn: str, function: str, group: str, stream: str, *, new_group: bool) -> bool:
+        """Return whether it does."""
+        ...
 
 
 @contextlib.contextmanager
@@ -208,9 +216,12 @@ class Environment:
 class Functions:
     """Every execution environment, and the metrics and logs of their invocations."""
 
-    def __init__(self, *, connection: Connection, clock: Clock, metrics: Metrics, issue_keys: IssueKeys) -> None:
+    def __init__(
+        self, *, connection: Connection, clock: Clock, metrics: Metrics, issue_keys: IssueKeys, may_log: MayLog
+    ) -> None:
         self._connection = connection
         self._issue_keys = issue_keys
+        self._may_log = may_log
         self._clock = clock
         self._metrics = metrics
         self._packages = Path(tempfile.mkdtemp(prefix="weir-runtime-"))
@@ -241,9 +252,11 @@ class Functions:
         # Record 0 for a success: an alarm then sees data, and the average is the error rate.
         self._metrics.record("Errors", 1 if "error" in answer else 0, at=self._clock.now(), FunctionName=name)
         self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
-        self._metrics.record_embedded(text, at=self._clock.now())
-        lines = _platform_lines(configuration, request_id, text, milliseconds)
-        ministack_internals.write_log(environment.log_group, environment.log_stream, lines)
+        if self._logs(environment, configuration["Role"], name):
+            # CloudWatch takes the metrics of a log out of its lines.
+            self._metrics.record_embedded(text, at=self._clock.now())
+            lines = _platform_lines(configuration, request_id, text, milliseconds)
+            ministack_internals.write_log(environment.log_group, environment.log_stream, lines)
         return {**answer, "log": text}
 
     def kill(self, access_key_id: str) -> None:
@@ -252,6 +265,11 @@ class Functions:
             environments = [each for each in self._all if each.access_key_id == access_key_id]
         for environment in environments:
             environment.kill()
+
+    def _logs(self, environment: Environment, role: str, name: str) -> bool:
+        group = environment.log_group
+        new = not ministack_internals.has_log_group(group)
+        return self._may_log(role, name, group, environment.log_stream, new_group=new)
 
     def close(self) -> None:
         """End every environment. Running invocations end as crashes."""

@@ -16,7 +16,8 @@ from typing import Any, NoReturn, Protocol
 
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError
-from local.endpoint.authorization.needs import Lookups, needs_of
+from local.endpoint.authorization.lookups import Lookups
+from local.endpoint.authorization.needs import needs_of
 from local.endpoint.roles import STATES, Caller, Roles
 from local.endpoint.routes import Routes
 from local.engine.clock import Clock
@@ -164,7 +165,10 @@ class Executions:
             _raise_ended()
         call = _call_of(resource, given)
         if call is not None:
-            needs = [(need.action, need.resource) for need in needs_of(call, self._lookups)]
+            needs = [
+                (need.action, need.resource)
+                for need in needs_of(call.service, call.operation, call.parameters, self._lookups)
+            ]
             refused = self._roles.refusal(Caller(execution.role_arn, STATES, execution.arn), needs)
             if refused is not None:
                 raise TaskFailed("States.Permissions", refused.message)

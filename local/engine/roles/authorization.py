@@ -6,7 +6,9 @@
 | its permissions boundary, the session's policies | nothing | what they deny or do not allow |
 | the resource's policy | what a statement allows: to the role; to the session, past the second row | as the first |
 
-All is in one account. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+A role's trust policy and a KMS key's policy come first: what they do not allow, to the caller or to the account,
+nothing else allows. All is in one account.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
 from __future__ import annotations
@@ -99,24 +101,27 @@ def judge_session(
     return Verdict("undecided", unknown) if unknown else ALLOWED
 
 
-def judge_assumption(session: Session, role_arn: str, context: Context, trust: Document | None) -> Verdict:
-    """Decide whether a session may assume a role.
+def judge_guarded(
+    session: Session, action: str, resource: str, context: Context, resource_policy: Document | None
+) -> Verdict:
+    """Decide whether a session may assume a role, or use a KMS key.
 
-    The role's trust policy has to name the caller, or the account, whose own policies then decide.
+    The role's trust policy, or the key's policy, has to name the caller, or the account, whose own policies then decide
+    (https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html).
 
     Args:
         session: The caller.
-        role_arn: The role.
+        action: The action, such as `sts:AssumeRole`.
+        resource: The ARN of the role or the key.
         context: The values of all condition keys that are known.
-        trust: The role's trust policy; `None` if there is no such role.
+        resource_policy: The trust policy or the key's policy; `None` if there is no such role or key.
     """
-    action = "sts:AssumeRole"
-    policies = [] if trust is None else [trust]
+    policies = [] if resource_policy is None else [resource_policy]
     names = {session.role_arn, session.arn, "*", session.account_id, f"arn:aws:iam::{session.account_id}:root"}
-    named = decide_for(policies, names, action, role_arn, context)
+    named = decide_for(policies, names, action, resource, context)
     match named.outcome:
         case "allowed":
-            return judge_session(session, action, role_arn, context, trust)
+            return judge_session(session, action, resource, context, resource_policy)
         case "undecided":
             return Verdict("undecided", named.unknown)
         case "denied":

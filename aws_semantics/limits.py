@@ -86,6 +86,23 @@ TUMBLING_STATE_BYTES = 1024 * 1024
 #: How long a DynamoDB stream keeps a record, in seconds (§1.1).
 STREAM_RETENTION_SECONDS = 24 * 60 * 60
 
+#: Kinesis Data Streams: hours that a stream keeps a record, KiB of its largest one, and shared readers of a shard; then
+#: consumers with enhanced fan-out, and how many the account setting On-demand Advantage allows (§4).
+KINESIS_RETENTION_HOURS = Range(24, 8_760)
+KINESIS_RECORD_KIB = Range(1_024, 10_240)
+KINESIS_READERS = 5
+KINESIS_ENHANCED_CONSUMERS = 20
+KINESIS_ENHANCED_CONSUMERS_OF_ADVANTAGE = 50
+
+#: Value of the dimension DelegatedOperation of a table's replication metrics (ALARM-8).
+DELEGATED_OPERATION = "StreamRecords"
+
+#: KiB of the largest record that Lambda's payload holds, whose data is base64 (KDS-13).
+KINESIS_RECORD_KIB_FOR_LAMBDA = 4_096
+
+#: Shards of a provisioned stream: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
+KINESIS_SHARDS = Range(1, 20_000)
+
 #: Readers of one shard before reads are throttled: of a table, and of a global table (§1.1).
 STREAM_READERS = 2
 STREAM_READERS_OF_GLOBAL_TABLE = 1

@@ -4,10 +4,12 @@ from components.access import Access, allow, secret_access, unused_client
 from components.alarms import (
     GIVEN_UP,
     ITERATOR_AGE,
+    KINESIS_ALARMS,
     PARKED,
     PIPE_ALARMS,
     QUEUE_AGE,
     QUEUE_ALARMS,
+    REPLICATION_ALARMS,
     STREAM_ALARMS,
     TOPIC_ALARMS,
     AlarmCannotFire,
@@ -28,6 +30,9 @@ from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
 from components.kept_secret import kept_secret
+from components.kinesis_changes import KinesisChanges
+from components.kinesis_delivery import KinesisDelivery
+from components.kinesis_source import KinesisSource
 from components.pipe_delivery import PipeDelivery
 from components.pipe_targets import (
     ApiDestinationTarget,
@@ -56,11 +61,13 @@ from components.stream_source import StreamSource, TooManyReaders
 __all__ = [
     "GIVEN_UP",
     "ITERATOR_AGE",
+    "KINESIS_ALARMS",
     "PARKED",
     "PIPE_ALARMS",
     "QUEUE_AGE",
     "QUEUE_ALARMS",
     "QUEUE_PIPE_ALARMS",
+    "REPLICATION_ALARMS",
     "STREAM_ALARMS",
     "TOPIC_ALARMS",
     "Access",
@@ -83,6 +90,9 @@ __all__ = [
     "ImportContractBroken",
     "InvalidDelivery",
     "JwtAuthorization",
+    "KinesisChanges",
+    "KinesisDelivery",
+    "KinesisSource",
     "LocalIndex",
     "PipeDelivery",
     "PipeTarget",

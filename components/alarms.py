@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pulumi
@@ -268,6 +268,73 @@ TOPIC_ALARMS = (
         "them. Read the range again from the table's stream.",
         command="weir status",
     ),
+)
+
+
+#: Replication of a table's changes to Kinesis. DynamoDB retries for 168 hours, and then switches it off by itself.
+REPLICATION_ALARMS = (
+    AlarmOpinion(
+        name="replication-age-warn",
+        namespace="AWS/DynamoDB",
+        metric="AgeOfOldestUnreplicatedRecord",
+        dimension=("TableName", "DelegatedOperation"),
+        statistic="Maximum",
+        threshold=5 * 60 * 1000,
+        period=300,
+        evaluation_periods=3,
+        description="The table's changes have not reached its Kinesis stream for 5 minutes. Look at the stream's "
+        "capacity, its key and its resource policy.",
+        command="weir status",
+    ),
+    AlarmOpinion(
+        name="replication-age-page",
+        namespace="AWS/DynamoDB",
+        metric="AgeOfOldestUnreplicatedRecord",
+        dimension=("TableName", "DelegatedOperation"),
+        statistic="Maximum",
+        threshold=6 * 60 * 60 * 1000,
+        period=300,
+        urgent=True,
+        description="The table's changes have not reached its Kinesis stream for 6 hours; at 168 hours DynamoDB "
+        "switches the replication off by itself, and later changes are missing.",
+        command="weir status",
+    ),
+    AlarmOpinion(
+        name="replication-throttled",
+        namespace="AWS/DynamoDB",
+        metric="ThrottledPutRecordCount",
+        dimension=("TableName", "DelegatedOperation"),
+        statistic="Sum",
+        threshold=1,
+        period=300,
+        evaluation_periods=3,
+        description="The Kinesis stream has throttled the table's changes for 15 minutes: it has too few shards, or "
+        "one item is written too often.",
+        command="weir status",
+    ),
+    AlarmOpinion(
+        name="replication-failed",
+        namespace="AWS/DynamoDB",
+        metric="FailedToReplicateRecordCount",
+        dimension=("TableName", "DelegatedOperation"),
+        statistic="Sum",
+        threshold=1,
+        period=300,
+        urgent=True,
+        description="Changes were larger than the Kinesis stream's record size and were skipped: every consumer of the "
+        "stream has lost them.",
+        command="weir status",
+    ),
+)
+
+#: The alarms of a consumer of Kinesis, whose stream keeps records for longer than a table's.
+KINESIS_ALARMS = (
+    ITERATOR_AGE[0],
+    replace(
+        ITERATOR_AGE[1],
+        description="The consumer is an hour behind its table; the Kinesis stream forgets records after its retention.",
+    ),
+    *GIVEN_UP,
 )
 
 

@@ -188,6 +188,8 @@ class ChangeTable(pulumi.ComponentResource):
             keys=keys,
             reader_limit=STREAM_READERS_OF_GLOBAL_TABLE if replica_regions else STREAM_READERS,
         )
+        #: Name of the `KinesisChanges` that has the table's changes, of which DynamoDB takes one.
+        self.kinesis_changes: str | None = None
         self.register_outputs({"tableName": self.table.name, "streamArn": self.table.stream_arn})
 
     def update_access(self, variable: str) -> Access:

@@ -108,6 +108,11 @@ class StreamDelivery:
         if problems:
             raise InvalidDelivery("\n".join(problems))
 
+    @property
+    def position(self) -> str:
+        """Where a new mapping begins, in words."""
+        return self.starting_position
+
     def retry_horizon(self, retention_in_seconds: int = STREAM_RETENTION_SECONDS) -> RetryHorizon:
         """Compute how long a record that fails at once every time is retried before it is given up.
 
@@ -123,11 +128,7 @@ class StreamDelivery:
             value, allowed = getattr(self, name), STREAM_MAPPING_RANGES[member]
             if value not in allowed:
                 yield f"{name}={value!r} is not {allowed}: {_why(name, allowed)}"
-        if self.starting_position not in STREAM_STARTING_POSITIONS:
-            yield (
-                f"starting_position={self.starting_position!r} is not one of {', '.join(STREAM_STARTING_POSITIONS)}: "
-                "a DynamoDB stream can be read from its oldest record or from now on"
-            )
+        yield from self._position_problems()
         if self.tumbling_window_in_seconds and self.parallelization_factor != 1:
             yield (
                 "tumbling_window_in_seconds and parallelization_factor exclude each other: "
@@ -141,6 +142,13 @@ class StreamDelivery:
         yield from filter_problems(self.filters)
         yield from self._endless_problems()
         yield from self._destination_problems()
+
+    def _position_problems(self) -> Iterator[str]:
+        if self.starting_position not in STREAM_STARTING_POSITIONS:
+            yield (
+                f"starting_position={self.starting_position!r} is not one of {', '.join(STREAM_STARTING_POSITIONS)}: "
+                "a DynamoDB stream can be read from its oldest record or from now on"
+            )
 
     def _endless_problems(self) -> Iterator[str]:
         retries = self.maximum_retry_attempts

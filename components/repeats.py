@@ -6,8 +6,11 @@ the runtime that makes repeats harmless, which is found in its module, or declar
 
 from __future__ import annotations
 
+import ast
 import sys
 
+from components.first_party import imported_files
+from components.package import project_root
 from components.refusal import Refused
 from handlers.cdc import Consumer, EffectLedger
 from handlers.cdc.counters import Counters
@@ -27,13 +30,14 @@ _FOUND: tuple[tuple[type, str], ...] = (
 )
 
 
-def harmless_repeats(name: str, consumer: Consumer, declared: str | None) -> str:
+def harmless_repeats(name: str, consumer: Consumer, declared: str | None, *, route: str = "a fan-out") -> str:
     """Return how a consumer makes repeats harmless: in its own words, else by what its module uses.
 
     Args:
         name: The consumer's name, for the message.
         consumer: The consumer.
         declared: The words of `subscribe(repeats=…)`.
+        route: The way that changes come, for the message.
 
     Raises:
         Refused: Nothing is declared and nothing is found.
@@ -43,12 +47,47 @@ def harmless_repeats(name: str, consumer: Consumer, declared: str | None) -> str
     found = found_harmless(consumer)
     if found is None:
         raise Refused(
-            f"{name}: a fan-out delivers every change at least once, and nothing in {consumer.module} makes a repeat "
+            f"{name}: {route} delivers every change at least once, and nothing in {consumer.module} makes a repeat "
             "harmless: an effect could happen twice; run it through effects.once(…) of handlers.cdc, count with "
             "Counters, write with a projection, or say in words what makes repeats harmless: "
             'subscribe(…, repeats="the object\'s key is the event id, so a second write changes nothing")'
         )
     return found
+
+
+def check_keys_through_kinesis(name: str, consumer: Consumer, declared: str | None) -> None:
+    """Refuse a consumer of Kinesis whose keys rest on what is not the same at every delivery there.
+
+    A change can come twice with different event ids, and it has no sequence number (docs/aws-semantics.md §4, KDS-10).
+
+    Args:
+        name: The consumer's name, for the message.
+        consumer: The consumer.
+        declared: The words of `subscribe(repeats=…)`, with which event ids are the consumer's own business.
+
+    Raises:
+        Refused: The module, or a module of the project that it imports, reads `event_id`; or a projection is guarded by
+            sequence numbers.
+    """
+    for value in vars(sys.modules[consumer.module]).values():
+        if isinstance(value, DynamoDBProjection | SqlProjection | RedisProjection) and value.guard_by == "sequence":
+            raise Refused(
+                f"{name}: a projection of {consumer.module} is guarded by sequence numbers, and changes that come "
+                'through Kinesis have none: guard it by the item\'s version, guard_by="version"'
+            )
+    if declared is not None and declared.strip():
+        return
+    root = project_root(consumer.module)
+    for file in sorted(imported_files(consumer.module, root)):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "event_id":
+                raise Refused(
+                    f"{name}: {file.relative_to(root).as_posix()}:{node.lineno} reads event_id, and through Kinesis "
+                    "a change can come twice with different event ids, so that its effect would happen twice: make the "
+                    "key of the item's key and its version, e.g. "
+                    "f\"{change.keys['userId']}#{change.item['version']}\", or say in words what makes repeats "
+                    "harmless: subscribe(…, repeats=…)"
+                )
 
 
 def found_harmless(consumer: Consumer) -> str | None:

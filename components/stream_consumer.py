@@ -16,6 +16,7 @@ from components.delivery import InvalidDelivery, StreamDelivery, check_retention
 from components.failure_destination import FailureDestination
 from components.function_settings import FunctionSettings
 from components.import_contract import check_import
+from components.kinesis_delivery import KinesisDelivery
 from components.names import FUNCTION, check_name
 from components.needs import check_needs
 from components.push_down import filters_of
@@ -94,6 +95,7 @@ class StreamConsumer(pulumi.ComponentResource):
         function = function or FunctionSettings()
         function.check(name)
         check_name(name, FUNCTION)
+        _check_kind(name, delivery, source)
         _check_window(name, delivery, consumer)
         check_retention(name, delivery.maximum_record_age_in_seconds, source.retention_in_seconds)
         _check_lease(name, delivery, source, function.timeout)
@@ -102,7 +104,7 @@ class StreamConsumer(pulumi.ComponentResource):
         check_import(consumer.module)
         check_needs(name, consumer.module, access, environment or {})
         source.add_reader(name)
-        place = place_of(source, delivery.starting_position)
+        place = place_of(source, delivery.position)
         super().__init__(
             "weir:index:StreamConsumer",
             name,
@@ -135,7 +137,7 @@ class StreamConsumer(pulumi.ComponentResource):
         self.event_source_mapping = aws.lambda_.EventSourceMapping(
             name,
             function_name=self.function.arn,
-            event_source_arn=source.arn,
+            event_source_arn=source.mapped,
             **_mapping_settings(delivery, filters, self.on_failure),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -152,13 +154,12 @@ class StreamConsumer(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
-        from_the_beginning = replace(delivery, starting_position="TRIM_HORIZON")
         self.draining = [
             aws.lambda_.EventSourceMapping(
                 f"{name}-drain" if index == 0 else f"{name}-drain-{index + 1}",
                 function_name=self.function.arn,
                 event_source_arn=arn,
-                **_mapping_settings(from_the_beginning, filters, self.on_failure),
+                **_mapping_settings(replace(delivery, starting_position="TRIM_HORIZON"), filters, self.on_failure),
                 # AWS takes one mapping per function and stream: the consumer's own must have let go of this one.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[self.event_source_mapping]),
             )
@@ -183,6 +184,15 @@ class StreamConsumer(pulumi.ComponentResource):
 
 def _reading(streams: Sequence[str]) -> list[Statement]:
     return [allow(READING["dynamodb"], each) for each in streams]
+
+
+def _check_kind(name: str, delivery: StreamDelivery, source: StreamSource) -> None:
+    if isinstance(delivery, KinesisDelivery) != (source.dialect == "kinesis"):
+        wanted = "KinesisDelivery" if source.dialect == "kinesis" else "StreamDelivery"
+        raise InvalidDelivery(
+            f"{name}: delivery is a {type(delivery).__name__}, and {source.table} is read through "
+            f"{'Kinesis' if source.dialect == 'kinesis' else 'its own stream'}: pass a {wanted}"
+        )
 
 
 def _check_window(name: str, delivery: StreamDelivery, consumer: Consumer) -> None:
@@ -224,6 +234,8 @@ def _mapping_settings(
         "maximum_retry_attempts": delivery.maximum_retry_attempts,
         "maximum_record_age_in_seconds": delivery.maximum_record_age_in_seconds,
     }
+    if isinstance(delivery, KinesisDelivery) and delivery.starting_position_timestamp is not None:
+        settings["starting_position_timestamp"] = delivery.starting_position_timestamp
     if delivery.tumbling_window_in_seconds:
         settings["tumbling_window_in_seconds"] = delivery.tumbling_window_in_seconds
     if delivery.report_batch_item_failures:

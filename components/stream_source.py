@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import pulumi
 import pulumi_aws as aws
@@ -53,6 +54,14 @@ class StreamSource:
     retention_in_seconds: int = STREAM_RETENTION_SECONDS
     reader_limit: int = STREAM_READERS
     readers: list[str] = field(default_factory=list[str])
+
+    #: The language of filters on its records (components/push_down).
+    dialect: ClassVar[Literal["stream", "kinesis"]] = "stream"
+
+    @property
+    def mapped(self) -> pulumi.Input[str]:
+        """The ARN that an event source mapping names."""
+        return self.arn
 
     def __post_init__(self) -> None:
         if isinstance(self.arn, str) and "/stream/" not in self.arn:

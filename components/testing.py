@@ -42,6 +42,10 @@ _COMPUTED: Mapping[str, Mapping[str, str]] = {
     "aws:iam/policy:Policy": {"arn": "arn:aws:iam::{account}:policy/{name}"},
     "aws:iam/role:Role": {"arn": "arn:aws:iam::{account}:role/{name}"},
     "aws:kinesis/stream:Stream": {"arn": "arn:aws:kinesis:{region}:{account}:stream/{name}"},
+    "aws:kinesis/streamConsumer:StreamConsumer": {
+        "arn": "arn:aws:kinesis:{region}:{account}:stream/made-up/consumer/{name}:1769848200",
+        "creationTimestamp": "2026-01-31T08:30:00Z",
+    },
     "aws:lambda/eventSourceMapping:EventSourceMapping": {
         "arn": "arn:aws:lambda:{region}:{account}:event-source-mapping:{name}",
         "uuid": "{name}",

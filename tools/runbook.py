@@ -9,7 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.alarms import QUEUE_ALARMS, STREAM_ALARMS, TOPIC_ALARMS, WAITING, AlarmOpinion
+from components.alarms import (
+    QUEUE_ALARMS,
+    REPLICATION_ALARMS,
+    STREAM_ALARMS,
+    TOPIC_ALARMS,
+    WAITING,
+    AlarmOpinion,
+)
 from tools import written_files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,6 +90,20 @@ _TOPIC = Steps(
     "changes that are in no queue, `weir reread` takes the range from the table's stream.",
 )
 
+_REPLICATION = Steps(
+    lost="Nothing while DynamoDB still tries, for 168 hours; then it switches the replication off by itself, and what "
+    "is written until it is on again never reaches the Kinesis stream. Skipped changes (`replication-failed`) are lost "
+    "at once for every consumer of the stream.",
+    commands={
+        "weir status": "The consumers that read the stream, and how far behind they are",
+        "weir status {consumer}": "One of them, to see since when changes are missing",
+    },
+    over="Look at `aws dynamodb describe-kinesis-streaming-destination --table-name …`. Throttled: raise `shards`, or "
+    "leave it out for a stream on demand. Denied: restore the stream's resource policy, or the key's for DynamoDB. "
+    "Skipped: raise `record_size_kib`, or make the items smaller. If the replication was off, copy what was written "
+    "meanwhile from the table: every consumer of the stream lacks it.",
+)
+
 #: The steps of each alarm, by its name.
 STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(
@@ -91,13 +112,16 @@ STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(("dead-letters", "waiting", "dead-letter-queue", "undelivered"), _GIVEN_UP),
     **dict.fromkeys(("dropped", "destination-failures"), _LOST),
     **dict.fromkeys(("notifications-failed", "notifications-lost"), _TOPIC),
+    **dict.fromkeys(
+        ("replication-age-warn", "replication-age-page", "replication-throttled", "replication-failed"), _REPLICATION
+    ),
 }
 
 
 def alarms() -> Mapping[str, list[AlarmOpinion]]:
     """Return the alarms by name; those of streams and of queues may share one."""
     found: dict[str, list[AlarmOpinion]] = {}
-    for opinion in (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, WAITING):
+    for opinion in (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, *REPLICATION_ALARMS, WAITING):
         found.setdefault(opinion.name, []).append(opinion)
     return found
 

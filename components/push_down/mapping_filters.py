@@ -24,10 +24,10 @@ def filters_of(name: str, consumer: Consumer, source: StreamSource, delivery: St
     _check_keys(name, consumer, source)
     if delivery.filters:
         for index, pattern in enumerate(delivery.filters):
-            for finding in lint(pattern, source.view_type):
+            for finding in lint(pattern, source.view_type) if source.dialect == "stream" else ():
                 raise Refused(f"{name}: filters[{index}]: {finding}")
         return delivery.filters
-    patterns = _pushed_down(name, consumer, source, "stream")
+    patterns = _pushed_down(name, consumer, source, source.dialect)
     return () if delivery.tumbling_window_in_seconds else patterns
 
 

@@ -44,6 +44,7 @@ from local.endpoint.services.fifo_topics import FifoTopics, Topic
 from local.endpoint.services.functions import FunctionService
 from local.endpoint.services.iam import iam_routes
 from local.endpoint.services.kinesis_source import KinesisSource
+from local.endpoint.services.kinesis_streams import KinesisStreams
 from local.endpoint.services.layers import routes as layer_routes
 from local.endpoint.services.logs import log_routes
 from local.endpoint.services.parameters import parameter_routes
@@ -139,6 +140,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         account_id=connection.account_id,
     )
     readers = Readers([mappings, pipes])
+    kinesis_streams = KinesisStreams(ministack_internals.find_kinesis_stream, metrics=metrics, clock=clock)
     time_to_live = TimeToLive(tables, clock)
     alarms = AlarmEvaluation(cloudwatch, queues, metrics, clock, oldest_message=ministack_internals.oldest_message)
     function_service = FunctionService(
@@ -171,6 +173,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             StateMachines(machines, roles).routes,
             executions.routes,
             FifoTopics(_topic, _send_from_topic, metrics=metrics, clock=clock).routes,
+            kinesis_streams.routes,
             stream_specification_routes(tables),
             streaming_destination_routes(tables=tables, kinesis=kinesis),
         ]
@@ -188,7 +191,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         unjudged=lambda: _unjudged(authorizer, functions, machines, pipes),
         evaluate_alarms=alarms.evaluate,
     )
-    _adapt_ministack(connection, clock, readers, environments, authorizer)
+    _adapt_ministack(connection, clock, readers, environments, authorizer, fits=kinesis_streams.fits)
     ministack_internals.send_dead_letters_by(destinations.send_dead_letter)
     ministack_internals.run_executions_by(executions)
     application = Application(
@@ -232,7 +235,13 @@ def _lookups(connection: Connection) -> Lookups:
 
 
 def _adapt_ministack(
-    connection: Connection, clock: Clock, readers: Readers, environments: Functions, authorizer: Authorizer
+    connection: Connection,
+    clock: Clock,
+    readers: Readers,
+    environments: Functions,
+    authorizer: Authorizer,
+    *,
+    fits: Callable[[str, str, bytes], bool],
 ) -> None:
     """Replace the parts of ministack that differ from AWS."""
     region = region_name(connection.region)
@@ -253,6 +262,7 @@ def _adapt_ministack(
         lambda table, record, precision, transactional: streamed_change(
             record, table=table, now=clock.now(), precision=precision, transactional=transactional
         ),
+        fits,
         readers.kinesis,
     )
     ministack_internals.describe_tables_without_stream()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -88,13 +88,17 @@ def keep_time_by(clock: Callable[[], float]) -> None:
 
 
 def stream_changes_as(
-    make: Callable[[str, Mapping[str, Any], str, bool], tuple[str, bytes] | None], wake: Callable[[str], None]
+    make: Callable[[str, Mapping[str, Any], str, bool], tuple[str, bytes] | None],
+    fits: Callable[[str, str, bytes], bool],
+    wake: Callable[[str], None],
 ) -> None:
     """Put a table's changes into Kinesis in AWS's shape; ministack's records differ.
 
     Args:
         make: Makes partition key and data from the table, the change record, the precision of its time and whether a
             transaction made the change; `None` for no record.
+        fits: Returns whether a stream takes a record, from the table, the stream's ARN and the data. It is skipped
+            otherwise.
         wake: Called with the name of each stream that got a record.
     """
     transact = _dynamodb._transact_write_items
@@ -113,12 +117,18 @@ def stream_changes_as(
             if destination["DestinationStatus"] != "ACTIVE":
                 continue
             made = make(table, record, destination["ApproximateCreationDateTimePrecision"], transacting)
-            if made is not None:
+            if made is not None and fits(table, destination["StreamArn"], made[1]):
                 _kinesis.put_record_internal(destination["StreamArn"], *made)
                 wake(destination["StreamArn"].rpartition("/")[2])
 
     _dynamodb._transact_write_items = in_transaction
     _dynamodb._fan_out_to_kinesis = fan_out
+
+
+def find_kinesis_stream(name: str) -> MutableMapping[str, Any] | None:
+    """Return a Kinesis stream as ministack keeps it, by its name or ARN; `None` if there is no such stream."""
+    _, stream = _kinesis._resolve_stream({"StreamARN" if name.startswith("arn:") else "StreamName": name})
+    return stream
 
 
 def read_iterator(iterator: str) -> tuple[str, str] | None:

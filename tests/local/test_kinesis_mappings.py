@@ -173,8 +173,8 @@ def test_a_record_goes_to_the_shard_of_its_hash_key(world):
 @pytest.mark.parametrize(
     ("operation", "arguments", "named"),
     [
-        ("create_stream", {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}, "StreamModeDetails="),
         ("create_stream", {"Tags": {"a": "b"}}, "Tags"),
+        ("create_stream", {"WarmThroughputMiBps": 8}, "WarmThroughputMiBps"),
         ("delete_stream", {"EnforceConsumerDeletion": True}, "EnforceConsumerDeletion"),
         ("list_shards", {"ShardFilter": {"Type": "AT_LATEST"}}, "ShardFilter"),
         ("put_record", {"PartitionKey": "k", "Data": b"", "SequenceNumberForOrdering": "1"}, "SequenceNumberForOrder"),

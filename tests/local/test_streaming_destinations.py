@@ -221,16 +221,6 @@ def test_kds_9_a_transaction_that_changes_nothing_sends_equal_images(destination
     ("operation", "arguments", "named"),
     [
         (
-            "increase_stream_retention_period",
-            {"StreamName": "s", "RetentionPeriodHours": 48},
-            "IncreaseStreamRetention",
-        ),
-        (
-            "decrease_stream_retention_period",
-            {"StreamName": "s", "RetentionPeriodHours": 24},
-            "DecreaseStreamRetention",
-        ),
-        (
             "register_stream_consumer",
             {"StreamARN": "arn:aws:kinesis:::s", "ConsumerName": "c"},
             "RegisterStreamConsumer",
@@ -239,7 +229,7 @@ def test_kds_9_a_transaction_that_changes_nothing_sends_equal_images(destination
     ],
 )
 @conforms("KDS-3", "documented", refused=True)
-def test_kds_3_longer_retention_and_enhanced_fan_out_are_refused_by_name(world, operation, arguments, named):
+def test_kds_3_enhanced_fan_out_is_refused_by_name(world, operation, arguments, named):
     more = {"ShardId": "shardId-000000000000", "StartingPosition": {"Type": "LATEST"}}
     asked = arguments | (more if operation == "subscribe_to_shard" else {})
     code, message = refused(getattr(world.client("kinesis"), operation), **asked)

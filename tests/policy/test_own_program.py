@@ -8,6 +8,7 @@ import pytest
 
 from components import (
     ChangeTable,
+    KinesisChanges,
     Stream,
     StreamDelivery,
 )
@@ -40,6 +41,21 @@ def test_a_consumer_with_any_failure_destination_passes_the_strict_preset(kind):
         delivery = StreamDelivery(on_failure=kind)
         changes = Stream("changes", source=users.stream, delivery=delivery, alarm_actions=[aws.sns.Topic("oncall").arn])
         changes.subscribe(welcome_email.handler)
+
+    before, after = run(program, previewed=True), run(program, previewed=False)
+    assert strict.findings(preview(before)) == set()
+    assert strict.findings(bare_preview(before)) == set()
+    assert strict.findings(deployed(after)) == set()
+
+
+def test_the_kinesis_route_passes_the_strict_preset():
+    strict = Pack(config=json.loads((ROOT / "policies" / "configs" / "strict.json").read_text()))
+
+    def program():
+        users = ChangeTable("users", hash_key="userId", deletion_protection=True)
+        history = KinesisChanges("history", table=users, alarm_actions=[aws.sns.Topic("oncall").arn])
+        history.subscribe(welcome_email.handler)
+        history.subscribe(welcome_email.handler, name="enhanced", enhanced_fan_out=True)
 
     before, after = run(program, previewed=True), run(program, previewed=False)
     assert strict.findings(preview(before)) == set()

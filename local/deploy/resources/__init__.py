@@ -10,6 +10,7 @@ from local.deploy.resources import (
     dynamodb,
     events,
     iam,
+    kinesis,
     lambda_,
     pipes,
     s3,
@@ -25,6 +26,9 @@ from local.deploy.resources.resource_type import ResourceType
 
 __all__ = ["RESOURCES", "Aws", "NotUsed", "ResourceType"]
 
-_SERVICES = (apigatewayv2, cloudwatch, dynamodb, events, iam, lambda_, pipes, s3, secretsmanager, sesv2, sfn, sns, sqs)
+_SERVICES = (
+    *(apigatewayv2, cloudwatch, dynamodb, events, iam, kinesis, lambda_, pipes, s3, secretsmanager, sesv2, sfn, sns),
+    sqs,
+)
 
 RESOURCES: Mapping[str, ResourceType] = {token: each for service in _SERVICES for token, each in service.TYPES.items()}

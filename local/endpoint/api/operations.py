@@ -175,18 +175,22 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
     # Splitting and merging are refused: ministack would drop what the parent held.
     "kinesis": {
         "AddTagsToStream": _takes(kept="StreamName StreamARN Tags"),
-        "CreateStream": _takes("StreamName ShardCount StreamModeDetails"),
+        "CreateStream": _takes("StreamName ShardCount StreamModeDetails MaxRecordSizeInKiB"),
+        "DecreaseStreamRetentionPeriod": _takes("StreamName StreamARN RetentionPeriodHours"),
         "DeleteStream": _takes("StreamName StreamARN"),
         "DescribeStream": _takes("StreamName StreamARN Limit ExclusiveStartShardId"),
         "DescribeStreamSummary": _takes("StreamName StreamARN"),
         "GetRecords": _takes("ShardIterator Limit"),
         "GetShardIterator": _takes("StreamName StreamARN ShardId ShardIteratorType StartingSequenceNumber Timestamp"),
+        "IncreaseStreamRetentionPeriod": _takes("StreamName StreamARN RetentionPeriodHours"),
         "ListStreams": _takes("Limit ExclusiveStartStreamName"),
         "ListTagsForStream": _takes("StreamName StreamARN"),
         "ListShards": _takes("StreamName StreamARN MaxResults NextToken ExclusiveStartShardId"),
         "RemoveTagsFromStream": _takes(kept="StreamName StreamARN TagKeys"),
         "PutRecord": _takes("StreamName StreamARN Data PartitionKey ExplicitHashKey"),
         "PutRecords": _takes("StreamName StreamARN Records"),
+        "StartStreamEncryption": _takes(kept="StreamName StreamARN EncryptionType KeyId"),
+        "UpdateMaxRecordSize": _takes("StreamARN MaxRecordSizeInKiB"),
     },
     # Ciphertexts are bound to their key and context here, and are not safe.
     "kms": {
@@ -480,11 +484,6 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("dynamodb:UpdateContinuousBackups", "PointInTimeRecoverySpecification"): (
         lambda value: set(value) <= {"PointInTimeRecoveryEnabled"},
         "PointInTimeRecoveryEnabled",
-    ),
-    # An on-demand stream begins with four shards and grows.
-    ("kinesis:CreateStream", "StreamModeDetails"): (
-        lambda value: value == {"StreamMode": "PROVISIONED"},
-        "StreamMode PROVISIONED",
     ),
     ("kms:CreateKey", "KeySpec"): (lambda value: value == "SYMMETRIC_DEFAULT", "SYMMETRIC_DEFAULT"),
     ("kms:CreateKey", "KeyUsage"): (lambda value: value == "ENCRYPT_DECRYPT", "ENCRYPT_DECRYPT"),

@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from local.endpoint.api.errors import AwsError, invalid_parameter
 from local.endpoint.delivery.stream_mapping import StreamMappingDependencies
 from local.endpoint.readers.kinesis_shard import KinesisShardReader, kinesis_readers_of
@@ -46,6 +48,14 @@ class KinesisSource(StreamSource):
         super().check(arn, {**parameters, "EventSourceArn": arn})
         if timestamp is not None and timestamp > self._with.clock.now():
             raise invalid_parameter(IN_THE_FUTURE)
+
+    def _retention(self, arn: str) -> int:
+        """Return how long the stream keeps a record, in seconds, at the time when the mapping begins to poll."""
+        try:
+            summary = self._kinesis.describe_stream_summary(StreamARN=arn)["StreamDescriptionSummary"]
+        except ClientError:
+            return super()._retention(arn)  # the stream is gone, as the first read will say
+        return summary["RetentionPeriodHours"] * 3600
 
     def _read_as(self, readers: Sequence[Reader], role: Caller) -> None:
         """Read with a role, which records name."""

@@ -85,7 +85,7 @@ class StreamSource:
             self._read_as(readers, role)
             return poll_stream(
                 StreamMapping(mapping.uuid, mapping.function_arn, arn, role),
-                settings_of(mapping.configuration, retention=STREAM_RETENTION_SECONDS),
+                settings_of(mapping.configuration, retention=self._retention(arn)),
                 readers=readers,
                 dependencies=self._with,
                 history=mapping.history,
@@ -93,6 +93,10 @@ class StreamSource:
             )
 
         return poller
+
+    def _retention(self, arn: str) -> int:  # noqa: ARG002 - Kinesis needs it
+        """Return how long the stream keeps a record, in seconds."""
+        return STREAM_RETENTION_SECONDS
 
     def _read_as(self, readers: Sequence[Reader], role: Caller) -> None:
         """Read with a role. The records of a table's stream do not name it."""

@@ -16,9 +16,6 @@ from local.endpoint.api.errors import AwsError
 from local.endpoint.routes import Routes
 from local.engine.streams.records import item_size
 
-#: A record that is larger is skipped (KDS-5).
-_RECORD_BYTES = 1024 * 1024
-
 _IMAGES = ("Keys", "NewImage", "OldImage")
 
 
@@ -27,9 +24,8 @@ def streamed_change(
 ) -> tuple[str, bytes] | None:
     """Make the Kinesis record of a change: its partition key and its data; `None` if Kinesis gets none.
 
-    Kinesis gets no record that is too large (KDS-5), and none of a write that changes nothing, unless it is part of a
-    transaction (KDS-9). The partition key is the same for all changes of an item; how AWS chooses its 32 upper-case
-    hexadecimal digits is not known.
+    Kinesis gets no record of a write that changes nothing, unless it is part of a transaction (KDS-9). The partition
+    key is the same for all changes of an item; how AWS chooses its 32 upper-case hexadecimal digits is not known.
 
     Args:
         record: The change in the shape of DynamoDB's stream, with both images.
@@ -59,8 +55,6 @@ def streamed_change(
         "eventSource": record["eventSource"],
     }
     data = json.dumps(change, separators=(",", ":")).encode()
-    if len(data) > _RECORD_BYTES:
-        return None
     key = json.dumps(images["Keys"], sort_keys=True).encode()
     return hashlib.md5(key, usedforsecurity=False).hexdigest().upper(), data
 

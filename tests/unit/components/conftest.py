@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
+from pulumi.runtime import settings as pulumi_settings
+from pulumi.runtime.config import set_all_config
 
+from components.testing import AwsMocks
 from local.deploy import strict
 from local.deploy.program import Created, ProgramRun, Registration, run_program
 from local.deploy.stack_files import read_stack_files
@@ -37,6 +42,9 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
         "arn": arn("dynamodb", f"table/{name}"),
         "streamArn": arn("dynamodb", f"table/{name}/stream/2026-01-31T08:30:00.000"),
     },
+    "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination": lambda name: {},
+    "aws:kinesis/stream:Stream": lambda name: {"name": name, "arn": arn("kinesis", f"stream/{name}")},
+    "aws:kinesis/streamConsumer:StreamConsumer": lambda name: {"arn": arn("kinesis", f"stream/s/consumer/{name}:1")},
     "aws:iam/role:Role": lambda name: {"name": name, "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"},
     "aws:iam/rolePolicy:RolePolicy": lambda name: {},
     "aws:lambda/eventSourceMapping:EventSourceMapping": lambda name: {"uuid": f"uuid-of-{name}"},
@@ -166,3 +174,29 @@ def program() -> Callable[..., Run]:
 def configured() -> Callable[..., Run]:
     """Runs this project's own program with values in place of the stack's."""
     return run_stack
+
+
+@pytest.fixture
+def mocks() -> Iterator[AwsMocks]:
+    yield from started(preview=False)
+
+
+@pytest.fixture
+def preview() -> Iterator[AwsMocks]:
+    yield from started(preview=True)
+
+
+def started(*, preview: bool) -> Iterator[AwsMocks]:
+    """Set the mocks, with an event loop and a stack of the test's own."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    pulumi_settings.ROOT.set(None)
+    set_all_config({}, [])
+    mocks = AwsMocks()
+    pulumi.runtime.set_mocks(mocks, project="weir", stack="test", preview=preview)
+    yield mocks
+    # Setting mocks registers the stack: wait for that in tests that run no program.
+    pulumi.runtime.test(lambda: None)()
+    pulumi_settings.ROOT.set(None)
+    loop.close()
+    asyncio.set_event_loop_policy(None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs
-from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime.config import set_all_config
 
 from components import (
@@ -35,32 +32,6 @@ from tests.reference import welcome_email as plain
 
 PROGRAM = Path(__file__).parents[3]
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-31T08:30:00.000"
-
-
-@pytest.fixture
-def mocks() -> Iterator[AwsMocks]:
-    yield from started(preview=False)
-
-
-@pytest.fixture
-def preview() -> Iterator[AwsMocks]:
-    yield from started(preview=True)
-
-
-def started(*, preview: bool) -> Iterator[AwsMocks]:
-    """Set the mocks, with an event loop and a stack of the test's own."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    pulumi_settings.ROOT.set(None)
-    set_all_config({}, [])
-    mocks = AwsMocks()
-    pulumi.runtime.set_mocks(mocks, project="weir", stack="test", preview=preview)
-    yield mocks
-    # Setting mocks registers the stack: wait for that in tests that run no program.
-    pulumi.runtime.test(lambda: None)()
-    pulumi_settings.ROOT.set(None)
-    loop.close()
-    asyncio.set_event_loop_policy(None)
 
 
 def test_a_consumer_reads_the_tables_stream_and_keeps_what_it_gives_up(mocks: AwsMocks) -> None:

@@ -60,8 +60,8 @@ def test_a_mistake_in_the_program_is_named_with_its_line(tmp_path: Path) -> None
 
 
 def test_a_type_that_the_table_does_not_know(tmp_path: Path) -> None:
-    message = failure(tmp_path, "import pulumi_aws as aws\naws.kinesis.Stream('changes')")
-    assert message.startswith("changes (aws:kinesis/stream:Stream): this type cannot be deployed on this machine: ")
+    message = failure(tmp_path, "import pulumi_aws as aws\naws.kinesis.VideoStream('changes')")
+    assert message.startswith("changes (aws:kinesis/videoStream:VideoStream): this type cannot be deployed on this machine: ")
     assert "aws:dynamodb/table:Table" in message
 
 
@@ -74,7 +74,7 @@ def test_inputs_that_the_provider_would_refuse_one_line_each(tmp_path: Path) -> 
 
 
 def test_everything_that_cannot_be_created_is_told_at_once(tmp_path: Path) -> None:
-    main = "import pulumi_aws as aws\naws.kinesis.Stream('a')\naws.ecr.Repository('b')\naws.sns.Topic('c', name=5)"
+    main = "import pulumi_aws as aws\naws.kinesis.VideoStream('a')\naws.ecr.Repository('b')\naws.sns.Topic('c', name=5)"
     assert sorted(line.split(" ")[0] for line in failure(tmp_path, main).splitlines()) == ["a", "b", "c"]
 
 

@@ -35,6 +35,7 @@ CLOUDFORMATION = {
     "aws:iam/policy:Policy": "AWS::IAM::ManagedPolicy",
     "aws:iam/role:Role": "AWS::IAM::Role",
     "aws:iam/rolePolicy:RolePolicy": "AWS::IAM::RolePolicy",
+    "aws:kinesis/stream:Stream": "AWS::Kinesis::Stream",
     "aws:lambda/eventSourceMapping:EventSourceMapping": "AWS::Lambda::EventSourceMapping",
     "aws:lambda/function:Function": "AWS::Lambda::Function",
     "aws:lambda/layerVersion:LayerVersion": "AWS::Lambda::LayerVersion",
@@ -52,6 +53,7 @@ CLOUDFORMATION = {
 #: Types without one: what they are in CloudFormation is a property of another, or its schema names nothing create-only.
 WITHOUT = {
     "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
@@ -70,6 +72,7 @@ OTHER_NAMES = {
     "Rule.EventBusName": "EventBusName",
     "StateMachine.StateMachineName": "name",
     "StateMachine.StateMachineType": "type",
+    "Stream.Name": "StreamName",
     "Topic.FifoTopic": "Attributes.FifoTopic",
     "Topic.TopicName": "Name",
 }
@@ -79,6 +82,9 @@ PROVIDER = {
     "aws:apigatewayv2/integration:Integration": "integrationType integrationSubtype",
     "aws:cloudwatch/eventTarget:EventTarget": "rule eventBusName targetId",
     "aws:cloudwatch/logGroup:LogGroup": "namePrefix logGroupClass",
+    "aws:dynamodb/kinesisStreamingDestination:KinesisStreamingDestination": (
+        "tableName streamArn approximateCreationDateTimePrecision"
+    ),
     "aws:dynamodb/table:Table": "hashKey rangeKey localSecondaryIndexes",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "role policyArn",
     "aws:lambda/function:Function": "packageType tenancyConfig",
@@ -95,6 +101,7 @@ IN_PLACE = {
     "aws:cloudwatch/eventTarget:EventTarget": "arn",
     "aws:dynamodb/table:Table": "streamEnabled streamViewType ttl deletionProtectionEnabled",
     "aws:iam/role:Role": "assumeRolePolicy",
+    "aws:kinesis/stream:Stream": "retentionPeriod maxRecordSizeInKib streamModeDetails shardCount encryptionType tags",
     "aws:lambda/eventSourceMapping:EventSourceMapping": "functionName filterCriteria destinationConfig enabled",
     "aws:lambda/function:Function": "runtime architectures role handler code environment",
     "aws:pipes/pipe:Pipe": "target enrichment roleArn",

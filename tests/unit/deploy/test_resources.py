@@ -26,6 +26,8 @@ URL = "http://127.0.0.1:4566"
 
 UUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
+KINESIS = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/made-up"
+
 READS = f"arn:aws:iam::{ACCOUNT}:policy/teams/reads"
 
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
@@ -43,6 +45,13 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
     },
     "DescribeEventBus": {"Arn": "arn:bus"},
+    "DescribeKinesisStreamingDestination": {
+        "KinesisDataStreamDestinations": [{"StreamArn": KINESIS, "DestinationStatus": "ACTIVE"}]
+    },
+    "DescribeStream": {"StreamDescription": {"StreamStatus": "ACTIVE"}},
+    "DescribeStreamSummary": {
+        "StreamDescriptionSummary": {"RetentionPeriodHours": 24, "OpenShardCount": 4, "EncryptionType": "NONE"}
+    },
     "DescribeLogGroups": {"logGroups": [{"logGroupName": "made-up"}]},
     "DescribePipe": {"Arn": "arn:pipe", "DesiredState": "RUNNING", "CurrentState": "RUNNING"},
     "DescribeRule": {"Name": "made-up", "Arn": "arn:rule"},
@@ -63,6 +72,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "GetRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
     "GetSubscriptionAttributes": {"Attributes": {}},
     "ListAttachedRolePolicies": {"AttachedPolicies": [{"PolicyArn": READS}]},
+    "ListTagsForStream": {"Tags": [{"Key": "team", "Value": "orders"}]},
     "ListTagsOfResource": {"Tags": []},
     "ListTargetsByRule": {"Targets": [{"Id": "made-up"}]},
     "PutTargets": {"FailedEntryCount": 0},
@@ -224,6 +234,51 @@ def test_an_index_is_added_another_is_made_anew_and_a_third_goes(aws: RecordingA
     assert (gone, other_gone) == ({"Delete": {"IndexName": "gone"}}, {"Delete": {"IndexName": "other"}})
     assert new_made["Create"]["IndexName"] == "new"
     assert other_made["Create"]["KeySchema"] == [{"AttributeName": "b", "KeyType": "HASH"}]
+
+
+def test_a_kinesis_stream_with_everything(aws: RecordingAws) -> None:
+    created = aws.make(
+        "Stream",
+        {
+            "streamModeDetails": {"streamMode": "ON_DEMAND"},
+            "retentionPeriod": 168,
+            "maxRecordSizeInKib": 4096,
+            "encryptionType": "KMS",
+            "kmsKeyId": "alias/aws/kinesis",
+            "tags": {"team": "orders"},
+        },
+    )
+    assert aws.only("CreateStream") == {
+        "StreamName": "made-up",
+        "StreamModeDetails": {"StreamMode": "ON_DEMAND"},
+        "MaxRecordSizeInKiB": 4096,
+    }
+    assert aws.only("IncreaseStreamRetentionPeriod") == {"StreamName": "made-up", "RetentionPeriodHours": 168}
+    assert aws.only("StartStreamEncryption") == {
+        "StreamName": "made-up",
+        "EncryptionType": "KMS",
+        "KeyId": "alias/aws/kinesis",
+    }
+    assert aws.only("AddTagsToStream") == {"StreamName": "made-up", "Tags": {"team": "orders"}}
+    assert created == Created(KINESIS, {"arn": KINESIS, "name": "made-up"})
+
+
+def test_a_table_s_kinesis_destination_is_active_before_others_go_on(aws: RecordingAws) -> None:
+    created = aws.make(
+        "KinesisStreamingDestination",
+        {"tableName": "users", "streamArn": KINESIS, "approximateCreationDateTimePrecision": "MICROSECOND"},
+    )
+    assert aws.only("EnableKinesisStreamingDestination") == {
+        "TableName": "users",
+        "StreamArn": KINESIS,
+        "EnableKinesisStreamingConfiguration": {"ApproximateCreationDateTimePrecision": "MICROSECOND"},
+    }
+    assert created.id == f"users,{KINESIS}"
+    aws.answers["DescribeKinesisStreamingDestination"] = {
+        "KinesisDataStreamDestinations": [{"StreamArn": KINESIS, "DestinationStatus": "ENABLE_FAILED"}]
+    }
+    with pytest.raises(TimeoutError, match="ENABLE_FAILED, not ACTIVE"):
+        aws.make("KinesisStreamingDestination", {"tableName": "users", "streamArn": KINESIS})
 
 
 def test_a_mapping_with_every_setting_waits_until_it_reads(aws: RecordingAws) -> None:

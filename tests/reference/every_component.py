@@ -18,6 +18,7 @@ from components import (
     FunctionTarget,
     GlobalIndex,
     HttpApi,
+    KinesisChanges,
     LocalIndex,
     PipeDelivery,
     ProjectionTable,
@@ -135,6 +136,10 @@ direct.subscribe(
 )
 existing = Stream("existing", source=StreamSource.of_table("existing"), function=settings)
 existing.subscribe(welcome_email.handler, name="existing-mail", access=access)
+
+# The history of a table, in Kinesis.
+history = KinesisChanges("history", table=orders, retention_hours=48, function=settings, alarm_actions=[alarms.arn])
+history.subscribe(welcome_email.handler, name="late-mail", access=access)
 
 pulumi.export("usersTable", users.table.name)
 pulumi.export("queue", queue.url)

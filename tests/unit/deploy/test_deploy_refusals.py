@@ -61,7 +61,8 @@ def test_a_mistake_in_the_program_is_named_with_its_line(tmp_path: Path) -> None
 
 def test_a_type_that_the_table_does_not_know(tmp_path: Path) -> None:
     message = failure(tmp_path, "import pulumi_aws as aws\naws.kinesis.VideoStream('changes')")
-    assert message.startswith("changes (aws:kinesis/videoStream:VideoStream): this type cannot be deployed on this machine: ")
+    refused = "changes (aws:kinesis/videoStream:VideoStream): this type cannot be deployed on this machine: "
+    assert message.startswith(refused)
     assert "aws:dynamodb/table:Table" in message
 
 

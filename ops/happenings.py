@@ -60,16 +60,14 @@ class Watch:
     Args:
         control: The endpoint's control API.
         client: Makes a boto3 client of a service.
-        outputs: The stack's outputs.
+        outputs: The stack's outputs, which an update of the program may change.
     """
 
     def __init__(self, control: Control, client: Callable[[str], Any], outputs: Mapping[str, Any]) -> None:
         self._control = control
         self._functions = client("lambda")
         self._logs = client("logs")
-        self._names = {each["eventSourceMapping"]: name for name, each in outputs.get("consumers", {}).items()}
-        if FORWARDER in outputs:
-            self._names[outputs[FORWARDER]] = FORWARDER
+        self._outputs = outputs
         self._read: Counter[str] = Counter()
         self._mails = 0
         self._throttled: set[tuple[str, str]] = set()
@@ -87,8 +85,9 @@ class Watch:
             OSError: The endpoint has ended.
         """
         found: list[Happening] = []
+        names = self._names()
         for mapping in self._control.mappings():
-            name = self._names.get(mapping.uuid, mapping.functionName)
+            name = names.get(mapping.uuid, mapping.functionName)
             entries = self._control.history(mapping.uuid, after=self._read[mapping.uuid])
             self._read[mapping.uuid] += len(entries)
             found += self._parked(name, mapping.functionName)
@@ -99,6 +98,13 @@ class Watch:
             self._read[pipe.name] += len(entries)
             found += self._of_history(pipe.name, entries)
         return sorted([*found, *self._new_mails(), *self._new_throttling()], key=lambda each: each.at)
+
+    def _names(self) -> dict[str, str]:
+        """The consumers of the stack as it is now, by their mappings."""
+        names = {each["eventSourceMapping"]: name for name, each in self._outputs.get("consumers", {}).items()}
+        if FORWARDER in self._outputs:
+            names[self._outputs[FORWARDER]] = FORWARDER
+        return names
 
     def _of_history(self, name: str, entries: list[dict[str, Any]]) -> Iterator[Happening]:
         for entry in entries:

@@ -26,22 +26,25 @@ class LocalDeployment:
     """A deployed program.
 
     Attributes:
-        outputs: The stack's outputs.
+        outputs: The stack's outputs, as they are after the last update.
         environment: Variables of the Pulumi CLI; `None` without one.
     """
 
-    outputs: Mapping[str, Any]
+    outputs: dict[str, Any]
     environment: Mapping[str, str] | None
-    _update: Callable[[], list[str]]
+    _update: Callable[[], tuple[Mapping[str, Any], list[str]]]
 
     def update(self, console: Console) -> None:
         """Apply a change of the program, and say what came of it. A mistake in it is not the end."""
         try:
-            changed = self._update()
+            outputs, changed = self._update()
         except DeployFailed as failed:
             console.print(Text(str(failed), style="red"), soft_wrap=True)
-        else:
-            console.print(f"updated: {', '.join(changed)}" if changed else "nothing to update", soft_wrap=True)
+            return
+        self.outputs.update(outputs)
+        for gone in self.outputs.keys() - outputs.keys():
+            del self.outputs[gone]
+        console.print(f"updated: {', '.join(changed)}" if changed else "nothing to update", soft_wrap=True)
 
 
 def by_mocks(console: Console, endpoint: Endpoint) -> LocalDeployment:
@@ -55,12 +58,12 @@ def by_mocks(console: Console, endpoint: Endpoint) -> LocalDeployment:
         deployment = deploy(PROGRAM, STACK, endpoint.connection)
         deploying.tell(f"{len(deployment.resources)} resources")
 
-    def update() -> list[str]:
+    def update() -> tuple[Mapping[str, Any], list[str]]:
         nonlocal deployment
         deployment, changed = update_in_place(PROGRAM, deployment, endpoint.connection)
-        return changed
+        return deployment.outputs, changed
 
-    return LocalDeployment(deployment.outputs, None, update)
+    return LocalDeployment(dict(deployment.outputs), None, update)
 
 
 @contextlib.contextmanager
@@ -81,11 +84,12 @@ def by_engine(console: Console, endpoint: Endpoint, cli: Cli, directory: Path) -
         with step(console, "deploy the program by the Pulumi engine") as deploying:
             made = engine.up()
             deploying.tell(f"{len(made.steps)} resources")
-        yield LocalDeployment(
-            engine.outputs(),
-            engine.environment,
-            lambda: [f"{name} ({done})" for name, done in engine.up().steps.items()],
-        )
+
+        def update() -> tuple[Mapping[str, Any], list[str]]:
+            changed = [f"{name} ({done})" for name, done in engine.up().steps.items()]
+            return engine.outputs(), changed
+
+        yield LocalDeployment(engine.outputs(), engine.environment, update)
 
 
 def _say_stubs(console: Console) -> None:

@@ -106,7 +106,7 @@ def _run(progress: Console, *, port: int, watch: bool, with_cli: bool, quiet: bo
                 deployed = stack.enter_context(by_engine(progress, endpoint, cli, directory / "engine"))
             environment = {**aws_environment(endpoint.connection), "WEIR_CONTROL_TOKEN": endpoint.control_token}
             lost = [journal.as_json() for journal in endpoint.lost]
-            stack.enter_context(announced(directory, environment, deployed.outputs, deployed.environment))
+            announce = stack.enter_context(announced(directory, environment, deployed.outputs, deployed.environment))
             not_judged = endpoint.control.unjudged()
             _show(environment, dict(deployed.outputs), lost, not_judged, as_json=as_json)
             _say_not_judged(progress, not_judged)
@@ -124,6 +124,7 @@ def _run(progress: Console, *, port: int, watch: bool, with_cli: bool, quiet: bo
             while (how := endpoint.wait(_LOOK_SECONDS if watch else None)) is None:
                 if changes.found():
                     deployed.update(progress)
+                    announce()
                     _say_not_judged(progress, endpoint.control.unjudged())
             raise EndpointError(f"the AWS endpoint {how}")
         except Reset as reset:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def announced(
     environment: Mapping[str, str],
     outputs: Mapping[str, Any],
     engine: Mapping[str, str] | None = None,
-) -> Generator[None]:
+) -> Generator[Callable[[], None]]:
     """Keep the file while a block runs, readable by its owner alone, since it holds the endpoint's keys.
 
     Args:
@@ -40,15 +40,25 @@ def announced(
         environment: Variables that point an AWS client at the endpoint.
         outputs: The stack's outputs.
         engine: Variables of the Pulumi CLI, if the stack was deployed by it.
+
+    Yields:
+        Writes the file again, with the outputs as they are then.
     """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / FILE
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        running = {"pid": os.getpid(), "environment": dict(environment), "outputs": dict(outputs)}
-        json.dump({**running, "engine": None if engine is None else dict(engine)}, opened)
+
+    def write() -> None:
+        # A command that reads the file meanwhile finds the old one or the new one.
+        new = file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            running = {"pid": os.getpid(), "environment": dict(environment), "outputs": dict(outputs)}
+            json.dump({**running, "engine": None if engine is None else dict(engine)}, opened)
+        new.replace(file)
+
+    write()
     try:
-        yield
+        yield write
     finally:
         file.unlink(missing_ok=True)
 

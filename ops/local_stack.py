@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from local.deploy.deployment import ChangeInputs, Deployment, deploy, region_of
+from local.deploy.program import Registration
 from local.endpoint import Endpoint, EndpointError
 from local.endpoint.journal import Journal
-from ops.progress import step
+from ops.progress import Step, step
 
 PROGRAM = Path(__file__).resolve().parents[1]
 STACK = "local"
@@ -29,6 +32,7 @@ def local_stack(
     port: int = 0,
     change_inputs: ChangeInputs | None = None,
     config: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
     state: Path | None = None,
 ) -> Generator[tuple[Endpoint, Deployment]]:
     """Run a block with the program deployed, without the Pulumi CLI; nothing of it is kept afterwards.
@@ -38,6 +42,7 @@ def local_stack(
         port: Port of the endpoint; 0 takes a free one.
         change_inputs: Changes a resource before it is created.
         config: Values in place of the stack's.
+        secrets: Values like `config` that are secrets.
         state: As for `local_endpoint`.
 
     Raises:
@@ -46,9 +51,23 @@ def local_stack(
     """
     with local_endpoint(console, port=port, state=state) as endpoint:
         with step(console, "deploy the program") as deploying:
-            deployment = deploy(PROGRAM, STACK, endpoint.connection, change_inputs=change_inputs, config=config)
+            counted = _counting(deploying, change_inputs)
+            deployment = deploy(
+                PROGRAM, STACK, endpoint.connection, change_inputs=counted, config=config, secrets=secrets
+            )
             deploying.tell(f"{len(deployment.resources)} resources")
         yield endpoint, deployment
+
+
+def _counting(deploying: Step, change_inputs: ChangeInputs | None) -> ChangeInputs:
+    """Show how many resources were begun, each changed as `change_inputs` says."""
+    numbers = itertools.count(1)
+
+    def change(registration: Registration) -> Mapping[str, Any]:
+        deploying.tell(f"{next(numbers)} resources")
+        return registration.inputs if change_inputs is None else change_inputs(registration)
+
+    return change
 
 
 @contextlib.contextmanager

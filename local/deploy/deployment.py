@@ -6,6 +6,7 @@ It only creates. Nothing is updated or deleted: throw the endpoint away instead.
 from __future__ import annotations
 
 import contextlib
+import functools
 import traceback
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ def deploy(
     connection: Connection,
     *,
     config: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
     change_inputs: ChangeInputs | None = None,
     name_seed: str | None = None,
 ) -> Deployment:
@@ -71,6 +73,7 @@ def deploy(
         stack: The stack's name, as in `Pulumi.<stack>.yaml`.
         connection: The endpoint, e.g. `Endpoint().connection`. It plays one region, which must be the stack's.
         config: Values by full key (`weir:mailFrom`) that override the stack file's.
+        secrets: Values like `config`, as `pulumi config set --secret` keeps them.
         change_inputs: Called with each resource before its creation, in several threads; it returns the inputs to
             create the resource with, e.g. to see what a setting is for.
         name_seed: Seed of the generated part of physical names, which makes them repeatable.
@@ -80,6 +83,7 @@ def deploy(
             cannot be created here or is rejected by the endpoint, or the stack is deployed already. Resources
             created before the failure stay: start a fresh endpoint.
     """
+    config, secret_keys = {**(config or {}), **(secrets or {})}, list(secrets or {})
     region = region_of(program, stack, config)
     with failing_program(program):
         files = read_stack_files(program, stack, config)
@@ -90,9 +94,11 @@ def deploy(
             )
         stubs = Stubs.of(files.project, files.config)
         provider = AwsProvider(Aws(connection), files.project, stack, change_inputs, name_seed, stubs)
-        planned = run_program(program, provider, project=files.project, stack=stack, config=files.config, preview=True)
-        provider.check(planned.registrations)
-        run = run_program(program, provider, project=files.project, stack=stack, config=files.config)
+        run_it = functools.partial(
+            run_program, program, provider, project=files.project, stack=stack, config=files.config
+        )
+        provider.check(run_it(secret_keys=secret_keys, preview=True).registrations)
+        run = run_it(secret_keys=secret_keys)
     return Deployment(files.project, stack, region, run.outputs, tuple(provider.deployed))
 
 

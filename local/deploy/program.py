@@ -15,7 +15,7 @@ import logging
 import runpy
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +120,14 @@ class ProgramRun:
     component_outputs: dict[str, dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Configured:
+    """Values of a stack's configuration, and the keys of its secrets."""
+
+    values: Mapping[str, str]
+    secret_keys: Collection[str]
+
+
 def run_program(
     program: Path | Callable[[], object],
     provider: Provider,
@@ -127,6 +135,7 @@ def run_program(
     project: str,
     stack: str,
     config: Mapping[str, str] | None = None,
+    secret_keys: Collection[str] = (),
     preview: bool = False,
     parallel: int = 8,
 ) -> ProgramRun:
@@ -142,6 +151,7 @@ def run_program(
         project: Name of the project.
         stack: Name of the stack.
         config: Configuration as the CLI passes it: full keys (`weir:mailFrom`) and texts.
+        secret_keys: Keys of those values that are secrets.
         preview: If `True`, nothing is created, and values that only a creation yields are unknown.
         parallel: Number of resources created at a time.
 
@@ -153,8 +163,9 @@ def run_program(
     monitor = _Monitor(provider, project, stack, preview=preview)
     with ThreadPoolExecutor(1, thread_name_prefix="pulumi-program") as thread:
         try:
+            configured = Configured(config or {}, secret_keys)
             thread.submit(
-                contextvars.Context().run, _run, program, monitor, config or {}, project, stack, preview, parallel
+                contextvars.Context().run, _run, program, monitor, configured, project, stack, preview, parallel
             ).result()
         except Exception:
             if monitor.failure is None:
@@ -167,13 +178,13 @@ def run_program(
 def _run(
     program: Path | Callable[[], object],
     monitor: _Monitor,
-    config: Mapping[str, str],
+    configured: Configured,
     project: str,
     stack: str,
     preview: bool,
     parallel: int,
 ) -> None:
-    pulumi_config.set_all_config(dict(config), [])
+    pulumi_config.set_all_config(dict(configured.values), list(configured.secret_keys))
     settings.configure(
         settings.Settings(
             project=project,

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ops.demo.plan import Plan, address_of
+from ops.demo.plan import Plan
+from ops.demo.receivers.receiver import Change, user_of
 
-#: The one alarm that three given-up records must raise.
+#: The one alarm of a consumer that records which were given up must raise.
 DEAD_LETTER_ALARM = "dead-letters"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerEvidence:
+    """The state of one consumer after the run.
+
+    Attributes:
+        claim: The claim about its effects; `{count}` is how many there must be.
+        expected: The effects that the changes must have had.
+        found: The effects that they had, read where they are.
+        poison: Users whose upgrade it must give up.
+        processed: Event ids of changes that it accepted, in that order.
+        filtered_out: Event ids of changes that its filter turned down.
+        unfinished: Records or messages that its mapping is not done with.
+        dead_letters: The records in its failure destination.
+        crash_batches: Sizes of its batches that ended as a crash, in order.
+        alarms: State of each of its alarms by its short name: `ALARM` if it went off at any time.
+        counts: What else happened to it how often, by name.
+    """
+
+    claim: str
+    expected: Counter[str]
+    found: Counter[str]
+    poison: frozenset[str] = frozenset()
+    processed: Sequence[str]
+    filtered_out: Sequence[str] = ()
+    unfinished: int = 0
+    dead_letters: Sequence[Change] = ()
+    crash_batches: Sequence[int] = ()
+    alarms: Mapping[str, str]
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -19,48 +50,29 @@ class Evidence:
     """The state of everything after the run, each part read where a user would read it.
 
     Attributes:
+        direct: Whether the consumer reads the stream itself, and no queue of a fan-out.
         answers: Status codes of the API's answers and how often each came.
         changes: The table's stream from its beginning: the records of GetRecords, as JSON has them.
-        processed: Sequence numbers of records that the consumer accepted, in that order.
-        unfinished: Records that the mapping is not done with.
-        mails: How many mails each address got.
-        dead_letters: The documents in the failure destination.
-        alarms: State of every alarm of the consumer, by the alarm's short name.
-        faults: How often each injected fault came about.
-        crash_batches: Sizes of the batches that ended as a crash, in order.
-        filtered_out: Sequence numbers of records that the mapping's filter turned down.
+        faults: How often each injected fault had to come about, and how often it did.
+        consumers: Each consumer that was shown, by name.
     """
 
+    direct: bool
     answers: Mapping[int, int]
-    changes: Sequence[Mapping[str, Any]]
-    processed: Sequence[str]
-    unfinished: int
-    mails: Mapping[str, int]
-    dead_letters: Sequence[Mapping[str, Any]]
-    alarms: Mapping[str, str]
-    faults: Mapping[str, int]
-    crash_batches: Sequence[int]
-    filtered_out: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One sentence that holds or does not.
-
-    Attributes:
-        name: For scripts and tests.
-        text: For readers; `{…}` are numbers of the plan.
-        broken: What is wrong with it, or `None`.
-    """
-
-    name: str
-    text: str
-    broken: Callable[[Plan, Evidence], str | None]
+    changes: Sequence[Change]
+    faults: Mapping[str, tuple[int, int]]
+    consumers: Mapping[str, ConsumerEvidence]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim as it turned out; `broken` says why it does not hold."""
+    """A claim as it turned out.
+
+    Attributes:
+        name: For scripts and tests.
+        text: For readers.
+        broken: What is wrong with it, or `None`.
+    """
 
     name: str
     text: str
@@ -69,135 +81,144 @@ class Verdict:
 
 def judge(plan: Plan, evidence: Evidence) -> list[Verdict]:
     """Judge every claim by the evidence."""
-    numbers = {
-        "healthy": len(plan.healthy),
-        "poison": len(plan.poison),
-        "requests": sum(len(plan.requests_of(user)) for user in plan.upgraded),
-    }
-    return [Verdict(claim.name, claim.text.format(**numbers), claim.broken(plan, evidence)) for claim in CLAIMS]
+    of_all = [Verdict(claim.__name__.replace("_", "-"), *claim(plan, evidence)) for claim in (requests, faults)]
+    of_effects = [
+        Verdict(name, found.claim.format(count=found.expected.total()), _compared(found.expected, found.found))
+        for name, found in evidence.consumers.items()
+    ]
+    of_delivery = [
+        Verdict(claim.__name__.replace("_", "-"), *claim(plan, evidence))
+        for claim in (dead_letters, nothing_behind, order, alarms)
+    ]
+    return [*of_all, *of_effects, *of_delivery]
 
 
-def _requests_answered(plan: Plan, evidence: Evidence) -> str | None:
-    expected = {200: sum(len(plan.requests_of(user)) for user in plan.upgraded)}
-    return None if dict(evidence.answers) == expected else f"the API answered {dict(evidence.answers)}"
+#: Returns the text of a claim, and what is wrong with it or `None`.
+Claim = Callable[[Plan, Evidence], tuple[str, str | None]]
 
 
-def _faults_happened(plan: Plan, evidence: Evidence) -> str | None:
-    expected = {"lost answers": len(plan.lost_answers), "throttled mails": len(plan.throttled)}
-    missed = [f"{evidence.faults.get(name, 0)} of {n} {name}" for name, n in expected.items()
-              if evidence.faults.get(name, 0) != n]  # fmt: skip
-    if not evidence.crash_batches:
-        missed.append("no crash")
-    elif evidence.crash_batches[0] == 1:
-        missed.append("the crash had its batch to itself")
-    return ", ".join(missed) or None
+def requests(plan: Plan, evidence: Evidence) -> tuple[str, str | None]:
+    """Every request to the API is answered with 200."""
+    expected = sum(len(plan.requests_of(user)) for user in plan.upgraded)
+    holds = dict(evidence.answers) == {200: expected}
+    broken = None if holds else f"the API answered {dict(evidence.answers)}"
+    return f"all {expected} signed requests to the API were answered with 200", broken
 
 
-def _one_mail_each(plan: Plan, evidence: Evidence) -> str | None:
-    counts = {user: evidence.mails.get(address_of(user), 0) for user in plan.healthy}
-    missing = [user for user, count in counts.items() if count == 0]
-    repeated = [f"{user} ({count})" for user, count in counts.items() if count > 1]
+def faults(plan: Plan, evidence: Evidence) -> tuple[str, str | None]:
+    """Every fault comes about; without it, the other claims show nothing."""
+    missed = [
+        f"{happened} of {wanted} {name}" for name, (wanted, happened) in evidence.faults.items() if wanted != happened
+    ]
+    names = list(evidence.faults)
+    if any(each.poison & plan.crashing for each in evidence.consumers.values()):
+        batches = [size for each in evidence.consumers.values() for size in each.crash_batches]
+        names.append("a crash amid healthy records" if evidence.direct else "crashes")
+        if not batches:
+            missed.append("no crash")
+        elif evidence.direct and batches[0] == 1:
+            missed.append("the crash had its batch to itself")
+    return f"the faults came about: {', '.join(names)}", ", ".join(missed) or None
+
+
+def dead_letters(_: Plan, evidence: Evidence) -> tuple[str, str | None]:
+    """Exactly the poison records are kept, whole."""
     problems: list[str] = []
-    if missing:
-        problems.append(f"no mail for {_some(missing)}")
-    if repeated:
-        problems.append(f"more than one for {_some(repeated)}")
-    return "; ".join(problems) or None
+    for name, consumer in evidence.consumers.items():
+        expected = {
+            event_id(record): record
+            for record in evidence.changes
+            if record["eventName"] == "MODIFY" and user_of(record) in consumer.poison
+        }
+        found = {event_id(record): record for record in consumer.dead_letters}
+        missing = [user_of(record) for number, record in expected.items() if number not in found]
+        strangers = [user_of(record) for number, record in found.items() if number not in expected]
+        changed = [
+            user_of(record)
+            for number, record in found.items()
+            if number in expected and _content(record) != _content(expected[number])
+        ]
+        problems += [
+            f"{what} {_some(users)}" + (f" at {name}" if len(evidence.consumers) > 1 else "")
+            for what, users in (
+                ("no dead letter for", missing),
+                ("a dead letter for", strangers),
+                ("not the full record of", changed),
+            )
+            if users
+        ]
+    poison = sum(len(consumer.poison) for consumer in evidence.consumers.values())
+    kept = f"the {poison} poison records, and no others, are in the failure destination, whole"
+    return kept if poison else "no record was given up", "; ".join(problems) or None
 
 
-def _no_other_mail(plan: Plan, evidence: Evidence) -> str | None:
-    expected = {address_of(user) for user in plan.healthy}
-    others = sorted(address for address in evidence.mails if address not in expected)
-    return f"mails went to {_some(others)}" if others else None
+def nothing_behind(_: Plan, evidence: Evidence) -> tuple[str, str | None]:
+    """Every change is processed, filtered out or kept."""
+    problems: list[str] = []
+    for name, consumer in evidence.consumers.items():
+        dead = {event_id(record) for record in consumer.dead_letters}
+        done = {*consumer.processed, *consumer.filtered_out, *dead}
+        lost = [user_of(record) for record in evidence.changes if event_id(record) not in done]
+        if consumer.unfinished:
+            problems.append(f"{consumer.unfinished} records are still waiting for {name}")
+        elif lost:
+            problems.append(f"changes of {_some(lost)} were neither processed nor kept by {name}")
+    poisoned = any(consumer.poison for consumer in evidence.consumers.values())
+    text = "no record was left behind a poison one" if poisoned else "no record was left behind"
+    return text, "; ".join(problems) or None
 
 
-def _poison_kept_whole(plan: Plan, evidence: Evidence) -> str | None:
-    expected = {
-        _identifier(record): record
-        for record in evidence.changes
-        if record["eventName"] == "MODIFY" and _user(record) in plan.poison
-    }
-    found: dict[str, Mapping[str, Any]] = {}
-    for document in evidence.dead_letters:
-        for record in json.loads(document["payload"])["Records"]:
-            found[_identifier(record)] = record
-    missing = [_user(record) for number, record in expected.items() if number not in found]
-    strangers = [_user(record) for number, record in found.items() if number not in expected]
-    changed = [
-        _user(record)
-        for number, record in found.items()
-        if number in expected and _content(record) != _content(expected[number])
-    ]
+def order(_: Plan, evidence: Evidence) -> tuple[str, str | None]:
+    """A newer change of an item is never processed before an older one."""
+    place = {event_id(record): (user_of(record), at) for at, record in enumerate(evidence.changes)}
     problems = [
-        f"{what} {_some(users)}"
-        for what, users in (
-            ("no dead letter for", missing),
-            ("a dead letter for", strangers),
-            ("not the full record of", changed),
-        )
-        if users
+        f"{name} processed a newer change before an older one of {_some(overtaken)}"
+        for name, consumer in evidence.consumers.items()
+        if (overtaken := list(_overtaken(consumer.processed, place)))
     ]
-    return "; ".join(problems) or None
+    return "the changes of each item were processed in their order", "; ".join(problems) or None
 
 
-def _nothing_behind(_: Plan, evidence: Evidence) -> str | None:
-    dead = {
-        _identifier(record)
-        for document in evidence.dead_letters
-        for record in json.loads(document["payload"])["Records"]
-    }
-    done = {*evidence.processed, *evidence.filtered_out, *dead}
-    lost = [_user(record) for record in evidence.changes if _identifier(record) not in done]
-    if evidence.unfinished:
-        return f"{evidence.unfinished} records are still waiting"
-    return f"changes of {_some(lost)} were neither processed nor kept" if lost else None
-
-
-def _order_kept(_: Plan, evidence: Evidence) -> str | None:
-    item_of = {_identifier(record): _user(record) for record in evidence.changes}
+def _overtaken(processed: Sequence[str], place: Mapping[str, tuple[str, int]]) -> Iterator[str]:
     last: dict[str, int] = {}
-    seen: set[str] = set()
-    overtaken: list[str] = []
-    for number in evidence.processed:
-        if number in seen:
-            continue
-        seen.add(number)
-        user = item_of[number]
-        if int(number) < last.get(user, 0):
-            overtaken.append(user)
-        last[user] = int(number)
-    return f"a newer change was processed before an older one of {_some(overtaken)}" if overtaken else None
+    # A repeat comes when it comes: the first delivery is the one in order.
+    for each in dict.fromkeys(processed):
+        user, at = place[each]
+        if at < last.get(user, 0):
+            yield user
+        last[user] = at
 
 
-def _alarms_right(_: Plan, evidence: Evidence) -> str | None:
+def alarms(_: Plan, evidence: Evidence) -> tuple[str, str | None]:
+    """The dead-letter alarm of a consumer with poison goes off, and no other."""
+    problems: list[str] = []
+    for name, consumer in evidence.consumers.items():
+        problems += [
+            f"{alarm} of {name} is {state}"
+            for alarm, state in sorted(consumer.alarms.items())
+            if (state == "ALARM") != (alarm == DEAD_LETTER_ALARM and bool(consumer.poison))
+        ]
+        if DEAD_LETTER_ALARM not in consumer.alarms:
+            problems.append(f"{name} has no alarm {DEAD_LETTER_ALARM}")
+    poisoned = [name for name, consumer in evidence.consumers.items() if consumer.poison]
+    text = f"the dead-letter alarm of {', '.join(poisoned)} went off, and no other" if poisoned else "no alarm went off"
+    return text, "; ".join(problems) or None
+
+
+def event_id(record: Change) -> str:
+    """Return the event id of a record."""
+    return record["eventID"]
+
+
+def _compared(expected: Counter[str], found: Counter[str]) -> str | None:
+    missing, strange = expected - found, found - expected
+    repeated = {effect: found[effect] for effect in strange if expected[effect]}
     problems = [
-        f"{name} is {state}"
-        for name, state in sorted(evidence.alarms.items())
-        if (state == "ALARM") != (name == DEAD_LETTER_ALARM)
+        ("missing", _some(missing)),
+        ("more than once", _some(f"{effect} ({count} times)" for effect, count in repeated.items())),
+        ("not expected", _some(effect for effect in strange if not expected[effect])),
     ]
-    if DEAD_LETTER_ALARM not in evidence.alarms:
-        problems.append(f"there is no alarm {DEAD_LETTER_ALARM}")
-    return "; ".join(problems) or None
-
-
-CLAIMS = (
-    Claim("requests", "all {requests} signed requests to the API were answered with 200", _requests_answered),
-    Claim("faults", "the faults came about: lost answers, throttled mails, a crash amid healthy records", _faults_happened),  # noqa: E501
-    Claim("one-mail", "each of the {healthy} healthy upgrades became exactly one mail", _one_mail_each),
-    Claim("no-other-mail", "nobody else got a mail", _no_other_mail),
-    Claim("dead-letters", "the {poison} poison records, and no others, are in the failure destination, whole", _poison_kept_whole),  # noqa: E501
-    Claim("nothing-behind", "no record was left behind a poison one", _nothing_behind),
-    Claim("order", "the changes of each item were processed in their order", _order_kept),
-    Claim("alarms", "the dead-letter alarm is in ALARM, and no other", _alarms_right),
-)  # fmt: skip
-
-
-def _identifier(record: Mapping[str, Any]) -> str:
-    return record["dynamodb"]["SequenceNumber"]
-
-
-def _user(record: Mapping[str, Any]) -> str:
-    return record["dynamodb"]["Keys"]["userId"]["S"]
+    return "; ".join(f"{what}: {which}" for what, which in problems if which) or None
 
 
 def _content(record: Mapping[str, Any]) -> tuple[Any, ...]:

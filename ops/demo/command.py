@@ -13,19 +13,35 @@ from ops.demo.plan import FEWEST_USERS, MOST_USERS
 from ops.stopping import stopped_by_ctrl_c
 
 
+def _consumers() -> list[str]:
+    """List the names that complete `--only`."""
+    from ops.demo.receivers import RECEIVERS
+
+    return [receiver.consumer for receiver in RECEIVERS]
+
+
 @stopped_by_ctrl_c(130)
 def demo(
     users: Annotated[int, typer.Option(min=FEWEST_USERS, max=MOST_USERS, help="Number of users.")] = 200,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
     without: Annotated[Mechanism | None, typer.Option(help="Switch a mechanism off to see what it prevents.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Show this consumer alone; repeat it for more.", autocompletion=_consumers),
+    ] = None,
+    direct: Annotated[
+        bool, typer.Option(help="Let welcome-email read the stream itself, without a fan-out: bisection shows there.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
 ) -> None:
     """Run the whole program on this machine, with faults, and check its claims.
 
     Starts an AWS endpoint on 127.0.0.1, deploys the program to it and upgrades users over the API. Meanwhile the
     faults occur that the program is built for: two addresses cannot receive mail, a record kills the function,
-    answers get lost, SES throttles. Then the demo checks every claim by evidence that you could look at as well: the
-    inbox, the failure bucket, the stream, the alarms.
+    answers get lost, SES throttles, old changes come again. Then the demo checks every claim by evidence that you could
+    look at as well: the inbox, the tables, the CRM, the failure buckets, the stream, the alarms.
+
+    Example: weir demo --only entitlements --without version-guard --users 20
 
     Exits 0 if every claim holds, 1 if one does not, 2 if the demo could not run, 130 if it was stopped.
     """
@@ -33,11 +49,13 @@ def demo(
     from local.deploy.deployment import DeployFailed
     from local.endpoint import EndpointError
     from ops.demo.report import print_report
-    from ops.demo.run import NotQuiet, run_demo
+    from ops.demo.run import NotQuiet, NotShown, run_demo
 
     progress = Console(stderr=as_json)
     try:
-        report = run_demo(users, port=port, without=without, console=progress)
+        report = run_demo(users, port=port, without=without, console=progress, only=only or (), direct=direct)
+    except NotShown as wrong:
+        raise typer.BadParameter(str(wrong)) from None
     except (EndpointError, DeployFailed, NotQuiet) as failed:
         typer.secho(str(failed), fg="red", err=True)
         raise typer.Exit(2) from None

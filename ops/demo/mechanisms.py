@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -11,27 +11,62 @@ if TYPE_CHECKING:
 
 _MAPPING_TYPE = "aws:lambda/eventSourceMapping:EventSourceMapping"
 
+#: Invocations of one consumer at a time: a process each, and this machine is no cloud.
+_CONCURRENCY = 2
+
 
 class Mechanism(StrEnum):
     """A part of the program that the demo's claims rest on."""
 
     LEDGER = "ledger"
+    VERSION_GUARD = "version-guard"
+    COUNTER_MARKERS = "counter-markers"
+    IDEMPOTENCY_KEY = "idempotency-key"
     PARTIAL_BATCH_RESPONSE = "partial-batch-response"
     BISECT = "bisect"
     FAILURE_DESTINATION = "failure-destination"
 
+    @property
+    def switched_off(self) -> str:
+        """A sentence about the program without it."""
+        return _SWITCHED_OFF[self]
 
-#: The mapping's input that each mechanism consists of. The ledger is none: its table forgets what is written.
+
+_SWITCHED_OFF = {
+    Mechanism.LEDGER: "the effect ledger forgets what is written to it",
+    Mechanism.VERSION_GUARD: "entitlements are written without comparing versions",
+    Mechanism.COUNTER_MARKERS: "counters count every delivery of a change",
+    Mechanism.IDEMPOTENCY_KEY: "the CRM does not look at idempotency keys",
+    Mechanism.PARTIAL_BATCH_RESPONSE: "Lambda does not look at the failures that functions report",
+    Mechanism.BISECT: "Lambda does not split a batch that fails",
+    Mechanism.FAILURE_DESTINATION: "records that are given up go nowhere",
+}
+
+#: The mapping's input that a mechanism consists of.
 _INPUTS = {
     Mechanism.PARTIAL_BATCH_RESPONSE: "functionResponseTypes",
     Mechanism.BISECT: "bisectBatchOnFunctionError",
     Mechanism.FAILURE_DESTINATION: "destinationConfig",
 }
 
+#: Mechanisms that an event source mapping of a stream has, and one of a queue has not.
+OF_STREAMS = frozenset({Mechanism.BISECT, Mechanism.FAILURE_DESTINATION})
 
-def inputs_without(mechanism: Mechanism | None, registration: Registration) -> Mapping[str, Any]:
-    """Return the inputs of a resource without its part of the mechanism."""
-    left_out = _INPUTS.get(mechanism) if mechanism is not None else None
-    if registration.type != _MAPPING_TYPE or left_out is None:
+
+def demo_inputs(
+    mechanism: Mechanism | None, consumers: Collection[str], registration: Registration
+) -> Mapping[str, Any]:
+    """Return the inputs of a resource in the demo.
+
+    Mappings lack their part of the mechanism, and those of consumers that are not shown are disabled. A queue's mapping
+    runs few invocations at a time.
+    """
+    if registration.type != _MAPPING_TYPE:
         return registration.inputs
-    return {name: value for name, value in registration.inputs.items() if name != left_out}
+    left_out = _INPUTS.get(mechanism) if mechanism is not None else None
+    inputs = {name: value for name, value in registration.inputs.items() if name != left_out}
+    if "scalingConfig" in inputs:
+        inputs["scalingConfig"] = {"maximumConcurrency": _CONCURRENCY}
+    if registration.name not in consumers and not registration.name.endswith("-forwarder"):
+        inputs["enabled"] = False
+    return inputs

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.demo.claims import DEAD_LETTER_ALARM, Verdict
+from ops.demo.claims import DEAD_LETTER_ALARM, ConsumerEvidence, Verdict
+from ops.demo.mechanisms import Mechanism
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,15 @@ class Report:
         users: How many there were.
         without: The mechanism that was switched off, if one was.
         counts: What happened how often, by name.
-        alarms: State of each alarm of the consumer.
+        consumers: The consumers that were shown, by name.
         verdicts: The claims, each with what broke it.
         seconds: How long the run took.
     """
 
     users: int
-    without: str | None
+    without: Mechanism | None
     counts: Mapping[str, int]
-    alarms: Mapping[str, str]
+    consumers: Mapping[str, ConsumerEvidence]
     verdicts: Sequence[Verdict]
     seconds: float
 
@@ -46,13 +47,21 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Return the report as a JSON document."""
         return {
-            "version": 1,
+            "version": 2,
             "users": self.users,
             "without": self.without,
             "holds": self.holds,
             "seconds": round(self.seconds, 1),
             "counts": dict(self.counts),
-            "alarms": dict(self.alarms),
+            "consumers": {
+                name: {
+                    "effects": consumer.found.total(),
+                    "expectedEffects": consumer.expected.total(),
+                    "counts": dict(consumer.counts),
+                    "alarms": dict(consumer.alarms),
+                }
+                for name, consumer in self.consumers.items()
+            },
             "claims": [
                 {"name": verdict.name, "text": verdict.text, "holds": verdict.broken is None, "broken": verdict.broken}
                 for verdict in self.verdicts
@@ -62,18 +71,19 @@ class Report:
 
 def print_report(report: Report, console: Console) -> None:
     """Print the tables, and each claim with a mark."""
-    happened = Table(title="What happened", title_justify="left", show_header=False)
-    happened.add_column("what")
-    happened.add_column("how often", justify="right")
-    for what, count in report.counts.items():
-        happened.add_row(what, str(count))
-    alarms = Table(title="Alarms of the consumer", title_justify="left")
-    alarms.add_column("alarm")
-    alarms.add_column("state")
-    for name, state in report.alarms.items():
-        alarms.add_row(name, Text(state, style=_alarm_style(name, state)))
+    console.print(", ".join(f"{count} {what}" for what, count in report.counts.items()), soft_wrap=True)
+    happened = Table()
+    happened.add_column("consumer", no_wrap=True)
+    columns = [what for what in next(iter(report.consumers.values())).counts if _happened(report, what)]
+    for heading in ("effects", *columns):
+        happened.add_column(heading, justify="right")
+    happened.add_column("alarms", no_wrap=True)
+    for name, consumer in report.consumers.items():
+        counts = [str(consumer.counts[what]) for what in columns]
+        happened.add_row(name, str(consumer.found.total()), *counts, _alarms(consumer))
     console.print(happened)
-    console.print(alarms)
+    if report.without is not None:
+        console.print(Text(f"switched off: {report.without}, so {report.without.switched_off}", style="yellow"))
     for verdict in report.verdicts:
         mark = Text("✓ ", style="green") if verdict.broken is None else Text("✗ ", style="bold red")
         console.print(mark + Text(verdict.text), soft_wrap=True)
@@ -81,7 +91,11 @@ def print_report(report: Report, console: Console) -> None:
             console.print(Text(f"    {verdict.broken}", style="red"), soft_wrap=True)
 
 
-def _alarm_style(name: str, state: str) -> str:
-    if state == "ALARM":
-        return "bold yellow" if name == DEAD_LETTER_ALARM else "bold red"
-    return "green" if state == "OK" else "dim"
+def _happened(report: Report, what: str) -> bool:
+    return any(consumer.counts[what] for consumer in report.consumers.values())
+
+
+def _alarms(consumer: ConsumerEvidence) -> Text:
+    fired = [name for name, state in consumer.alarms.items() if state == "ALARM"]
+    expected = [DEAD_LETTER_ALARM] if consumer.poison else []
+    return Text(", ".join(fired), style="yellow" if fired == expected else "bold red")

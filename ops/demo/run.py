@@ -1,32 +1,37 @@
-"""Runs the demo: endpoint, program, traffic, and then the evidence."""
+"""Runs the demo: endpoint, backends, program, traffic, and then the evidence."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from botocore.credentials import Credentials as SigningCredentials
 from rich.console import Console
 
+from local.deploy.deployment import Deployment
 from local.endpoint import Endpoint
-from ops.demo.claims import Evidence, judge
-from ops.demo.mechanisms import Mechanism, inputs_without
-from ops.demo.plan import Plan, address_of, make_plan
+from ops.demo.claims import Evidence, event_id, judge
+from ops.demo.evidence import Observer, Progress
+from ops.demo.mechanisms import OF_STREAMS, Mechanism, demo_inputs
+from ops.demo.plan import Plan, make_plan
+from ops.demo.receivers import RECEIVERS, Deployed, Receiver
+from ops.demo.receivers.receiver import plan_changes, user_of
+from ops.demo.repeats import repeat
 from ops.demo.report import Report
 from ops.demo.traffic import PlanApi, send_all
 from ops.local_stack import local_stack
 from ops.progress import Step, step
 
-CONSUMER = "welcome-email"
-#: The demo shows what an event source mapping of a stream does, so its consumer reads the stream itself.
+#: On the direct route the one consumer reads the stream itself.
+DIRECT_CONSUMER = "welcome-email"
 _DIRECT = {"weir:fanOut": "false"}
-#: Several times what a run takes on a slow machine.
-QUIET_WITHIN_SECONDS = 180.0
+#: Many times what a run takes, for a machine with other work to do.
+QUIET_WITHIN_SECONDS = 600.0
 #: The alarms' period.
 PERIOD_SECONDS = 60
 
@@ -35,7 +40,44 @@ class NotQuiet(RuntimeError):
     """Changes were still on their way when the demo stopped waiting."""
 
 
-def run_demo(users: int, *, port: int, without: Mechanism | None, console: Console) -> Report:
+class NotShown(ValueError):
+    """The demo cannot show this choice of consumers and mechanism; the message says why."""
+
+
+def chosen(only: Collection[str], without: Mechanism | None, *, direct: bool) -> list[Receiver]:
+    """Choose the consumers to show.
+
+    Args:
+        only: Their names; all when empty.
+        without: The mechanism to switch off.
+        direct: Whether they read the stream itself.
+
+    Raises:
+        NotShown: There is no such consumer, or it has nothing of the mechanism.
+    """
+    known = {receiver.consumer: receiver for receiver in RECEIVERS}
+    if unknown := sorted(set(only) - set(known)):
+        raise NotShown(f"the demo shows no consumer {unknown[0]!r}: it has {', '.join(known)}")
+    names = [name for name in known if name in only or not only]
+    if direct:
+        if only and list(only) != [DIRECT_CONSUMER]:
+            raise NotShown(f"on the direct route the demo shows {DIRECT_CONSUMER} alone")
+        names = [DIRECT_CONSUMER]
+    owners = [name for name in known if known[name].mechanism is without]
+    if owners and not set(owners) & set(names):
+        raise NotShown(f"{without} belongs to {', '.join(owners)}, which this demo does not show")
+    return [known[name]() for name in names]
+
+
+def run_demo(
+    users: int,
+    *,
+    port: int,
+    without: Mechanism | None,
+    console: Console,
+    only: Collection[str] = (),
+    direct: bool = False,
+) -> Report:
     """Run the demo, with progress on `console`.
 
     Args:
@@ -43,59 +85,90 @@ def run_demo(users: int, *, port: int, without: Mechanism | None, console: Conso
         port: Port of the endpoint; 0 takes a free one.
         without: A mechanism to switch off.
         console: Where progress goes.
+        only: Names of the consumers to show; all when empty.
+        direct: Let the one consumer read the stream itself, without a fan-out.
 
     Raises:
+        NotShown: There is no such consumer, or it has nothing of the mechanism.
         ValueError: There are too few or too many users.
         EndpointError: The endpoint cannot be started, e.g. because the port is in use.
         DeployFailed: The program cannot be deployed.
         NotQuiet: Changes were still on their way long after the last request.
     """
     started = time.monotonic()
-    change = functools.partial(inputs_without, without)
-    with local_stack(console, port=port, change_inputs=change, config=_DIRECT) as (endpoint, deployment):
-        report = run_on(endpoint, deployment.outputs, users, without=without, console=console)
+    direct = direct or without in OF_STREAMS
+    receivers = chosen(only, without, direct=direct)
+    if without is not None:
+        console.print(f"switched off: {without}, so {without.switched_off}", soft_wrap=True)
+    with _deployed(receivers, without, port=port, direct=direct, console=console) as (endpoint, deployment):
+        report = _run(Deployed(endpoint, deployment.outputs), receivers, users, without=without, console=console)
     return replace(report, seconds=time.monotonic() - started)
 
 
-def run_on(
-    endpoint: Endpoint, outputs: Mapping[str, Any], users: int, *, without: Mechanism | None, console: Console
-) -> Report:
-    """Run the demo on a stack that is deployed, whoever has deployed it.
+def run_on(endpoint: Endpoint, outputs: Mapping[str, Any], users: int, *, console: Console) -> Report:
+    """Run the demo on a stack that is deployed, whoever has deployed it, with the consumers that need no backend.
 
     Args:
         endpoint: Its endpoint.
         outputs: Its outputs.
         users: How many users there are, 20 to 5,000.
-        without: The mechanism that is switched off.
         console: Where progress goes.
 
     Raises:
         ValueError: There are too few or too many users.
         NotQuiet: Changes were still on their way long after the last request.
     """
+    receivers = [each() for each in RECEIVERS if each.consumer in outputs["consumers"]]
+    return _run(Deployed(endpoint, outputs), receivers, users, without=None, console=console)
+
+
+@contextlib.contextmanager
+def _deployed(
+    receivers: Sequence[Receiver], without: Mechanism | None, *, port: int, direct: bool, console: Console
+) -> Generator[tuple[Endpoint, Deployment]]:
+    """Run a block with the backends of the receivers, and the program deployed."""
+    config = dict(_DIRECT) if direct else {}
+    secrets: dict[str, str] = {}
+    change = functools.partial(demo_inputs, without, [receiver.consumer for receiver in receivers])
+    with contextlib.ExitStack() as backends:
+        for receiver in receivers:
+            served = backends.enter_context(receiver.serving(without))
+            config |= served.config
+            secrets |= served.secrets
+        with local_stack(console, port=port, change_inputs=change, config=config, secrets=secrets) as deployed:
+            yield deployed
+
+
+def _run(
+    deployed: Deployed, receivers: Sequence[Receiver], users: int, *, without: Mechanism | None, console: Console
+) -> Report:
     plan = make_plan(users)
     started = time.monotonic()
-    demo = _Demo(endpoint, outputs, plan)
+    demo = _Demo(deployed, receivers, plan)
     with step(console, "create the users") as creating:
         demo.create_users(creating)
     with step(console, "arrange what goes wrong") as arranging:
         demo.let_things_go_wrong(without)
         arranging.tell(
             f"{len(plan.no_address)} unusable addresses, {len(plan.crashing)} record that kills the function, "
-            f"{len(plan.lost_answers)} answers that get lost, {len(plan.throttled)} throttled mails"
+            f"{len(plan.lost_answers)} answers that get lost, {len(plan.throttled)} throttled calls"
         )
     with step(console, "upgrade them over the API") as upgrading:
         demo.send_requests(upgrading)
     with step(console, "wait until all is quiet") as waiting:
         demo.wait_until_quiet(waiting)
+        waiting.tell("every change is done with")
+    if not demo.direct:
+        with step(console, "let old changes come again, behind newer ones") as repeating:
+            demo.repeat_old_changes(repeating)
     with step(console, "advance the alarms' clock to the end of the period"):
         demo.evaluate_alarms()
     evidence = demo.evidence()
     return Report(
         users=users,
-        without=None if without is None else without.value,
+        without=without,
         counts=demo.counts(evidence),
-        alarms=evidence.alarms,
+        consumers=evidence.consumers,
         verdicts=judge(plan, evidence),
         seconds=time.monotonic() - started,
     )
@@ -104,16 +177,20 @@ def run_on(
 class _Demo:
     """One run on a deployed stack."""
 
-    def __init__(self, endpoint: Endpoint, outputs: Mapping[str, Any], plan: Plan) -> None:
-        self._endpoint = endpoint
-        self._control = endpoint.control
-        self._outputs = outputs
-        self._region = endpoint.region
+    def __init__(self, deployed: Deployed, receivers: Sequence[Receiver], plan: Plan) -> None:
+        self._deployed = deployed
+        self._control = deployed.endpoint.control
+        self._receivers = receivers
         self._plan = plan
-        self._consumer: Mapping[str, Any] = outputs["consumers"][CONSUMER]
-        self._dynamodb = endpoint.client("dynamodb")
+        self._observer = Observer(deployed)
+        self._began = time.time()
         self._answers: Counter[int] = Counter()
         self._alarms: dict[str, str] = {}
+
+    @property
+    def direct(self) -> bool:
+        """Whether the consumer reads the stream itself."""
+        return "forwarder" not in self._deployed.outputs
 
     def create_users(self, creating: Step) -> None:
         items = [self._plan.item_of(user) for user in self._plan.users]
@@ -122,25 +199,22 @@ class _Demo:
                 {"PutRequest": {"Item": {name: {"S": value} for name, value in item.items()}}}
                 for item in items[start : start + 25]
             ]
-            self._dynamodb.batch_write_item(RequestItems={self._outputs["usersTable"]: puts})
-        self._settle(creating, len(items))
-        creating.tell(f"{len(items)}, and the consumer has seen them")
+            self._deployed.dynamodb.batch_write_item(RequestItems={self._deployed.outputs["usersTable"]: puts})
+        self.wait_until_quiet(creating)
+        creating.tell(f"{len(items)}, and every consumer has seen them")
 
     def let_things_go_wrong(self, without: Mechanism | None) -> None:
-        for user in self._plan.lost_answers:
-            self._control.drop_answer(containing=user)
-        for user in self._plan.throttled:
-            self._control.throttle("sesv2:SendEmail", containing=address_of(user), times=1)
-        for user in self._plan.crashing:
-            self._control.crash(containing=user)
-        if without is Mechanism.LEDGER:
-            self._control.lose_writes(self._outputs["effectLedgerTable"])
+        for receiver in self._receivers:
+            for user in self._plan.lost_answers:
+                self._control.drop_answer(containing=user, function=self._deployed.function(receiver.consumer))
+            receiver.begin(self._deployed, self._plan, without)
 
     def send_requests(self, upgrading: Step) -> None:
         requests = [(user, self._plan.requests_of(user)) for user in self._plan.upgraded]
         total = sum(len(plans) for _, plans in requests)
-        credentials = SigningCredentials(self._endpoint.access_key_id, self._endpoint.secret_access_key)
-        api = PlanApi(self._outputs["apiUrl"], credentials, self._region)
+        endpoint = self._deployed.endpoint
+        credentials = SigningCredentials(endpoint.access_key_id, endpoint.secret_access_key)
+        api = PlanApi(self._deployed.outputs["apiUrl"], credentials, endpoint.region)
         try:
             self._answers = send_all(
                 requests, api.set_plan, lambda answered: upgrading.tell(f"{answered} of {total} requests")
@@ -149,112 +223,90 @@ class _Demo:
             api.close()
 
     def wait_until_quiet(self, waiting: Step) -> None:
-        self._settle(waiting, len(self._stream()))
-        waiting.tell("every change is done with")
-
-    def evaluate_alarms(self) -> None:
-        # Alarms look at whole periods, and nobody wants to watch the rest of one.
-        states = self._control.evaluate_alarms(at=time.time() + PERIOD_SECONDS)
-        self._alarms = {short: states[name] for short, name in self._consumer["alarms"].items()}
-
-    def evidence(self) -> Evidence:
-        history = self._history()
-        faults = self._control.faults()
-        return Evidence(
-            answers=self._answers,
-            changes=self._stream(),
-            processed=list(_processed(history)),
-            unfinished=self._control.mapping(self._consumer["eventSourceMapping"]).unfinished,
-            mails=Counter(address for mail in self._control.mails() for address in mail["To"]),
-            dead_letters=self._dead_letters(),
-            alarms=self._alarms,
-            faults={
-                "lost answers": sum(fault["fired"] for fault in faults if fault["kind"] == "drop answer"),
-                "throttled mails": sum(fault["fired"] for fault in faults if fault["kind"] == "throttle"),
-            },
-            crash_batches=[
-                len(entry["identifiers"]) for entry in history if entry.get("error_type") == "Runtime.ExitError"
-            ],
-            filtered_out=list(_identifiers(history, "filtered out")),
-        )
-
-    def counts(self, evidence: Evidence) -> dict[str, int]:
-        history = self._history()
-        invocations = [entry for entry in history if entry["kind"] == "invocation"]
-        effects = self._control.metrics()
-        return {
-            "changes written": len(evidence.changes),
-            "filtered out": len(evidence.filtered_out),
-            "batches": len({entry["request_id"] for entry in invocations}),
-            "invocations": len(invocations),
-            "retries": sum(entry["attempt"] > 1 for entry in invocations),
-            "bisections": sum(entry["bisected"] for entry in invocations),
-            "effects applied": _total(effects, "EffectsApplied"),
-            "duplicates suppressed": _total(effects, "EffectsSuppressed"),
-            "dead letters": sum(len(json.loads(document["payload"])["Records"]) for document in evidence.dead_letters),
-        }
-
-    def _settle(self, running: Step, changes: int) -> None:
-        """Wait until this many changes are finished: accepted, filtered out or given up.
+        """Wait until every consumer is done with every change.
 
         Raises:
             NotQuiet: They are not in time.
         """
+        changes = {event_id(change) for change in self._observer.changes()}
         deadline = time.monotonic() + QUIET_WITHIN_SECONDS
         while True:
-            history = self._history()
-            done = {*_processed(history), *_identifiers(history, "given up"), *_identifiers(history, "filtered out")}
-            if len(done) >= changes:
+            work = {each.consumer: self._observer.progress(each.consumer) for each in self._receivers}
+            left = {name: len(changes - progress.done) for name, progress in work.items()}
+            if not any(left.values()) and all(self._is_idle(name) for name in work):
                 return
-            status = self._control.mapping(self._consumer["eventSourceMapping"])
-            left = f"{changes - len(done)} changes left"
-            running.tell(
-                f"{left}, {status.invocations} invocations, {status.retries} retries, "
-                f"{status.bisections} bisections, {status.givenUp} given up"
-            )
+            waiting.tell(_told(left, work))
             if time.monotonic() > deadline:
-                raise NotQuiet(f"{left} after {QUIET_WITHIN_SECONDS:g} s of waiting: {running.text}")
+                raise NotQuiet(f"not quiet after {QUIET_WITHIN_SECONDS:g} s of waiting: {waiting.detail}")
             time.sleep(0.2)
 
-    def _history(self) -> list[dict[str, Any]]:
-        return self._control.history(self._consumer["eventSourceMapping"])
-
-    def _stream(self) -> list[dict[str, Any]]:
-        streams = self._endpoint.client("dynamodbstreams")
-        arn = self._outputs["streamArn"]
-        records: list[dict[str, Any]] = []
-        for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
-            iterator = streams.get_shard_iterator(
-                StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            while iterator is not None:
-                page = streams.get_records(ShardIterator=iterator)
-                records += page["Records"]
-                iterator = page.get("NextShardIterator") if page["Records"] else None
-        return records
-
-    def _dead_letters(self) -> list[dict[str, Any]]:
-        s3 = self._endpoint.client("s3")
-        bucket = self._consumer["failureDestination"].rpartition(":")[2]
-        keys = [
-            entry["Key"]
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-            for entry in page.get("Contents", [])
+    def repeat_old_changes(self, repeating: Step) -> None:
+        """Send the earlier changes of some users to every consumer again, as a replay or a late redrive would."""
+        latest = {user_of(change): event_id(change) for change in plan_changes(self._observer.changes())}
+        again = [
+            change
+            for change in plan_changes(self._observer.changes())
+            if user_of(change) in self._plan.returning and event_id(change) != latest[user_of(change)]
         ]
-        return [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+        for receiver in self._receivers:
+            repeat(self._deployed, self._observer.mapping(receiver.consumer), again)
+        self.wait_until_quiet(repeating)
+        repeating.tell(f"{len(again)} changes, to each consumer")
+
+    def evaluate_alarms(self) -> None:
+        """Let every period since the beginning end: an alarm went off if it was in ALARM at the end of any."""
+        now = time.time()
+        periods = int((now - self._began) // PERIOD_SECONDS) + 1
+        for number in range(periods, -1, -1):
+            states = self._control.evaluate_alarms(at=now + PERIOD_SECONDS * (1 - number))
+            for name, state in states.items():
+                if self._alarms.get(name) != "ALARM":
+                    self._alarms[name] = state
+
+    def evidence(self) -> Evidence:
+        changes = self._observer.changes()
+        faults = {"lost answers": (len(self._plan.lost_answers) * len(self._receivers), self._lost_answers())}
+        for receiver in self._receivers:
+            faults |= receiver.faults(self._deployed, self._plan)
+        return Evidence(
+            direct=self.direct,
+            answers=self._answers,
+            changes=changes,
+            faults=faults,
+            consumers={
+                receiver.consumer: self._observer.of_consumer(
+                    receiver, self._plan, changes, self._alarms_of(receiver.consumer)
+                )
+                for receiver in self._receivers
+            },
+        )
+
+    def counts(self, evidence: Evidence) -> dict[str, int]:
+        effects = self._control.metrics()
+        return {
+            "changes written": len(evidence.changes),
+            "effects applied": _total(effects, "EffectsApplied"),
+            "duplicates suppressed": _total(effects, "EffectsSuppressed"),
+            "dead letters": sum(len(each.dead_letters) for each in evidence.consumers.values()),
+        }
+
+    def _alarms_of(self, consumer: str) -> dict[str, str]:
+        alarms = self._deployed.outputs["consumers"][consumer]["alarms"]
+        return {short: self._alarms[name] for short, name in alarms.items()}
+
+    def _lost_answers(self) -> int:
+        return sum(fault["fired"] for fault in self._control.faults() if fault["kind"] == "drop answer")
+
+    def _is_idle(self, consumer: str) -> bool:
+        return self._control.mapping(self._observer.mapping(consumer)).idle
 
 
-def _processed(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for entry in history:
-        if entry["kind"] == "invocation":
-            yield from entry["identifiers"][: entry["accepted"]]
+def _told(left: Mapping[str, int], work: Mapping[str, Progress]) -> str:
+    waiting = ", ".join(f"{count} for {name}" for name, count in left.items() if count)
+    invocations = sum(each.invocations for each in work.values())
+    retries = sum(each.retries for each in work.values())
+    return f"changes left: {waiting or 'none'}; {invocations} invocations, {retries} retries"
 
 
-def _identifiers(history: Sequence[Mapping[str, Any]], kind: str) -> Iterator[str]:
-    for entry in history:
-        if entry["kind"] == kind:
-            yield from entry["identifiers"]
-
-
-def _total(metrics: Any, name: str) -> int:
+def _total(metrics: Sequence[Mapping[str, Any]], name: str) -> int:
     return int(sum(metric["sum"] for metric in metrics if metric["name"] == name))

@@ -14,7 +14,7 @@ from handlers.cdc.counters import Counters
 from handlers.plans import FEATURES
 from local.deploy import deploy
 from local.endpoint import Endpoint
-from tests.crm import Crm
+from ops.demo.receivers.crm_server import CrmServer
 from tests.local.test_deploy import post
 from tests.local.world import wait_until
 
@@ -22,23 +22,23 @@ PROGRAM = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def crm() -> Iterator[Crm]:
-    with Crm.serving() as server:
+def crm() -> Iterator[CrmServer]:
+    with CrmServer.serving() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def outputs(aws: Endpoint, crm: Crm) -> dict[str, Any]:
+def outputs(aws: Endpoint, crm: CrmServer) -> dict[str, Any]:
     """The program's outputs, after one upgrade of a user and a repeat of every message of it."""
     config = {
         "weir:mailFrom": "consumers@example.com",
         "weir:crmUrl": crm.url,
-        "weir:crmToken": "s3cret",
         "weir:functionTimeout": "4",
     }
+    secrets = {"weir:crmToken": "s3cret"}
     # The first answer of the CRM is lost, so its update comes again, under the same idempotency key.
     crm.answers.append((0, {}))
-    deployment = deploy(PROGRAM, "local", aws.connection, config=config, name_seed="consumers")
+    deployment = deploy(PROGRAM, "local", aws.connection, config=config, secrets=secrets, name_seed="consumers")
     outputs = deployment.outputs
     aws.client("dynamodb").put_item(
         TableName=outputs["usersTable"],
@@ -77,7 +77,7 @@ def test_the_counts_follow_the_plan(aws: Endpoint, outputs: dict[str, Any], monk
     wait_until(lambda: [counts.read(each) for each in ("users#free", "users#pro", today)] == [0, 1, 1])
 
 
-def test_the_crm_is_told_with_its_token_from_secrets_manager(crm: Crm, outputs: dict[str, Any]) -> None:
+def test_the_crm_is_told_with_its_token_from_secrets_manager(crm: CrmServer, outputs: dict[str, Any]) -> None:
     wait_until(lambda: len(crm.requests) == 2)
     assert [request["body"] for request in crm.requests] == [{"plan": "pro"}] * 2
     assert {request["Authorization"] for request in crm.requests} == {"Bearer s3cret"}

@@ -1,23 +1,21 @@
 """Every claim of `weir demo` breaks when what it claims is not so: a claim that cannot break shows nothing."""
 
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from handlers.cdc.testing import record
-from ops.demo.claims import CLAIMS, Evidence, judge
+from ops.demo.claims import ConsumerEvidence, Evidence, judge
 from ops.demo.plan import Plan, address_of, make_plan
+from ops.demo.receivers import RECEIVERS
+from ops.demo.receivers.mailbox import Mailbox
 
 PLAN = make_plan(20)
 POISON = sorted(PLAN.poison)
 HEALTHY = PLAN.healthy[0]
-
-
-def _dead_letter(*records: Mapping[str, Any]) -> dict[str, Any]:
-    return {"payload": json.dumps({"Records": records})}
+MAIL, CRM = "welcome-email", "crm-sync"
 
 
 def _as_hoped(plan: Plan) -> Evidence:
@@ -28,22 +26,36 @@ def _as_hoped(plan: Plan) -> Evidence:
             changed = {**item, "plan": wanted}
             changes.append(record(old=item, new=changed))
             item = changed
-    numbers = {user: _upgrades_of(changes, user) for user in plan.poison}
-    poison = [change for upgrades in numbers.values() for change in upgrades]
+    poison = [change for user in plan.poison for change in _upgrades_of(changes, user)]
+    everything = [change["eventID"] for change in changes]
+    effects = Counter(f"{change['eventID']}" for change in changes)
+    mails = Counter(address_of(user) for user in plan.healthy)
+    quiet = {"dead-letters": "OK", "undelivered": "INSUFFICIENT_DATA"}
     return Evidence(
+        direct=True,
         answers={200: sum(len(plan.requests_of(user)) for user in plan.upgraded)},
         changes=changes,
-        processed=[change["dynamodb"]["SequenceNumber"] for change in changes if change not in poison],
-        unfinished=0,
-        mails={address_of(user): 1 for user in plan.healthy},
-        dead_letters=[_dead_letter(change) for change in poison],
-        alarms={"dead-letters": "ALARM", "dropped": "OK", "iterator-age-page": "INSUFFICIENT_DATA"},
-        faults={"lost answers": len(plan.lost_answers), "throttled mails": len(plan.throttled)},
-        crash_batches=[5, 2, 1],
+        faults={"lost answers": (1, 1), "throttled mails": (1, 1)},
+        consumers={
+            MAIL: ConsumerEvidence(
+                claim=Mailbox.claim,
+                expected=mails,
+                found=mails,
+                poison=plan.poison,
+                processed=[each for each in everything if each not in [change["eventID"] for change in poison]],
+                dead_letters=poison,
+                crash_batches=[5, 2, 1],
+                alarms={**quiet, "dead-letters": "ALARM"},
+                counts={},
+            ),
+            CRM: ConsumerEvidence(
+                claim="{count} effects", expected=effects, found=effects, processed=everything, alarms=quiet, counts={}
+            ),
+        },
     )
 
 
-def _upgrades_of(changes: list[dict[str, Any]], user: str) -> list[dict[str, Any]]:
+def _upgrades_of(changes: Any, user: str) -> list[dict[str, Any]]:
     return [
         change
         for change in changes
@@ -54,8 +66,11 @@ def _upgrades_of(changes: list[dict[str, Any]], user: str) -> list[dict[str, Any
 HOPED = _as_hoped(PLAN)
 
 
-def broken(**differently: Any) -> dict[str, str]:
+def broken(consumer: str | None = None, /, **differently: Any) -> dict[str, str]:
     """The claims that the evidence breaks, with why, when some of it is different from what one hopes."""
+    if consumer is not None:
+        changed = dataclasses.replace(HOPED.consumers[consumer], **differently)
+        differently = {"consumers": {**HOPED.consumers, consumer: changed}}
     verdicts = judge(PLAN, dataclasses.replace(HOPED, **differently))
     return {verdict.name: verdict.broken for verdict in verdicts if verdict.broken is not None}
 
@@ -65,95 +80,113 @@ def test_evidence_as_hoped_breaks_no_claim() -> None:
 
 
 def test_every_claim_says_its_numbers() -> None:
-    texts = {verdict.name: verdict.text for verdict in judge(make_plan(200), HOPED)}
-    assert texts["one-mail"] == "each of the 147 healthy upgrades became exactly one mail"
-    assert texts.keys() == {claim.name for claim in CLAIMS}
+    plan = make_plan(200)
+    texts = {verdict.name: verdict.text for verdict in judge(plan, _as_hoped(plan))}
+    assert texts[MAIL] == "each of the 147 healthy upgrades became exactly one mail, and nobody else got one"
+    assert texts["dead-letters"] == "the 3 poison records, and no others, are in the failure destination, whole"
+
+
+def test_without_poison_nothing_may_be_given_up_and_no_alarm_may_go_off() -> None:
+    verdicts = judge(PLAN, dataclasses.replace(HOPED, consumers={CRM: HOPED.consumers[CRM]}))
+    texts = {verdict.name: verdict.text for verdict in verdicts}
+    assert (texts["dead-letters"], texts["alarms"]) == ("no record was given up", "no alarm went off")
+    assert "crash" not in texts["faults"]
 
 
 def test_an_answer_that_is_not_200_breaks_the_requests() -> None:
     assert broken(answers={200: 20, 500: 1}) == {"requests": "the API answered {200: 20, 500: 1}"}
 
 
-@pytest.mark.parametrize(
-    ("faults", "crash_batches", "why"),
-    [
-        ({"lost answers": 0, "throttled mails": 1}, [5, 1], "0 of 1 lost answers"),
-        ({"lost answers": 1}, [5, 1], "0 of 1 throttled mails"),
-        ({"lost answers": 1, "throttled mails": 1}, [], "no crash"),
-        ({"lost answers": 1, "throttled mails": 1}, [1, 1], "the crash had its batch to itself"),
-    ],
-)
-def test_a_fault_that_did_not_come_about_is_no_demonstration(
-    faults: dict[str, int], crash_batches: list[int], why: str
-) -> None:
-    assert broken(faults=faults, crash_batches=crash_batches) == {"faults": why}
+def test_a_fault_that_did_not_come_about_is_no_demonstration() -> None:
+    faults = {"lost answers": (1, 0), "throttled mails": (1, 1)}
+    assert broken(faults=faults) == {"faults": "0 of 1 lost answers"}
 
 
-def test_a_missing_mail_breaks_one_mail() -> None:
-    mails = {**HOPED.mails}
-    del mails[address_of(HEALTHY)]
-    assert broken(mails=mails) == {"one-mail": f"no mail for {HEALTHY}"}
+@pytest.mark.parametrize(("batches", "why"), [([], "no crash"), ([1, 1], "the crash had its batch to itself")])
+def test_a_crash_that_shows_nothing_is_no_demonstration(batches: list[int], why: str) -> None:
+    assert broken(MAIL, crash_batches=batches) == {"faults": why}
 
 
-def test_a_second_mail_breaks_one_mail() -> None:
-    assert broken(mails={**HOPED.mails, address_of(HEALTHY): 2}) == {"one-mail": f"more than one for {HEALTHY} (2)"}
+def test_a_queue_gives_each_item_a_batch_of_its_own() -> None:
+    verdicts = judge(PLAN, dataclasses.replace(HOPED, direct=False))
+    assert [verdict.broken for verdict in verdicts if verdict.name == "faults"] == [None]
 
 
-def test_a_mail_to_a_poison_user_breaks_no_other_mail() -> None:
+def test_a_missing_effect_breaks_its_consumers_claim() -> None:
+    found = HOPED.consumers[MAIL].found - Counter([address_of(HEALTHY)])
+    assert broken(MAIL, found=found) == {MAIL: f"missing: {address_of(HEALTHY)}"}
+
+
+def test_a_second_effect_breaks_its_consumers_claim() -> None:
+    found = HOPED.consumers[MAIL].found + Counter([address_of(HEALTHY)])
+    assert broken(MAIL, found=found) == {MAIL: f"more than once: {address_of(HEALTHY)} (2 times)"}
+
+
+def test_a_strange_effect_breaks_its_consumers_claim() -> None:
     address = address_of(POISON[0])
-    assert broken(mails={**HOPED.mails, address: 1}) == {"no-other-mail": f"mails went to {address}"}
+    found = HOPED.consumers[MAIL].found + Counter([address])
+    assert broken(MAIL, found=found) == {MAIL: f"not expected: {address}"}
 
 
 def test_a_poison_record_that_was_not_kept_breaks_dead_letters_and_is_lost() -> None:
-    found = broken(dead_letters=HOPED.dead_letters[1:])
+    found = broken(MAIL, dead_letters=HOPED.consumers[MAIL].dead_letters[1:])
     assert found.keys() == {"dead-letters", "nothing-behind"}
     assert found["dead-letters"].startswith("no dead letter for user-")
 
 
-def test_a_healthy_record_in_the_failure_destination_breaks_dead_letters() -> None:
-    stranger = _upgrades_of(list(HOPED.changes), HEALTHY)[0]
-    assert broken(dead_letters=[*HOPED.dead_letters, _dead_letter(stranger)]) == {
-        "dead-letters": f"a dead letter for {HEALTHY}"
-    }
+@pytest.mark.parametrize("consumer", [MAIL, CRM])
+def test_a_healthy_record_in_a_failure_destination_breaks_dead_letters(consumer: str) -> None:
+    stranger = _upgrades_of(HOPED.changes, HEALTHY)[0]
+    kept = [*HOPED.consumers[consumer].dead_letters, stranger]
+    assert broken(consumer, dead_letters=kept) == {"dead-letters": f"a dead letter for {HEALTHY} at {consumer}"}
 
 
 def test_a_dead_letter_without_the_whole_record_breaks_dead_letters() -> None:
-    whole = json.loads(HOPED.dead_letters[0]["payload"])["Records"][0]
+    whole, *others = HOPED.consumers[MAIL].dead_letters
     partly = {**whole, "dynamodb": {name: part for name, part in whole["dynamodb"].items() if name != "OldImage"}}
-    found = broken(dead_letters=[_dead_letter(partly), *HOPED.dead_letters[1:]])
+    found = broken(MAIL, dead_letters=[partly, *others])
     assert list(found) == ["dead-letters"]
     assert found["dead-letters"].startswith("not the full record of user-")
 
 
-def test_a_record_that_was_not_processed_breaks_nothing_behind() -> None:
-    found = broken(processed=HOPED.processed[:-1])
+@pytest.mark.parametrize("consumer", [MAIL, CRM])
+def test_a_record_that_was_not_processed_breaks_nothing_behind(consumer: str) -> None:
+    found = broken(consumer, processed=HOPED.consumers[consumer].processed[:-1])
     assert list(found) == ["nothing-behind"]
-    assert found["nothing-behind"].endswith("were neither processed nor kept")
+    assert found["nothing-behind"].endswith(f"were neither processed nor kept by {consumer}")
 
 
 def test_records_that_still_wait_break_nothing_behind() -> None:
-    assert broken(unfinished=7) == {"nothing-behind": "7 records are still waiting"}
+    assert broken(CRM, unfinished=7) == {"nothing-behind": "7 records are still waiting for crm-sync"}
 
 
 def test_a_newer_change_before_an_older_one_breaks_the_order() -> None:
-    (user,) = PLAN.returning if len(PLAN.returning) == 1 else sorted(PLAN.returning)[:1]
-    numbers = [change["dynamodb"]["SequenceNumber"] for change in _upgrades_of(list(HOPED.changes), user)]
-    processed = [number for number in HOPED.processed if number not in numbers]
-    found = broken(processed=[*processed, *reversed(numbers)])
-    assert found == {"order": f"a newer change was processed before an older one of {user}"}
+    user = min(PLAN.returning)
+    own = [change["eventID"] for change in _upgrades_of(HOPED.changes, user)]
+    processed = [each for each in HOPED.consumers[CRM].processed if each not in own]
+    found = broken(CRM, processed=[*processed, *reversed(own)])
+    assert found == {"order": f"crm-sync processed a newer change before an older one of {user}"}
 
 
 def test_a_repeated_delivery_of_an_older_change_does_not_break_the_order() -> None:
-    assert broken(processed=[*HOPED.processed, *HOPED.processed]) == {}
+    processed = HOPED.consumers[CRM].processed
+    assert broken(CRM, processed=[*processed, *processed]) == {}
 
 
 @pytest.mark.parametrize(
-    ("alarms", "why"),
+    ("consumer", "alarms", "why"),
     [
-        ({"dead-letters": "OK"}, "dead-letters is OK"),
-        ({"dead-letters": "ALARM", "dropped": "ALARM"}, "dropped is ALARM"),
-        ({}, "there is no alarm dead-letters"),
+        (MAIL, {"dead-letters": "OK"}, "dead-letters of welcome-email is OK"),
+        (MAIL, {"dead-letters": "ALARM", "dropped": "ALARM"}, "dropped of welcome-email is ALARM"),
+        (MAIL, {}, "welcome-email has no alarm dead-letters"),
+        (CRM, {"dead-letters": "ALARM"}, "dead-letters of crm-sync is ALARM"),
     ],
 )
-def test_the_wrong_alarms_break_alarms(alarms: dict[str, str], why: str) -> None:
-    assert broken(alarms=alarms) == {"alarms": why}
+def test_the_wrong_alarms_break_alarms(consumer: str, alarms: dict[str, str], why: str) -> None:
+    assert broken(consumer, alarms=alarms) == {"alarms": why}
+
+
+def test_every_consumer_of_the_demo_has_a_claim_and_a_mechanism_of_its_own() -> None:
+    assert len({receiver.consumer for receiver in RECEIVERS}) == len(RECEIVERS)
+    assert len({receiver.mechanism for receiver in RECEIVERS}) == len(RECEIVERS)
+    assert all("{count}" in receiver.claim for receiver in RECEIVERS)

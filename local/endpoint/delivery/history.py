@@ -68,6 +68,7 @@ class GivenUp:
     condition: str
     identifiers: list[str]
     keys: list[dict[str, Any]]
+    event_ids: list[str]
     document: dict[str, Any] | None
     location: str | None
 

@@ -188,6 +188,7 @@ class PipeStreamRunner:
                 condition=given_up.condition,
                 identifiers=[record.identifier for record in given_up.records],
                 keys=keys_of(given_up.records),
+                event_ids=event_ids_of(given_up.records),
                 document=document,
                 location=location,
             )

@@ -211,6 +211,7 @@ class StreamMappingRunner:
                 condition=condition,
                 identifiers=[record.identifier for record in ended.records],
                 keys=keys_of(ended.records),
+                event_ids=event_ids_of(ended.records),
                 document=document,
                 location=location,
             )

@@ -1,0 +1,129 @@
+"""Evidence of a run: read from the stream, the mappings' histories, the failure destinations and the receivers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.demo.claims import ConsumerEvidence
+from ops.demo.plan import Plan
+from ops.demo.receivers.receiver import Change, Deployed, Receiver
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The work of one consumer so far.
+
+    Attributes:
+        done: Event ids of the changes that it accepted, gave up or never gets.
+        invocations: Number of invocations.
+        retries: Number of those that were not the first of their batch.
+    """
+
+    done: frozenset[str]
+    invocations: int
+    retries: int
+
+
+class Observer:
+    """Reads what happened on a deployed stack.
+
+    Args:
+        deployed: The stack.
+    """
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._deployed = deployed
+        self._control = deployed.endpoint.control
+        self._histories: dict[str, list[dict[str, Any]]] = {}
+
+    def mapping(self, consumer: str) -> str:
+        """Return the UUID of a consumer's event source mapping."""
+        return self._deployed.outputs["consumers"][consumer]["eventSourceMapping"]
+
+    def progress(self, consumer: str) -> Progress:
+        """Return the work of a consumer so far."""
+        history = self._history(consumer)
+        invocations = [entry for entry in history if entry["kind"] == "invocation"]
+        # A change that a queue's consumer parks is accepted; one that Lambda gives up is not.
+        done = {*_processed(history), *_event_ids(history, "filtered out"), *_event_ids(history, "given up")}
+        return Progress(frozenset(done), len(invocations), sum(entry["attempt"] > 1 for entry in invocations))
+
+    def changes(self) -> list[Change]:
+        """Read the table's stream from its beginning."""
+        streams = self._deployed.endpoint.client("dynamodbstreams")
+        arn = self._deployed.outputs["streamArn"]
+        records: list[Change] = []
+        for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+            iterator = streams.get_shard_iterator(
+                StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while iterator is not None:
+                page = streams.get_records(ShardIterator=iterator)
+                records += page["Records"]
+                iterator = page.get("NextShardIterator") if page["Records"] else None
+        return records
+
+    def of_consumer(
+        self, receiver: Receiver, plan: Plan, changes: Sequence[Change], alarms: Mapping[str, str]
+    ) -> ConsumerEvidence:
+        """Gather the evidence about one consumer."""
+        name = receiver.consumer
+        history = self._history(name)
+        invocations = [entry for entry in history if entry["kind"] == "invocation"]
+        filtered_out, dead_letters = list(_event_ids(history, "filtered out")), self._dead_letters(name)
+        return ConsumerEvidence(
+            claim=receiver.claim,
+            expected=receiver.expected(plan, changes),
+            found=receiver.found(self._deployed),
+            poison=receiver.poison(plan),
+            processed=list(_processed(history)),
+            filtered_out=filtered_out,
+            unfinished=self._control.mapping(self.mapping(name)).unfinished,
+            dead_letters=dead_letters,
+            crash_batches=[
+                len(entry["identifiers"]) for entry in invocations if entry["error_type"] == "Runtime.ExitError"
+            ],
+            alarms=alarms,
+            counts={
+                "filtered out": len(filtered_out),
+                "invocations": len(invocations),
+                "retries": sum(entry["attempt"] > 1 for entry in invocations),
+                "bisections": sum(entry["bisected"] for entry in invocations),
+                "dead letters": len(dead_letters),
+            },
+        )
+
+    def _history(self, consumer: str) -> list[dict[str, Any]]:
+        known = self._histories.setdefault(consumer, [])
+        known += self._control.history(self.mapping(consumer), after=len(known))
+        return known
+
+    def _dead_letters(self, consumer: str) -> list[Change]:
+        """Read the records in a consumer's failure destination, those of a queue out of their messages."""
+        s3 = self._deployed.endpoint.client("s3")
+        arn = self._deployed.outputs["consumers"][consumer]["failureDestination"]
+        bucket = arn.rpartition(":")[2]
+        keys = [
+            entry["Key"]
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+            for entry in page.get("Contents", [])
+            if not entry["Key"].startswith("started/")
+        ]
+        documents = [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+        records = [record for document in documents for record in json.loads(document["payload"])["Records"]]
+        return [json.loads(record["body"]) if "body" in record else record for record in records]
+
+
+def _processed(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for entry in history:
+        if entry["kind"] == "invocation":
+            yield from entry["event_ids"][: entry["accepted"]]
+
+
+def _event_ids(history: Sequence[Mapping[str, Any]], kind: str) -> Iterator[str]:
+    for entry in history:
+        if entry["kind"] == kind:
+            yield from entry["event_ids"]

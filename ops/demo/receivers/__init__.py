@@ -1,0 +1,14 @@
+"""The receiving sides of the program's consumers, one module each."""
+
+from __future__ import annotations
+
+from ops.demo.receivers.crm import Crm
+from ops.demo.receivers.entitlements import Entitlements
+from ops.demo.receivers.mailbox import Mailbox
+from ops.demo.receivers.plan_counts import PlanCounts
+from ops.demo.receivers.receiver import Deployed, Receiver
+
+__all__ = ["RECEIVERS", "Deployed", "Receiver"]
+
+#: Every consumer that the demo shows, in the order of its report.
+RECEIVERS: tuple[type[Receiver], ...] = (Mailbox, Entitlements, PlanCounts, Crm)

@@ -1,0 +1,89 @@
+"""A CRM on 127.0.0.1, for the demo and the tests of the consumer that keeps one up to date."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Generator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+class CrmServer(ThreadingHTTPServer):
+    """A CRM that applies an update once per idempotency key, and answers as it is asked to.
+
+    Args:
+        recognises_repeats: Whether it looks at idempotency keys; else it applies every request.
+
+    Attributes:
+        requests: Every request: its path, body and headers.
+        answers: Status and headers of the next answers, instead of 204; status 0 closes the connection without one.
+        lost: Users, by the last part of the path, whose next update is applied without an answer.
+        applied: The updates that were applied, in order: user and body.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, *, recognises_repeats: bool = True) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.requests: list[dict[str, Any]] = []
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.lost: set[str] = set()
+        self.applied: list[tuple[str, Any]] = []
+        self._recognises_repeats = recognises_repeats
+        self._seen: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @classmethod
+    @contextlib.contextmanager
+    def serving(cls, *, recognises_repeats: bool = True) -> Generator[Self]:
+        """Serve in a thread until the block ends."""
+        with cls(recognises_repeats=recognises_repeats) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            try:
+                yield server
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def take(self, path: str, headers: dict[str, str], body: Any) -> tuple[int, dict[str, str]]:
+        """Take a request; returns status and headers of its answer, status 0 for none."""
+        user = path.rpartition("/")[2]
+        with self._lock:
+            self.requests.append({"path": path, "body": body, **headers})
+            status, answer = self.answers.pop(0) if self.answers else (204, {})
+            if status in (0, 204):
+                key = headers.get("Idempotency-Key")
+                if key is None or key not in self._seen or not self._recognises_repeats:
+                    self.applied.append((user, body))
+                self._seen.update([key] if key is not None else [])
+            if user in self.lost:
+                self.lost.remove(user)
+                return 0, {}
+            return status, answer
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: CrmServer  # pyright: ignore[reportIncompatibleVariableOverride] - the class of servers that this is for
+
+    def do_PUT(self) -> None:
+        """Answer one update."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, headers = self.server.take(self.path, dict(self.headers), body)
+        if status == 0:
+            self.connection.close()
+            return
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Keep the output clean."""

@@ -22,6 +22,7 @@ class Mechanism(StrEnum):
     VERSION_GUARD = "version-guard"
     COUNTER_MARKERS = "counter-markers"
     IDEMPOTENCY_KEY = "idempotency-key"
+    WRITE_ONCE = "write-once"
     PARTIAL_BATCH_RESPONSE = "partial-batch-response"
     BISECT = "bisect"
     FAILURE_DESTINATION = "failure-destination"
@@ -37,6 +38,7 @@ _SWITCHED_OFF = {
     Mechanism.VERSION_GUARD: "entitlements are written without comparing versions",
     Mechanism.COUNTER_MARKERS: "counters count every delivery of a change",
     Mechanism.IDEMPOTENCY_KEY: "the CRM does not look at idempotency keys",
+    Mechanism.WRITE_ONCE: "entries of the audit log may be overwritten",
     Mechanism.PARTIAL_BATCH_RESPONSE: "Lambda does not look at the failures that functions report",
     Mechanism.BISECT: "Lambda does not split a batch that fails",
     Mechanism.FAILURE_DESTINATION: "records that are given up go nowhere",

@@ -249,6 +249,7 @@ class _Demo:
             if user_of(change) in self._plan.returning and event_id(change) != latest[user_of(change)]
         ]
         for receiver in self._receivers:
+            receiver.before_repeats(self._deployed)
             repeat(self._deployed, self._observer.mapping(receiver.consumer), again)
         self.wait_until_quiet(repeating)
         repeating.tell(f"{len(again)} changes, to each consumer")

@@ -29,6 +29,7 @@ WITHOUT = {
     "version-guard": (["--only", "entitlements"], {"entitlements"}),
     "counter-markers": (["--only", "plan-counts"], {"plan-counts"}),
     "idempotency-key": (["--only", "crm-sync"], {"crm-sync"}),
+    "write-once": (["--only", "audit-log"], {"audit-log"}),
     "partial-batch-response": (["--only", "welcome-email"], {"dead-letters"}),
     "bisect": ([], {"welcome-email", "dead-letters"}),
     "failure-destination": ([], {"dead-letters", "nothing-behind", "alarms"}),

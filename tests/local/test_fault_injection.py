@@ -243,6 +243,15 @@ def test_ignored_conditions_let_every_write_through(world):
     assert found["seen"] == {"S": "twice"}
 
 
+def test_ignored_conditions_let_an_object_be_overwritten(world):
+    s3 = world.client("s3")
+    s3.create_bucket(Bucket=world.name)
+    world.control.ignore_conditions(bucket=world.name)
+    for body in (b"first", b"second"):
+        s3.put_object(Bucket=world.name, Key="key", Body=body, IfNoneMatch="*")
+    assert s3.get_object(Bucket=world.name, Key="key")["Body"].read() == b"second"
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

@@ -19,7 +19,7 @@ Kind = Literal["fail", "throttle", "drop answer", "crash", "kill", "lose writes"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: The members of a fault's description, separated by spaces.
-FAULT_MEMBERS = "kind operation containing table function times"
+FAULT_MEMBERS = "kind operation containing table bucket function times"
 
 #: Code and status of throttling, by service; the others answer ThrottlingException with 400.
 _THROTTLED = {
@@ -39,10 +39,11 @@ class Fault:
             the records of an invocation before the one that contains the text, and then ends it. `kill` ends the
             process of the function that makes a call, and the call is not made. `lose writes` answers success to
             writes to a table and stores nothing; of a batch or transaction, nothing at all. `ignore conditions` writes
-            to a table whatever the conditions of the call say.
+            to a table or bucket whatever the conditions of the call say.
         operation: The operation to hit, e.g. `sesv2:SendEmail`. Some kinds have one of their own.
         containing: A text; only calls that carry it as a whole value, e.g. a key or an address, are hit.
         table: Name of the table whose writes are lost, or whose conditions are ignored.
+        bucket: Name of the bucket whose conditions are ignored.
         function: Name of a function; only its invocations, and calls that it makes itself, are hit.
         times: How often it fires; `None` for always.
         fired: How often it has fired.
@@ -52,6 +53,7 @@ class Fault:
     operation: str = ""
     containing: str | None = None
     table: str | None = None
+    bucket: str | None = None
     function: str | None = None
     times: int | None = None
     fired: int = 0
@@ -67,6 +69,8 @@ class Fault:
             return False
         if self.function is not None and self.function not in (caller, _invoked(call)):
             return False
+        if self.kind == "ignore conditions" and self.bucket is not None:
+            return str(call) == "s3:PutObject" and call.parameters["Bucket"] == self.bucket
         if self.kind in ("lose writes", "ignore conditions"):
             return self.table in written_tables(call)
         if self.kind == "kill" and caller is None:
@@ -83,14 +87,14 @@ class Fault:
         return AwsError("InternalFailure", "The request failed (fault injected)", status=500)
 
 
-#: The member that a kind cannot do without.
+#: The member that a kind cannot do without, or several of which it needs one.
 _NEEDED = {
-    "fail": "operation",
-    "throttle": "operation",
-    "kill": "operation",
-    "crash": "containing",
-    "lose writes": "table",
-    "ignore conditions": "table",
+    "fail": ("operation",),
+    "throttle": ("operation",),
+    "kill": ("operation",),
+    "crash": ("containing",),
+    "lose writes": ("table",),
+    "ignore conditions": ("table", "bucket"),
 }
 
 
@@ -173,7 +177,11 @@ def records_before(call: AwsCall, text: str) -> AwsCall | None:
 
 
 def without_conditions(call: AwsCall) -> AwsCall:
-    """Return a write to DynamoDB without its conditions."""
+    """Return a write to DynamoDB or S3 without its conditions."""
+    if call.service == "s3":
+        parameters = {name: value for name, value in call.parameters.items() if name != "IfNoneMatch"}
+        headers = {name: value for name, value in call.request.headers.items() if name != "if-none-match"}
+        return replace(call, parameters=parameters, request=replace(call.request, headers=headers))
     document = _unconditional(json.loads(call.request.body))
     return replace(call, parameters=document, request=call.request.with_body(json.dumps(document).encode()))
 
@@ -214,13 +222,13 @@ def _fault(description: Mapping[str, Any]) -> Fault:
     kind = description.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{kind!r} is not a fault: choose one of {', '.join(KINDS)}")
-    needed = _NEEDED.get(kind)
-    if needed is not None and not description.get(needed):
-        raise ValueError(f"the fault {kind!r} needs {needed!r}")
+    needed = _NEEDED.get(kind, ())
+    if needed and not any(description.get(each) for each in needed):
+        raise ValueError(f"the fault {kind!r} needs {' or '.join(map(repr, needed))}")
     unknown = set(description) - set(FAULT_MEMBERS.split())
     if unknown:
         raise ValueError(f"a fault has no {', '.join(sorted(unknown))}")
-    for name in ("operation", "containing", "table", "function"):
+    for name in ("operation", "containing", "table", "bucket", "function"):
         if not isinstance(description.get(name, ""), str):
             raise ValueError(f"{name!r} of a fault must be a text, not {description[name]!r}")
     times = description.get("times", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ops.demo.receivers.audit import AuditLog
 from ops.demo.receivers.crm import Crm
 from ops.demo.receivers.entitlements import Entitlements
 from ops.demo.receivers.mailbox import Mailbox
@@ -11,4 +12,4 @@ from ops.demo.receivers.receiver import Deployed, Receiver
 __all__ = ["RECEIVERS", "Deployed", "Receiver"]
 
 #: Every consumer that the demo shows, in the order of its report.
-RECEIVERS: tuple[type[Receiver], ...] = (Mailbox, Entitlements, PlanCounts, Crm)
+RECEIVERS: tuple[type[Receiver], ...] = (Mailbox, Entitlements, PlanCounts, Crm, AuditLog)

@@ -87,6 +87,9 @@ class Receiver(ABC):
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:
         """Arrange the faults of this receiver alone, and switch the mechanism off if that is done on the endpoint."""
 
+    def before_repeats(self, deployed: Deployed) -> None:  # noqa: B027 - few have something to remember
+        """Remember what must not change when old changes come again."""
+
     def faults(self, deployed: Deployed, plan: Plan) -> Mapping[str, tuple[int, int]]:  # noqa: ARG002 - most have none
         """Return how often each of those faults had to come about, and how often it did."""
         return {}

@@ -18,11 +18,13 @@ class Progress:
 
     Attributes:
         done: Event ids of the changes that it accepted, gave up or never gets.
+        deliveries: Number of changes that came to an end, repeats counted.
         invocations: Number of invocations.
         retries: Number of those that were not the first of their batch.
     """
 
     done: frozenset[str]
+    deliveries: int
     invocations: int
     retries: int
 
@@ -48,8 +50,9 @@ class Observer:
         history = self._history(consumer)
         invocations = [entry for entry in history if entry["kind"] == "invocation"]
         # A change that a queue's consumer parks is accepted; one that Lambda gives up is not.
-        done = {*_processed(history), *_event_ids(history, "filtered out"), *_event_ids(history, "given up")}
-        return Progress(frozenset(done), len(invocations), sum(entry["attempt"] > 1 for entry in invocations))
+        done = [*_processed(history), *_event_ids(history, "filtered out"), *_event_ids(history, "given up")]
+        retries = sum(entry["attempt"] > 1 for entry in invocations)
+        return Progress(frozenset(done), len(done), len(invocations), retries)
 
     def changes(self) -> list[Change]:
         """Read the table's stream from its beginning."""

@@ -35,7 +35,7 @@ class Mechanism(StrEnum):
 
 _SWITCHED_OFF = {
     Mechanism.LEDGER: "the effect ledger forgets what is written to it",
-    Mechanism.VERSION_GUARD: "entitlements are written without comparing versions",
+    Mechanism.VERSION_GUARD: "projections are written without comparing versions",
     Mechanism.COUNTER_MARKERS: "counters count every delivery of a change",
     Mechanism.IDEMPOTENCY_KEY: "the CRM does not look at idempotency keys",
     Mechanism.WRITE_ONCE: "entries of the audit log may be overwritten",

@@ -222,8 +222,8 @@ class _Demo:
         finally:
             api.close()
 
-    def wait_until_quiet(self, waiting: Step) -> None:
-        """Wait until every consumer is done with every change.
+    def wait_until_quiet(self, waiting: Step, deliveries: Mapping[str, int] | None = None) -> None:
+        """Wait until every consumer is done with every change, and has had so many deliveries.
 
         Raises:
             NotQuiet: They are not in time.
@@ -233,7 +233,8 @@ class _Demo:
         while True:
             work = {each.consumer: self._observer.progress(each.consumer) for each in self._receivers}
             left = {name: len(changes - progress.done) for name, progress in work.items()}
-            if not any(left.values()) and all(self._is_idle(name) for name in work):
+            due = any(work[name].deliveries < least for name, least in (deliveries or {}).items())
+            if not any(left.values()) and not due and all(self._is_idle(name) for name in work):
                 return
             waiting.tell(_told(left, work))
             if time.monotonic() > deadline:
@@ -248,10 +249,13 @@ class _Demo:
             for change in plan_changes(self._observer.changes())
             if user_of(change) in self._plan.returning and event_id(change) != latest[user_of(change)]
         ]
+        deliveries: dict[str, int] = {}
         for receiver in self._receivers:
+            name = receiver.consumer
+            deliveries[name] = self._observer.progress(name).deliveries + len(again)
             receiver.before_repeats(self._deployed)
-            repeat(self._deployed, self._observer.mapping(receiver.consumer), again)
-        self.wait_until_quiet(repeating)
+            repeat(self._deployed, self._observer.mapping(name), again)
+        self.wait_until_quiet(repeating, deliveries)
         repeating.tell(f"{len(again)} changes, to each consumer")
 
     def evaluate_alarms(self) -> None:

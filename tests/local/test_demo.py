@@ -26,7 +26,7 @@ WEIR = Path(sys.executable).with_name("weir")
 #: a later fault, and whether a poison record takes healthy ones with it depends on the batch it came in.
 WITHOUT = {
     "ledger": (["--only", "welcome-email"], {"welcome-email"}),
-    "version-guard": (["--only", "entitlements"], {"entitlements"}),
+    "version-guard": (["--only", "entitlements", "--only", "users-by-email"], {"entitlements", "users-by-email"}),
     "counter-markers": (["--only", "plan-counts"], {"plan-counts"}),
     "idempotency-key": (["--only", "crm-sync"], {"crm-sync"}),
     "write-once": (["--only", "audit-log"], {"audit-log"}),

@@ -186,7 +186,7 @@ def test_the_wrong_alarms_break_alarms(consumer: str, alarms: dict[str, str], wh
     assert broken(consumer, alarms=alarms) == {"alarms": why}
 
 
-def test_every_consumer_of_the_demo_has_a_claim_and_a_mechanism_of_its_own() -> None:
+def test_every_consumer_of_the_demo_has_a_claim_of_its_own() -> None:
     assert len({receiver.consumer for receiver in RECEIVERS}) == len(RECEIVERS)
-    assert len({receiver.mechanism for receiver in RECEIVERS}) == len(RECEIVERS)
+    assert len({receiver.claim for receiver in RECEIVERS}) == len(RECEIVERS)
     assert all("{count}" in receiver.claim for receiver in RECEIVERS)

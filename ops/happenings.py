@@ -115,7 +115,10 @@ class Watch:
 
     def _failure(self, name: str, entry: Mapping[str, Any]) -> Happening:
         logged = [each for each in self._errors if each.request_id == entry["request_id"]]
-        reason = _reason(logged[-1]) if logged else entry["error_type"] or entry["outcome"]
+        if entry["outcome"] == "timeout":
+            reason = "timed out"  # whatever it logged before
+        else:
+            reason = _reason(logged[-1]) if logged else entry["error_type"] or entry["outcome"]
         failed = logged[-1].members.get("sequenceNumber") if logged else None
         keys = [key for key, each in zip(entry["keys"], entry["identifiers"], strict=False) if each == failed]
         records = _items(keys or entry["keys"], len(keys or entry["identifiers"]))

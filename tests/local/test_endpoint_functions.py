@@ -55,6 +55,21 @@ def test_errors_have_the_types_that_lambda_gives_them(world, source, error_type,
     assert message in error["errorMessage"]
 
 
+def test_a_time_out_is_one_in_answer_log_metrics_and_history(world):
+    stream = world.table()
+    world.function(timeout=1)
+    mapping = world.mapping(stream, MaximumRetryAttempts=0)
+    world.put("a", do="sleep")
+    world.settle(mapping)
+    assert world.invocations(mapping) == [(["a"], "timeout")]
+    assert world.control.metric_sum("Errors", FunctionName=world.name) == 1
+    assert world.control.metric_sum("Duration", FunctionName=world.name) == 1000
+    *_, last, _, report = world.log()
+    assert last.endswith(" Task timed out after 1.00 seconds")
+    assert "\tDuration: 1000.00 ms\t" in report
+    assert report.endswith("\tStatus: timeout")
+
+
 def test_the_numbers_of_dynamodb_are_numbers_in_an_answer_as_lambdas_runtime_writes_them(world):
     world.function(
         "from decimal import Decimal\n\n"
@@ -73,6 +88,10 @@ def test_a_new_process_follows_one_that_ended(world):
 def test_loading_a_handler_does_not_count_against_its_timeout(world):
     world.function("import time\ntime.sleep(1.2)\n\ndef handler(event, context):\n    return 'loaded'\n", timeout=1)
     assert world.invoke() == "loaded"
+    report = world.log()[-1]
+    assert float(report.split("\tInit Duration: ")[1].removesuffix(" ms")) > 1000
+    assert float(report.split("\tDuration: ")[1].split(" ms")[0]) < 1000
+    assert world.control.metric_sum("Duration", FunctionName=world.name) < 1000
 
 
 def test_the_context_is_the_one_of_lambda(world):

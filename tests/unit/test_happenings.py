@@ -119,8 +119,14 @@ def test_a_failure_that_logged_nothing_has_lambdas_error_type_or_outcome(endpoin
     endpoint.entries += [invocation("ada", outcome="success"), invocation("ada", outcome="throttled")]
     assert texts(watch.new()) == [
         "welcome-email  failed: 2 records, attempt 1: Runtime.ExitError",
-        "welcome-email  failed: userId=ada, attempt 1: timeout",
+        "welcome-email  failed: userId=ada, attempt 1: timed out",
     ]
+
+
+def test_a_time_out_is_the_reason_whatever_the_function_logged_before(endpoint: Endpoint, watch: Watch) -> None:
+    endpoint.entries.append(invocation("ada", outcome="timeout", error_type="Sandbox.Timedout"))
+    endpoint.logs(level="ERROR", requestId="r-1", message="slow", errorType="Slow", errorMessage="try again")
+    assert texts(watch.new()) == ["welcome-email  failed: userId=ada, attempt 1: timed out"]
 
 
 def test_a_dead_letter_says_where_it_lies_and_a_lost_record_that_it_lies_nowhere(

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.endpoint.clients import error_code, request_id
+from local.endpoint.functions.environments import TIMED_OUT
 from local.engine.outcomes import Failed, Outcome, OutcomeName, Throttled, name_of
 
 
@@ -41,7 +42,7 @@ def call_function(
         request_id.reset(outer)
     if "FunctionError" in answer:
         error_type = content.get("errorType") if isinstance(content, dict) else None
-        timed_out = error_type == "Sandbox.Timedout"
+        timed_out = error_type == TIMED_OUT
         return Failed(answer["FunctionError"], timed_out), "timeout" if timed_out else "error", error_type
     outcome = read(content)
     return outcome, name_of(outcome), None

@@ -21,6 +21,7 @@ import uuid
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
@@ -31,6 +32,9 @@ from local.endpoint.clients import Connection
 from local.endpoint.functions.runtime_packages import link_runtime_packages
 from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
+
+#: Type of the error of a function that ran out of time.
+TIMED_OUT = "Sandbox.Timedout"
 
 #: Maximum of seconds to load a handler, which do not count against the function's timeout.
 INIT_SECONDS = 30.0
@@ -70,6 +74,27 @@ class Failure(Exception):
     def __init__(self, document: Mapping[str, Any]) -> None:
         super().__init__(document["errorMessage"])
         self.document = document
+
+
+def timeout_error(request_id: str, phase: str, seconds: float) -> Failure:
+    """Make Lambda's error for a function that ran out of time."""
+    message = f"RequestId: {request_id} Error: {phase} timed out after {seconds:.2f} seconds"
+    return Failure({"errorType": TIMED_OUT, "errorMessage": message})
+
+
+@dataclass
+class Trace:
+    """Output and duration of one invocation.
+
+    Attributes:
+        log: Lines of the handler's output.
+        seconds: Seconds that the handler ran; loading it is not part of them.
+        init_seconds: Seconds that loading took; `None` if the handler was loaded already.
+    """
+
+    log: list[str] = field(default_factory=list[str])
+    seconds: float = 0.0
+    init_seconds: float | None = None
 
 
 def exit_error(request_id: str, status: int = 1) -> Failure:
@@ -121,14 +146,21 @@ class Environment:
         """Whether it can run another invocation."""
         return self._process.poll() is None
 
-    def invoke(self, event: Any, request_id: str, log: list[str]) -> Any:
-        """Run an invocation, and return the handler's result. The handler's output is added to `log`.
+    def invoke(self, event: Any, request_id: str, trace: Trace) -> Any:
+        """Run an invocation, and return the handler's result.
+
+        Args:
+            event: The handler's event.
+            request_id: The invocation's request id.
+            trace: Gets the handler's output, and how long it ran.
 
         Raises:
             Failure: The handler raised, ended its process or ran out of time.
         """
         if not self._loaded:
-            answer = self._answer(INIT_SECONDS, log, request_id, "Init")
+            begun = time.monotonic()
+            answer = self._answer(INIT_SECONDS, trace.log, request_id, "Init")
+            trace.init_seconds = time.monotonic() - begun
             if "failure" in answer:
                 raise Failure(answer["failure"])
             self._loaded = True
@@ -143,7 +175,11 @@ class Environment:
             text = event if isinstance(event, ministack_internals.RawJson) else json.dumps(event)
             stdin.write(f'{{"event": {text}, {json.dumps(invocation)[1:]}\n')
             stdin.flush()
-        answer = self._answer(timeout, log, request_id, "Task")
+        begun = time.monotonic()
+        try:
+            answer = self._answer(timeout, trace.log, request_id, "Task")
+        finally:
+            trace.seconds = min(time.monotonic() - begun, timeout)
         if "failure" in answer:
             raise Failure(answer["failure"])
         return answer["result"]
@@ -191,26 +227,26 @@ class Environment:
         }
 
     def _answer(self, seconds: float, log: list[str], request_id: str, phase: str) -> dict[str, Any]:
-        timed_out = threading.Event()
-
-        def end() -> None:
-            timed_out.set()
-            self._process.kill()
-
-        timer = threading.Timer(seconds, end)
+        deadline = time.monotonic() + seconds
+        timer = threading.Timer(seconds, self._process.kill)
         timer.start()
+        answer: dict[str, Any] | None = None
         try:
             for line in cast("IO[str]", self._process.stdout):
                 if line.startswith("\0"):
-                    return json.loads(line[1:])
+                    answer = json.loads(line[1:])
+                    break
                 if line != "\n":
                     log.append(line.rstrip("\n"))
         finally:
             timer.cancel()
-        if timed_out.is_set():
-            message = f"RequestId: {request_id} Error: {phase} timed out after {seconds:.2f} seconds"
-            raise Failure({"errorType": "Sandbox.Timedout", "errorMessage": message})
-        raise exit_error(request_id, self._process.wait())
+        # An answer that came too late is none, although the timer has not ended the process yet.
+        if time.monotonic() >= deadline:
+            self._process.kill()
+            raise timeout_error(request_id, phase, seconds)
+        if answer is None:
+            raise exit_error(request_id, self._process.wait())
+        return answer
 
 
 class Functions:
@@ -233,29 +269,30 @@ class Functions:
         self._lock = threading.Lock()
 
     def execute(
-        self, function: Mapping[str, Any], configuration: Configuration, event: Any, request_id: str, started: float
+        self, function: Mapping[str, Any], configuration: Configuration, event: Any, request_id: str, _started: float
     ) -> dict[str, Any]:
-        """Run one invocation (`local.endpoint.ministack_internals.Execute`)."""
+        """Run one invocation (`local.endpoint.ministack_internals.Execute`), whose duration begins with the handler."""
         request_id = _request_id.get() or request_id
         name = configuration["FunctionName"]
-        log: list[str] = []
+        trace = Trace()
         answer: dict[str, Any]
         key = f"{configuration['FunctionArn']} {configuration['RevisionId']}"
         environment = self._take(key, configuration, function["code_zip"])
         try:
-            answer = {"body": environment.invoke(event, request_id, log)}
+            answer = {"body": environment.invoke(event, request_id, trace)}
         except Failure as failure:
             answer = {"body": dict(failure.document), "error": True, "function_error": "Unhandled"}
         finally:
             self._give_back(key, environment)
-        text, milliseconds = "\n".join(log), (time.time() - started) * 1000
+        text, error = "\n".join(trace.log), answer["body"].get("errorType", "") if "error" in answer else None
         # Record 0 for a success: an alarm then sees data, and the average is the error rate.
-        self._metrics.record("Errors", 1 if "error" in answer else 0, at=self._clock.now(), FunctionName=name)
+        self._metrics.record("Errors", 0 if error is None else 1, at=self._clock.now(), FunctionName=name)
         self._metrics.record("Invocations", 1, at=self._clock.now(), FunctionName=name)
+        self._metrics.record("Duration", trace.seconds * 1000, at=self._clock.now(), FunctionName=name)
         if self._logs(environment, configuration["Role"], name):
             # CloudWatch takes the metrics of a log out of its lines.
             self._metrics.record_embedded(text, at=self._clock.now())
-            lines = _platform_lines(configuration, request_id, text, milliseconds)
+            lines = _platform_lines(configuration, request_id, trace, error)
             ministack_internals.write_log(environment.log_group, environment.log_stream, lines)
         return {**answer, "log": text}
 
@@ -326,11 +363,18 @@ def _extracted(content: bytes, parent: Path) -> Path:
     return directory
 
 
-def _platform_lines(configuration: Configuration, request_id: str, text: str, milliseconds: float) -> list[str]:
+def _platform_lines(configuration: Configuration, request_id: str, trace: Trace, error: str | None) -> list[str]:
     """Return an invocation's log: its output between Lambda's START, END and REPORT lines."""
+    milliseconds = trace.seconds * 1000
     report = (
         f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\tBilled Duration: {ceil(milliseconds)} ms\t"
         f"Memory Size: {configuration.get('MemorySize', 128)} MB"
     )
+    if trace.init_seconds is not None:
+        report += f"\tInit Duration: {trace.init_seconds * 1000:.2f} ms"
+    output = "\n".join(trace.log).splitlines()
+    if error == TIMED_OUT:
+        output.append(f"{request_id} Task timed out after {trace.seconds:.2f} seconds")
+        report += "\tStatus: timeout"
     start = f"START RequestId: {request_id} Version: {configuration.get('Version', '$LATEST')}"
-    return [start, *text.splitlines(), f"END RequestId: {request_id}", report]
+    return [start, *output, f"END RequestId: {request_id}", report]

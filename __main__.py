@@ -20,10 +20,20 @@ from components import (
     StackConfig,
     Stream,
     StreamDelivery,
+    Workflow,
     protect_stack,
     secret_access,
 )
-from handlers import audit_log, crm_sync, entitlements, plan_counts, upgrade_api, users_by_email, welcome_email
+from handlers import (
+    audit_log,
+    crm_sync,
+    entitlements,
+    onboarding,
+    plan_counts,
+    upgrade_api,
+    users_by_email,
+    welcome_email,
+)
 
 config = StackConfig.load()
 protect_stack(config.protect)
@@ -102,6 +112,20 @@ if config.fan_out and config.users_by_email:
     )
     changes.subscribe(users_by_email.handler, access=[by_email.access("USERS_BY_EMAIL_TABLE")])
     pulumi.export("usersByEmailTable", by_email.table.name)
+if config.fan_out and config.onboarding:
+    onboardings = ProjectionTable("onboardings", hash_key="upgrade", deletion_protection=config.protect)
+    workflow = Workflow(
+        "onboarding",
+        definition="handlers/onboarding.asl.json",
+        access=[onboardings.access("ONBOARDINGS_TABLE")],
+        approvals="APPROVALS_QUEUE",
+        alarm_actions=[alarms.arn],
+    )
+    changes.subscribe(onboarding.handler, access=[workflow.start_access("ONBOARDING_WORKFLOW")])
+
+    pulumi.export("onboardingsTable", onboardings.table.name)
+    pulumi.export("onboardingWorkflow", workflow.machine.arn)
+    pulumi.export("onboardingApprovals", workflow.approvals and workflow.approvals.url)
 
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)

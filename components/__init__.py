@@ -12,6 +12,7 @@ from components.alarms import (
     REPLICATION_ALARMS,
     STREAM_ALARMS,
     TOPIC_ALARMS,
+    WORKFLOW_ALARMS,
     AlarmCannotFire,
     AlarmOpinion,
     QueueAlarms,
@@ -57,6 +58,7 @@ from components.stream import Stream
 from components.stream_consumer import StreamConsumer
 from components.stream_pipe import StreamPipe
 from components.stream_source import StreamSource, TooManyReaders
+from components.workflow import Workflow
 
 __all__ = [
     "GIVEN_UP",
@@ -70,6 +72,7 @@ __all__ = [
     "REPLICATION_ALARMS",
     "STREAM_ALARMS",
     "TOPIC_ALARMS",
+    "WORKFLOW_ALARMS",
     "Access",
     "AlarmCannotFire",
     "AlarmOpinion",
@@ -118,6 +121,7 @@ __all__ = [
     "TooManyReaders",
     "TopicTarget",
     "Vpc",
+    "Workflow",
     "WorkflowTarget",
     "allow",
     "kept_secret",

@@ -270,6 +270,34 @@ TOPIC_ALARMS = (
     ),
 )
 
+#: Executions of a workflow that ended as no state of it foresees.
+WORKFLOW_ALARMS = (
+    AlarmOpinion(
+        name="executions-failed",
+        namespace="AWS/States",
+        metric="ExecutionsFailed",
+        dimension="StateMachineArn",
+        statistic="Sum",
+        threshold=1,
+        urgent=True,
+        description="An execution of the workflow has failed, its compensation included: what it has reserved may "
+        "still be reserved.",
+        command="weir status {consumer}",
+    ),
+    AlarmOpinion(
+        name="executions-timed-out",
+        namespace="AWS/States",
+        metric="ExecutionsTimedOut",
+        dimension="StateMachineArn",
+        statistic="Sum",
+        threshold=1,
+        urgent=True,
+        description="An execution has used up the time of the whole workflow, which no Catch sees: nothing was taken "
+        "back.",
+        command="weir status {consumer}",
+    ),
+)
+
 
 #: Replication of a table's changes to Kinesis. DynamoDB retries for 168 hours, and then switches it off by itself.
 REPLICATION_ALARMS = (

@@ -39,6 +39,9 @@ QUEUE = NameRule("queue", 80, r"[A-Za-z0-9_-]+", "letters, digits, hyphens and u
 #: Of 80 characters, five are `.fifo`.
 FIFO_QUEUE = NameRule("FIFO queue", 75, r"[A-Za-z0-9_-]+", "letters, digits, hyphens and underscores")
 
+#: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+STATE_MACHINE = NameRule("state machine", 80, r"[A-Za-z0-9_-]+", "letters, digits, hyphens and underscores")
+
 
 def check_name(name: str, rule: NameRule, *, of: str | None = None) -> None:
     """Refuse a name that AWS would refuse once Pulumi has made a physical name of it.

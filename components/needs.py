@@ -22,6 +22,7 @@ from handlers.cdc.ledger_table import TABLE_VARIABLE, LedgerTable
 from handlers.cdc.projection import DynamoDBProjection
 from handlers.cdc.projection_table import ProjectionTable
 from handlers.cdc.secrets import Secret
+from handlers.cdc.workflow import Workflow
 from handlers.cdc.write_once import WriteOnceBucket
 
 #: Services whose calls need no permission.
@@ -92,6 +93,8 @@ def _variable(value: object) -> _Variable | None:
             return _Variable(variable, "access=[audit.access()], with audit = AuditBucket(…)")
         case Secret(variable=variable):
             return _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
+        case Workflow(variable=variable):
+            return _Variable(variable, f'access=[workflow.start_access("{variable}")], with workflow = Workflow(…)')
         case _:
             return None
 

@@ -17,6 +17,7 @@ from handlers.cdc.counters import Counters
 from handlers.cdc.projection import DynamoDBProjection, search_version
 from handlers.cdc.projection_redis import RedisProjection
 from handlers.cdc.projection_sql import SqlProjection
+from handlers.cdc.workflow import Workflow
 from handlers.cdc.write_once import WriteOnceBucket
 
 #: The runtime's means, and how each makes repeats harmless.
@@ -27,6 +28,7 @@ _FOUND: tuple[tuple[type, str], ...] = (
     (SqlProjection, "the projection's version guard ignores what it has seen"),
     (RedisProjection, "the projection's version guard ignores what it has seen"),
     (WriteOnceBucket, "an object of the bucket is written once and never replaced"),
+    (Workflow, "Step Functions starts an execution once per name"),
 )
 
 

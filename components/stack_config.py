@@ -48,6 +48,7 @@ class StackConfig:
         audit_hash: Paths of attributes that it has as a hash only.
         audit_hash_key: The key of these hashes, a secret in the state however it was given.
         users_by_email: Whether a table has the users by their e-mail.
+        onboarding: Whether each upgrade to a paid plan starts the onboarding workflow.
         alarm_email: The address that alarms are mailed to; `None` for none.
         crm_url: The address of the CRM, over HTTPS beyond this machine; without one nothing is synchronised.
         crm_token: The CRM's bearer token, a secret in the state however it was given.
@@ -71,6 +72,7 @@ class StackConfig:
     audit_hash: Sequence[str]
     audit_hash_key: pulumi.Output[str] | None
     users_by_email: bool
+    onboarding: bool
     alarm_email: pulumi.Input[str] | None
 
     @classmethod
@@ -102,6 +104,7 @@ class StackConfig:
             audit_hash=reader.paths("auditHash"),
             audit_hash_key=reader.secret("auditHashKey"),
             users_by_email=reader.boolean("usersByEmail"),
+            onboarding=reader.boolean("onboarding"),
             alarm_email=reader.address("alarmEmail", required=False),
         )
         if config.crm_url is not None and config.crm_token is None:

@@ -13,4 +13,5 @@ EVERYTHING: Final = {
     "weir:auditHash": "email",
     "weir:auditHashKey": "a key",
     "weir:usersByEmail": "true",
+    "weir:onboarding": "true",
 }

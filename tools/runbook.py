@@ -15,6 +15,7 @@ from components.alarms import (
     STREAM_ALARMS,
     TOPIC_ALARMS,
     WAITING,
+    WORKFLOW_ALARMS,
     AlarmOpinion,
 )
 from tools import written_files
@@ -89,6 +90,17 @@ _TOPIC = Steps(
     over="Let the queue's policy allow the topic, and the key of an encrypted queue allow `sns.amazonaws.com`. For "
     "changes that are in no queue, `weir reread` takes the range from the table's stream.",
 )
+_WORKFLOW = Steps(
+    lost="No change: the consumer has started the execution, and Step Functions keeps its history for 90 days. What "
+    "its steps have reserved may not be taken back.",
+    commands={
+        "weir status {consumer}": "Whether the consumer that starts it is behind as well",
+        "weir dead-letters list {consumer}": "Upgrades whose execution could not be started",
+    },
+    over="Read the failed execution's history (`aws stepfunctions list-executions --status-filter FAILED`, then "
+    "`get-execution-history`), fix the cause, and redrive it within 14 days: it goes on at the state that failed. "
+    "Guide: docs/guides/workflows.md.",
+)
 
 _REPLICATION = Steps(
     lost="Nothing while DynamoDB still tries, for 168 hours; then it switches the replication off by itself, and what "
@@ -115,13 +127,14 @@ STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(
         ("replication-age-warn", "replication-age-page", "replication-throttled", "replication-failed"), _REPLICATION
     ),
+    **dict.fromkeys(("executions-failed", "executions-timed-out"), _WORKFLOW),
 }
 
 
 def alarms() -> Mapping[str, list[AlarmOpinion]]:
     """Return the alarms by name; those of streams and of queues may share one."""
     found: dict[str, list[AlarmOpinion]] = {}
-    for opinion in (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, *REPLICATION_ALARMS, WAITING):
+    for opinion in (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, *REPLICATION_ALARMS, *WORKFLOW_ALARMS, WAITING):
         found.setdefault(opinion.name, []).append(opinion)
     return found
 

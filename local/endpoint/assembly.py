@@ -104,7 +104,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     authorizer = Authorizer(
         Sessions(connection), roles, lookups, resource_policy=ministack_internals.resource_policy, clock=clock.now
     )
-    executions = Executions(roles, lookups, clock)
+    executions = Executions(roles, lookups, clock, metrics)
     environments = Functions(
         connection=connection,
         clock=clock,

@@ -469,9 +469,19 @@ class Execution:
     definition: Mapping[str, Any]
     record: dict[str, Any]
 
+    @property
+    def machine_arn(self) -> str:
+        """ARN of its state machine."""
+        return str(self.record["stateMachineArn"])
+
+    @property
+    def status(self) -> str:
+        """Its status, e.g. `RUNNING`."""
+        return str(self.record["status"])
+
     def is_running(self) -> bool:
         """Return whether it has not ended."""
-        return self.record["status"] == "RUNNING"
+        return self.status == "RUNNING"
 
     def time_out(self) -> None:
         """End it as timed out, as AWS describes it."""

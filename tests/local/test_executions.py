@@ -68,8 +68,8 @@ def machine(world: World) -> Machine:
 def refused(call: Any, **given: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as error:
         call(**given)
-    found: Any = error.value.response["Error"]
-    return found["Code"], found["Message"]
+    answer: Any = error.value.response
+    return answer["Error"]["Code"], answer["Error"]["Message"]
 
 
 class TestNames:
@@ -163,6 +163,7 @@ class TestTime:
         world.control.advance_clock(HOUR)
         done = machine.ended(execution)
         assert (done["status"], done["error"]) == ("TIMED_OUT", "States.Timeout")
+        world.wait_until(lambda: world.control.metric_sum("ExecutionsTimedOut", StateMachineArn=machine.arn) == 1)
         assert "output" not in done
         world.wait_until(
             lambda: refused(machine.client.send_task_success, taskToken=token, output="{}")[0] == "TaskTimedOut"

@@ -20,6 +20,7 @@ from local.endpoint.authorization.lookups import Lookups
 from local.endpoint.authorization.needs import needs_of
 from local.endpoint.roles import STATES, Caller, Roles
 from local.endpoint.routes import Routes
+from local.engine.alarms.metrics import Metrics
 from local.engine.clock import Clock
 
 #: Services of the resources `arn:aws:states:::service:action`, by their names in these ARNs.
@@ -34,6 +35,15 @@ INTEGRATIONS: Mapping[str, str] = {
 
 #: Services of the resources `arn:aws:states:::aws-sdk:service:action` whose names differ from boto3's.
 _SDK_SERVICES = {"eventbridge": "events", "sfn": "stepfunctions", "sesv2": "sesv2"}
+
+
+#: CloudWatch's metric of each end of an execution.
+METRICS: Mapping[str, str] = {
+    "ABORTED": "ExecutionsAborted",
+    "FAILED": "ExecutionsFailed",
+    "SUCCEEDED": "ExecutionsSucceeded",
+    "TIMED_OUT": "ExecutionsTimedOut",
+}
 
 
 class TaskFailed(Exception):
@@ -68,6 +78,16 @@ class Execution(Protocol):
         """The machine's definition when it started."""
         ...
 
+    @property
+    def machine_arn(self) -> str:
+        """ARN of its state machine."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """Its status, e.g. `RUNNING`."""
+        ...
+
     def is_running(self) -> bool:
         """Return whether it has not ended."""
         ...
@@ -97,14 +117,16 @@ class Executions:
         roles: The account's roles.
         lookups: What is known of the account's resources.
         clock: The clock that waits and time-outs follow.
+        metrics: Where the ends of executions are counted.
     """
 
     failure: type[Exception] = TaskFailed
 
-    def __init__(self, roles: Roles, lookups: Lookups, clock: Clock) -> None:
+    def __init__(self, roles: Roles, lookups: Lookups, clock: Clock, metrics: Metrics) -> None:
         self._roles = roles
         self._lookups = lookups
         self._clock = clock
+        self._metrics = metrics
         self._current: ContextVar[Execution] = ContextVar("execution")
         self._lock = threading.Lock()
         self._waiting: dict[str, _Waiting] = {}
@@ -129,10 +151,12 @@ class Executions:
         if seconds is not None:
             limit = self._clock.now() + seconds
             threading.Thread(target=self._watch, args=(execution, limit), name="execution", daemon=True).start()
+        self._count("ExecutionsStarted", execution)
         try:
             walk()
         finally:
             self._clock.wake()
+        self._count(METRICS[execution.status], execution)
 
     def pause(self, seconds: float) -> None:
         """Let seconds pass in the current execution.
@@ -195,6 +219,10 @@ class Executions:
             with self._lock:
                 del self._waiting[token]
                 self._ended.add(token)
+
+    def _count(self, metric: str, execution: Execution) -> None:
+        named = {"StateMachineArn": execution.machine_arn}
+        self._metrics.record(metric, 1, at=self._clock.now(), namespace="AWS/States", **named)
 
     def _answer(self, waiting: _Waiting, state: Mapping[str, Any], started: float) -> Any:
         execution = self._current.get()

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 import pytest
 
 import components
-from handlers import audit_log, upgrade_api, welcome_email
+from handlers import audit_log, onboarding, upgrade_api, welcome_email
 from handlers.cdc import on
 from tests.wheels import lock, wheel
 
@@ -45,6 +45,7 @@ def surroundings() -> dict[str, Any]:
         "on": on,
         "pulumi": pulumi,
         "audit_log": audit_log,
+        "onboarding": onboarding,
         "upgrade_api": upgrade_api,
         "welcome_email": welcome_email,
         "users": users,

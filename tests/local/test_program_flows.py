@@ -1,0 +1,133 @@
+"""The program's consumers that start something longer, all on: one upgrade in the API becomes one of each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from handlers.cdc.workflow import execution_name
+from local.deploy import deploy
+from local.endpoint import Endpoint
+from tests.local.test_deploy import post
+from tests.local.test_program_read_models import refusal
+from tests.local.world import wait_until
+
+PROGRAM = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def outputs(aws: Endpoint) -> dict[str, Any]:
+    config = {
+        "weir:mailFrom": "flows@example.com",
+        "weir:functionTimeout": "4",
+        "weir:onboarding": "true",
+    }
+    return deploy(PROGRAM, "local", aws.connection, config=config, name_seed="flows").outputs
+
+
+def put_user(aws: Endpoint, outputs: dict[str, Any], user: str, *, version: int = 1, plan: str = "free") -> None:
+    item = {"userId": {"S": user}, "email": {"S": f"{user}@example.com"}, "plan": {"S": plan}}
+    aws.client("dynamodb").put_item(TableName=outputs["usersTable"], Item={**item, "version": {"N": str(version)}})
+
+
+def upgrade(aws: Endpoint, outputs: dict[str, Any], user: str, plan: str = "pro") -> None:
+    answer = post(aws, f"{outputs['apiUrl']}/users/{user}/plan", json.dumps({"plan": plan}))
+    assert answer == (200, {"userId": user, "plan": plan, "changed": True})
+
+
+class TestOnboarding:
+    """Each test has a user of its own."""
+
+    def started(self, aws: Endpoint, outputs: dict[str, Any], user: str) -> str:
+        """The ARN of the execution of a user's second version."""
+        name = execution_name(f"onboarding:{user}#2")
+        return f"{outputs['onboardingWorkflow'].replace(':stateMachine:', ':execution:')}:{name}"
+
+    def status(self, aws: Endpoint, outputs: dict[str, Any], user: str) -> str | None:
+        key = {"upgrade": {"S": f"{user}#2"}}
+        found = aws.client("dynamodb").get_item(TableName=outputs["onboardingsTable"], Key=key).get("Item", {})
+        return found.get("status", {}).get("S")
+
+    def token(self, aws: Endpoint, outputs: dict[str, Any], user: str) -> str:
+        """The token of a user's request for approval, which comes a minute after the upgrade."""
+        queue, machines, found = aws.client("sqs"), aws.client("stepfunctions"), list[str]()
+        started = self.started(aws, outputs, user)
+
+        def has_started() -> bool:
+            listed = machines.list_executions(stateMachineArn=outputs["onboardingWorkflow"])["executions"]
+            return started in {each["executionArn"] for each in listed}
+
+        # The clock is put forward only then: a change must not grow too old on its way.
+        wait_until(has_started)
+
+        def asked() -> bool:
+            aws.control.advance_clock(10)
+            for message in queue.receive_message(QueueUrl=outputs["onboardingApprovals"]).get("Messages", []):
+                request = json.loads(message["Body"])
+                if request["userId"] == user:
+                    found.append(request["taskToken"])
+                    assert (request["from"], request["plan"]) == ("free", "pro")
+            return bool(found)
+
+        wait_until(asked)
+        return found[0]
+
+    def test_an_approved_upgrade_is_active_and_has_one_execution(self, aws: Endpoint, outputs: dict[str, Any]) -> None:
+        put_user(aws, outputs, "ada")
+        upgrade(aws, outputs, "ada")
+        machines = aws.client("stepfunctions")
+        token = self.token(aws, outputs, "ada")
+        assert self.status(aws, outputs, "ada") == "reserved"
+        machines.send_task_success(taskToken=token, output='{"approvedBy": "grace"}')
+        wait_until(lambda: self.status(aws, outputs, "ada") == "active")
+        (execution,) = [
+            each
+            for each in machines.list_executions(stateMachineArn=outputs["onboardingWorkflow"])["executions"]
+            if each["executionArn"] == self.started(aws, outputs, "ada")
+        ]
+        wait_until(lambda: machines.describe_execution(executionArn=execution["executionArn"])["status"] == "SUCCEEDED")
+
+    def test_a_refused_upgrade_is_released(self, aws: Endpoint, outputs: dict[str, Any]) -> None:
+        put_user(aws, outputs, "bob")
+        upgrade(aws, outputs, "bob")
+        token = self.token(aws, outputs, "bob")
+        aws.client("stepfunctions").send_task_failure(taskToken=token, error="Refused", cause="no contract")
+        wait_until(lambda: self.status(aws, outputs, "bob") == "released")
+        key = {"upgrade": {"S": "bob#2"}}
+        item = aws.client("dynamodb").get_item(TableName=outputs["onboardingsTable"], Key=key)["Item"]
+        assert item["reason"] == {"S": "Refused"}
+
+    def test_an_upgrade_that_nobody_answers_is_released_after_three_days(
+        self, aws: Endpoint, outputs: dict[str, Any]
+    ) -> None:
+        put_user(aws, outputs, "eve")
+        upgrade(aws, outputs, "eve")
+        token = self.token(aws, outputs, "eve")
+        aws.control.advance_clock(3 * 24 * 3600)
+        wait_until(lambda: self.status(aws, outputs, "eve") == "released")
+        with pytest.raises(ClientError, match="TaskTimedOut"):
+            aws.client("stepfunctions").send_task_success(taskToken=token, output="{}")
+
+    @pytest.mark.parametrize(
+        ("service", "operation", "parameters"),
+        [
+            ("stepfunctions", "stop_execution", {"executionArn": "{execution}"}),
+            ("stepfunctions", "send_task_success", {"taskToken": "t", "output": "{{}}"}),
+            ("sqs", "receive_message", {"QueueUrl": "{approvals}"}),
+            ("dynamodb", "put_item", {"TableName": "{table}", "Item": {"upgrade": {"S": "mine"}}}),
+        ],
+    )
+    def test_the_consumer_may_only_start(
+        self, aws: Endpoint, outputs: dict[str, Any], service: str, operation: str, parameters: dict[str, Any]
+    ) -> None:
+        names = {
+            "execution": self.started(aws, outputs, "ada"),
+            "approvals": outputs["onboardingApprovals"],
+            "table": outputs["onboardingsTable"],
+        }
+        tried = {key: value.format(**names) if isinstance(value, str) else value for key, value in parameters.items()}
+        assert "AccessDenied" in refusal(aws, outputs, "onboarding", service, operation, tried)

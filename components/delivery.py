@@ -61,8 +61,9 @@ class StreamDelivery:
     that a crash repeats little (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html)."""
 
     maximum_batching_window_in_seconds: int = 1
-    """How long a batch may wait to fill, 0 to 300 seconds. One second is not felt by a reader of email, and without it
-    a batch is whatever one read returned, often a single record (docs/aws-semantics.md §2.3)."""
+    """How long a batch may wait to fill, 0 to 300 seconds and below the record age. One second is not felt by a reader
+    of email, and without it a batch is whatever one read returned, often a single record (docs/aws-semantics.md
+    §2.3)."""
 
     parallelization_factor: int = 1
     """Concurrent batches per shard, 1 to 10. Raise it when the iterator age says so: order is then kept per item only
@@ -128,6 +129,7 @@ class StreamDelivery:
             value, allowed = getattr(self, name), STREAM_MAPPING_RANGES[member]
             if value not in allowed:
                 yield f"{name}={value!r} is not {allowed}: {_why(name, allowed)}"
+        yield from window_problems(self.maximum_batching_window_in_seconds, self.maximum_record_age_in_seconds)
         yield from self._position_problems()
         if self.tumbling_window_in_seconds and self.parallelization_factor != 1:
             yield (
@@ -172,6 +174,16 @@ class StreamDelivery:
         problem = None if destination is None else destination_problem(destination)
         if problem is not None:
             yield f"on_failure {problem}"
+
+
+def window_problems(window: int, age: int) -> Iterator[str]:
+    """Yield why AWS would refuse a batching window with a record age, both in seconds (ESM-REFUSE-16)."""
+    if age != -1 and window >= age:
+        yield (
+            f"maximum_batching_window_in_seconds={window} is not below maximum_record_age_in_seconds={age}: AWS "
+            "refuses it, for records would expire while they wait; choose a shorter window, the default is "
+            f"{StreamDelivery.maximum_batching_window_in_seconds}, or a longer age"
+        )
 
 
 def filter_problems(filters: Sequence[str]) -> Iterator[str]:

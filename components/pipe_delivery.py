@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aws_semantics.limits import STREAM_MAPPING_RANGES, STREAM_STARTING_POSITIONS
-from components.delivery import InvalidDelivery, destination_problem, filter_problems
+from components.delivery import InvalidDelivery, destination_problem, filter_problems, window_problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,7 @@ class PipeDelivery:
                 f"starting_position={self.starting_position!r} is not one of {', '.join(STREAM_STARTING_POSITIONS)}: "
                 "a DynamoDB stream can be read from its oldest record or from now on"
             )
-        window, age = self.maximum_batching_window_in_seconds, self.maximum_record_age_in_seconds
-        if age != -1 and window >= age:
-            yield (
-                f"maximum_batching_window_in_seconds={window} is not below maximum_record_age_in_seconds={age}: "
-                "AWS refuses the pipe, for events would expire while they wait"
-            )
+        yield from window_problems(self.maximum_batching_window_in_seconds, self.maximum_record_age_in_seconds)
         yield from filter_problems(self.filters)
         problem = destination_problem(self.on_failure)
         if problem is None and (self.on_failure == "s3" or self.on_failure.startswith("arn:aws:s3:")):

@@ -1,5 +1,6 @@
 """Pasted answers of AWS in a scenario: a mapping or pipe as it is described, an event or a failure document as records.
 
+A document in a queue's message or a topic's notification is unwrapped, unless a queue is what the scenario reads.
 Members that are no settings are skipped, and each skip has a line that says so.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 #: Members that GetEventSourceMapping adds to the settings, and DescribePipe to a pipe's.
 _ANSWERED: Mapping[str, tuple[str, ...]] = {
@@ -26,7 +27,9 @@ _ANSWERED: Mapping[str, tuple[str, ...]] = {
 }
 #: Members that name the range of a failure document's records, and those of every document that stands for records.
 _RANGES = ("DDBStreamBatchInfo", "KinesisBatchInfo")
-_DOCUMENTS = frozenset(("Records", "payload", *_RANGES))
+_DOCUMENTS = frozenset(("Records", "Messages", "MessageId", "Sns", "payload", *_RANGES))
+#: Members of a message in ReceiveMessage's answer, and their names in Lambda's event.
+_RECEIVED = {"MessageId": "messageId", "Body": "body", "Attributes": "attributes"}
 #: Members of Kinesis's records that stand under `kinesis` in Lambda's, and at the top in a pipe's.
 _KINESIS = ("kinesisSchemaVersion", "partitionKey", "sequenceNumber", "data", "approximateArrivalTimestamp")
 #: The same members in GetRecords, which answers them in capitals.
@@ -83,14 +86,21 @@ def _take_settings(pasted: Pasted, section: str) -> None:
 
 def _take_records(pasted: Pasted) -> None:
     given: Any = pasted.document["records"]
-    skipped: dict[str, None] = {}
-    is_pasted = isinstance(given, Mapping) or any(_holds_records(each) for each in given)
-    records = [*_records_in(given, skipped)]
+    reader = _Reader(_source(pasted.document))
+    is_pasted = isinstance(given, Mapping) or any(reader.is_wrapped(each) for each in given)
+    records = [*reader.records_in(given)]
     pasted.document["records"] = [_as_lambda_shows(record) for record in records]
-    if skipped:
-        pasted.skipped.append(f"records: skipped, because they are no records: {', '.join(skipped)}")
+    if reader.skipped:
+        pasted.skipped.append(f"records: skipped, because they are no records: {', '.join(reader.skipped)}")
     if is_pasted:
         _take_source(pasted, records)
+
+
+def _source(document: Mapping[str, Any]) -> str:
+    """Return the ARN that a scenario's mapping or pipe reads; empty if it names none."""
+    named = [(document.get("eventSourceMapping"), "EventSourceArn"), (document.get("pipe"), "Source")]
+    found = [section[member] for section, member in named if isinstance(section, Mapping) and member in section]
+    return str(found[0]) if found else ""
 
 
 def _take_source(pasted: Pasted, records: list[Any]) -> None:
@@ -104,25 +114,71 @@ def _take_source(pasted: Pasted, records: list[Any]) -> None:
         pasted.skipped.append(f"eventSourceMapping.EventSourceArn: taken from the records: {arn}")
 
 
-def _records_in(value: Any, skipped: dict[str, None]) -> Iterator[Any]:
-    """Yield the records in an event, a failure document, an answer of GetRecords, or a list of such."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _records_in(each, skipped) if _holds_records(each) else (each,)
-    elif isinstance(value, Mapping) and "Records" in value:
-        skipped.update(dict.fromkeys(name for name in value if name != "Records"))
-        yield from _records_in(value["Records"], skipped)
-    elif isinstance(value, Mapping) and "payload" in value:
-        skipped.update(dict.fromkeys(name for name in value if name != "payload"))
-        yield from _records_in(_parsed(value["payload"]), skipped)
-    elif isinstance(value, Mapping) and _range_of(value) is not None:
-        raise NoRecords(f"records: {_range_of(value)}")
-    else:
-        yield value
+@dataclass
+class _Reader:
+    """Takes records out of what holds them.
 
+    Messages are the records themselves where a queue is read: the scenario names it, or Lambda's event does.
 
-def _holds_records(value: Any) -> bool:
-    return isinstance(value, Mapping) and not _DOCUMENTS.isdisjoint(value)
+    Attributes:
+        source: ARN that the scenario reads; empty if it names none.
+        skipped: Names of the members that are no records.
+    """
+
+    source: str
+    skipped: dict[str, None] = field(default_factory=dict[str, None])
+
+    def records_in(self, value: Any) -> Iterator[Any]:
+        """Yield the records in an event, a failure document, an answer, a message or a list of such.
+
+        Raises:
+            NoRecords: A document names the range of its records alone, or is not JSON.
+        """
+        match value:
+            case list():
+                for each in cast("list[Any]", value):
+                    yield from self.records_in(each)
+            case {"Records": inner} | {"Messages": inner}:
+                yield from self._inner(value, inner, "Records", "Messages")
+            case {"payload": inner}:
+                yield from self._inner(value, _parsed(inner, "payload of the document"), "payload")
+            case {"Sns": {"Message": inner}}:
+                yield from self._inner(value, _parsed(inner, "message of the notification"), "Sns")
+            case {"Type": "Notification", "Message": inner}:
+                yield from self._inner(value, _parsed(inner, "message of the notification"), "Message")
+            case {"Body": inner} if not self._of_queue:
+                yield from self._inner(value, _parsed(inner, "body of the message"), "Body")
+            case {"body": inner} if self._unwraps_events:
+                yield from self._inner(value, _parsed(inner, "body of the message"), "body")
+            case {"MessageId": _, "Body": _}:
+                self._skip(value, *_RECEIVED, "MessageAttributes")
+                yield _message(value)
+            case Mapping() if (problem := _range_of(value)) is not None:
+                raise NoRecords(f"records: {problem}")
+            case _:
+                yield value
+
+    def is_wrapped(self, value: Any) -> bool:
+        """Return whether a value is not a record but holds some."""
+        if not isinstance(value, Mapping):
+            return False
+        return not _DOCUMENTS.isdisjoint(value) or ("body" in value and self._unwraps_events)
+
+    @property
+    def _of_queue(self) -> bool:
+        return ":sqs:" in self.source
+
+    @property
+    def _unwraps_events(self) -> bool:
+        """Whether the messages of Lambda's event hold records of another source."""
+        return bool(self.source) and not self._of_queue
+
+    def _inner(self, outer: Mapping[str, Any], inner: Any, *taken: str) -> Iterator[Any]:
+        self._skip(outer, *taken)
+        return self.records_in(inner)
+
+    def _skip(self, outer: Mapping[str, Any], *taken: str) -> None:
+        self.skipped.update(dict.fromkeys(name for name in outer if name not in taken))
 
 
 def _range_of(document: Mapping[str, Any]) -> str | None:
@@ -137,13 +193,25 @@ def _range_of(document: Mapping[str, Any]) -> str | None:
     )
 
 
-def _parsed(payload: Any) -> Any:
-    if not isinstance(payload, str):
-        return payload
+def _parsed(text: Any, what: str) -> Any:
+    if not isinstance(text, str):
+        return text
     try:
-        return json.loads(payload)
+        return json.loads(text)
     except ValueError as error:
-        raise NoRecords(f"records: the payload of the document is not JSON: {error}") from error
+        raise NoRecords(f"records: the {what} is not JSON: {error}") from error
+
+
+def _message(received: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message of ReceiveMessage's answer in the shape of Lambda's."""
+    message = {_RECEIVED[name]: received[name] for name in received if name in _RECEIVED}
+    given = received.get("MessageAttributes")
+    if isinstance(given, Mapping):
+        message["messageAttributes"] = {
+            name: {member[0].lower() + member[1:]: each for member, each in value.items()}
+            for name, value in cast("Mapping[str, Mapping[str, Any]]", given).items()
+        }
+    return message
 
 
 def _as_lambda_shows(record: Any) -> Any:

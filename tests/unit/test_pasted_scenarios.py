@@ -55,6 +55,22 @@ def record(number: int) -> dict[str, Any]:
     }
 
 
+def notification(document: Any) -> dict[str, Any]:
+    """Return a topic's notification, as a subscriber gets it."""
+    topic = "arn:aws:sns:eu-west-1:444455556666:failures"
+    return {"Type": "Notification", "MessageId": "n", "TopicArn": topic, "Message": json.dumps(document)}
+
+
+def received(*documents: Any) -> dict[str, Any]:
+    """Return ReceiveMessage's answer with a message for each document."""
+    return {
+        "Messages": [
+            {"MessageId": f"m-{n}", "ReceiptHandle": "r", "MD5OfBody": "5d", "Body": json.dumps(each)}
+            for n, each in enumerate(documents)
+        ]
+    }
+
+
 EVENT = {"Records": [record(101), record(102)]}
 RANGE = {
     "shardId": "shardId-1",
@@ -163,6 +179,12 @@ def test_the_answer_of_describe_pipe_is_taken_as_it_is():
         ([{"Records": [record(101)]}, record(102)], ()),
         ({**EVENT, "shardId": "s", "eventSourceARN": STREAM, "window": {}, "state": {}}, ("window", "state")),
         ({**EVENT, "NextShardIterator": "x"}, ("NextShardIterator",)),
+        (notification(IN_A_BUCKET), ("TopicArn", "requestContext")),
+        ({"Records": [{"EventSource": "aws:sns", "Sns": notification(EVENT)}]}, ("EventSource",)),
+        (received(IN_A_BUCKET), ("ReceiptHandle", "requestContext")),
+        (received(notification(IN_A_BUCKET)), ("ReceiptHandle", "TopicArn")),
+        (received(record(101), record(102)), ("MessageId",)),
+        (received(record(101))["Messages"] + [record(102)], ("ReceiptHandle",)),
     ],
 )
 def test_an_event_or_a_failure_document_is_taken_as_records(records: Any, says: tuple[str, ...]):
@@ -173,7 +195,17 @@ def test_an_event_or_a_failure_document_is_taken_as_records(records: Any, says: 
     assert (parse(json.dumps(document)).source_arn == STREAM) is ("taken from the records" in notes)
 
 
-@pytest.mark.parametrize("letter", [LETTER, {"context": {}, "version": "1.0", "DDBStreamBatchInfo": RANGE}])
+@pytest.mark.parametrize(
+    "letter",
+    [
+        LETTER,
+        {"context": {}, "version": "1.0", "DDBStreamBatchInfo": RANGE},
+        notification(LETTER),
+        received(LETTER),
+        received(notification(LETTER)),
+        received(notification(LETTER))["Messages"][0],
+    ],
+)
 @pytest.mark.parametrize("listed", [False, True])
 def test_a_document_of_a_queue_holds_no_records_and_says_where_they_are(letter: Any, listed: bool):
     document = {"eventSourceMapping": {"StartingPosition": "LATEST"}, "records": [letter] if listed else letter}
@@ -183,6 +215,31 @@ def test_a_document_of_a_queue_holds_no_records_and_says_where_they_are(letter: 
         "records: the document names 2 records of shardId-1 and does not hold them, as those of queues and topics do "
         "not: paste the document that a bucket received, or the answer of GetRecords from sequence number 101 to 102"
     )
+
+
+def test_messages_are_the_records_where_a_queue_is_read():
+    queue = "arn:aws:sqs:eu-west-1:444455556666:orders"
+    answer = received(LETTER, notification(EVENT))
+    answer["Messages"][0]["MessageAttributes"] = {"kind": {"StringValue": "x", "DataType": "String"}}
+    document = {"eventSourceMapping": {"EventSourceArn": queue}, "records": answer}
+    first, second = parse(json.dumps(document)).messages()
+    assert (json.loads(first.body), json.loads(second.body)) == (LETTER, notification(EVENT))
+    assert first.message_id == "m-0"
+    assert first.attributes["kind"]["StringValue"] == "x"
+    assert "ReceiptHandle" in "\n".join(skipped(document))
+
+
+@pytest.mark.parametrize(
+    ("records", "named"),
+    [
+        ({"Type": "Notification", "Message": "no document"}, "message of the notification"),
+        ({"Messages": [{"MessageId": "m", "Body": "no document"}]}, "body of the message"),
+    ],
+)
+def test_a_message_that_holds_no_document_is_named(records: Any, named: str):
+    document = {"eventSourceMapping": {"EventSourceArn": STREAM, "StartingPosition": "LATEST"}, "records": records}
+    with pytest.raises(InvalidScenario, match=f"records: the {named} is not JSON"):
+        parse(json.dumps(document))
 
 
 def test_a_payload_that_is_no_json_is_named():

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import InvalidDelivery, StreamDelivery
+from components import InvalidDelivery, KinesisDelivery, StreamDelivery
 from components.delivery import check_retention
 
 
@@ -59,6 +59,18 @@ def test_records_without_an_age_are_retried_as_long_as_the_source_keeps_them() -
 def test_a_starting_position_that_dynamodb_streams_lack_is_refused() -> None:
     (line,) = refusals(starting_position="AT_TIMESTAMP")
     assert line.startswith("starting_position='AT_TIMESTAMP' is not one of TRIM_HORIZON, LATEST: ")
+
+
+def test_a_window_is_below_the_record_age() -> None:
+    (line,) = refusals(maximum_batching_window_in_seconds=300, maximum_record_age_in_seconds=90)
+    assert line == (
+        "maximum_batching_window_in_seconds=300 is not below maximum_record_age_in_seconds=90: AWS refuses it, for "
+        "records would expire while they wait; choose a shorter window, the default is 1, or a longer age"
+    )
+    assert StreamDelivery(maximum_batching_window_in_seconds=300, maximum_record_age_in_seconds=-1)
+    assert StreamDelivery(maximum_batching_window_in_seconds=300, maximum_record_age_in_seconds=301)
+    with pytest.raises(InvalidDelivery):
+        KinesisDelivery(maximum_batching_window_in_seconds=60, maximum_record_age_in_seconds=60)
 
 
 INSERTS = '{"eventName": ["INSERT"]}'

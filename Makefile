@@ -62,7 +62,7 @@ test-policy-pack: policy-pack ## Run dist/policies from elsewhere, in an environ
 lock: ## Resolve requirements/*.in again into hashed locks (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \
 	  --custom-compile-command 'make lock' requirements/dev.in -o requirements/dev.txt
-	for part in deploy local policy; do \
+	for part in deploy local policy postgresql redis search; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --quiet \
 	    --custom-compile-command 'make lock' -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt; done
 

@@ -21,6 +21,7 @@ from components import (
     Stream,
     StreamDelivery,
     Workflow,
+    kept_secret,
     protect_stack,
     secret_access,
 )
@@ -30,6 +31,7 @@ from handlers import (
     entitlements,
     onboarding,
     plan_counts,
+    read_model_sql,
     upgrade_api,
     users_by_email,
     welcome_email,
@@ -126,6 +128,15 @@ if config.fan_out and config.onboarding:
     pulumi.export("onboardingsTable", onboardings.table.name)
     pulumi.export("onboardingWorkflow", workflow.machine.arn)
     pulumi.export("onboardingApprovals", workflow.approvals and workflow.approvals.url)
+reaching_out = replace(function, vpc=config.vpc)  # for backends in a VPC
+if config.fan_out and config.postgresql_url is not None:
+    changes.subscribe(
+        read_model_sql.handler,
+        access=[kept_secret("postgresql-password", config.postgresql_password, "POSTGRESQL_PASSWORD_SECRET")],
+        environment={"POSTGRESQL_URL": config.postgresql_url},
+        requirements="requirements/postgresql.txt",
+        function=reaching_out,
+    )
 
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)

@@ -19,6 +19,7 @@ from handlers.cdc.clients import LazyClient
 from handlers.cdc.counter_table import CounterTable
 from handlers.cdc.counters import Counters
 from handlers.cdc.ledger_table import TABLE_VARIABLE, LedgerTable
+from handlers.cdc.postgresql import Database
 from handlers.cdc.projection import DynamoDBProjection
 from handlers.cdc.projection_table import ProjectionTable
 from handlers.cdc.secrets import Secret
@@ -56,12 +57,12 @@ def check_needs(name: str, module: str, access: Sequence[Access], environment: I
     set_variables = {*environment, *(variable for each in access for variable in each.environment)}
     unused = {service for each in access for service in each.unused_clients}
     for found_in, attribute, value in _module_level(module):
-        variable = _variable(value)
-        if variable is not None and variable.name not in set_variables:
-            raise Refused(
-                f"{name}: {found_in} has {attribute}, and nothing sets {variable.name}, which names what it uses: the "
-                f"first change would fail; add {variable.line}"
-            )
+        for variable in _variables(value):
+            if variable.name not in set_variables:
+                raise Refused(
+                    f"{name}: {found_in} has {attribute}, and nothing sets {variable.name}, which names what it uses: "
+                    f"the first change would fail; add {variable.line}"
+                )
         if isinstance(value, LazyClient) and value.service not in unused | _FREE_OF_PERMISSION:
             prefix = action_prefix(value.service)
             if not granted & {prefix, "*"}:
@@ -80,23 +81,28 @@ def _module_level(module: str) -> Iterator[tuple[str, str, object]]:
             yield imported, attribute, value
 
 
-def _variable(value: object) -> _Variable | None:
+def _variables(value: object) -> Iterator[_Variable]:
     match value:
         case EffectLedger(store=LedgerTable()):
-            return _Variable(TABLE_VARIABLE, 'access=[ledger.access()], with ledger = EffectLedgerTable("effects")')
+            yield _Variable(TABLE_VARIABLE, 'access=[ledger.access()], with ledger = EffectLedgerTable("effects")')
         case (
             Counters(store=CounterTable(variable=variable))
             | DynamoDBProjection(store=ProjectionTable(variable=variable))
         ):
-            return _Variable(variable, f'access=[Access([allow([…], table.arn)], {{"{variable}": table.name}})]')
+            yield _Variable(variable, f'access=[Access([allow([…], table.arn)], {{"{variable}": table.name}})]')
         case WriteOnceBucket(variable=variable):
-            return _Variable(variable, "access=[audit.access()], with audit = AuditBucket(…)")
+            yield _Variable(variable, "access=[audit.access()], with audit = AuditBucket(…)")
+        case Database(variable=variable, password=password):
+            yield _Variable(
+                variable, f'environment={{"{variable}": "postgresql://user@host/database?sslmode=require"}}'
+            )
+            yield from _variables(password)
         case Secret(variable=variable):
-            return _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
+            yield _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
         case Workflow(variable=variable):
-            return _Variable(variable, f'access=[workflow.start_access("{variable}")], with workflow = Workflow(…)')
+            yield _Variable(variable, f'access=[workflow.start_access("{variable}")], with workflow = Workflow(…)')
         case _:
-            return None
+            pass
 
 
 def _allowed(access: Access) -> Iterator[str]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
@@ -22,9 +24,34 @@ from aws_semantics.limits import (
     TOPIC_ARCHIVE_DAYS,
     Range,
 )
+from components.function_settings import Vpc
 
 #: Keys of consumers that read a queue of their own.
-NEED_FAN_OUT = ("auditLog", "crmUrl", "usersByEmail")
+NEED_FAN_OUT = ("auditLog", "crmUrl", "postgresqlUrl", "usersByEmail")
+
+
+class Server(NamedTuple):
+    """The form of a server's address.
+
+    Attributes:
+        schemes: Schemes of connections that are encrypted, or can be.
+        encrypted: Pattern of an address whose connection is encrypted.
+        example: An address.
+        password: The key of its password.
+    """
+
+    schemes: Sequence[str]
+    encrypted: str
+    example: str
+    password: str
+
+
+POSTGRESQL = Server(
+    ("postgresql", "postgres"),
+    r".*[?&]sslmode=(require|verify-ca|verify-full)(&.*)?",
+    "postgresql://weir@db.example.com/app?sslmode=verify-full&sslrootcert=system",
+    "postgresqlPassword",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +76,9 @@ class StackConfig:
         audit_hash_key: The key of these hashes, a secret in the state however it was given.
         users_by_email: Whether a table has the users by their e-mail.
         onboarding: Whether each upgrade to a paid plan starts the onboarding workflow.
+        postgresql_url: The PostgreSQL database of the users' read model, without a password; `None` for none.
+        postgresql_password: Its password, a secret in the state however it was given.
+        vpc: The VPC of the consumers whose backends are in one; `None` for none.
         alarm_email: The address that alarms are mailed to; `None` for none.
         crm_url: The address of the CRM, over HTTPS beyond this machine; without one nothing is synchronised.
         crm_token: The CRM's bearer token, a secret in the state however it was given.
@@ -73,6 +103,9 @@ class StackConfig:
     audit_hash_key: pulumi.Output[str] | None
     users_by_email: bool
     onboarding: bool
+    postgresql_url: str | None
+    postgresql_password: pulumi.Output[str] | None
+    vpc: Vpc | None
     alarm_email: pulumi.Input[str] | None
 
     @classmethod
@@ -105,6 +138,9 @@ class StackConfig:
             audit_hash_key=reader.secret("auditHashKey"),
             users_by_email=reader.boolean("usersByEmail"),
             onboarding=reader.boolean("onboarding"),
+            postgresql_url=reader.server("postgresqlUrl", POSTGRESQL),
+            postgresql_password=reader.secret("postgresqlPassword"),
+            vpc=reader.vpc("vpcSubnetIds", "vpcSecurityGroupIds"),
             alarm_email=reader.address("alarmEmail", required=False),
         )
         if config.crm_url is not None and config.crm_token is None:
@@ -113,6 +149,11 @@ class StackConfig:
             reader.refuse(
                 "auditHashKey",
                 "is missing, and auditHash is set: run  openssl rand -hex 32 | pulumi config set --secret auditHashKey",
+            )
+        if config.postgresql_url is not None and config.postgresql_password is None:
+            reader.refuse(
+                "postgresqlPassword",
+                "is missing, and postgresqlUrl is set: run  pulumi config set --secret postgresqlPassword PASSWORD",
             )
         for key in ("auditDrop", "auditHash", "auditHashKey"):
             if reader.is_set(key) and not config.audit_log:
@@ -160,6 +201,33 @@ class _Reader:
                 f"{key} is {value!r}, over which a token would travel in clear: write https://crm.example.com/api"
             )
         return None if value is None else value.rstrip("/")
+
+    def server(self, key: str, form: Server) -> str | None:
+        value = self._plain(key) or None
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        here = parts.hostname in ("127.0.0.1", "localhost") or re.search(r"[?&]host=(/|%2F)", value) is not None
+        if parts.password:
+            self._problems.append(
+                f"{key} holds a password, which would stand in a function's environment: take it away, and run  "
+                f"pulumi config set --secret {form.password} PASSWORD"
+            )
+        elif parts.scheme not in form.schemes or not (parts.hostname or here):
+            self._problems.append(f"{key} is {value!r}: write {form.example}")
+        elif not here and not re.fullmatch(form.encrypted, value):
+            self._problems.append(f"{key} is {value!r}, whose data would travel in clear: write {form.example}")
+        return value
+
+    def vpc(self, subnets: str, groups: str) -> Vpc | None:
+        ids = {key: [each.strip() for each in (self._plain(key) or "").split(",") if each] for key in (subnets, groups)}
+        if not any(ids.values()):
+            return None
+        for key, found in ids.items():
+            if not found or not all(re.fullmatch(r"(subnet|sg)-[0-9a-f]+", each) for each in found):
+                example = "subnet-0a1b,subnet-0c2d" if key == subnets else "sg-0a1b"
+                self._problems.append(f"{key} is {','.join(found)!r}: a VPC needs both keys; write {example}")
+        return Vpc(subnet_ids=ids[subnets], security_group_ids=ids[groups])
 
     def secret(self, key: str) -> pulumi.Output[str] | None:
         if not self._get(key):

@@ -14,4 +14,8 @@ EVERYTHING: Final = {
     "weir:auditHashKey": "a key",
     "weir:usersByEmail": "true",
     "weir:onboarding": "true",
+    "weir:postgresqlUrl": "postgresql://weir@db.example.com/app?sslmode=verify-full&sslrootcert=system",
+    "weir:postgresqlPassword": "a password",
+    "weir:vpcSubnetIds": "subnet-0a1b,subnet-0c2d",
+    "weir:vpcSecurityGroupIds": "sg-0a1b",
 }

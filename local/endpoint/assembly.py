@@ -52,6 +52,7 @@ from local.endpoint.services.pipe_sources import PipeSources
 from local.endpoint.services.pipes import Pipes
 from local.endpoint.services.queue_source import QueueSource
 from local.endpoint.services.queues import queue_routes
+from local.endpoint.services.read_capacity import read_capacity_routes
 from local.endpoint.services.state_machines import StateMachines
 from local.endpoint.services.stream_source import StreamSource
 from local.endpoint.services.stream_specifications import stream_specification_routes
@@ -112,7 +113,9 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         issue_keys=authorizer.issue_for_function,
         may_log=authorizer.may_log,
     )
-    destinations = Destinations(buckets=buckets, queues=queues, topics=topics)
+    destinations = Destinations(
+        buckets=buckets, queues=queues, topics=topics, publish=ministack_internals.publish_with_attributes
+    )
     stream_dependencies = StreamMappingDependencies(streams, functions, destinations, roles, clock, metrics)
     mappings = EventSourceMappings(
         sources=[
@@ -167,6 +170,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             event_bus_routes(),
             log_routes(),
             parameter_routes(ministack_internals.key_arn),
+            read_capacity_routes(),
             queue_routes(),
             sts_routes(authorizer),
             update_expression_routes(),

@@ -289,6 +289,11 @@ def send_from_topic(queue_arn: str, topic_arn: str, body: str, group: str, dedup
     return None
 
 
+def publish_with_attributes(topic_arn: str, message: str, attributes: Mapping[str, Any]) -> None:
+    """Publish a message with message attributes to a standard topic."""
+    _sns._fanout(topic_arn, str(uuid.uuid4()), message, "", message_attributes=attributes)
+
+
 def oldest_message(queue: str) -> float | None:
     """Return when the oldest message of a queue was sent, in seconds since 1970; `None` if it holds none."""
     url = _sqs._queue_name_to_url.get(queue)

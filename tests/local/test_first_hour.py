@@ -149,13 +149,50 @@ def test_consumed_capacity_is_answered_to_those_who_ask(world):
 
 
 @honours("dynamodb:BatchGetItem", "ReturnConsumedCapacity")
-def test_the_capacity_of_a_batch_that_reads_is_not_counted(world):
+def test_reads_consume_by_the_size_of_what_is_read(world):
     world.table()
-    read = world.client("dynamodb").batch_get_item
-    keys = {world.name: {"Keys": [{"id": {"S": "a"}}]}}
-    assert read(RequestItems=keys, ReturnConsumedCapacity="NONE")["Responses"] == {world.name: []}
-    with pytest.raises(ClientError, match="only NONE"):
-        read(RequestItems=keys, ReturnConsumedCapacity="TOTAL")
+    client, name = world.client("dynamodb"), world.name
+    large, small = {"id": {"S": "large"}, "text": {"S": "x" * 9_000}}, {"id": {"S": "small"}}
+    for item in (large, small):
+        client.put_item(TableName=name, Item=item)
+
+    def consumed(operation, **arguments):
+        answer = getattr(client, operation)(**arguments, ReturnConsumedCapacity="TOTAL")
+        return answer, answer["ConsumedCapacity"]
+
+    by_key = {"TableName": name, "Key": {"id": {"S": "large"}}}
+    for arguments, units in (
+        (by_key, 1.5),
+        ({**by_key, "ConsistentRead": True}, 3),
+        ({**by_key, "Key": {"id": {"S": "small"}}}, 0.5),
+        ({**by_key, "Key": {"id": {"S": "none"}}}, 0.5),
+        # A projection answers less and reads as much.
+        ({**by_key, "ProjectionExpression": "#id", "ExpressionAttributeNames": {"#id": "id"}}, 1.5),
+    ):
+        assert consumed("get_item", **arguments)[1] == {"TableName": name, "CapacityUnits": units}
+    filtered = {
+        "FilterExpression": "#id = :small",
+        "ExpressionAttributeNames": {"#id": "id"},
+        "ExpressionAttributeValues": {":small": {"S": "small"}},
+    }
+    answer, of_scan = consumed("scan", TableName=name, **filtered)
+    assert (answer["Items"], of_scan["CapacityUnits"]) == ([small], 1.5)
+    of_one = {
+        "KeyConditionExpression": "id = :id",
+        "ExpressionAttributeValues": {":id": {"S": "large"}, ":x": {"S": "y"}},
+        "FilterExpression": "begins_with(#text, :x)",
+        "ExpressionAttributeNames": {"#text": "text"},
+    }
+    answer, of_query = consumed("query", TableName=name, ConsistentRead=True, **of_one)
+    assert (answer["Items"], of_query["CapacityUnits"]) == ([], 3)
+    keys = [{"id": {"S": each}} for each in ("large", "small", "none")]
+    answer, (of_batch,) = consumed("batch_get_item", RequestItems={name: {"Keys": keys, "ProjectionExpression": "id"}})
+    assert len(answer["Responses"][name]) == 2
+    assert of_batch == {"TableName": name, "CapacityUnits": 2.5}
+    by_index = client.batch_get_item(RequestItems={name: {"Keys": keys}}, ReturnConsumedCapacity="INDEXES")
+    assert by_index["ConsumedCapacity"][0]["Table"] == {"CapacityUnits": 2.5}
+    nothing = client.batch_get_item(RequestItems={name: {"Keys": keys}}, ReturnConsumedCapacity="NONE")
+    assert "ConsumedCapacity" not in nothing
 
 
 @honours("dynamodb:TransactGetItems", "TransactItems")
@@ -236,8 +273,39 @@ def test_a_role_that_may_not_send_dead_letters_is_refused(world, queues):
         world.client("lambda").update_function_configuration(
             FunctionName=world.name, Role=role, DeadLetterConfig={"TargetArn": arn}
         )
-    with pytest.raises(ClientError, match="only queues"):
-        world.function(name=f"{world.name}-3", DeadLetterConfig={"TargetArn": f"arn:aws:sns:{ACCOUNT}:topic"})
+    topic = world.client("sns").create_topic(Name=world.name)["TopicArn"]
+    with pytest.raises(ClientError, match="does not have permissions to call Publish on SNS"):
+        world.function(name=f"{world.name}-3", role=role, DeadLetterConfig={"TargetArn": topic})
+    with pytest.raises(ClientError, match="only queues and topics"):
+        world.function(name=f"{world.name}-4", DeadLetterConfig={"TargetArn": "arn:aws:s3:::bucket"})
+
+
+@pytest.mark.parametrize("raw", ["true", "false"])
+def test_a_topic_gets_the_event_of_a_failed_asynchronous_invocation(world, queues, raw):
+    url = queues.queue()
+    sns = world.client("sns")
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    world.let_in(url, "sns", topic)
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queues.arn(url), Attributes={"RawMessageDelivery": raw})
+    world.function(
+        "def handler(event, context):\n    raise ValueError('poison')\n", DeadLetterConfig={"TargetArn": topic}
+    )
+    world.client("lambda").invoke(FunctionName=world.name, InvocationType="Event", Payload=b'{"order": 1}')
+    letters: list = []
+
+    def received():
+        return queues.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
+
+    world.wait_until(lambda: letters.extend(received()) or letters)
+    body = json.loads(letters[0]["Body"])
+    if raw == "true":
+        event = body
+        told = {name: each["StringValue"] for name, each in letters[0]["MessageAttributes"].items()}
+    else:
+        event = json.loads(body["Message"])
+        told = {name: each["Value"] for name, each in body["MessageAttributes"].items()}
+    assert event == {"order": 1}
+    assert (told["ErrorCode"], told["ErrorMessage"]) == ("200", "poison")
 
 
 @honours("lambda:CreateFunction", "Description EphemeralStorage PackageType Tags TracingConfig")

@@ -170,6 +170,17 @@ def machines(world) -> None:
         )
 
 
+MACHINE = "arn:aws:states:us-east-1:111122223333:stateMachine:{}"
+
+
+def executions(world) -> None:
+    definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Succeed"}}})
+    client = world.client("stepfunctions")
+    arn = client.create_state_machine(name=world.name, definition=definition, roleArn=world.machine_role)
+    for number in range(3):
+        client.start_execution(stateMachineArn=arn["stateMachineArn"], name=name(world, number))
+
+
 # What is made, where the answer has it, the member that limits a page, the two that carry on, and further members that
 # the call is made with; `{}` in a text is the test's name.
 @pytest.mark.parametrize(
@@ -245,6 +256,11 @@ def machines(world) -> None:
             *("maxResults", "nextToken", "nextToken", "name", {}),
             marks=honours("stepfunctions:ListStateMachines", "maxResults nextToken"),
         ),
+        pytest.param(
+            *("stepfunctions:ListExecutions", executions, "executions"),
+            *("maxResults", "nextToken", "nextToken", "name", {"stateMachineArn": MACHINE}),
+            marks=honours("stepfunctions:ListExecutions", "stateMachineArn maxResults nextToken"),
+        ),
     ],
 )
 def test_a_listing_comes_in_pages_of_the_size_that_was_asked_for(
@@ -271,6 +287,38 @@ def test_a_listing_comes_in_pages_of_the_size_that_was_asked_for(
     assert sorted(each for each in seen if each.startswith(f"{world.name}-")) == wanted
     if "{}" in "".join(given.values()) and "Prefix" in "".join(given):
         assert sorted(seen) == wanted
+
+
+@honours("sns:ListTopics", "NextToken")
+@honours("sns:ListSubscriptions", "NextToken")
+def test_topics_and_subscriptions_are_listed_by_the_hundred(world):
+    sns = world.client("sns")
+    topics = {sns.create_topic(Name=f"{world.name}-{number}")["TopicArn"] for number in range(101)}
+    queue = world.client("sqs").create_queue(QueueName=world.name)["QueueUrl"].rpartition("/")[2]
+    endpoint = f"arn:aws:sqs:us-east-1:111122223333:{queue}"
+    subscriptions = {
+        sns.subscribe(TopicArn=each, Protocol="sqs", Endpoint=endpoint)["SubscriptionArn"] for each in topics
+    }
+    for listing, found, member, made in (
+        ("list_topics", "Topics", "TopicArn", topics),
+        ("list_subscriptions", "Subscriptions", "SubscriptionArn", subscriptions),
+    ):
+        pages = [*sns.get_paginator(listing).paginate()]
+        assert [len(page[found]) for page in pages[:-1]] == [100] * (len(pages) - 1)
+        assert len(pages) > 1
+        assert made <= {each[member] for page in pages for each in page[found]}
+
+
+@honours("stepfunctions:ListExecutions", "statusFilter")
+def test_executions_are_listed_by_their_status(world):
+    executions(world)
+    list_executions, machine = world.client("stepfunctions").list_executions, MACHINE.format(world.name)
+
+    def ended():
+        return list_executions(stateMachineArn=machine, statusFilter="SUCCEEDED")["executions"]
+
+    world.wait_until(lambda: len(ended()) == 3)
+    assert list_executions(stateMachineArn=machine, statusFilter="FAILED")["executions"] == []
 
 
 def test_lists_that_do_not_page_here_take_no_page_size(world):

@@ -41,6 +41,12 @@ def test_functions_are_dispatched_where_ours_are_run():
     assert f"_execute_function_dispatch({', '.join(dispatch)})" in inspect.getsource(lambda_svc._execute_function)
 
 
+def test_a_message_with_attributes_is_published_by_this():
+    given = parameters(sns._fanout)
+    assert given[:4] == ["topic_arn", "msg_id", "message", "subject"]
+    assert "message_attributes" in given
+
+
 def test_keys_secrets_and_parameters_are_found_by_these():
     assert kms._resolve_key("alias/none") is None
     assert kms.key_policy_for_arn("arn:aws:kms:us-east-1:111122223333:key/none") is None

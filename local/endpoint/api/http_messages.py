@@ -93,8 +93,8 @@ class Reply:
         return cls(status, [(b"content-type", b"application/json")], json.dumps(document).encode())
 
     def with_body(self, body: bytes) -> Self:
-        """Return the same reply with another body."""
-        headers = [each for each in self.headers if each[0].lower() != b"content-length"]
+        """Return the same reply with another body, and without the checksum of the former one."""
+        headers = [each for each in self.headers if each[0].lower() not in (b"content-length", b"x-amz-crc32")]
         return replace(self, headers=[*headers, (b"content-length", str(len(body)).encode())], body=body)
 
     def header(self, name: str) -> str | None:

@@ -337,8 +337,9 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "GetTopicAttributes": _takes("TopicArn"),
         "ListSubscriptionsByTopic": _takes("TopicArn"),
         "ListTagsForResource": _takes("ResourceArn"),
-        # Both lists come on one page.
-        "ListTopics": _takes(),
+        # A topic's subscriptions come on one page, the other lists on pages of a hundred.
+        "ListSubscriptions": _takes("NextToken"),
+        "ListTopics": _takes("NextToken"),
         "TagResource": _takes(kept="ResourceArn Tags"),
         "UntagResource": _takes(kept="ResourceArn TagKeys"),
         "Publish": _takes("TopicArn Message MessageGroupId MessageDeduplicationId"),
@@ -389,7 +390,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "DeleteStateMachine": _takes("stateMachineArn"),
         "DescribeExecution": _takes("executionArn"),
         "DescribeStateMachine": _takes("stateMachineArn"),
-        "ListExecutions": _takes("stateMachineArn"),
+        "ListExecutions": _takes("stateMachineArn statusFilter maxResults nextToken"),
         "ListStateMachines": _takes("maxResults nextToken"),
         "SendTaskFailure": _takes("taskToken error cause"),
         "SendTaskHeartbeat": _takes("taskToken"),
@@ -470,8 +471,6 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         for operation in ("PutCompositeAlarm", "PutMetricAlarm")
         for member in ("AlarmActions", "InsufficientDataActions", "OKActions")
     },
-    # ministack does not count what a batch reads.
-    ("dynamodb:BatchGetItem", "ReturnConsumedCapacity"): (lambda value: value == "NONE", "NONE"),
     # Streams cannot be tagged.
     **{
         (f"dynamodb:{operation}", "ResourceArn"): (lambda value: "/stream/" not in value, "tables")
@@ -491,8 +490,8 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("lambda:PublishLayerVersion", "Content"): (lambda value: set(value) <= {"ZipFile"}, "a ZipFile"),
     **{
         (f"lambda:{operation}", "DeadLetterConfig"): (
-            lambda value: not value.get("TargetArn") or ":sqs:" in value["TargetArn"],
-            "queues",
+            lambda value: not value.get("TargetArn") or ":sqs:" in value["TargetArn"] or ":sns:" in value["TargetArn"],
+            "queues and topics",
         )
         for operation in ("CreateFunction", "UpdateFunctionConfiguration")
     },

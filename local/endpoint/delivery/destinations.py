@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +27,16 @@ class Destinations:
         buckets: A boto3 client of S3.
         queues: A boto3 client of SQS.
         topics: A boto3 client of SNS.
+        publish: Publishes a message with message attributes to a topic, by its ARN.
     """
 
     buckets: Any
     queues: Any
     topics: Any
+    publish: Callable[[str, str, Mapping[str, Any]], None]
 
     def send_dead_letter(self, arn: str, event: Any, result: Mapping[str, Any]) -> None:
-        """Send the event of an asynchronous invocation that was given up to a dead-letter queue.
+        """Send the event of an asynchronous invocation that was given up to a dead-letter queue or topic.
 
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq
         """
@@ -45,6 +47,9 @@ class Destinations:
             "ErrorMessage": {"DataType": "String", "StringValue": str(failure.get("errorMessage", "-"))[:1024] or "-"},
         }
         body = json.dumps(event)
+        if ":sns:" in arn:
+            self.publish(arn, body, attributes)
+            return
         try:
             url = self.queues.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
             self.queues.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)

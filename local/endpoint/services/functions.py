@@ -89,7 +89,8 @@ class FunctionService:
         target = (call.parameters.get("DeadLetterConfig") or {}).get("TargetArn")
         refusal = self._roles.refusal(caller, sending_failures(target)) if target else None
         if refusal is not None:
-            message = "The provided execution role does not have permissions to call SendMessage on SQS"
+            call_on = "Publish on SNS" if ":sns:" in str(target) else "SendMessage on SQS"
+            message = f"The provided execution role does not have permissions to call {call_on}"
             raise refused_call(refusal, "InvalidParameterValueException", message)
 
     def _check_new_role(self, call: AwsCall) -> None:

@@ -17,8 +17,10 @@ from components import (
     ProjectionTable,
     QueueConsumer,
     QueueDelivery,
+    Route,
     StackConfig,
     Stream,
+    StreamDashboard,
     StreamDelivery,
     Workflow,
     kept_secret,
@@ -48,7 +50,9 @@ users = ChangeTable("users", hash_key="userId", deletion_protection=config.prote
 ledger = EffectLedgerTable("effects", deletion_protection=config.protect)
 mail = EmailSender("mail", mail_from=config.mail_from, owned=config.mail_identity_owned)
 
-function = FunctionSettings(timeout=config.function_timeout, log_retention_in_days=config.log_retention_in_days)
+function = FunctionSettings(
+    timeout=config.function_timeout, log_retention_in_days=config.log_retention_in_days, metrics=config.metrics
+)
 
 api = HttpApi("api")
 api.route(
@@ -80,6 +84,7 @@ else:
         function=function,
         alarm_actions=[alarms.arn],
     )
+watched: list[Route] = [changes]
 changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
 if config.fan_out:  # a stream itself serves two consumers
     rights = ProjectionTable("entitlements", hash_key="userId", deletion_protection=config.protect)
@@ -123,6 +128,7 @@ if config.fan_out and config.onboarding:
         approvals="APPROVALS_QUEUE",
         alarm_actions=[alarms.arn],
     )
+    watched.append(workflow)
     changes.subscribe(onboarding.handler, access=[workflow.start_access("ONBOARDING_WORKFLOW")])
 
     pulumi.export("onboardingsTable", onboardings.table.name)
@@ -138,11 +144,14 @@ if config.fan_out and config.postgresql_url is not None:
         function=reaching_out,
     )
 
+page = StreamDashboard("overview", routes=watched, actions=[alarms.arn])
+
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)
 pulumi.export("streamArn", users.table.stream_arn)
 pulumi.export("effectLedgerTable", ledger.table.name)
 pulumi.export("alarmTopicArn", alarms.arn)
+pulumi.export("dashboard", page.url)
 if isinstance(changes, FanOut):
     pulumi.export("forwarder", changes.forwarder.event_source_mapping.uuid)
 pulumi.export(

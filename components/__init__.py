@@ -7,6 +7,7 @@ from components.alarms import (
     KINESIS_ALARMS,
     PARKED,
     PIPE_ALARMS,
+    POLLING,
     QUEUE_AGE,
     QUEUE_ALARMS,
     REPLICATION_ALARMS,
@@ -56,8 +57,10 @@ from components.refusal import Refused
 from components.stack_config import StackConfig
 from components.stream import Stream
 from components.stream_consumer import StreamConsumer
+from components.stream_dashboard import StreamDashboard
 from components.stream_pipe import StreamPipe
 from components.stream_source import StreamSource, TooManyReaders
+from components.watched import Route
 from components.workflow import Workflow
 
 __all__ = [
@@ -66,6 +69,7 @@ __all__ = [
     "KINESIS_ALARMS",
     "PARKED",
     "PIPE_ALARMS",
+    "POLLING",
     "QUEUE_AGE",
     "QUEUE_ALARMS",
     "QUEUE_PIPE_ALARMS",
@@ -111,10 +115,12 @@ __all__ = [
     "QueueTarget",
     "Refused",
     "RetryHorizon",
+    "Route",
     "StackConfig",
     "Stream",
     "StreamAlarms",
     "StreamConsumer",
+    "StreamDashboard",
     "StreamDelivery",
     "StreamPipe",
     "StreamSource",

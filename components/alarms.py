@@ -25,7 +25,8 @@ class AlarmOpinion:
         dimension: Name of the dimension that identifies the resource, e.g. `FunctionName`, `QueueName`; several where
             CloudWatch records the metric by several.
         statistic: How the values of a period become one.
-        threshold: The alarm's value, in the metric's unit (IteratorAge: milliseconds), reached or passed.
+        threshold: The alarm's value, in the metric's unit (IteratorAge: milliseconds).
+        comparison: Whether the alarm fires at the threshold and above, or below it.
         period: Seconds.
         evaluation_periods: Number of periods in a row.
         missing_data: Meaning of a period without data. A quiet source records nothing, so it is no breach by default.
@@ -38,8 +39,9 @@ class AlarmOpinion:
     namespace: str = "AWS/Lambda"
     metric: str
     dimension: str | tuple[str, ...]
-    statistic: Literal["Maximum", "Sum"]
+    statistic: Literal["Maximum", "SampleCount", "Sum"]
     threshold: int
+    comparison: Literal["GreaterThanOrEqualToThreshold", "LessThanThreshold"] = "GreaterThanOrEqualToThreshold"
     period: int = 60
     evaluation_periods: int = 1
     missing_data: Literal["notBreaching", "breaching", "ignore", "missing"] = "notBreaching"
@@ -110,6 +112,22 @@ GIVEN_UP = (
 
 STREAM_ALARMS = (*ITERATOR_AGE, *GIVEN_UP)
 
+#: A mapping that does not poll: disabled, paused, or without the permission to read. It records nothing then, not even
+#: the 0 of an empty poll. Not among the defaults: it fires from the mapping's creation to its first poll.
+POLLING = AlarmOpinion(
+    name="not-polling",
+    metric="PolledEventCount",
+    dimension="EventSourceMappingUUID",
+    statistic="SampleCount",
+    threshold=1,
+    comparison="LessThanThreshold",
+    period=300,
+    evaluation_periods=3,
+    missing_data="breaching",
+    description="The event source mapping has not polled for 15 minutes: it is disabled, paused, or may not read. The "
+    "stream forgets records after 24 hours, a queue after 14 days.",
+)
+
 #: Failed batches that nobody has replayed yet.
 WAITING = AlarmOpinion(
     name="waiting",
@@ -125,7 +143,7 @@ WAITING = AlarmOpinion(
 #: A consumer has several queues, and CloudWatch one name for the dimension.
 _QUEUE_ROLES = {"DeadLetterQueueName": "QueueName", "UndeliveredQueueName": "QueueName"}
 
-_EVENT_COUNT_METRICS = ("OnFailureDestinationDeliveredEventCount", "DroppedEventCount")
+_EVENT_COUNT_METRICS = ("OnFailureDestinationDeliveredEventCount", "DroppedEventCount", "PolledEventCount")
 _DESTINATION_METRICS = ("OnFailureDestinationDeliveredEventCount", "DestinationDeliveryFailures")
 
 
@@ -404,7 +422,7 @@ def make_alarms(
             period=opinion.period,
             evaluation_periods=opinion.evaluation_periods,
             threshold=opinion.threshold,
-            comparison_operator="GreaterThanOrEqualToThreshold",
+            comparison_operator=opinion.comparison,
             treat_missing_data=opinion.missing_data,
             alarm_actions=targets,
             ok_actions=targets,

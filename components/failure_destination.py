@@ -43,6 +43,7 @@ class FailureDestination(pulumi.ComponentResource):
             parks single records (handlers/cdc/discard.py).
         environment: Variables that name the place to park in; empty for a topic, which keeps no record.
         bucket, queue, topic: The resources that were created; `None` for the others.
+        alarms: The `aws.cloudwatch.MetricAlarm` of a queue of its own, by its opinion's name.
         resources: The resources that must exist before the first batch is delivered.
 
     Raises:
@@ -71,6 +72,7 @@ class FailureDestination(pulumi.ComponentResource):
         self.queue: aws.sqs.Queue | None = None
         self.topic: aws.sns.Topic | None = None
         self.resources: list[pulumi.Resource] = []
+        self.alarms: dict[str, aws.cloudwatch.MetricAlarm] = {}
         self.arn: pulumi.Input[str]
         self.statements: list[Statement]
         match kind:
@@ -146,7 +148,7 @@ class FailureDestination(pulumi.ComponentResource):
             name, message_retention_seconds=QUEUE_RETENTION_SECONDS, sqs_managed_sse_enabled=True, opts=child
         )
         self.resources.append(queue)
-        make_alarms(name, (WAITING,), {"QueueName": queue.name}, actions=alarm_actions, opts=child)
+        self.alarms = make_alarms(name, (WAITING,), {"QueueName": queue.name}, actions=alarm_actions, opts=child)
         return queue
 
 

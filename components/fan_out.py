@@ -26,6 +26,7 @@ from components.repeats import harmless_repeats
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
 from components.subscription import subscription_name
+from components.watched import Watched
 from handlers.cdc import Condition, Consumer, claim_check, forwarder
 
 #: Bounded by age alone: a throttled topic passes, and a change that is given up here is missing from every consumer
@@ -284,6 +285,12 @@ class FanOut(pulumi.ComponentResource):
         self.pipes[name] = made
         self.repeats[name] = repeats
         return made
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the forwarder, the topic, and each consumer and pipe."""
+        parts = [self.forwarder, *self.consumers.values(), *self.pipes.values()]
+        topic = Watched(name=self._name, alarms=[*self.alarms.values()])
+        return [topic, *(each for part in parts for each in part.watched())]
 
     def _check_room(self, name: str) -> None:
         taken = len(self.consumers) + len(self.pipes)

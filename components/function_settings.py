@@ -12,6 +12,7 @@ from aws_semantics.limits import FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_TIME
 from components.access import Statement, allow
 from components.python_layer import PythonLayer
 from components.refusal import Refused
+from handlers.cdc.metrics import ALARMED_ONLY, VARIABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class FunctionSettings:
         timeout: Seconds an invocation may run, 1 to 900.
         memory_size: MB, 128 to 10,240; CPU grows with it.
         log_retention_in_days: Days that logs are kept, one of the periods that CloudWatch Logs takes.
+        metrics: Record all metrics of the namespace `Weir`, which CloudWatch charges for by metric and function
+            (docs/guides/alarms.md). Without, only those that an alarm watches.
         tracing: Record a trace of each invocation in X-Ray.
         layers: ARNs of layer versions, at most five, that exist already.
         requirements: Its third-party packages: the path of a hashed lock, which becomes a layer of its own, or a
@@ -55,6 +58,7 @@ class FunctionSettings:
     timeout: int = 30
     memory_size: int = 256
     log_retention_in_days: int = 30
+    metrics: bool = True
     tracing: bool = False
     layers: Sequence[pulumi.Input[str]] = ()
     requirements: PythonLayer | str | None = None
@@ -125,6 +129,10 @@ class FunctionSettings:
                 )
             )
         return needed
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables that the settings need."""
+        return {} if self.metrics else {VARIABLE: ALARMED_ONLY}
 
     def arguments(self) -> Mapping[str, Any]:
         """Return the function's arguments, without the settings that are off."""

@@ -27,6 +27,7 @@ from components.refusal import Refused
 from components.repeats import check_keys_through_kinesis, harmless_repeats
 from components.stream_consumer import StreamConsumer
 from components.subscription import subscription_name
+from components.watched import Line, Watched
 from handlers.cdc import Consumer
 
 #: The key of Kinesis itself, which the table's replication and every reader may use.
@@ -224,6 +225,25 @@ class KinesisChanges(pulumi.ComponentResource):
         self.consumers[name] = subscribed
         self.repeats[name] = harmless
         return subscribed
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the replication and each consumer."""
+        replicated = {"TableName": self.destination.table_name, "DelegatedOperation": DELEGATED_OPERATION}
+        throttled, failed = (
+            Line(namespace="AWS/DynamoDB", metric=metric, dimensions=replicated)
+            for metric in ("ThrottledPutRecordCount", "FailedToReplicateRecordCount")
+        )
+        age = Line(
+            namespace="AWS/DynamoDB",
+            metric="AgeOfOldestUnreplicatedRecord",
+            dimensions=replicated,
+            statistic="Maximum",
+            scale=1_000,
+        )
+        replication = Watched(
+            name=self._name, lag=[age], failures=[throttled], dead_letters=[failed], alarms=[*self.alarms.values()]
+        )
+        return [replication, *(each for consumer in self.consumers.values() for each in consumer.watched())]
 
 
 def _check(name: str, retention_hours: int, shards: int | None, record_size_kib: int) -> None:

@@ -56,7 +56,7 @@ class PythonFunction(pulumi.ComponentResource):
         settings.check(name)
         check_name(name, FUNCTION)
         check_import(module)
-        variables = merged_environment(name, access, environment or {})
+        variables = merged_environment(name, access, {**settings.environment(), **(environment or {})})
         super().__init__("weir:index:PythonFunction", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         layers = [*settings.layers, *self._packages(name, settings, child)]

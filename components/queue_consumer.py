@@ -22,6 +22,7 @@ from components.push_down import queue_filters_of
 from components.python_function import PythonFunction
 from components.queue_delivery import QueueDelivery
 from components.stream_source import StreamSource
+from components.watched import Line, Watched, function_lines, queue_age, waiting
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
 from handlers.cdc.queues import ATTEMPTS_VARIABLE
@@ -163,6 +164,19 @@ class QueueConsumer(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"functionName": self.function.name, "queueArn": self.queue.arn})
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the consumer."""
+        discarded = Line(namespace="Weir", metric="Discarded", dimensions={"FunctionName": self.function.name})
+        return [
+            Watched(
+                name=self.pulumi_resource_name,
+                lag=queue_age(self.queue),
+                **function_lines(self.function, self.event_source_mapping),
+                dead_letters=[discarded, *waiting(self.dead_letters, self.undelivered)],
+                alarms=[*self.alarms.alarms.values(), *self.on_failure.alarms.values()],
+            )
+        ]
 
 
 def _check(name: str, delivery: QueueDelivery, consumer: Consumer, timeout: int) -> None:

@@ -20,6 +20,7 @@ from components.pipe_targets import Enrichment, PipeTarget
 from components.push_down import pipe_filters_of
 from components.stream_pipe import check_parts, pipe_arguments, pipe_log
 from components.stream_source import StreamSource
+from components.watched import Watched, pipe_lines, queue_age, waiting
 from handlers.cdc import Condition
 
 #: The alarms of a pipe that reads a queue: there is no function, so there are no throttles and nothing is parked.
@@ -193,6 +194,18 @@ class QueuePipe(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"pipeName": self.pipe.name, "queueArn": self.queue.arn})
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the pipe."""
+        return [
+            Watched(
+                name=self.pulumi_resource_name,
+                lag=queue_age(self.queue),
+                **pipe_lines(self.pipe),
+                dead_letters=waiting(self.dead_letters, self.undelivered),
+                alarms=[*self.alarms.values()],
+            )
+        ]
 
 
 def _source_arguments(delivery: QueuePipeDelivery, filters: Sequence[str]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class StackConfig:
         batching_window: Seconds a batch may wait to fill there.
         retry_attempts: Retries before a record is given up there.
         log_retention_in_days: How long logs are kept.
+        metrics: Whether functions record all metrics of the namespace `Weir`, or those with an alarm alone.
         audit_log: Whether every change is kept as an object in S3.
         audit_drop: Paths of attributes that the audit log leaves out.
         audit_hash: Paths of attributes that it has as a hash only.
@@ -95,6 +96,7 @@ class StackConfig:
     batching_window: int
     retry_attempts: int
     log_retention_in_days: int
+    metrics: bool
     crm_url: str | None
     crm_token: pulumi.Output[str] | None
     audit_log: bool
@@ -130,6 +132,7 @@ class StackConfig:
             ),
             retry_attempts=reader.number("retryAttempts", STREAM_MAPPING_RANGES["MaximumRetryAttempts"], "retries"),
             log_retention_in_days=reader.choice("logRetentionDays", LOG_RETENTION_DAYS),
+            metrics=reader.boolean("weirMetrics"),
             crm_url=reader.url("crmUrl"),
             crm_token=reader.secret("crmToken"),
             audit_log=reader.boolean("auditLog"),

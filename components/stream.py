@@ -15,6 +15,7 @@ from components.repeats import found_harmless
 from components.stream_consumer import StreamConsumer
 from components.stream_source import StreamSource
 from components.subscription import subscription_name
+from components.watched import Watched
 from handlers.cdc import Consumer
 
 
@@ -124,3 +125,7 @@ class Stream(pulumi.ComponentResource):
         if harmless is not None:
             self.repeats[name] = harmless
         return subscribed
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of each consumer."""
+        return [each for consumer in self.consumers.values() for each in consumer.watched()]

@@ -23,6 +23,7 @@ from components.push_down import filters_of
 from components.python_function import PythonFunction
 from components.stream_change import kept, other_place, place_of
 from components.stream_source import StreamSource
+from components.watched import Watched, stream_lines
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
 from handlers.cdc.windows import WindowedConsumer
@@ -180,6 +181,17 @@ class StreamConsumer(pulumi.ComponentResource):
         self.register_outputs(
             {"functionName": self.function.name, "eventSourceMappingUuid": self.event_source_mapping.uuid}
         )
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the consumer."""
+        kept = self.on_failure.alarms.values() if self.on_failure else ()
+        return [
+            Watched(
+                name=self.pulumi_resource_name,
+                **stream_lines(self.function, self.event_source_mapping),
+                alarms=[*self.alarms.alarms.values(), *kept],
+            )
+        ]
 
 
 def _reading(streams: Sequence[str]) -> list[Statement]:

@@ -20,6 +20,7 @@ from components.push_down import pipe_filters_of
 from components.refusal import Refused
 from components.stream_change import kept, other_place, place_of
 from components.stream_source import StreamSource
+from components.watched import Watched, pipe_lines, waiting
 from handlers.cdc import Condition
 
 #: Days that a pipe's log is kept: its dead letters say where an event was, and the log alone says why.
@@ -133,6 +134,18 @@ class StreamPipe(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"pipeName": self.pipe.name})
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the pipe. CloudWatch does not measure how far it is behind."""
+        queue = self.on_failure.queue
+        return [
+            Watched(
+                name=self.pulumi_resource_name,
+                **pipe_lines(self.pipe),
+                dead_letters=[] if queue is None else waiting(queue),
+                alarms=[*self.alarms.values(), *self.on_failure.alarms.values()],
+            )
+        ]
 
 
 def check_parts(

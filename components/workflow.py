@@ -15,6 +15,7 @@ from components.access import Access, Statement, allow, policy_document, trust
 from components.alarms import WORKFLOW_ALARMS, AlarmOpinion, make_alarms
 from components.names import STATE_MACHINE, check_name
 from components.refusal import Refused
+from components.watched import Line, Watched
 
 _PROJECT = Path(__file__).resolve().parents[1]
 
@@ -117,6 +118,22 @@ class Workflow(pulumi.ComponentResource):
             variable: The environment variable that `handlers.cdc.workflow.Workflow` takes the ARN from.
         """
         return Access([allow(["states:StartExecution"], self.machine.arn)], {variable: self.machine.arn})
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the state machine."""
+        by_machine = {"StateMachineArn": self.machine.arn}
+        started, failed, timed_out = (
+            Line(namespace="AWS/States", metric=metric, dimensions=by_machine)
+            for metric in ("ExecutionsStarted", "ExecutionsFailed", "ExecutionsTimedOut")
+        )
+        return [
+            Watched(
+                name=self.pulumi_resource_name,
+                batches=[started],
+                failures=[failed, timed_out],
+                alarms=[*self.alarms.values()],
+            )
+        ]
 
 
 def _read(name: str, definition: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.alarms import (
+    POLLING,
     QUEUE_ALARMS,
     REPLICATION_ALARMS,
     STREAM_ALARMS,
@@ -79,6 +80,15 @@ _LOST = Steps(
     over="Check that the failure destination exists and that the function's role may write to it. `weir reread` says "
     "if the range begins before the stream's oldest record; compare the consumer's target with the table for it.",
 )
+_NOT_POLLING = Steps(
+    lost="Nothing yet: the changes wait, in a stream for 24 hours (Kinesis: its retention), in a queue for 14 days.",
+    commands={
+        "weir status {consumer}": "Whether the mapping is disabled, and since when",
+        "weir resume {consumer}": "If somebody has paused it",
+    },
+    over="If it is enabled, look at its state transition reason: `aws lambda get-event-source-mapping --uuid …`. The "
+    "role may have lost the permission to read. The alarm ends with the next poll.",
+)
 _TOPIC = Steps(
     lost="Changes that reached neither a consumer's queue nor its dead-letter queue are lost for that consumer; the "
     "table's stream still has them for 24 hours.",
@@ -123,6 +133,7 @@ STEPS: Mapping[str, Steps] = {
     ),
     **dict.fromkeys(("dead-letters", "waiting", "dead-letter-queue", "undelivered"), _GIVEN_UP),
     **dict.fromkeys(("dropped", "destination-failures"), _LOST),
+    "not-polling": _NOT_POLLING,
     **dict.fromkeys(("notifications-failed", "notifications-lost"), _TOPIC),
     **dict.fromkeys(
         ("replication-age-warn", "replication-age-page", "replication-throttled", "replication-failed"), _REPLICATION
@@ -134,7 +145,8 @@ STEPS: Mapping[str, Steps] = {
 def alarms() -> Mapping[str, list[AlarmOpinion]]:
     """Return the alarms by name; those of streams and of queues may share one."""
     found: dict[str, list[AlarmOpinion]] = {}
-    for opinion in (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, *REPLICATION_ALARMS, *WORKFLOW_ALARMS, WAITING):
+    standing = (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, *REPLICATION_ALARMS, *WORKFLOW_ALARMS)
+    for opinion in (*standing, POLLING, WAITING):
         found.setdefault(opinion.name, []).append(opinion)
     return found
 
@@ -173,9 +185,11 @@ def _page(name: str, opinions: list[AlarmOpinion]) -> str:
 
 
 def _row(opinion: AlarmOpinion) -> str:
+    below = "" if opinion.comparison.startswith("Greater") else "below "
     periods = f"{opinion.evaluation_periods} of {opinion.period} s"
     who = "page actions" if opinion.urgent else "alarm actions"
-    return f"| `{opinion.namespace}` {opinion.metric} | {opinion.statistic} | {opinion.threshold} | {periods} | {who} |"
+    cells = (opinion.statistic, f"{below}{opinion.threshold}", periods, who)
+    return f"| `{opinion.namespace}` {opinion.metric} | {' | '.join(cells)} |"
 
 
 def _index() -> str:

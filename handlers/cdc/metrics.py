@@ -1,7 +1,8 @@
 """The consumer's metrics: one line per invocation in CloudWatch's embedded metric format.
 
 Lambda sends the function's standard output to CloudWatch Logs, where such a line becomes metrics: no call, no
-permission and well under a millisecond. Namespace `Weir`, dimension `FunctionName`.
+permission and well under a millisecond. Namespace `Weir`, dimension `FunctionName`. CloudWatch charges for each metric
+of each function (docs/guides/alarms.md), so that all but those with an alarm can be switched off.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from collections.abc import Mapping
 from handlers.cdc.invocation import current
 
 NAMESPACE = "Weir"
+#: The variable with which a function records nothing but what an alarm watches.
+VARIABLE = "WEIR_METRICS"
+ALARMED_ONLY = "alarms"
+_ALARMED = frozenset({"Discarded"})
 
 
 def count(name: str, value: int = 1) -> None:
@@ -26,6 +31,8 @@ def count(name: str, value: int = 1) -> None:
 
 def emit(counts: Mapping[str, int]) -> None:
     """Print the metrics of an invocation that has counted anything."""
+    if os.environ.get(VARIABLE) == ALARMED_ONLY:
+        counts = {name: value for name, value in counts.items() if name in _ALARMED}
     if not counts:
         return
     document = {

@@ -705,3 +705,47 @@ def test_esm_metric_2_a_mapping_that_polls_nothing_counts_zero_in_every_minute(w
     world.disable(mapping)
     later = world.control.advance_clock(600)
     assert world.control.evaluate_alarms(later)[f"{world.name}-polls"] == "ALARM"
+
+
+@honours("cloudwatch:PutDashboard", "DashboardName DashboardBody")
+@honours("cloudwatch:GetDashboard", "DashboardName")
+@honours("cloudwatch:ListDashboards", "DashboardNamePrefix")
+@honours("cloudwatch:DeleteDashboards", "DashboardNames")
+def test_a_dashboard_is_kept_listed_and_deleted_and_a_body_that_cannot_be_shown_is_refused(world):
+    cloudwatch = world.client("cloudwatch")
+    body = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "hello"}}]})
+    cloudwatch.put_dashboard(DashboardName=world.name, DashboardBody=body)
+    assert cloudwatch.get_dashboard(DashboardName=world.name)["DashboardBody"] == body
+    entries = cloudwatch.list_dashboards(DashboardNamePrefix=world.name)["DashboardEntries"]
+    assert [each["DashboardName"] for each in entries] == [world.name]
+    with pytest.raises(ClientError, match="/widgets/0/type: 'pie' is not one of alarm, metric, text"):
+        cloudwatch.put_dashboard(DashboardName=world.name, DashboardBody=body.replace('"text"', '"pie"'))
+    with pytest.raises(ClientError, match="must have 1 to 255 letters"):
+        cloudwatch.put_dashboard(DashboardName="a b", DashboardBody=body)
+    cloudwatch.delete_dashboards(DashboardNames=[world.name])
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudwatch.get_dashboard(DashboardName=world.name)
+
+
+def test_a_mapping_that_does_not_poll_is_noticed_by_the_data_that_is_missing(world):
+    world.function()
+    mapping = world.mapping(world.table())
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=world.name,
+        Namespace="AWS/Lambda",
+        MetricName="PolledEventCount",
+        Dimensions=[{"Name": "EventSourceMappingUUID", "Value": mapping}],
+        Statistic="SampleCount",
+        Period=300,
+        EvaluationPeriods=3,
+        Threshold=1.0,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="breaching",
+    )
+    world.client("lambda").update_event_source_mapping(UUID=mapping, MetricsConfig={"Metrics": ["EventCount"]})
+    start_of_a_period(world)
+    world.put("a")
+    world.settle(mapping)
+    assert world.control.evaluate_alarms(world.control.advance_clock(300))[world.name] == "OK"
+    world.disable(mapping)
+    assert world.control.evaluate_alarms(world.control.advance_clock(1800))[world.name] == "ALARM"

@@ -29,6 +29,7 @@ from components import (
     QueueTarget,
     StackConfig,
     Stream,
+    StreamDashboard,
     StreamDelivery,
     StreamPipe,
     StreamSource,
@@ -109,7 +110,7 @@ for name, target in targets.items():
 
 # The other reader of the users' stream: a pipe of its own, with an enrichment.
 queue = aws.sqs.Queue("wanted", fifo_queue=True)
-StreamPipe(
+wanted = StreamPipe(
     "wanted",
     source=users.stream,
     target=QueueTarget(arn=queue.arn, fifo=True, message_group_id="$.dynamodb.Keys.userId.S"),
@@ -140,6 +141,8 @@ existing.subscribe(welcome_email.handler, name="existing-mail", access=access)
 # The history of a table, in Kinesis.
 history = KinesisChanges("history", table=orders, retention_hours=48, function=settings, alarm_actions=[alarms.arn])
 history.subscribe(welcome_email.handler, name="late-mail", access=access)
+
+StreamDashboard("overview", routes=[changes, wanted, direct, existing, history], actions=[alarms.arn])
 
 pulumi.export("usersTable", users.table.name)
 pulumi.export("queue", queue.url)

@@ -1,4 +1,4 @@
-"""Log groups and alarms."""
+"""Log groups, alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.deploy.resources.aws import Aws
-from local.deploy.resources.members import Document, as_pairs
+from local.deploy.resources.members import Document, as_json, as_pairs
 from local.deploy.resources.resource_type import Change, Found, Gone, Name, ResourceType, words
 
 
@@ -56,6 +56,41 @@ def _delete_alarm(aws: Aws, id_: str, _request: Document) -> None:
     aws.client("cloudwatch").delete_alarms(AlarmNames=[id_])
 
 
+def _put_composite(aws: Aws, request: Document) -> str:
+    aws.client("cloudwatch").put_composite_alarm(**request)
+    return request["AlarmName"]
+
+
+def _read_composite(aws: Aws, id_: str, _request: Document) -> Found:
+    described = aws.client("cloudwatch").describe_alarms(AlarmNames=[id_], AlarmTypes=["CompositeAlarm"])
+    for found in described["CompositeAlarms"]:
+        return Found(found, {"arn": aws.arn("cloudwatch", f"alarm:{id_}")})
+    raise Gone(id_)
+
+
+def _put_composite_again(aws: Aws, _id: str, change: Change) -> None:
+    _put_composite(aws, change.new)
+
+
+def _put_dashboard(aws: Aws, request: Document) -> str:
+    aws.client("cloudwatch").put_dashboard(**request)
+    return request["DashboardName"]
+
+
+def _read_dashboard(aws: Aws, id_: str, _request: Document) -> Found:
+    found = aws.client("cloudwatch").get_dashboard(DashboardName=id_)
+    # The provider writes the ARN with no region, as CloudWatch does.
+    return Found(found, {"dashboardArn": f"arn:aws:cloudwatch::{aws.account_id}:dashboard/{id_}"})
+
+
+def _put_dashboard_again(aws: Aws, _id: str, change: Change) -> None:
+    _put_dashboard(aws, change.new)
+
+
+def _delete_dashboard(aws: Aws, id_: str, _request: Document) -> None:
+    aws.client("cloudwatch").delete_dashboards(DashboardNames=[id_])
+
+
 _ALARM: Mapping[str, Any] = {
     "name": "AlarmName",
     "alarmDescription": "AlarmDescription",
@@ -84,6 +119,32 @@ TYPES: Mapping[str, ResourceType] = {
         name=Name(longest=512, allowed=r"[A-Za-z0-9_./#-]"),
         replaces=words("name namePrefix logGroupClass"),
         outputs=words("arn"),
+    ),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": ResourceType(
+        members={
+            "alarmName": "AlarmName",
+            "alarmDescription": "AlarmDescription",
+            "alarmRule": "AlarmRule",
+            "alarmActions": "AlarmActions",
+            "okActions": "OKActions",
+            "insufficientDataActions": "InsufficientDataActions",
+            "actionsEnabled": "ActionsEnabled",
+        },
+        begin=_put_composite,
+        read=_read_composite,
+        update=_put_composite_again,
+        delete=_delete_alarm,
+        replaces=words("alarmName"),
+        outputs=words("arn"),
+    ),
+    "aws:cloudwatch/dashboard:Dashboard": ResourceType(
+        members={"dashboardName": "DashboardName", "dashboardBody": as_json("DashboardBody")},
+        begin=_put_dashboard,
+        read=_read_dashboard,
+        update=_put_dashboard_again,
+        delete=_delete_dashboard,
+        replaces=words("dashboardName"),
+        outputs=words("dashboardArn"),
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": ResourceType(
         members=_ALARM,

@@ -61,13 +61,17 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
     },
     "cloudwatch": {
         "DeleteAlarms": _takes("AlarmNames"),
+        "DeleteDashboards": _takes("DashboardNames"),
         "DescribeAlarms": _takes("AlarmNames AlarmNamePrefix AlarmTypes StateValue MaxRecords NextToken"),
+        "GetDashboard": _takes("DashboardName"),
         "GetMetricData": _takes("MetricDataQueries StartTime EndTime ScanBy"),
         "GetMetricStatistics": _takes("Namespace MetricName Dimensions StartTime EndTime Period Statistics"),
+        "ListDashboards": _takes("DashboardNamePrefix"),
         "ListMetrics": _takes("Namespace MetricName Dimensions NextToken"),
         "PutCompositeAlarm": _takes(
             "AlarmName AlarmRule AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions"
         ),
+        "PutDashboard": _takes("DashboardName DashboardBody"),
         "PutMetricAlarm": _takes(
             "AlarmName AlarmDescription ActionsEnabled OKActions AlarmActions InsufficientDataActions MetricName "
             "Namespace Statistic Dimensions Period EvaluationPeriods DatapointsToAlarm Threshold ComparisonOperator "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from aws_semantics.dashboard import dashboard_problems
 from aws_semantics.metric_math import NotEvaluated, Value, WrongExpression, as_series
 from local.endpoint.api.aws_call import AwsCall
 from local.endpoint.api.errors import AwsError, NotSimulated
@@ -48,7 +50,11 @@ class CloudWatch:
         }
         return Routes(
             answered=answered,
-            checked={**{name: [_check_protocol] for name in answered}, "cloudwatch:PutMetricAlarm": [check_alarm]},
+            checked={
+                **{name: [_check_protocol] for name in answered},
+                "cloudwatch:PutDashboard": [_check_dashboard],
+                "cloudwatch:PutMetricAlarm": [check_alarm],
+            },
             tells={"cloudwatch:PutMetricAlarm": [self._keep_metrics]},
         )
 
@@ -134,6 +140,18 @@ def check_alarm(call: AwsCall) -> None:
         raise AwsError("ValidationError", "Exactly one element of the metrics list should return data.")
     period = check_queries(queries)
     _query(queries, Metrics(), [0.0], period)
+
+
+def _check_dashboard(call: AwsCall) -> None:
+    """Refuse a body that CloudWatch could not show."""
+    name = call.parameters.get("DashboardName", "")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name):
+        raise AwsError(
+            "InvalidParameterInput",
+            f"The dashboard name {name!r} must have 1 to 255 letters, digits, dashes and underscores",
+        )
+    if problems := dashboard_problems(call.parameters.get("DashboardBody", "")):
+        raise AwsError("InvalidParameterInput", f"The dashboard body is invalid: {'; '.join(problems)}")
 
 
 def check_queries(queries: Sequence[Mapping[str, Any]]) -> int:

@@ -36,7 +36,9 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "aws:apigatewayv2/route:Route": lambda name: {},
     "aws:apigatewayv2/stage:Stage": lambda name: {"invokeUrl": f"https://{name}.example.com"},
     "aws:cloudwatch/logGroup:LogGroup": lambda name: {"name": name, "arn": arn("logs", f"log-group:{name}")},
-    "aws:cloudwatch/metricAlarm:MetricAlarm": lambda name: {"name": name},
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": lambda name: {"arn": arn("cloudwatch", f"alarm:{name}")},
+    "aws:cloudwatch/dashboard:Dashboard": lambda name: {},
+    "aws:cloudwatch/metricAlarm:MetricAlarm": lambda name: {"name": name, "arn": arn("cloudwatch", f"alarm:{name}")},
     "aws:dynamodb/table:Table": lambda name: {
         "name": name,
         "arn": arn("dynamodb", f"table/{name}"),

@@ -34,6 +34,7 @@ GUIDES = Path(__file__).parents[3] / "docs" / "guides"
 GUIDE = (GUIDES / "components.md").read_text(encoding="utf-8")
 FAN_OUT = (GUIDES / "fan-out.md").read_text(encoding="utf-8")
 KINESIS = (GUIDES / "kinesis.md").read_text(encoding="utf-8")
+ALARMS = (GUIDES / "alarms.md").read_text(encoding="utf-8")
 
 
 def surroundings() -> dict[str, Any]:
@@ -84,7 +85,9 @@ def examples_of(guide: str) -> list[str]:
     return [text for language, text in blocks if not language and "→" not in text]
 
 
-@pytest.mark.parametrize("example", [*examples_of(GUIDE), *examples_of(FAN_OUT), *examples_of(KINESIS)])
+@pytest.mark.parametrize(
+    "example", [*examples_of(GUIDE), *examples_of(FAN_OUT), *examples_of(KINESIS), *examples_of(ALARMS)]
+)
 def test_an_example_of_the_guide_deploys(run, example: str) -> None:
     done = run(lambda: exec(example, surroundings()))
     assert len(done.registrations) > len(run(surroundings).registrations)

@@ -35,6 +35,7 @@ def test_every_stack_deploys_with_inputs_that_the_provider_takes(program, stack:
         "streamArn",
         "effectLedgerTable",
         "alarmTopicArn",
+        "dashboard",
         "forwarder",
         "functionNames",
         "consumers",

@@ -1,0 +1,31 @@
+"""The runtime's metrics: all of them, or those alone that an alarm watches."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from handlers.cdc import metrics
+
+
+def named(text: str) -> list[str]:
+    return [
+        metric["Name"]
+        for line in text.splitlines()
+        for metric in json.loads(line)["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    ]
+
+
+def test_every_metric_of_an_invocation_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics.emit({"Records": 3, "Discarded": 1})
+    assert named(capsys.readouterr().out) == ["Records", "Discarded"]
+
+
+def test_switched_off_only_what_an_alarm_watches_is_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIR_METRICS", "alarms")
+    metrics.emit({"Records": 3, "Discarded": 1})
+    metrics.emit({"Records": 3})
+    assert named(capsys.readouterr().out) == ["Discarded"]

@@ -39,6 +39,13 @@ TIMED_OUT = "Sandbox.Timedout"
 #: Maximum of seconds to load a handler, which do not count against the function's timeout.
 INIT_SECONDS = 30.0
 
+#: Environments that load their handlers at the same time. AWS has a machine for each; here more would slow one another
+#: down, while an environment that is free again soon serves whoever waits.
+STARTS_AT_ONCE = max(2, os.cpu_count() or 1)
+#: Maximum of seconds that an invocation waits for its turn to start an environment: a handler that is being loaded may
+#: itself call a function.
+PATIENCE_SECONDS = 20.0
+
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -139,15 +146,30 @@ class Environment:
             encoding="utf-8",
             errors="replace",
         )
-        self._loaded = False
 
     @property
     def alive(self) -> bool:
         """Whether it can run another invocation."""
         return self._process.poll() is None
 
+    def load(self, request_id: str, trace: Trace) -> None:
+        """Wait until the handler's module is imported; this is the first invocation's part of Lambda's init phase.
+
+        Args:
+            request_id: The request id of the invocation that waits.
+            trace: Gets the module's output, and how long it took.
+
+        Raises:
+            Failure: The import failed, ended the process or took too long.
+        """
+        begun = time.monotonic()
+        answer = self._answer(INIT_SECONDS, trace.log, request_id, "Init")
+        trace.init_seconds = time.monotonic() - begun
+        if "failure" in answer:
+            raise Failure(answer["failure"])
+
     def invoke(self, event: Any, request_id: str, trace: Trace) -> Any:
-        """Run an invocation, and return the handler's result.
+        """Run an invocation in an environment that has loaded its handler, and return the handler's result.
 
         Args:
             event: The handler's event.
@@ -157,13 +179,6 @@ class Environment:
         Raises:
             Failure: The handler raised, ended its process or ran out of time.
         """
-        if not self._loaded:
-            begun = time.monotonic()
-            answer = self._answer(INIT_SECONDS, trace.log, request_id, "Init")
-            trace.init_seconds = time.monotonic() - begun
-            if "failure" in answer:
-                raise Failure(answer["failure"])
-            self._loaded = True
         timeout = float(self._configuration["Timeout"])
         invocation = {
             "requestId": request_id,
@@ -266,7 +281,8 @@ class Functions:
         self._free: dict[str, list[Environment]] = {}
         self._all: set[Environment] = set()
         self._closed = False
-        self._lock = threading.Lock()
+        self._starting = 0
+        self._lock = threading.Condition()
 
     def execute(
         self, function: Mapping[str, Any], configuration: Configuration, event: Any, request_id: str, _started: float
@@ -277,8 +293,10 @@ class Functions:
         trace = Trace()
         answer: dict[str, Any]
         key = f"{configuration['FunctionArn']} {configuration['RevisionId']}"
-        environment = self._take(key, configuration, function["code_zip"])
+        environment, new = self._take(key, configuration, function["code_zip"])
         try:
+            if new:
+                self._load(environment, request_id, trace)
             answer = {"body": environment.invoke(event, request_id, trace)}
         except Failure as failure:
             answer = {"body": dict(failure.document), "error": True, "function_error": "Unhandled"}
@@ -313,27 +331,47 @@ class Functions:
         with self._lock:
             self._closed = True
             environments, self._all = self._all, set()
-            self._free.clear()
+            for free in self._free.values():
+                free.clear()
+            self._lock.notify_all()
         for environment in environments:
             environment.close()
         for directory in (self._packages, *self._layers.values()):
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _take(self, key: str, configuration: Configuration, code: bytes) -> Environment:
+    def _take(self, key: str, configuration: Configuration, code: bytes) -> tuple[Environment, bool]:
+        """Take a free environment, or start one that has to be loaded (`True`)."""
         with self._lock:
-            free = self._free.get(key)
+            free = self._free.setdefault(key, [])
+            self._lock.wait_for(lambda: free or self._closed or self._starting < STARTS_AT_ONCE, PATIENCE_SECONDS)
             if free:
-                return free.pop()
-        keys = self._issue_keys(configuration["Role"], configuration["FunctionName"])
-        environment = Environment(
-            configuration, code, self._import_path(configuration), connection=self._connection, keys=keys
-        )
+                return free.pop(), False
+            self._starting += 1
+        try:
+            keys = self._issue_keys(configuration["Role"], configuration["FunctionName"])
+            environment = Environment(
+                configuration, code, self._import_path(configuration), connection=self._connection, keys=keys
+            )
+        except BaseException:
+            self._end_start()
+            raise
         with self._lock:
             self._all.add(environment)
             closed = self._closed
         if closed:
             environment.close()
-        return environment
+        return environment, True
+
+    def _load(self, environment: Environment, request_id: str, trace: Trace) -> None:
+        try:
+            environment.load(request_id, trace)
+        finally:
+            self._end_start()
+
+    def _end_start(self) -> None:
+        with self._lock:
+            self._starting -= 1
+            self._lock.notify_all()
 
     def _import_path(self, configuration: Configuration) -> list[Path]:
         """List the directories behind the function's own: those of its layers, the last first, and the runtime's."""
@@ -351,6 +389,7 @@ class Functions:
         with self._lock:
             if environment.alive and not self._closed:
                 self._free.setdefault(key, []).append(environment)
+                self._lock.notify_all()
                 return
             self._all.discard(environment)
         environment.close()

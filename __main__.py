@@ -17,6 +17,7 @@ from components import (
     ProjectionTable,
     QueueConsumer,
     QueueDelivery,
+    Reconciliation,
     Route,
     StackConfig,
     Stream,
@@ -143,6 +144,15 @@ if config.fan_out and config.postgresql_url is not None:
         requirements="requirements/postgresql.txt",
         function=reaching_out,
     )
+if isinstance(changes, FanOut) and config.reconciliation:  # of the consumers so far
+    reconciliation = Reconciliation(
+        "reconciliation",
+        table=users,
+        fan_out=changes,
+        schedule=config.reconciliation_schedule,
+        alarm_actions=[alarms.arn],
+    )
+    pulumi.export("reconciliation", reconciliation.state_machine.arn)
 
 page = StreamDashboard("overview", routes=watched, actions=[alarms.arn])
 

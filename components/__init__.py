@@ -53,6 +53,7 @@ from components.python_layer import PythonLayer
 from components.queue_consumer import QueueConsumer
 from components.queue_delivery import QueueDelivery
 from components.queue_pipe import QUEUE_PIPE_ALARMS, QueuePipe, QueuePipeDelivery
+from components.reconciliation import RECONCILIATION_ALARMS, Reconciliation
 from components.refusal import Refused
 from components.stack_config import StackConfig
 from components.stream import Stream
@@ -73,6 +74,7 @@ __all__ = [
     "QUEUE_AGE",
     "QUEUE_ALARMS",
     "QUEUE_PIPE_ALARMS",
+    "RECONCILIATION_ALARMS",
     "REPLICATION_ALARMS",
     "STREAM_ALARMS",
     "TOPIC_ALARMS",
@@ -113,6 +115,7 @@ __all__ = [
     "QueuePipe",
     "QueuePipeDelivery",
     "QueueTarget",
+    "Reconciliation",
     "Refused",
     "RetryHorizon",
     "Route",

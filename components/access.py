@@ -30,11 +30,13 @@ class Access:
         statements: The statements.
         environment: The variables.
         unused_clients: boto3's names of services whose clients need no statement (`unused_client`).
+        lookup: The access to look up what this one writes, which a `Reconciliation` of the consumer gets.
     """
 
     statements: Sequence[Statement]
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     unused_clients: Sequence[str] = ()
+    lookup: Access | None = None
 
 
 def allow(actions: Sequence[str], resource: pulumi.Input[str], **condition: Any) -> Statement:

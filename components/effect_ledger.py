@@ -55,4 +55,13 @@ class EffectLedgerTable(pulumi.ComponentResource):
     def access(self) -> Access:
         """Return the permission to claim, complete and release effects, and neither to read nor to scan them."""
         writes = allow(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], self.table.arn)
-        return Access([writes, *decrypt(self.kms_key_arn)], {"EFFECT_LEDGER_TABLE": self.table.name})
+        return Access(
+            [writes, *decrypt(self.kms_key_arn)],
+            {"EFFECT_LEDGER_TABLE": self.table.name},
+            lookup=self.read_access(),
+        )
+
+    def read_access(self) -> Access:
+        """Return the permission to look effects up by their keys, for a `Reconciliation`."""
+        reads = allow(["dynamodb:BatchGetItem"], self.table.arn)
+        return Access([reads, *decrypt(self.kms_key_arn)], {"EFFECT_LEDGER_TABLE": self.table.name})

@@ -65,6 +65,7 @@ class FanOut(pulumi.ComponentResource):
         forwarder: The `StreamConsumer` that publishes the changes.
         topic: The `aws.sns.Topic`.
         claim_checks: The `aws.s3.Bucket` of changes that no message holds.
+        kms_key_arn: The customer managed key of topic and queues; `None` without one.
         consumers: Each `QueueConsumer`, by name.
         pipes: Each `QueuePipe`, by name.
         repeats: How each consumer makes a second delivery harmless, by its name.
@@ -112,7 +113,7 @@ class FanOut(pulumi.ComponentResource):
         self.pipes: dict[str, QueuePipe] = {}
         self.repeats: dict[str, str] = {}
         self._archive_days = archive_days
-        self._kms_key_arn = kms_key_arn
+        self.kms_key_arn = kms_key_arn
         self._alarm_actions = alarm_actions
         self._page_actions = page_actions
         self.topic = aws.sns.Topic(
@@ -214,7 +215,7 @@ class FanOut(pulumi.ComponentResource):
             function=(function or self.function).with_own(
                 timeout=timeout, memory_size=memory_size, requirements=requirements
             ),
-            kms_key_arn=self._kms_key_arn,
+            kms_key_arn=self.kms_key_arn,
             replay_from=replay_from,
             alarms=alarms,
             alarm_actions=self._alarm_actions,
@@ -275,7 +276,7 @@ class FanOut(pulumi.ComponentResource):
             input_template=input_template,
             enrichment=enrichment,
             delivery=delivery,
-            kms_key_arn=self._kms_key_arn,
+            kms_key_arn=self.kms_key_arn,
             replay_from=replay_from,
             alarms=alarms,
             alarm_actions=self._alarm_actions,
@@ -326,8 +327,8 @@ class FanOut(pulumi.ComponentResource):
             allow(["sns:Publish"], self.topic.arn),
             allow(["s3:PutObject"], pulumi.Output.concat(self.claim_checks.arn, "/*")),
         ]
-        if self._kms_key_arn is not None:
-            statements.append(allow(["kms:GenerateDataKey", "kms:Decrypt"], self._kms_key_arn))
+        if self.kms_key_arn is not None:
+            statements.append(allow(["kms:GenerateDataKey", "kms:Decrypt"], self.kms_key_arn))
         return Access(
             statements,
             {forwarder.TOPIC_VARIABLE: self.topic.arn, claim_check.BUCKET_VARIABLE: self.claim_checks.bucket},

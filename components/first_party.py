@@ -28,14 +28,13 @@ class _Import(NamedTuple):
     line: int
 
 
-def imported_files(module: str, root: Path) -> set[Path]:
+def imported_files(module: str, root: Path, *, with_runtime: bool = False) -> set[Path]:
     """List the files of a module, of its packages, and of all modules of the project that it imports.
-
-    The runtime, `handlers.cdc`, is not followed: all of it is deployed.
 
     Args:
         module: The dotted name, e.g. `handlers.welcome_email`.
         root: The directory that its import starts from.
+        with_runtime: List the modules of the runtime, `handlers.cdc`, too.
 
     Raises:
         LeavesTheArchive: One of them imports a module of the project that is not deployed.
@@ -56,7 +55,7 @@ def imported_files(module: str, root: Path) -> set[Path]:
                     f"{file.relative_to(root).as_posix()}:{imported.line}: imports {name}, which is not deployed: "
                     "move what the handler needs of it into a module under handlers/"
                 )
-            if not f"{name}.".startswith("handlers.cdc."):
+            if with_runtime or not f"{name}.".startswith("handlers.cdc."):
                 waiting += ours
     return found
 

@@ -1,4 +1,4 @@
-"""The code archive of a handler: its module, the project's modules that it imports, and the runtime.
+"""The code archive of a handler: its module, and the modules of the project and of the runtime that it imports.
 
 Files are listed one by one, so that caches and tests never get in: the same code gives the same archive and no diff.
 """
@@ -6,6 +6,7 @@ Files are listed one by one, so that caches and tests never get in: the same cod
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pulumi
@@ -16,7 +17,7 @@ from components.refusal import Refused
 #: Modules of the runtime that no function needs.
 NOT_DEPLOYED = frozenset({"testing"})
 #: Modules of the runtime that are handlers themselves.
-ENTRY_POINTS = frozenset({"handlers.cdc.forwarder"})
+ENTRY_POINTS = frozenset({"handlers.cdc.forwarder", "handlers.cdc.reconciler"})
 
 
 def project_root(module: str) -> Path:
@@ -43,17 +44,26 @@ def project_root(module: str) -> Path:
 
 
 def runtime_files(root: Path) -> list[Path]:
-    """List the files of `handlers.cdc` that are deployed with every function of the project at `root`."""
+    """List the files of `handlers.cdc` in the project at `root` that a function may need."""
     package = root / "handlers" / "cdc"
     return sorted(path for path in package.glob("*.py") if path.stem not in NOT_DEPLOYED)
 
 
-def handler_package(module: str) -> pulumi.AssetArchive:
-    """Pack `module`, e.g. `handlers.welcome_email`, with the project's modules that it imports and `handlers.cdc`.
+def handler_package(module: str, further: Iterable[str] = ()) -> pulumi.AssetArchive:
+    """Pack `module`, e.g. `handlers.welcome_email`, with the modules of the project and of the runtime that it imports.
+
+    Args:
+        module: The handler's module.
+        further: Modules that it imports by name while it runs.
 
     Raises:
         Refused: It imports a module of the project that is not deployed.
     """
     root = project_root(module)
-    files = sorted({*runtime_files(root), root / "handlers" / "__init__.py", *imported_files(module, root)})
-    return pulumi.AssetArchive({path.relative_to(root).as_posix(): pulumi.FileAsset(str(path)) for path in files})
+    files = {root / "handlers" / "__init__.py": root}
+    for each in (module, *further):
+        base = project_root(each)
+        files |= dict.fromkeys(imported_files(each, base, with_runtime=True), base)
+    return pulumi.AssetArchive(
+        {path.relative_to(base).as_posix(): pulumi.FileAsset(str(path)) for path, base in sorted(files.items())}
+    )

@@ -67,4 +67,14 @@ class ProjectionTable(pulumi.ComponentResource):
             variable: The environment variable that the projection takes the table's name from.
         """
         writes = allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], self.table.arn)
-        return Access([writes, *decrypt(self.kms_key_arn)], {variable: self.table.name})
+        environment = {variable: self.table.name}
+        return Access([writes, *decrypt(self.kms_key_arn)], environment, lookup=self.read_access(variable))
+
+    def read_access(self, variable: str) -> Access:
+        """Permission to look rows up by their keys, for a `Reconciliation`.
+
+        Args:
+            variable: The environment variable that the projection takes the table's name from.
+        """
+        reads = allow(["dynamodb:BatchGetItem"], self.table.arn)
+        return Access([reads, *decrypt(self.kms_key_arn)], {variable: self.table.name})

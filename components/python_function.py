@@ -25,6 +25,7 @@ class PythonFunction(pulumi.ComponentResource):
         statements: Further statements for its role.
         environment: Further variables.
         settings: How it runs: timeout, memory, logs, tracing, layers, VPC.
+        further_modules: Handler modules that it imports by name while it runs.
 
     Attributes:
         function: The `aws.lambda_.Function`.
@@ -49,6 +50,7 @@ class PythonFunction(pulumi.ComponentResource):
         statements: Sequence[Statement] = (),
         environment: Mapping[str, pulumi.Input[str]] | None = None,
         settings: FunctionSettings | None = None,
+        further_modules: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         module, _, _ = entry_point.rpartition(".")
@@ -82,7 +84,7 @@ class PythonFunction(pulumi.ComponentResource):
             runtime=f"python{PYTHON_VERSION}",
             architectures=[ARCHITECTURE],
             handler=entry_point,
-            code=handler_package(module),
+            code=handler_package(module, further_modules),
             environment={"variables": variables} if variables else None,
             logging_config={"log_format": "JSON", "log_group": self.log_group.name},
             layers=layers or None,

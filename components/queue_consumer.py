@@ -49,6 +49,7 @@ class QueueConsumer(pulumi.ComponentResource):
         page_actions: ARNs for the urgent alarms; `alarm_actions` when not given.
 
     Attributes:
+        consumer: The `@consumer`; `delivery` and `access` are its settings and permissions.
         function: The `aws.lambda_.Function`; `role`, `log_group` and `policy` belong to it.
         queue: The `aws.sqs.Queue` that the function reads.
         dead_letters: The queue of what SQS gave up after `maximum_receives`.
@@ -98,7 +99,7 @@ class QueueConsumer(pulumi.ComponentResource):
         super().__init__("weir:index:QueueConsumer", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
 
-        self.delivery = delivery
+        self.delivery, self.consumer, self.access = delivery, consumer, access
         queues = ConsumerQueue(
             name,
             topic=topic,

@@ -26,8 +26,11 @@ from aws_semantics.limits import (
 )
 from components.function_settings import Vpc
 
+#: A schedule for what only a person starts.
+BY_HAND = "by hand"
+
 #: Keys of consumers that read a queue of their own.
-NEED_FAN_OUT = ("auditLog", "crmUrl", "postgresqlUrl", "usersByEmail")
+NEED_FAN_OUT = ("auditLog", "crmUrl", "postgresqlUrl", "reconciliation", "usersByEmail")
 
 
 class Server(NamedTuple):
@@ -80,6 +83,8 @@ class StackConfig:
         postgresql_url: The PostgreSQL database of the users' read model, without a password; `None` for none.
         postgresql_password: Its password, a secret in the state however it was given.
         vpc: The VPC of the consumers whose backends are in one; `None` for none.
+        reconciliation: Whether a walk over the table looks for effects that are missing.
+        reconciliation_schedule: Time of that walk as EventBridge Scheduler writes it; `None` for one by hand.
         alarm_email: The address that alarms are mailed to; `None` for none.
         crm_url: The address of the CRM, over HTTPS beyond this machine; without one nothing is synchronised.
         crm_token: The CRM's bearer token, a secret in the state however it was given.
@@ -108,6 +113,8 @@ class StackConfig:
     postgresql_url: str | None
     postgresql_password: pulumi.Output[str] | None
     vpc: Vpc | None
+    reconciliation: bool
+    reconciliation_schedule: str | None
     alarm_email: pulumi.Input[str] | None
 
     @classmethod
@@ -144,6 +151,8 @@ class StackConfig:
             postgresql_url=reader.server("postgresqlUrl", POSTGRESQL),
             postgresql_password=reader.secret("postgresqlPassword"),
             vpc=reader.vpc("vpcSubnetIds", "vpcSecurityGroupIds"),
+            reconciliation=reader.boolean("reconciliation"),
+            reconciliation_schedule=reader.schedule("reconciliationSchedule"),
             alarm_email=reader.address("alarmEmail", required=False),
         )
         if config.crm_url is not None and config.crm_token is None:
@@ -241,6 +250,16 @@ class _Reader:
                 f"pulumi config set --secret {key} VALUE"
             )
         return self._config.require_secret(key)
+
+    def schedule(self, key: str) -> str | None:
+        value = self._plain(key)
+        written = re.fullmatch(r"cron\(\S+( \S+){5}\)|rate\([1-9]\d* (minute|hour|day)s?\)", value or "")
+        if not written and value != BY_HAND:
+            self._problems.append(
+                f"{key} is {_found(value)}: write cron(0 3 * * ? *), rate(6 hours), or {BY_HAND} for only when it is "
+                "started"
+            )
+        return value if written else None
 
     def paths(self, key: str) -> Sequence[str]:
         value = self._plain(key) or ""

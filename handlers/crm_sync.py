@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.cdc import Change, Discard, EffectLedger, RetryAfter, consumer, on, remaining_seconds
+from handlers.cdc import Change, Discard, EffectLedger, Expectations, RetryAfter, consumer, on, remaining_seconds
 from handlers.cdc.secrets import secret
 
 calls = EffectLedger()
@@ -27,6 +27,14 @@ def handler(change: Change) -> None:
     """Update a user's plan in the CRM, once per change."""
     key = f"{change.item['userId']}#{change.item.get('version', change.event_id)}"
     calls.once(f"crm:{key}", update_crm, change.item, key)
+
+
+@handler.expects
+def update(user: Mapping[str, Any]) -> Expectations:
+    """Expect the CRM to know the present plan of each user whose plan the API has changed."""
+    if "plan" not in user or "version" not in user or "lastRequestId" not in user:
+        return None
+    return calls.expected(f"crm:{user['userId']}#{user['version']}")
 
 
 def update_crm(user: Mapping[str, Any], key: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from handlers.cdc import Change, consumer, on
+from collections.abc import Mapping
+from typing import Any
+
+from handlers.cdc import Change, Expectations, consumer, on
 from handlers.cdc.projection import VERSIONED, DynamoDBProjection
 from handlers.plans import FEATURES
 
@@ -15,6 +18,19 @@ def handler(change: Change) -> None:
     key = {"userId": change.item["userId"]}
     if change.new is None:
         entitlements.delete(change, key)
-        return
-    plan = change.new.get("plan")
-    entitlements.put(change, {**key, "plan": plan, "features": FEATURES.get(str(plan), [])})
+    else:
+        entitlements.put(change, {**key, **features_of(change.new)})
+
+
+@handler.expects
+def row(user: Mapping[str, Any]) -> Expectations:
+    """Expect the features of each user's plan."""
+    if "version" not in user:
+        return None
+    return entitlements.expected(user, {"userId": user["userId"]}, features_of(user))
+
+
+def features_of(user: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a user's row, beside its key."""
+    plan = user.get("plan")
+    return {"plan": plan, "features": FEATURES.get(str(plan), [])}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.cdc import Change, EffectLedger, client, consumer, on
+from handlers.cdc import Change, EffectLedger, Expectations, client, consumer, on
 
 mails = EffectLedger(keep=None)  # a welcome is sent once, for ever
 # One attempt: SendEmail is not idempotent, so it is the record that is retried, and there the ledger sees it.
@@ -22,6 +22,14 @@ def handler(change: Change) -> None:
     """Welcome a user whose plan has just become a paid one."""
     user = change.item
     mails.once(f"welcome-email:{user['userId']}#plan-{user['plan']}", send_welcome, user)
+
+
+@handler.expects
+def welcome(user: Mapping[str, Any]) -> Expectations:
+    """Expect a mail to each user whom the API has upgraded: who was inserted with a plan gets none."""
+    if user.get("plan") not in ("pro", "enterprise") or "lastRequestId" not in user:
+        return None
+    return mails.expected(f"welcome-email:{user['userId']}#plan-{user['plan']}")
 
 
 def send_welcome(user: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from ops.demo.command import demo
 from ops.local_up import up
 from ops.operator.dead_letters.commands import dead_letters
 from ops.operator.pausing import pause, resume
+from ops.operator.reconcile import reconcile
 from ops.operator.reread import reread
 from ops.operator.status import status
 from ops.operator.tail import tail
@@ -46,6 +47,7 @@ local.command(context_settings={"allow_extra_args": True, "ignore_unknown_option
 app.add_typer(local, name="local")
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(reread)
+app.command()(reconcile)
 app.command()(pause)
 app.command()(resume)
 app.add_typer(policies, name="policies")

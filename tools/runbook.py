@@ -19,6 +19,7 @@ from components.alarms import (
     WORKFLOW_ALARMS,
     AlarmOpinion,
 )
+from components.reconciliation import RECONCILIATION_ALARMS
 from tools import written_files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,6 +127,27 @@ _REPLICATION = Steps(
     "meanwhile from the table: every consumer of the stream lacks it.",
 )
 
+_WALK_FAILED = Steps(
+    lost="Nothing. What is missing stays missing until a walk gets through.",
+    commands={
+        "weir reconcile": "Another walk, which prints the cause if it fails too",
+        "weir status": "The consumers whose queues the walk sends to",
+    },
+    over="The execution's history in Step Functions names the segment and the error. A walk begins anew each time, so "
+    "nothing is to be cleaned up; the alarm ends by itself.",
+)
+_MISSING = Steps(
+    lost="A consumer lost changes: they outlasted the stream, or were dropped. A scheduled walk has sent what is "
+    "missing to the consumers already.",
+    commands={
+        "weir reconcile": "What is missing now, by consumer",
+        "weir reconcile --yes": "The same, brought about by the consumers' own functions",
+        "weir dead-letters list {consumer}": "Effects that are uncertain, and items that a consumer gave up",
+    },
+    over="The next walk finds nothing. The report in S3 names each effect and row; look for the outage that lost them, "
+    "since a reconciliation brings back what items imply now and not what happened between.",
+)
+
 #: The steps of each alarm, by its name.
 STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(
@@ -139,13 +161,22 @@ STEPS: Mapping[str, Steps] = {
         ("replication-age-warn", "replication-age-page", "replication-throttled", "replication-failed"), _REPLICATION
     ),
     **dict.fromkeys(("executions-failed", "executions-timed-out"), _WORKFLOW),
+    "walk-failed": _WALK_FAILED,
+    "effects-missing": _MISSING,
 }
 
 
 def alarms() -> Mapping[str, list[AlarmOpinion]]:
     """Return the alarms by name; those of streams and of queues may share one."""
     found: dict[str, list[AlarmOpinion]] = {}
-    standing = (*STREAM_ALARMS, *QUEUE_ALARMS, *TOPIC_ALARMS, *REPLICATION_ALARMS, *WORKFLOW_ALARMS)
+    standing = (
+        *STREAM_ALARMS,
+        *QUEUE_ALARMS,
+        *TOPIC_ALARMS,
+        *REPLICATION_ALARMS,
+        *WORKFLOW_ALARMS,
+        *RECONCILIATION_ALARMS,
+    )
     for opinion in (*standing, POLLING, WAITING):
         found.setdefault(opinion.name, []).append(opinion)
     return found

@@ -19,6 +19,7 @@ from handlers.cdc.conditions import Condition, on
 from handlers.cdc.consumer import Consumer, NotDone, consumer
 from handlers.cdc.discard import Discard
 from handlers.cdc.effect_ledger import EffectInProgress, EffectLedger, EffectUncertain, NotApplied
+from handlers.cdc.expectations import Expectations
 from handlers.cdc.image import Image
 from handlers.cdc.image_json import from_dynamodb_json, from_json, to_dynamodb_json, to_json
 from handlers.cdc.invocation import acting_for, remaining_seconds
@@ -42,6 +43,7 @@ __all__ = [
     "EffectInProgress",
     "EffectLedger",
     "EffectUncertain",
+    "Expectations",
     "Image",
     "ImageDoesNotFit",
     "ImageNotAvailable",

@@ -117,6 +117,14 @@ class Change(Generic[T_co]):
         return self._record.get("origin", "stream")
 
     @property
+    def history_until(self) -> int | None:
+        """The time before which effects are history, in seconds since 1970; `None` unless a backfill sent the change.
+
+        `EffectLedger.once` only marks the effects of such a change as done (docs/guides/backfill.md).
+        """
+        return self._record.get("historyUntil")
+
+    @property
     def sequence_number(self) -> str | None:
         """The stream's sequence number in decimal digits. Compare as `int`: lengths vary inside one shard.
 

@@ -14,8 +14,9 @@ from handlers.cdc.attempt import Work
 from handlers.cdc.change import Change, Model
 from handlers.cdc.conditions import Condition, check_condition
 from handlers.cdc.discard import Discard
+from handlers.cdc.expectations import Expectations, Expected, listed
 from handlers.cdc.image import Image
-from handlers.cdc.invocation import LambdaContext, Running, running
+from handlers.cdc.invocation import LambdaContext, Running, acting_for, running
 from handlers.cdc.model import check_annotation, reader
 from handlers.cdc.namespace import check_namespace
 from handlers.cdc.queues import make_clients_early
@@ -103,6 +104,7 @@ class Consumer:
         self._whole_batch = whole_batch
         self._claim_check = claim_check
         self._name = None if name is None else check_namespace(name)
+        self._expectations: Callable[[Any], Expectations] | None = None
         self.condition: Condition | None = None if when is None else check_condition(when)
         self.function: Callable[..., object] = self._route if function is None else function
         if function is not None:
@@ -142,6 +144,56 @@ class Consumer:
             return function
 
         return add
+
+    def expects(self, function: Callable[[Any], Expectations]) -> Callable[[Any], Expectations]:
+        """Declare the effects and rows that the present content of an item implies, for `Reconciliation`.
+
+        What is missing of them is brought about by the consumer's own function: it gets a change of origin `snapshot`,
+        with the item as its new image and without an old one. `when` is not asked about it.
+
+        Args:
+            function: Called with an item, as `change.item` has it. Returns `ledger.expected(key)`,
+                `projection.expected(item, key)`, a list of them, or `None` for an item that implies nothing.
+
+        Raises:
+            TypeError: The consumer has several functions, of which none could be chosen for a snapshot, or there is an
+                expectation already.
+
+        Example:
+            >>> from handlers.cdc import Change, EffectLedger, consumer, on
+            >>> mails = EffectLedger()
+            >>> @consumer(when=on.modify & on.changed("plan"))
+            ... def handler(change: Change) -> None:
+            ...     mails.once(f"welcome:{change.item['userId']}", print, "welcome!")
+            >>> @handler.expects
+            ... def welcomed(user):
+            ...     return mails.expected(f"welcome:{user['userId']}") if user["plan"] == "pro" else None
+        """
+        if self._own_function is None:
+            raise TypeError(
+                "expects is for a consumer of one function, and Consumer() chooses one by conditions, which a snapshot "
+                "does not satisfy: make a consumer of its own for these effects"
+            )
+        if self._expectations is not None:
+            raise TypeError(f"{self!r} has its expectations already: return a list for several")
+        self._expectations = function
+        return function
+
+    @property
+    def has_expectations(self) -> bool:
+        """Is true if `expects` has declared what items imply."""
+        return self._expectations is not None
+
+    def expected(self, item: Image) -> list[Expected]:
+        """Return the effects and rows that an item implies.
+
+        Raises:
+            TypeError: The function of `expects` returned something else.
+        """
+        if self._expectations is None:
+            return []
+        with acting_for(self.name):
+            return listed(self._expectations(item if self._model is None else self._model(item)))
 
     def _checked(self, function: F, model: type | None) -> F:
         name = getattr(function, "__name__", repr(function))
@@ -206,8 +258,11 @@ class Consumer:
 
     @property
     def _work(self) -> Work:
-        wants = None if self._own_function is None or self.condition is None else self.condition.matches
-        return Work(self.function, wants)
+        if self._own_function is None or self.condition is None:
+            return Work(self.function)
+        matches = self.condition.matches
+        # A snapshot has no old image that a condition could be asked about.
+        return Work(self.function, lambda record: record.get("origin") == "snapshot" or matches(record))
 
     def _route(self, change: Change[Any]) -> None:
         wanted = False

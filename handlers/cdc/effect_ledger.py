@@ -14,11 +14,13 @@ import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, Literal, ParamSpec, Protocol, TypeVar, get_args
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, get_args
 
 from handlers.cdc.attempt import fails_the_record
 from handlers.cdc.bounded_client import is_transient
+from handlers.cdc.change import Change
 from handlers.cdc.discard import Discard
+from handlers.cdc.expectations import ExpectedEffect
 from handlers.cdc.invocation import acting_consumer, current, remaining_seconds
 from handlers.cdc.ledger_table import Entry, LedgerTable, Status
 from handlers.cdc.metrics import count
@@ -70,7 +72,15 @@ class LedgerStore(Protocol):
     """The place of a ledger's entries. Every method is one atomic, conditional write."""
 
     def claim(
-        self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
+        self,
+        key: str,
+        owner: str,
+        *,
+        now_ms: int,
+        lease_until_ms: int,
+        expires_at: int | None,
+        take_over: bool,
+        written: int | None = None,
     ) -> Entry | None:
         """Take `key` unless another owner has it.
 
@@ -81,9 +91,22 @@ class LedgerStore(Protocol):
             lease_until_ms: End of the lease, in milliseconds since 1970.
             expires_at: When the entry may be forgotten, in seconds since 1970; `None` is never.
             take_over: Whether a claim whose lease is over may be taken from its owner.
+            written: The time of the write that asks for the effect, in seconds since 1970; `None` if it is not known. A
+                mark that a backfill left for changes before this time does not count.
 
         Returns:
             `None` when it is taken, else the entry that is there.
+        """
+        ...
+
+    def mark(self, key: str, *, now: int, history_until: int, expires_at: int | None) -> None:
+        """Mark an effect as done before a time, unless there is an entry of it.
+
+        Args:
+            key: The key, with its namespace.
+            now: Seconds since 1970.
+            history_until: Seconds since 1970. The mark does not count for changes that were written then or later.
+            expires_at: As for `claim`.
         """
         ...
 
@@ -109,6 +132,9 @@ class EffectLedger:
     - `at_most_once`: the action is not run again. The record is parked as uncertain (`EffectUncertain`), and so is
       one whose action raised: a timeout says nothing about what the other side did. An action that raises `NotApplied`,
       `RetryAfter` or `Discard` says that nothing has happened, and gives its claim back.
+
+    The change of a backfill runs nothing: its effects are marked as done before the consumer's time, and changes that
+    were written since run theirs (docs/guides/backfill.md).
 
     A ledger that is throttled or down fails the record, which is then delivered again: nothing is skipped. No call of
     the ledger outlasts the invocation, and no action is started with less time left than the longest one of this ledger
@@ -203,6 +229,13 @@ class EffectLedger:
             Exception: Whatever the action raises, with `at_least_once`; its claim is given back first.
         """
         key = self._full_key(key)
+        change = _current_change()
+        if change is not None and change.history_until is not None:
+            self.store.mark(
+                key, now=int(self._clock()), history_until=change.history_until, expires_at=self._expires_at()
+            )
+            count("EffectsMarked")
+            return None
         owner = os.urandom(16).hex()  # not the request id: retries of a batch share it
         done = self._claim(key, owner)
         if done is not None:
@@ -226,6 +259,19 @@ class EffectLedger:
         count("EffectsApplied")
         self._mark_as_done(key, owner, _as_json(key, result) if self.keep_result else None)
         return result
+
+    def expected(self, key: str) -> ExpectedEffect:
+        """Return an effect as an expectation, for `@handler.expects`.
+
+        Args:
+            key: The key that `once` is called with.
+
+        Raises:
+            TypeError: As for `once`.
+            ValueError: As for `once`.
+            RuntimeError: As for `once`.
+        """
+        return ExpectedEffect(self._full_key(key))
 
     def _full_key(self, key: object) -> str:
         if not isinstance(key, str):
@@ -332,6 +378,7 @@ class EffectLedger:
                 lease_until_ms=int((now + self._lease_seconds()) * 1000),
                 expires_at=self._expires_at(),
                 take_over=self.mode == "at_least_once",
+                written=_written(),
             )
         except Exception as error:
             if is_transient(error):
@@ -356,6 +403,18 @@ class EffectLedger:
 
     def _expires_at(self) -> int | None:
         return None if self.keep is None else int(self._clock() + self.keep.total_seconds())
+
+
+def _current_change() -> Change[Any] | None:
+    invocation = current()
+    return None if invocation is None else invocation.change
+
+
+def _written() -> int | None:
+    """Return the time of the write at hand, in whole seconds since 1970; `None` if it is not known."""
+    change = _current_change()
+    written = None if change is None else change.approximate_creation_time
+    return None if written is None else int(written.timestamp())
 
 
 def _may_have_happened(error: BaseException) -> bool:

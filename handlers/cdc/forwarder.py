@@ -15,13 +15,11 @@ Order per item rests on four things (docs/aws-semantics.md §10.1):
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import json
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from handlers.cdc import claim_check
@@ -29,6 +27,7 @@ from handlers.cdc.change import Change
 from handlers.cdc.clients import client
 from handlers.cdc.consumer import Consumer
 from handlers.cdc.invocation import Running
+from handlers.cdc.message_groups import MESSAGE_BYTES, compact_json, group_of
 from handlers.cdc.metrics import count
 from handlers.cdc.sources import Batch, batch_of
 from handlers.cdc.time_budget import TimeBudget
@@ -37,8 +36,6 @@ logger = logging.getLogger("handlers.cdc")
 
 #: ARN of the topic.
 TOPIC_VARIABLE: Final = "FAN_OUT_TOPIC"
-#: Bytes that one message and one call may hold, where the topic's MaximumMessageSize is at its maximum.
-MESSAGE_BYTES: Final = 1_048_576
 #: Entries of one PublishBatch.
 MESSAGES_PER_CALL: Final = 10
 #: More than the message of a claim check takes: a bucket's name, an event's id and what is around them.
@@ -157,16 +154,7 @@ def _next_call(heads: list[int], messages: Sequence[Message]) -> list[Message]:
 def _message(batch: Batch, index: int) -> Message:
     change: Change[Any] = batch.change(index)
     record = batch.records[index]
-    return Message(index, group_of(record["dynamodb"]["Keys"]), change.event_id, _json(record))
-
-
-def group_of(keys: Mapping[str, Any]) -> str:
-    """Return the message group of an item: a hash of its key, as SNS and SQS limit a group to 128 characters.
-
-    Args:
-        keys: The item's key in DynamoDB's own form, e.g. `{"userId": {"S": "u1"}}`.
-    """
-    return hashlib.sha256(_json(keys).encode()).hexdigest()
+    return Message(index, group_of(record["dynamodb"]["Keys"]), change.event_id, compact_json(record))
 
 
 def _publish(messages: Sequence[Message]) -> set[int]:
@@ -206,12 +194,7 @@ def _publish(messages: Sequence[Message]) -> set[int]:
 def _body(message: Message) -> str:
     if not message.too_large:
         return message.record
-    return _json({"claimCheck": claim_check.put(message.event_id, message.record)})
-
-
-def _json(value: Any) -> str:
-    # ASCII, because SQS takes only some of Unicode, and DynamoDB all of it; sorted, so that a key has one hash.
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return compact_json({"claimCheck": claim_check.put(message.event_id, message.record)})
 
 
 #: The entry point. Every change is forwarded: conditions are the consumers'.

@@ -3,7 +3,8 @@
 Item: `effectKey` (the table's key: `<consumer>#<key>`), `status`, `owner` (a token of one attempt), `leaseUntil`
 (milliseconds since 1970), `result` (JSON) of a done effect that has one, `correlationId` of the change that asked for
 it, and `expiresAt` (seconds since 1970, the table's TTL attribute) unless the effect is kept for ever. Expiry is a
-condition too, because TTL deletes late (docs/aws-semantics.md §1.4).
+condition too, because TTL deletes late (docs/aws-semantics.md §1.4). `historyUntil` (seconds since 1970) is there if a
+backfill marked the effect as done: it counts for changes that were written before.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Entry(NamedTuple):
 
 # The owner's own claim is free to it: a repeat inside the client, whose first answer was lost, must succeed.
 _FREE = "attribute_not_exists(effectKey) OR expiresAt < :now OR (#status = :claimed AND #owner = :owner)"
+#: A backfill's mark, which says nothing about later changes.
+_IS_HISTORY = " OR historyUntil <= :written"
 _LEASE_IS_OVER = " OR (#status = :claimed AND leaseUntil < :now_ms)"
 _NAMES = {"#status": "status", "#owner": "owner"}
 
@@ -42,7 +45,15 @@ class LedgerTable:
         self._dynamodb = BoundedClient("dynamodb")
 
     def claim(
-        self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
+        self,
+        key: str,
+        owner: str,
+        *,
+        now_ms: int,
+        lease_until_ms: int,
+        expires_at: int | None,
+        take_over: bool,
+        written: int | None = None,
     ) -> Entry | None:
         """Put a claim, or return the entry that is there: a live claim or a settled effect."""
         item: dict[str, Any] = {
@@ -60,13 +71,18 @@ class LedgerTable:
             ":claimed": {"S": "claimed"},
             ":owner": {"S": owner},
         }
+        condition = _FREE
         if take_over:
             values[":now_ms"] = {"N": str(now_ms)}
+            condition += _LEASE_IS_OVER
+        if written is not None:
+            values[":written"] = {"N": str(written)}
+            condition += _IS_HISTORY
         try:
             self._dynamodb.put_item(
                 TableName=_table(),
                 Item=item,
-                ConditionExpression=_FREE + (_LEASE_IS_OVER if take_over else ""),
+                ConditionExpression=condition,
                 ExpressionAttributeNames=_NAMES,
                 ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -75,6 +91,26 @@ class LedgerTable:
             held = refused.response["Item"]
             return Entry(held["status"]["S"], int(held["leaseUntil"]["N"]), held.get("result", {}).get("S"))
         return None
+
+    def mark(self, key: str, *, now: int, history_until: int, expires_at: int | None) -> None:
+        """Put an effect that was done before a time; does nothing if there is an entry."""
+        item: dict[str, Any] = {
+            "effectKey": {"S": key},
+            "status": {"S": "done"},
+            "leaseUntil": {"N": "0"},
+            "historyUntil": {"N": str(history_until)},
+        }
+        if expires_at is not None:
+            item["expiresAt"] = {"N": str(expires_at)}
+        try:
+            self._dynamodb.put_item(
+                TableName=_table(),
+                Item=item,
+                ConditionExpression="attribute_not_exists(effectKey) OR expiresAt < :now",
+                ExpressionAttributeValues={":now": {"N": str(now)}},
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return
 
     def settle(self, key: str, owner: str, *, status: Status, expires_at: int | None, result: str | None) -> bool:
         """Mark the claim of `owner` as done or uncertain; return `False` if another owner took it over."""

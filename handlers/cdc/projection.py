@@ -17,6 +17,7 @@ from handlers.cdc.attribute_values import encode
 from handlers.cdc.change import Change, ImageNotAvailable
 from handlers.cdc.conditions import on
 from handlers.cdc.effect_ledger import KEEP
+from handlers.cdc.expectations import ExpectedRow
 from handlers.cdc.projection_table import ProjectionContended, ProjectionTable
 from handlers.cdc.projection_writes import DELETED, EXPIRES_AT, Guard, GuardBy, PartWrite, WholeWrite, Write
 
@@ -113,6 +114,7 @@ class DynamoDBProjection:
         clock: Callable[[], float] = time.time,
     ) -> None:
         check_settings(guard_by, keep_deleted)
+        self.variable = variable
         self.guard_by: GuardBy = guard_by
         self.keep_deleted = keep_deleted
         self.store: ProjectionStore = ProjectionTable(variable) if store is None else store
@@ -168,6 +170,29 @@ class DynamoDBProjection:
             raise ValueError("there is no attribute to set beside the key and the guard")
         return self.store.apply(PartWrite(self._guard(change), self._wire(change, key), wire))
 
+    def expected(
+        self, item: Mapping[str, Any], key: Mapping[str, Any], attributes: Mapping[str, Any] | None = None
+    ) -> ExpectedRow:
+        """Return a row as an expectation, for `@handler.expects`: it must be as new as its item.
+
+        Args:
+            item: The item that the row is made from; it has a `version`.
+            key: The row's key.
+            attributes: Attributes that the row has, if its item alone decides about them. A row that has them is up to
+                date though its guard is older: the consumer need not see writes that change nothing of the row.
+
+        Raises:
+            GuardNotAvailable: Rows are guarded by sequence, which a table's items do not have.
+            KeyError: The item has no version: `expects` returns `None` for such an item.
+        """
+        if self.guard_by != "version":
+            raise GuardNotAvailable(
+                "an item has no sequence number, so it cannot be compared with a row that is guarded by one: guard by "
+                "version, which works on every route"
+            )
+        guard = Guard("version", encode(item["version"]))
+        return ExpectedRow(self.variable, _stored(key), guard, _stored(attributes or {}))
+
     def _guard(self, change: Change[Any]) -> Guard:
         return Guard(self.guard_by, encode(guard_of(change, self.guard_by)))
 
@@ -184,6 +209,10 @@ class DynamoDBProjection:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name} cannot be stored: {error}") from None
         return wire
+
+
+def _stored(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: encode(value, binary=bytes) for name, value in attributes.items()}
 
 
 def is_reserved(name: str) -> bool:

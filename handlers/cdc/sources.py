@@ -200,7 +200,7 @@ def unwrapped(record: Any, claim_check: ClaimCheck | None = None) -> Any:
     """Take the change out of everything around it, in the shape of a DynamoDB stream record.
 
     Around a change there may be an SQS message, a Kinesis record, an SNS notification, an EventBridge event, a claim
-    check, and the document of a failure about one record, in any order.
+    check, and the document of a failure about one record, in any order; around a snapshot there is a name for it.
 
     Raises:
         UnknownEventShape: One of them is damaged, or holds more than one change.
@@ -216,6 +216,8 @@ def unwrapped(record: Any, claim_check: ClaimCheck | None = None) -> Any:
                 record = _object(notification.get("Message"), "the notification's Message")
             case {"Type": "Notification", "TopicArn": _}:
                 record = _object(record.get("Message"), "the notification's Message")
+            case {"snapshot": Mapping() as snapshot}:
+                return {**snapshot, "origin": "snapshot"}
             case {"claimCheck": ticket}:
                 record = _fetched(ticket, claim_check)
             case Mapping() if _is_of_a_bus(record):

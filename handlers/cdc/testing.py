@@ -404,7 +404,15 @@ class InMemoryLedger:
         self._lock = threading.Lock()
 
     def claim(
-        self, key: str, owner: str, *, now_ms: int, lease_until_ms: int, expires_at: int | None, take_over: bool
+        self,
+        key: str,
+        owner: str,
+        *,
+        now_ms: int,
+        lease_until_ms: int,
+        expires_at: int | None,
+        take_over: bool,
+        written: int | None = None,
     ) -> Entry | None:
         """Claim an effect as `LedgerTable.claim` does."""
         with self._lock:
@@ -413,6 +421,7 @@ class InMemoryLedger:
                 expired = item["expiresAt"] is not None and item["expiresAt"] < now_ms // 1000
                 lease_is_over = take_over and item["leaseUntil"] < now_ms
                 free = item["status"] == "claimed" and (item["owner"] == owner or lease_is_over)
+                free |= written is not None and "historyUntil" in item and item["historyUntil"] <= written
                 if not expired and not free:
                     return Entry(item["status"], item["leaseUntil"], item["result"])
             self.items[key] = {
@@ -424,6 +433,21 @@ class InMemoryLedger:
                 "result": None,
             }
             return None
+
+    def mark(self, key: str, *, now: int, history_until: int, expires_at: int | None) -> None:
+        """Mark an effect as done before a time as `LedgerTable.mark` does."""
+        with self._lock:
+            item = self.items.get(key)
+            if item is None or (item["expiresAt"] is not None and item["expiresAt"] < now):
+                self.items[key] = {
+                    "status": "done",
+                    "owner": None,
+                    "leaseUntil": 0,
+                    "expiresAt": expires_at,
+                    "correlationId": None,
+                    "result": None,
+                    "historyUntil": history_until,
+                }
 
     def settle(self, key: str, owner: str, *, status: Status, expires_at: int | None, result: str | None) -> bool:
         """Settle an effect as `LedgerTable.settle` does."""

@@ -13,6 +13,9 @@ class Nowhere:
     def claim(self, key: str, owner: str, **_: Any) -> None:
         """Accept every claim."""
 
+    def mark(self, key: str, **_: Any) -> None:
+        """Accept every mark."""
+
     def settle(self, key: str, owner: str, **_: Any) -> bool:
         """Accept every result."""
         return True

@@ -67,6 +67,7 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "aws:secretsmanager/secret:Secret": lambda name: {"arn": arn("secretsmanager", f"secret:{name}"), "name": name},
     "aws:secretsmanager/secretVersion:SecretVersion": lambda name: {"arn": arn("secretsmanager", f"secret:{name}")},
     "aws:sesv2/emailIdentity:EmailIdentity": lambda name: {"arn": arn("ses", f"identity/{name}")},
+    "aws:scheduler/schedule:Schedule": lambda name: {},
     "aws:sfn/stateMachine:StateMachine": lambda name: {"arn": arn("states", f"stateMachine:{name}"), "name": name},
     "aws:sns/topic:Topic": lambda name: {"arn": arn("sns", name), "name": name},
     "aws:sns/topicSubscription:TopicSubscription": lambda name: {},

@@ -35,6 +35,7 @@ GUIDE = (GUIDES / "components.md").read_text(encoding="utf-8")
 FAN_OUT = (GUIDES / "fan-out.md").read_text(encoding="utf-8")
 KINESIS = (GUIDES / "kinesis.md").read_text(encoding="utf-8")
 ALARMS = (GUIDES / "alarms.md").read_text(encoding="utf-8")
+RECONCILIATION = (GUIDES / "reconciliation.md").read_text(encoding="utf-8")
 
 
 def surroundings() -> dict[str, Any]:
@@ -86,7 +87,14 @@ def examples_of(guide: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "example", [*examples_of(GUIDE), *examples_of(FAN_OUT), *examples_of(KINESIS), *examples_of(ALARMS)]
+    "example",
+    [
+        *examples_of(GUIDE),
+        *examples_of(FAN_OUT),
+        *examples_of(KINESIS),
+        *examples_of(ALARMS),
+        *examples_of(RECONCILIATION),
+    ],
 )
 def test_an_example_of_the_guide_deploys(run, example: str) -> None:
     done = run(lambda: exec(example, surroundings()))

@@ -44,6 +44,25 @@ def test_every_stack_deploys_with_inputs_that_the_provider_takes(program, stack:
     }
 
 
+def test_a_reconciliation_is_scheduled_where_it_is_switched_on(program, configured) -> None:
+    assert program("dev").all("Schedule") == []
+    run = configured("dev", {"weir:reconciliation": "true"})
+    assert run.outputs["reconciliation"] == "arn:aws:states:eu-central-1:123456789012:stateMachine:reconciliation"
+    assert run.one("Schedule").inputs["scheduleExpression"] == "cron(0 3 * * ? *)"
+    by_hand = {"weir:reconciliation": "true", "weir:reconciliationSchedule": "by hand"}
+    assert configured("dev", by_hand).all("Schedule") == []
+
+
+@pytest.mark.parametrize("schedule", ["nightly", "cron(0 3 * *)", "rate(0 hours)", "at(2026-01-31T08:30:00)"])
+def test_a_schedule_that_is_none_is_one_line(configured, schedule: str) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        configured("dev", {"weir:reconciliationSchedule": schedule})
+    assert str(refused.value) == (
+        f"Pulumi.dev.yaml: weir:reconciliationSchedule is '{schedule}': write cron(0 3 * * ? *), rate(6 hours), or by "
+        "hand for only when it is started"
+    )
+
+
 def test_the_outputs_say_where_everything_is(program) -> None:
     outputs = program("prod").outputs
     assert outputs["apiUrl"] == "https://api.example.com"

@@ -1,0 +1,108 @@
+"""`weir reconcile`: look for effects and rows that are missing, and have them brought about."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops.operator.options import AsJson, Iam, StackName, StateFile, fail, reports_errors
+
+if TYPE_CHECKING:
+    from ops.operator.stack import Stack
+
+#: Seconds between two looks at the execution.
+POLL_SECONDS = 1.0
+
+
+@reports_errors
+def reconcile(
+    yes: Annotated[bool, typer.Option("--yes", help="Have what is missing brought about.")] = False,
+    stack: StackName = None,
+    state: StateFile = None,
+    as_json: AsJson = False,
+    iam: Iam = False,
+) -> None:
+    """Look for effects and rows that are missing, and with --yes have them brought about.
+
+    Reads the whole table, as the stack's reconciliation does on its schedule, and waits for the end. What is missing
+    goes to the queues of its consumers, which bring it about once. The report in S3 has a line for each.
+
+    Example: weir reconcile -s prod
+
+    Exits 0 if nothing is missing or everything was sent, 1 if something is missing or uncertain, 2 if the walk failed
+    or the stack has no reconciliation.
+    """
+    from ops.operator.stack import find
+
+    found = find(stack, state)
+    machine = found.outputs.get("reconciliation")
+    if not isinstance(machine, str):
+        fail("the stack has no reconciliation: run  pulumi config set reconciliation true  and  pulumi up")
+    if iam:
+        typer.echo(json.dumps(_policy(machine), indent=2))
+        raise typer.Exit
+    execution, segments = _walk(found, machine, dry_run=not yes)
+    results = {kind: _totals(segments, kind) for kind in ("missing", "uncertain", "sent")}
+    checked = sum(each["checked"] for each in segments)
+    if as_json:
+        typer.echo(json.dumps({"execution": execution, "dryRun": not yes, "checked": checked, **results}))
+    else:
+        _print(found, checked, results, yes=yes)
+    raise typer.Exit(int(bool(results["uncertain"] or (results["missing"] and not yes))))
+
+
+def _walk(stack: Stack, machine: str, *, dry_run: bool) -> tuple[str, list[dict[str, Any]]]:
+    machines = stack.client("stepfunctions")
+    execution = machines.start_execution(stateMachineArn=machine, input=json.dumps({"dryRun": dry_run}))["executionArn"]
+    while True:
+        found = machines.describe_execution(executionArn=execution)
+        match found["status"]:
+            case "RUNNING":
+                time.sleep(POLL_SECONDS)
+            case "SUCCEEDED":
+                return execution, json.loads(found["output"])
+            case ended:
+                fail(
+                    f"the walk {ended.lower()}: {found.get('cause') or found.get('error') or 'no cause'} ({execution})"
+                )
+
+
+def _totals(segments: list[dict[str, Any]], kind: str) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for segment in segments:
+        for name, number in segment[kind].items():
+            totals[name] = totals.get(name, 0) + number
+    return dict(sorted(totals.items()))
+
+
+def _print(stack: Stack, checked: int, results: Mapping[str, Mapping[str, int]], *, yes: bool) -> None:
+    missing, uncertain = results["missing"], results["uncertain"]
+    typer.echo(f"{checked} items read")
+    for name in sorted({*missing, *uncertain}):
+        parts = [f"{missing[name]} missing"] if name in missing else []
+        if name in uncertain:
+            parts.append(f"{uncertain[name]} uncertain (weir dead-letters list {name}{stack.option})")
+        typer.echo(f"{name}: {', '.join(parts)}")
+    if not missing and not uncertain:
+        typer.echo("nothing is missing")
+    elif missing:
+        typer.echo(
+            "all that is missing went to the queues of its consumers"
+            if yes
+            else f"to have it brought about: weir reconcile --yes{stack.option}"
+        )
+
+
+def _policy(machine: str) -> dict[str, Any]:
+    executions = machine.replace(":stateMachine:", ":execution:")
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ["states:StartExecution"], "Resource": [machine]},
+            {"Effect": "Allow", "Action": ["states:DescribeExecution"], "Resource": [f"{executions}:*"]},
+        ],
+    }

@@ -34,6 +34,7 @@ from handlers import (
     entitlements,
     onboarding,
     plan_counts,
+    read_model_cache,
     read_model_sql,
     upgrade_api,
     users_by_email,
@@ -142,6 +143,14 @@ if config.fan_out and config.postgresql_url is not None:
         access=[kept_secret("postgresql-password", config.postgresql_password, "POSTGRESQL_PASSWORD_SECRET")],
         environment={"POSTGRESQL_URL": config.postgresql_url},
         requirements="requirements/postgresql.txt",
+        function=reaching_out,
+    )
+if config.fan_out and config.cache_url is not None:
+    changes.subscribe(
+        read_model_cache.handler,
+        access=[kept_secret("cache-password", config.cache_password, "CACHE_PASSWORD_SECRET")],
+        environment={"CACHE_URL": config.cache_url},
+        requirements="requirements/redis.txt",
         function=reaching_out,
     )
 if isinstance(changes, FanOut) and config.reconciliation:  # of the consumers so far

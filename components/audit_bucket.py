@@ -61,12 +61,8 @@ class AuditBucket(pulumi.ComponentResource):
         self._environment = {
             variable: ",".join(paths) for variable, paths in (("AUDIT_DROP", drop), ("AUDIT_HASH", hashed)) if paths
         }
-        self._key = (
-            Access([])
-            if hash_key is None
-            else kept_secret(
-                f"{name}-hash-key", hash_key, "AUDIT_HASH_KEY_SECRET", opts=pulumi.ResourceOptions(parent=self)
-            )
+        self._key = kept_secret(
+            f"{name}-hash-key", hash_key, "AUDIT_HASH_KEY_SECRET", opts=pulumi.ResourceOptions(parent=self)
         )
         self.register_outputs({"bucket": self.bucket.bucket})
 

@@ -17,10 +17,13 @@ def kept_secret(
 
     Args:
         name: Name of the secret.
-        value: The value, usually one that was set with `pulumi config set --secret`.
+        value: The value, usually one that was set with `pulumi config set --secret`; without one nothing is made, and
+            the access is empty.
         variable: The environment variable that holds the ARN, as `handlers.cdc.secrets.secret` takes it.
         opts: Options of the secret and its value.
     """
+    if value is None:
+        return Access([])
     secret = aws.secretsmanager.Secret(name, recovery_window_in_days=7, opts=opts)
     version = aws.secretsmanager.SecretVersion(name, secret_id=secret.id, secret_string=value, opts=opts)
     # The id of a secret is its ARN; that of its value is known once there is a value.

@@ -22,6 +22,7 @@ from handlers.cdc.ledger_table import TABLE_VARIABLE, LedgerTable
 from handlers.cdc.postgresql import Database
 from handlers.cdc.projection import DynamoDBProjection
 from handlers.cdc.projection_table import ProjectionTable
+from handlers.cdc.redis import Cache
 from handlers.cdc.secrets import Secret
 from handlers.cdc.workflow import Workflow
 from handlers.cdc.write_once import WriteOnceBucket
@@ -97,6 +98,8 @@ def _variables(value: object) -> Iterator[_Variable]:
                 variable, f'environment={{"{variable}": "postgresql://user@host/database?sslmode=require"}}'
             )
             yield from _variables(password)
+        case Cache(variable=variable):
+            yield _Variable(variable, f'environment={{"{variable}": "rediss://host:6379/0"}}')
         case Secret(variable=variable):
             yield _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
         case Workflow(variable=variable):

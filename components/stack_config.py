@@ -30,7 +30,17 @@ from components.function_settings import Vpc
 BY_HAND = "by hand"
 
 #: Keys of consumers that read a queue of their own.
-NEED_FAN_OUT = ("auditLog", "crmUrl", "postgresqlUrl", "reconciliation", "usersByEmail")
+NEED_FAN_OUT = ("auditLog", "cacheUrl", "crmUrl", "onboarding", "postgresqlUrl", "reconciliation", "usersByEmail")
+
+#: Keys that only have a meaning with another one.
+BELONG_TO = {
+    "auditDrop": "auditLog",
+    "auditHash": "auditLog",
+    "auditHashKey": "auditLog",
+    "cachePassword": "cacheUrl",
+    "crmToken": "crmUrl",
+    "postgresqlPassword": "postgresqlUrl",
+}
 
 
 class Server(NamedTuple):
@@ -55,6 +65,7 @@ POSTGRESQL = Server(
     "postgresql://weir@db.example.com/app?sslmode=verify-full&sslrootcert=system",
     "postgresqlPassword",
 )
+CACHE = Server(("rediss", "redis", "unix"), r"rediss://.*", "rediss://cache.example.com:6379/0", "cachePassword")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +93,8 @@ class StackConfig:
         onboarding: Whether each upgrade to a paid plan starts the onboarding workflow.
         postgresql_url: The PostgreSQL database of the users' read model, without a password; `None` for none.
         postgresql_password: Its password, a secret in the state however it was given.
+        cache_url: The Redis or Valkey server of the users' cache, without a password; `None` for none.
+        cache_password: Its password, a secret in the state however it was given; `None` for none.
         vpc: The VPC of the consumers whose backends are in one; `None` for none.
         reconciliation: Whether a walk over the table looks for effects that are missing.
         reconciliation_schedule: Time of that walk as EventBridge Scheduler writes it; `None` for one by hand.
@@ -112,6 +125,8 @@ class StackConfig:
     onboarding: bool
     postgresql_url: str | None
     postgresql_password: pulumi.Output[str] | None
+    cache_url: str | None
+    cache_password: pulumi.Output[str] | None
     vpc: Vpc | None
     reconciliation: bool
     reconciliation_schedule: str | None
@@ -150,6 +165,8 @@ class StackConfig:
             onboarding=reader.boolean("onboarding"),
             postgresql_url=reader.server("postgresqlUrl", POSTGRESQL),
             postgresql_password=reader.secret("postgresqlPassword"),
+            cache_url=reader.server("cacheUrl", CACHE),
+            cache_password=reader.secret("cachePassword"),
             vpc=reader.vpc("vpcSubnetIds", "vpcSecurityGroupIds"),
             reconciliation=reader.boolean("reconciliation"),
             reconciliation_schedule=reader.schedule("reconciliationSchedule"),
@@ -167,9 +184,9 @@ class StackConfig:
                 "postgresqlPassword",
                 "is missing, and postgresqlUrl is set: run  pulumi config set --secret postgresqlPassword PASSWORD",
             )
-        for key in ("auditDrop", "auditHash", "auditHashKey"):
-            if reader.is_set(key) and not config.audit_log:
-                reader.refuse(key, "is set, and auditLog is false: run  pulumi config set auditLog true")
+        for key, of in BELONG_TO.items():
+            if reader.is_set(key) and not reader.is_set(of):
+                reader.refuse(key, f"is set, and {of} is not, so that nothing uses it: run  pulumi config set {of} …")
         if not config.fan_out:
             for key in NEED_FAN_OUT:
                 if reader.is_set(key):
@@ -219,7 +236,11 @@ class _Reader:
         if value is None:
             return None
         parts = urlsplit(value)
-        here = parts.hostname in ("127.0.0.1", "localhost") or re.search(r"[?&]host=(/|%2F)", value) is not None
+        here = (
+            parts.hostname in ("127.0.0.1", "localhost")
+            or parts.scheme == "unix"
+            or re.search(r"[?&]host=(/|%2F)", value) is not None
+        )
         if parts.password:
             self._problems.append(
                 f"{key} holds a password, which would stand in a function's environment: take it away, and run  "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
+
+import pytest
 
 #: For a stack whose files say nothing of them.
 EVERYTHING: Final = {
@@ -16,6 +19,14 @@ EVERYTHING: Final = {
     "weir:onboarding": "true",
     "weir:postgresqlUrl": "postgresql://weir@db.example.com/app?sslmode=verify-full&sslrootcert=system",
     "weir:postgresqlPassword": "a password",
+    "weir:cacheUrl": "rediss://cache.example.com:6379/0",
+    "weir:cachePassword": "a password",
     "weir:vpcSubnetIds": "subnet-0a1b,subnet-0c2d",
     "weir:vpcSecurityGroupIds": "sg-0a1b",
 }
+
+
+def install_nothing(patch: pytest.MonkeyPatch, cache: Path) -> None:
+    """Make layers of their locks alone, for tests that look at resources and need no registry."""
+    patch.setenv("XDG_CACHE_HOME", str(cache))
+    patch.setattr("components.python_layer._install", lambda name, lock, target: None)

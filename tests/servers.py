@@ -41,14 +41,17 @@ def require_password(address: str, user: str, password: str) -> str:
 
 
 @contextlib.contextmanager
-def redis() -> Generator[valkey.Valkey]:
-    """Run Valkey, and give a client of it."""
+def redis(*, password: str | None = None) -> Generator[valkey.Valkey]:
+    """Run Valkey, and give a client of it. Its socket is `client.connection_pool.connection_kwargs["path"]`."""
     with tempfile.TemporaryDirectory() as directory:
         socket = Path(directory) / "socket"
         server = ValkeyServer(port=0, unix_socket_path=socket)
         server.start()
-        client = valkey.Valkey(unix_socket_path=str(socket), decode_responses=True)
+        client = valkey.Valkey(unix_socket_path=str(socket), password=password, decode_responses=True)
         try:
+            if password is not None:
+                with valkey.Valkey(unix_socket_path=str(socket)) as before:
+                    before.config_set("requirepass", password)
             yield client
         finally:
             client.close()

@@ -374,13 +374,13 @@ class InMemoryRedis:
         self.hashes: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
-    def eval(self, script: str, keys: int, name: str, guard: str, what: str, argument: Any, /) -> int:  # noqa: ARG002
-        """Put or delete an item as the script of `RedisProjection` does."""
+    def eval(self, script: str, keys: int, name: str, guard: str, what: str, item: Any, *times: int) -> int:  # noqa: ARG002
+        """Put or delete an item as the script of `RedisProjection` does. Nothing expires."""
         with self._lock:
             stored = self.hashes.get(name, {}).get("guard", "")
             if stored > guard or (stored == guard and what == "put"):
                 return 0
-            text = argument.decode() if isinstance(argument, bytes) else str(argument)
+            text = item.decode() if isinstance(item, bytes) else str(item)
             self.hashes[name] = {"guard": guard, "item": text} if what == "put" else {"guard": guard}
             return 1
 

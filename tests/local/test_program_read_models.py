@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import valkey
 
 from local.deploy import deploy
 from local.endpoint import Endpoint
@@ -32,7 +33,14 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def outputs(aws: Endpoint, postgresql: str) -> dict[str, Any]:
+def cache() -> Iterator[valkey.Valkey]:
+    """A client of a real Valkey that asks for a password."""
+    with servers.redis(password="also secret") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def outputs(aws: Endpoint, postgresql: str, cache: valkey.Valkey) -> dict[str, Any]:
     """The program's outputs, after a user was created, upgraded by the API and deleted."""
     config = {
         "weir:mailFrom": "read-models@example.com",
@@ -43,6 +51,8 @@ def outputs(aws: Endpoint, postgresql: str) -> dict[str, Any]:
         "weir:usersByEmail": "true",
         "weir:postgresqlUrl": servers.require_password(postgresql, "weir", "s3cret"),
         "weir:postgresqlPassword": "s3cret",
+        "weir:cacheUrl": f"unix://{cache.connection_pool.connection_kwargs['path']}",
+        "weir:cachePassword": "also secret",
     }
     outputs = deploy(PROGRAM, "local", aws.connection, config=config, name_seed="read-models").outputs
     users = aws.client("dynamodb")
@@ -145,13 +155,25 @@ def test_a_user_has_a_row_in_postgresql(aws: Endpoint, outputs: dict[str, Any], 
     wait_until(lambda: plans() == [("pro", "ada@example.com")])
 
 
-def test_the_databases_password_stands_in_no_functions_environment(aws: Endpoint, outputs: dict[str, Any]) -> None:
-    name = outputs["functionNames"]["read-model-sql"]
+@pytest.mark.parametrize(
+    ("consumer", "variable"),
+    [("read-model-sql", "POSTGRESQL_PASSWORD_SECRET"), ("read-model-cache", "CACHE_PASSWORD_SECRET")],
+)
+def test_a_servers_password_stands_in_no_functions_environment(
+    aws: Endpoint, outputs: dict[str, Any], consumer: str, variable: str
+) -> None:
+    name = outputs["functionNames"][consumer]
     variables = aws.client("lambda").get_function(FunctionName=name)["Configuration"]["Environment"]["Variables"]
-    assert variables["POSTGRESQL_PASSWORD_SECRET"].startswith("arn:aws:secretsmanager:")
+    assert variables[variable].startswith("arn:aws:secretsmanager:")
+    assert "secret" not in str({**variables, variable: ""}).replace("SECRET", "")
     assert "s3cret" not in str(variables)
 
 
+def test_a_user_is_in_the_cache(outputs: dict[str, Any], cache: valkey.Valkey) -> None:
+    wait_until(lambda: json.loads(cache.hget("users:u1", "item") or "{}").get("plan") == "pro")
+
+
+@pytest.mark.parametrize("consumer", ["read-model-sql", "read-model-cache"])
 @pytest.mark.parametrize(
     ("service", "operation", "parameters"),
     [
@@ -160,8 +182,8 @@ def test_the_databases_password_stands_in_no_functions_environment(aws: Endpoint
         ("dynamodb", "scan", {"TableName": "users"}),
     ],
 )
-def test_the_role_of_the_read_model_in_sql_reads_its_own_secret_and_no_more(
-    aws: Endpoint, outputs: dict[str, Any], service: str, operation: str, parameters: dict[str, Any]
+def test_the_role_of_a_read_model_on_a_server_reads_its_own_secret_and_no_more(
+    aws: Endpoint, outputs: dict[str, Any], consumer: str, service: str, operation: str, parameters: dict[str, Any]
 ) -> None:
-    code = refusal(aws, outputs, "read-model-sql", service, operation, parameters)
+    code = refusal(aws, outputs, consumer, service, operation, parameters)
     assert code == "AccessDeniedException"

@@ -13,12 +13,17 @@ from components import (
     StreamDelivery,
 )
 from local.deploy.stack_files import read_stack_files
-from tests.everything import EVERYTHING
+from tests.everything import EVERYTHING, install_nothing
 from tests.policy.engine import Pack, bare_preview, deployed, preview, run
 from tests.reference import welcome_email
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def no_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install_nothing(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(("stack", "consumers"), [*((each, {}) for each in STACKS), ("prod", EVERYTHING)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
 from components import AuditBucket, Refused, StreamSource
-from tests.everything import EVERYTHING
+from tests.everything import EVERYTHING, install_nothing
 
 SOURCE = StreamSource(
     arn="arn:aws:dynamodb:eu-central-1:123456789012:table/users/stream/1", keys={"userId": "S"}, table="users"
@@ -44,6 +45,11 @@ def test_the_consumer_has_the_alarms_of_every_consumer(configured) -> None:
     assert alarms["audit-log"] == alarms["welcome-email"]
 
 
+@pytest.fixture(autouse=True)
+def no_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install_nothing(monkeypatch, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -61,7 +67,7 @@ def test_a_redaction_that_cannot_work_is_refused(run, settings: Any, says: str) 
     ("overrides", "line"),
     [
         ({**ON, "weir:auditHash": "email"}, "weir:auditHashKey is missing, and auditHash is set: run  "),
-        ({"weir:auditDrop": "phone"}, "weir:auditDrop is set, and auditLog is false: run  pulumi config set "),
+        ({"weir:auditDrop": "phone"}, "weir:auditDrop is set, and auditLog is not, so that nothing uses it: run  "),
         ({**ON, "weir:auditDrop": "a,,b"}, "weir:auditDrop is 'a,,b': write names of attributes, as in "),
         ({**ON, "weir:auditDrop": "a b"}, "weir:auditDrop is 'a b': write names of attributes, as in "),
         ({**ON, "weir:fanOut": "false"}, "weir:auditLog is set, and fanOut is false: "),

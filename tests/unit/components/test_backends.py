@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
-from tests.everything import EVERYTHING
+from tests.everything import EVERYTHING, install_nothing
 
 ENCRYPTED = "postgresql://weir@db.example.com/app?sslmode=require"
 POSTGRESQL = {"weir:postgresqlUrl": ENCRYPTED, "weir:postgresqlPassword": "s3cret"}
 
 
-@pytest.mark.parametrize(("consumer", "lock"), [("read-model-sql", "requirements/postgresql.txt")])
+LOCKS = {"read-model-sql": "requirements/postgresql.txt", "read-model-cache": "requirements/redis.txt"}
+
+
+@pytest.fixture(autouse=True)
+def no_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install_nothing(monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(("consumer", "lock"), LOCKS.items())
 def test_a_consumer_has_its_packages_and_joins_the_vpc(configured, consumer: str, lock: str) -> None:
     run = configured("dev", EVERYTHING)
     function = run.one("Function", consumer).inputs
@@ -58,6 +67,15 @@ def test_the_database_may_be_reached_with_its_own_secret_and_nothing_else(config
             "weir:postgresqlUrl is 'mysql://weir@db/app': write postgresql://",
         ),
         ({**POSTGRESQL, "weir:fanOut": "false"}, "weir:postgresqlUrl is set, and fanOut is false: "),
+        (
+            {"weir:cacheUrl": "redis://cache.example.com:6379"},
+            "weir:cacheUrl is 'redis://cache.example.com:6379', whose data would travel in clear: write rediss://",
+        ),
+        (
+            {"weir:cacheUrl": "rediss://:pw@cache.example.com:6379"},
+            "weir:cacheUrl holds a password, which would ",
+        ),
+        ({"weir:cachePassword": "pw"}, "weir:cachePassword is set, and cacheUrl is not, so that nothing uses it: "),
         ({"weir:vpcSubnetIds": "subnet-0a1b"}, "weir:vpcSecurityGroupIds is '': a VPC needs both keys; write sg-0a1b"),
         (
             {"weir:vpcSubnetIds": "mine", "weir:vpcSecurityGroupIds": "sg-0a1b"},

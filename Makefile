@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-browser test-engine engine coverage check format property benchmark docs policy-pack test-policy-pack lock clean
+.PHONY: help demo test test-browser test-engine engine coverage check format property benchmark docs golden policy-pack test-policy-pack lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -50,6 +50,9 @@ docs: $(VENV)/dev.installed ## Write the pages that are made from the code and i
 	$(BIN)/python -m tools.policy_docs
 	$(BIN)/python -m tools.runbook
 	$(BIN)/python -m tools.scenario_pictures
+
+golden: $(VENV)/dev.installed ## List each stack's resources anew, after a change of them that you mean
+	$(BIN)/python -m tools.golden
 
 policy-pack: $(VENV)/dev.installed ## Gather the policy pack into dist/policies, to run it elsewhere
 	$(BIN)/python -m tools.policy_pack

@@ -66,7 +66,7 @@ class QueueConsumer(pulumi.ComponentResource):
         ImportContractBroken: The handler module does more than define itself when it is imported.
 
     Example:
-        fan_out = FanOut("fan-out", source=users.stream)
+        fan_out = FanOut("fan-out", source=users.stream, alarm_actions=[alarms.arn])
         subscribed = fan_out.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
         pulumi.export("welcomeEmailQueue", subscribed.queue.name)
     """

@@ -31,7 +31,19 @@ _COMPUTED: Mapping[str, Mapping[str, str]] = {
         "executionArn": "arn:aws:execute-api:{region}:{account}:{name}",
     },
     "aws:apigatewayv2/stage:Stage": {"invokeUrl": "https://{name}.execute-api.{region}.amazonaws.com"},
+    "aws:apigatewayv2/authorizer:Authorizer": {"arn": "arn:aws:apigateway:{region}::/apis/api/authorizers/{name}"},
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": {"arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"},
+    "aws:cloudwatch/dashboard:Dashboard": {"dashboardArn": "arn:aws:cloudwatch::{account}:dashboard/{name}"},
+    "aws:cloudwatch/eventApiDestination:EventApiDestination": {
+        "arn": "arn:aws:events:{region}:{account}:api-destination/{name}/0a1b2c3d-0000-4000-8000-000000000000"
+    },
+    "aws:cloudwatch/eventArchive:EventArchive": {"arn": "arn:aws:events:{region}:{account}:archive/{name}"},
+    "aws:cloudwatch/eventBus:EventBus": {"arn": "arn:aws:events:{region}:{account}:event-bus/{name}"},
+    "aws:cloudwatch/eventConnection:EventConnection": {
+        "arn": "arn:aws:events:{region}:{account}:connection/{name}/0a1b2c3d-0000-4000-8000-000000000000",
+        "secretArn": "arn:aws:secretsmanager:{region}:{account}:secret:events!connection/{name}/0a1b-AbCdEf",
+    },
+    "aws:cloudwatch/eventRule:EventRule": {"arn": "arn:aws:events:{region}:{account}:rule/{name}"},
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:aws:logs:{region}:{account}:log-group:{name}"},
     "aws:cloudwatch/metricAlarm:MetricAlarm": {"arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"},
     "aws:dynamodb/table:Table": {
@@ -58,9 +70,11 @@ _COMPUTED: Mapping[str, Mapping[str, str]] = {
     "aws:lambda/layerVersion:LayerVersion": {"arn": "arn:aws:lambda:{region}:{account}:layer:{name}:1"},
     "aws:pipes/pipe:Pipe": {"arn": "arn:aws:pipes:{region}:{account}:pipe/{name}"},
     "aws:s3/bucket:Bucket": {"arn": "arn:aws:s3:::{name}", "bucketDomainName": "{name}.s3.amazonaws.com"},
+    "aws:scheduler/scheduleGroup:ScheduleGroup": {"arn": "arn:aws:scheduler:{region}:{account}:schedule-group/{name}"},
     "aws:secretsmanager/secret:Secret": {"arn": "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"},
     "aws:sesv2/emailIdentity:EmailIdentity": {"arn": "arn:aws:ses:{region}:{account}:identity/{name}"},
     "aws:sfn/stateMachine:StateMachine": {"arn": "arn:aws:states:{region}:{account}:stateMachine:{name}"},
+    "aws:ssm/parameter:Parameter": {"arn": "arn:aws:ssm:{region}:{account}:parameter/{name}"},
     "aws:sns/topicSubscription:TopicSubscription": {"arn": "arn:aws:sns:{region}:{account}:{name}"},
     "aws:sqs/queue:Queue": {"url": "https://sqs.{region}.amazonaws.com/{account}/{name}"},
 }
@@ -70,6 +84,15 @@ _NAMED_BY: Mapping[str, str] = {
     "aws:lambda/layerVersion:LayerVersion": "layerName",
     "aws:s3/bucket:Bucket": "bucket",
     "aws:sesv2/emailIdentity:EmailIdentity": "emailIdentity",
+}
+
+#: The output that is a type's id, where the provider does not make one up.
+_IDENTIFIED_BY: Mapping[str, str] = {
+    "aws:iam/policy:Policy": "arn",
+    "aws:secretsmanager/secret:Secret": "arn",
+    "aws:sfn/stateMachine:StateMachine": "arn",
+    "aws:sns/topic:Topic": "arn",
+    "aws:sqs/queue:Queue": "url",
 }
 
 #: Types whose FIFO resources have names that end in `.fifo`; the provider appends it to the names it makes.
@@ -148,7 +171,8 @@ class AwsMocks(Mocks):
         }
         if args.typ == "aws:dynamodb/table:Table" and not inputs.get("streamEnabled"):
             computed |= {"streamArn": "", "streamLabel": ""}
-        return f"{args.name}-id", {named_by: name, "name": name} | computed | inputs
+        id_ = computed.get(_IDENTIFIED_BY.get(args.typ, ""), f"{args.name}-id")
+        return id_, {named_by: name, "name": name} | computed | inputs
 
     def call(self, args: MockCallArgs) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] - Pulumi takes a mapping too, and fails on the documented pair
         """Answer a provider function that only depends on where the program runs.

@@ -22,7 +22,7 @@ EVERYTHING: Final = {
     "weir:cacheUrl": "rediss://cache.example.com:6379/0",
     "weir:cachePassword": "a password",
     "weir:vpcSubnetIds": "subnet-0a1b,subnet-0c2d",
-    "weir:vpcSecurityGroupIds": "sg-0a1b",
+    "weir:vpcSecurityGroupIds": "sg-0a1b2c3d",
 }
 
 

@@ -26,7 +26,7 @@ def no_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_consumer_has_its_packages_and_joins_the_vpc(configured, consumer: str, lock: str) -> None:
     run = configured("dev", EVERYTHING)
     function = run.one("Function", consumer).inputs
-    assert function["vpcConfig"] == {"subnetIds": ["subnet-0a1b", "subnet-0c2d"], "securityGroupIds": ["sg-0a1b"]}
+    assert function["vpcConfig"] == {"subnetIds": ["subnet-0a1b", "subnet-0c2d"], "securityGroupIds": ["sg-0a1b2c3d"]}
     (layer,) = [each for each in run.all("LayerVersion") if each.inputs["description"].startswith(f"{lock}: ")]
     assert function["layers"] == [f"arn:aws:lambda:eu-central-1:123456789012:layer:{layer.name}:1"]
     assert set(run.outputs["consumers"][consumer]["alarms"]) == set(run.outputs["consumers"]["welcome-email"]["alarms"])

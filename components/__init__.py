@@ -28,12 +28,13 @@ from components.effect_ledger import EffectLedgerTable
 from components.email_sender import EmailSender
 from components.failure_destination import FailureDestination
 from components.fan_out import FanOut
+from components.function_enrichment import FunctionEnrichment
 from components.function_settings import FunctionSettings, Vpc
 from components.http_api import HttpApi, JwtAuthorization
 from components.import_contract import ImportContractBroken
 from components.kept_secret import kept_secret
 from components.kinesis_changes import KinesisChanges
-from components.kinesis_delivery import KinesisDelivery
+from components.kinesis_delivery import KinesisDelivery, KinesisPipeDelivery
 from components.kinesis_source import KinesisSource
 from components.pipe_delivery import PipeDelivery
 from components.pipe_targets import (
@@ -92,6 +93,7 @@ __all__ = [
     "Enrichment",
     "FailureDestination",
     "FanOut",
+    "FunctionEnrichment",
     "FunctionSettings",
     "FunctionTarget",
     "GlobalIndex",
@@ -101,6 +103,7 @@ __all__ = [
     "JwtAuthorization",
     "KinesisChanges",
     "KinesisDelivery",
+    "KinesisPipeDelivery",
     "KinesisSource",
     "LocalIndex",
     "PipeDelivery",

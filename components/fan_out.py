@@ -14,6 +14,7 @@ from aws_semantics.limits import FIFO_TOPIC_SUBSCRIPTIONS, MESSAGE_BYTES, TOPIC_
 from components.access import Access, allow
 from components.alarms import QUEUE_ALARMS, TOPIC_ALARMS, AlarmOpinion, make_alarms
 from components.delivery import StreamDelivery
+from components.function_enrichment import FunctionEnrichment
 from components.function_settings import FunctionSettings
 from components.pipe_targets import Enrichment, PipeTarget
 from components.private_bucket import private_bucket
@@ -234,7 +235,7 @@ class FanOut(pulumi.ComponentResource):
         repeats: str,
         when: Condition | None = None,
         input_template: str | None = None,
-        enrichment: Enrichment | None = None,
+        enrichment: Enrichment | FunctionEnrichment | None = None,
         delivery: QueuePipeDelivery | None = None,
         replay_from: str | None = None,
         alarms: Sequence[AlarmOpinion] = QUEUE_PIPE_ALARMS,

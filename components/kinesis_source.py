@@ -87,6 +87,10 @@ class KinesisSource(StreamSource):
             )
         self.readers.append(name)
 
+    def pipe_statements(self) -> list[Statement]:
+        """Return the permissions of a pipe's role."""
+        return self.read_statements()
+
     def read_statements(self) -> list[Statement]:
         """Return the permissions of a consumer's role (docs/aws-semantics.md §6.2)."""
         shared = allow([*READING["kinesis"], "kinesis:DescribeStreamSummary", "kinesis:ListShards"], self.arn)

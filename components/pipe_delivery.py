@@ -60,6 +60,18 @@ class PipeDelivery:
         if problems:
             raise InvalidDelivery("\n".join(problems))
 
+    @property
+    def position(self) -> str:
+        """Where a new pipe begins, in words."""
+        return self.starting_position
+
+    def _position_problems(self) -> Iterator[str]:
+        if self.starting_position not in STREAM_STARTING_POSITIONS:
+            yield (
+                f"starting_position={self.starting_position!r} is not one of {', '.join(STREAM_STARTING_POSITIONS)}: "
+                "a DynamoDB stream can be read from its oldest record or from now on"
+            )
+
     def _problems(self) -> Iterator[str]:
         ranged = {
             "batch_size": "BatchSize",
@@ -72,11 +84,7 @@ class PipeDelivery:
             value, allowed = getattr(self, name), STREAM_MAPPING_RANGES[member]
             if value not in allowed:
                 yield f"{name}={value!r} is not {allowed}: AWS refuses the pipe"
-        if self.starting_position not in STREAM_STARTING_POSITIONS:
-            yield (
-                f"starting_position={self.starting_position!r} is not one of {', '.join(STREAM_STARTING_POSITIONS)}: "
-                "a DynamoDB stream can be read from its oldest record or from now on"
-            )
+        yield from self._position_problems()
         yield from window_problems(self.maximum_batching_window_in_seconds, self.maximum_record_age_in_seconds)
         yield from filter_problems(self.filters)
         problem = destination_problem(self.on_failure)

@@ -216,6 +216,15 @@ class Enrichment:
     input_template: str | None = None
     evaluates_condition: bool = False
 
+    @property
+    def maximum_batch(self) -> int | None:
+        """Events per call at most; `None` where only the payload limits them."""
+        return self.by.maximum_batch
+
+    def made(self, name: str, opts: pulumi.ResourceOptions) -> Enrichment:  # noqa: ARG002 - as `FunctionEnrichment`
+        """Return itself: what enriches exists already."""
+        return self
+
     def problem(self) -> str | None:
         """Explain why AWS refuses this enrichment; `None` if it does not."""
         if isinstance(self.by, WorkflowTarget) and not self.by.express:

@@ -15,6 +15,7 @@ from components.access import Statement, allow, decrypt, policy_document, trust
 from components.alarms import PARKED, PIPE_ALARMS, QUEUE_AGE, AlarmOpinion, make_alarms
 from components.consumer_queue import ConsumerQueue
 from components.delivery import InvalidDelivery, filter_problems
+from components.function_enrichment import FunctionEnrichment, condition_of
 from components.names import FIFO_QUEUE, check_name
 from components.pipe_targets import Enrichment, PipeTarget
 from components.push_down import pipe_filters_of
@@ -126,7 +127,7 @@ class QueuePipe(pulumi.ComponentResource):
         target: PipeTarget,
         when: Condition | None = None,
         input_template: str | None = None,
-        enrichment: Enrichment | None = None,
+        enrichment: Enrichment | FunctionEnrichment | None = None,
         delivery: QueuePipeDelivery | None = None,
         kms_key_arn: pulumi.Input[str] | None = None,
         replay_from: str | None = None,
@@ -136,6 +137,7 @@ class QueuePipe(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         delivery = delivery or QueuePipeDelivery()
+        when = condition_of(name, when, enrichment)
         check_parts(name, target, enrichment, input_template, batch_size=delivery.batch_size)
         check_name(f"{name}-dead-letters", FIFO_QUEUE, of=name)
         filters = delivery.filters or pipe_filters_of(
@@ -162,11 +164,12 @@ class QueuePipe(pulumi.ComponentResource):
         self.dead_letters, self.undelivered = queues.dead_letters, queues.undelivered
         self.log_group = pipe_log(name, child)
         self.role = aws.iam.Role(name, assume_role_policy=trust("pipes.amazonaws.com"), opts=child)
+        made = None if enrichment is None else enrichment.made(name, child)
         statements: list[Statement] = [
             allow(READING["sqs"], self.queue.arn),
             *decrypt(kms_key_arn),
             *target.statements(),
-            *(enrichment.by.statements() if enrichment else []),
+            *(made.by.statements() if made else []),
         ]
         self.policy = aws.iam.RolePolicy(name, role=self.role.name, policy=policy_document(statements), opts=child)
         self.pipe = aws.pipes.Pipe(
@@ -174,7 +177,7 @@ class QueuePipe(pulumi.ComponentResource):
             role_arn=self.role.arn,
             source=self.queue.arn,
             **_source_arguments(delivery, filters),
-            **pipe_arguments(self.log_group, target.of_queue(), enrichment, input_template),
+            **pipe_arguments(self.log_group, target.of_queue(), made, input_template),
             # AWS tries the role when the pipe is created, and a failure is final.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
         )

@@ -8,12 +8,13 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from aws_semantics.permissions import READING
 from aws_semantics.pipe_templates import template_problem
-from components.access import Statement, allow, decrypt, policy_document, trust
+from components.access import Statement, policy_document, trust
 from components.alarms import PIPE_ALARMS, AlarmOpinion, make_alarms
 from components.delivery import InvalidDelivery, check_retention
 from components.failure_destination import FailureDestination
+from components.function_enrichment import FunctionEnrichment, condition_of
+from components.kinesis_delivery import KinesisPipeDelivery
 from components.pipe_delivery import PipeDelivery
 from components.pipe_targets import Enrichment, PipeTarget
 from components.push_down import pipe_filters_of
@@ -34,14 +35,16 @@ class StreamPipe(pulumi.ComponentResource):
     the stream is in the dead-letter queue, not its content (docs/aws-semantics.md §3.5).
 
     Args:
-        source: The stream: `users.stream` of a `ChangeTable`, or a `StreamSource` for a table that exists.
+        source: The stream: `users.stream` of a `ChangeTable`, a `StreamSource` for a table that exists, or the `source`
+            of a `KinesisChanges`, whose events hold the change below `$.data`.
         target: The receiver of the changes: a `QueueTarget`, `TopicTarget`, `BusTarget`, `FunctionTarget`,
             `WorkflowTarget` or `ApiDestinationTarget`.
         when: The condition of wanted changes, e.g. `on.modify & on.new("plan").eq("pro")`. AWS must be able to evaluate
             all of it, unless the enrichment evaluates the rest.
         input_template: Makes the target's input of each event, e.g. `{"user": <$.dynamodb.Keys.userId.S>}`.
-        enrichment: A function, Express workflow or API destination that events go through before.
-        delivery: Settings of the pipe.
+        enrichment: A function, Express workflow or API destination that events go through before. A
+            `FunctionEnrichment` brings the pipe's condition, and evaluates what no pattern says of it.
+        delivery: Settings of the pipe: a `PipeDelivery`, or a `KinesisPipeDelivery` for a Kinesis stream.
         alarms: The alarms, `PIPE_ALARMS` by default.
         alarm_actions: ARNs that alarms notify, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `alarm_actions` when not given.
@@ -79,7 +82,7 @@ class StreamPipe(pulumi.ComponentResource):
         target: PipeTarget,
         when: Condition | None = None,
         input_template: str | None = None,
-        enrichment: Enrichment | None = None,
+        enrichment: Enrichment | FunctionEnrichment | None = None,
         delivery: PipeDelivery | None = None,
         alarms: Sequence[AlarmOpinion] = PIPE_ALARMS,
         alarm_actions: Sequence[pulumi.Input[str]] = (),
@@ -87,13 +90,22 @@ class StreamPipe(pulumi.ComponentResource):
         allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        delivery = delivery or PipeDelivery()
+        kinesis = source.dialect == "kinesis"
+        delivery = delivery or (KinesisPipeDelivery() if kinesis else PipeDelivery())
+        _check_kind(name, delivery, source)
+        when = condition_of(name, when, enrichment)
         check_parts(name, target, enrichment, input_template, batch_size=delivery.batch_size)
         check_retention(name, delivery.maximum_record_age_in_seconds, source.retention_in_seconds)
         residue_is_evaluated = enrichment is not None and enrichment.evaluates_condition
-        filters = delivery.filters or pipe_filters_of(name, when, source, residue_is_evaluated=residue_is_evaluated)
+        filters = delivery.filters or pipe_filters_of(
+            name,
+            when,
+            source,
+            residue_is_evaluated=residue_is_evaluated,
+            dialect="kinesis" if kinesis else "pipe",
+        )
         source.add_reader(name)
-        place = place_of(source, delivery.starting_position)
+        place = place_of(source, delivery.position)
         super().__init__(
             "weir:index:StreamPipe",
             name,
@@ -107,12 +119,12 @@ class StreamPipe(pulumi.ComponentResource):
         )
         self.log_group = pipe_log(name, child)
         self.role = aws.iam.Role(name, assume_role_policy=trust("pipes.amazonaws.com"), opts=child)
+        made = None if enrichment is None else enrichment.made(name, child)
         statements: list[Statement] = [
-            allow(READING["dynamodb"], source.every_stream()),
-            *decrypt(source.kms_key_arn),
+            *source.pipe_statements(),
             *self.on_failure.send_statements,
             *target.statements(),
-            *(enrichment.by.statements() if enrichment else []),
+            *(made.by.statements() if made else []),
         ]
         self.policy = aws.iam.RolePolicy(name, role=self.role.name, policy=policy_document(statements), opts=child)
         self.pipe = aws.pipes.Pipe(
@@ -120,7 +132,7 @@ class StreamPipe(pulumi.ComponentResource):
             role_arn=self.role.arn,
             source=source.arn,
             **_source_arguments(delivery, filters, self.on_failure.arn),
-            **pipe_arguments(self.log_group, target, enrichment, input_template),
+            **pipe_arguments(self.log_group, target, made, input_template),
             # AWS tries the role when the pipe is created, and a failure is final.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy, *self.on_failure.resources]),
         )
@@ -148,8 +160,22 @@ class StreamPipe(pulumi.ComponentResource):
         ]
 
 
+def _check_kind(name: str, delivery: PipeDelivery, source: StreamSource) -> None:
+    kinesis = source.dialect == "kinesis"
+    if isinstance(delivery, KinesisPipeDelivery) != kinesis:
+        raise InvalidDelivery(
+            f"{name}: delivery is a {type(delivery).__name__}, and {source.table} is read through "
+            f"{'Kinesis: pass a KinesisPipeDelivery' if kinesis else 'its own stream: pass a PipeDelivery'}"
+        )
+
+
 def check_parts(
-    name: str, target: PipeTarget, enrichment: Enrichment | None, input_template: str | None, *, batch_size: int
+    name: str,
+    target: PipeTarget,
+    enrichment: Enrichment | FunctionEnrichment | None,
+    input_template: str | None,
+    *,
+    batch_size: int,
 ) -> None:
     """Refuse targets, enrichments and templates that AWS refuses, or that do not fit the batch size.
 
@@ -163,7 +189,7 @@ def check_parts(
     for template in (input_template, enrichment and enrichment.input_template):
         if template and (problem := template_problem(template)):
             raise Refused(f"{name}: {problem}; AWS refuses the pipe")
-    for what, called in (("target", target), ("enrichment", enrichment and enrichment.by)):
+    for what, called in (("target", target), ("enrichment", enrichment)):
         most = called.maximum_batch if called else None
         if most is not None and batch_size > most:
             raise InvalidDelivery(
@@ -212,7 +238,12 @@ def _source_arguments(
     }
     if delivery.automatic_bisect:
         stream["on_partial_batch_item_failure"] = "AUTOMATIC_BISECT"
-    parameters: dict[str, Any] = {"dynamodb_stream_parameters": stream}
+    source = "dynamodb_stream_parameters"
+    if isinstance(delivery, KinesisPipeDelivery):
+        source = "kinesis_stream_parameters"
+        if delivery.starting_position_timestamp is not None:
+            stream["starting_position_timestamp"] = delivery.starting_position_timestamp
+    parameters: dict[str, Any] = {source: stream}
     if filters:
         parameters["filter_criteria"] = {"filters": [{"pattern": pattern} for pattern in filters]}
     return {"source_parameters": parameters}

@@ -134,6 +134,10 @@ class StreamSource:
             return pulumi.Output.concat(self.table_arn, "/stream/*")
         return pulumi.Output.from_input(self.arn).apply(lambda arn: f"{arn.rpartition('/')[0]}/*")
 
+    def pipe_statements(self) -> list[Statement]:
+        """Return the permissions of a pipe's role."""
+        return [allow(READING["dynamodb"], self.every_stream()), *decrypt(self.kms_key_arn)]
+
     def read_statements(self) -> list[Statement]:
         """Return the permissions of a reader's role (docs/aws-semantics.md §6.2)."""
         return [

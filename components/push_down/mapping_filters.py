@@ -75,8 +75,8 @@ def pipe_filters_of(
     if pushed.residue is not None and not residue_is_evaluated:
         raise Refused(
             f"{name}: no event pattern says {pushed.residue!r}, and a pipe has nothing else to evaluate it: unwanted "
-            "changes would reach the target; subscribe a consumer instead, or give the pipe an Enrichment that drops "
-            "them (evaluates_condition=True)"
+            "changes would reach the target; subscribe a consumer instead, or give the pipe a FunctionEnrichment, "
+            "whose condition it then is (docs/guides/components.md)"
         )
     return pushed.patterns
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+conforms = pytest.mark.conformance
 honours = pytest.mark.honours
 
 HOUR = 3600
@@ -60,7 +61,8 @@ def test_an_expired_item_is_deleted_and_its_record_says_that_dynamodb_did_it(wor
     assert removed["dynamodb"]["OldImage"]["id"] == {"S": "a"}
 
 
-def test_a_function_is_told_of_the_deletion_and_who_made_it(world, table):
+@conforms("DDB-RECORD-1", "documented")
+def test_ddb_record_1_a_function_is_told_of_the_deletion_and_who_made_it(world, table):
     world.function("def handler(event, context):\n    print(__import__('json').dumps(event))")
     mapping = world.mapping(table)
     put(world, "a", {"N": str(now(world) + HOUR)})
@@ -76,7 +78,8 @@ def test_a_function_is_told_of_the_deletion_and_who_made_it(world, table):
     assert removed["dynamodb"]["SizeBytes"] == 3 + 3 + 9 + 6
 
 
-def test_a_deletion_by_a_client_is_its_own(world, table):
+@conforms("DDB-RECORD-1", "documented")
+def test_ddb_record_1_a_deletion_by_a_client_is_its_own(world, table):
     put(world, "a", {"N": str(now(world) + HOUR)})
     world.client("dynamodb").delete_item(TableName=world.name, Key={"id": {"S": "a"}})
     assert ["userIdentity" in record for record in records(world, table)] == [False, False]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -97,6 +98,7 @@ def test_esm_answer_8_an_identifier_that_is_no_sequence_number_fails_the_batch(w
     assert world.invocations(mapping) == [(["a", "b"], "error")]
 
 
+@conforms("ESM-DEST-1", "recorded")
 @conforms("ESM-DEST-2", "recorded")
 @conforms("ESM-DEST-4", "recorded")
 @conforms("ESM-DEST-5", "recorded")
@@ -127,6 +129,7 @@ def test_esm_dest_3_a_record_that_was_too_old_has_no_response(world):
     assert (context["condition"], context["approximateInvokeCount"]) == ("RecordAgeExceeded", 1)
 
 
+@conforms("ESM-DEST-17", "documented", partly="it sends a document for each record, and never one for several")
 @conforms("ESM-FAIL-7", "deduced")
 @conforms("ESM-FAIL-6", "deduced")
 def test_esm_fail_7_a_bisect_without_retries_finds_the_poison_and_repeats_healthy_records(world, deliver):
@@ -272,6 +275,7 @@ def test_pipe_create_8_a_pipes_window_is_below_its_record_age(pipes):
 
 @conforms("ESM-WINDOW-3", "documented")
 @conforms("ESM-WINDOW-4", "recorded")
+@conforms("ESM-WINDOW-6", "deduced")
 def test_esm_window_4_a_final_call_that_fails_is_given_up_with_its_window(world):
     stream = world.table()
     world.function(FAILS_AT_THE_END)
@@ -287,6 +291,9 @@ def test_esm_window_4_a_final_call_that_fails_is_given_up_with_its_window(world)
     assert list(document)[-2:] == ["DDBStreamBatchInfo", "timeWindowInfo"]
     assert sorted(document["DDBStreamBatchInfo"]) == ["shardId", "streamArn"]
     payload = json.loads(document["payload"])
+    # The window is aligned to the epoch, and its end is where the clock was put past.
+    ends = [datetime.fromisoformat(payload["window"][end]).timestamp() % 60 for end in ("start", "end")]
+    assert ends == [0, 0]
     assert (payload["Records"], payload["state"], payload["isFinalInvokeForWindow"]) == ([], {"count": 1}, True)
 
 

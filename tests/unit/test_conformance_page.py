@@ -22,3 +22,10 @@ def test_every_marked_test_is_named_after_a_row_that_exists():
         rows_of.setdefault((test.file, test.test), set()).add(test.row.lower().replace("-", "_"))
     for (file, name), rows in rows_of.items():
         assert any(name.startswith(f"test_{row}_") for row in rows), f"{file}: {name} is not named after its row"
+
+
+def test_every_row_that_the_simulation_shows_is_shown_on_the_endpoint_too_or_says_why_not():
+    shown = conformance.shown()
+    simulated = {each.row for each in shown if each.in_simulation}
+    served = {each.row for each in shown if not each.in_simulation}
+    assert simulated - served == set(conformance.ONLY_SIMULATED)

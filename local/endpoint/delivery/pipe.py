@@ -99,9 +99,14 @@ class PipeRun:
         self._log = PipeLog(pipe.get("LogConfiguration", {}), pipe_arn=pipe["Arn"], logs=dependencies.logs, clock=clock)
         self._metrics = PipeMetrics(dependencies.metrics, clock, pipe_name=pipe["Name"], account_id=account_id)
 
-    def of_stream(self, readers: Sequence[Reader]) -> PollingThread:
-        """Make the poller of a pipe that reads a stream, with a reader for each shard."""
-        settings = settings_of(self.pipe)
+    def of_stream(self, readers: Sequence[Reader], *, retention: int) -> PollingThread:
+        """Make the poller of a pipe that reads a stream.
+
+        Args:
+            readers: A reader for each shard.
+            retention: Seconds that the stream keeps a record.
+        """
+        settings = settings_of(self.pipe, retention=retention)
         runner = PipeStreamRunner(self, settings)
         clock = self.dependencies.clock
         return StreamPoller(StreamBatches(settings), readers, runner, name=self.name, clock=clock, counted=False)
@@ -196,7 +201,21 @@ class PipeStreamRunner:
         return None if dead_letters is None else location is not None
 
     def lose(self, lost: Lose) -> None:
-        """Do nothing: a pipe reports nothing of records that the stream has forgotten."""
+        """Note records that the stream has forgotten; the pipe itself reports nothing of them."""
+        if not lost.records:
+            return
+        self._run.history.add(
+            GivenUp(
+                at=self._with.clock.now(),
+                shard_id=lost.shard_id,
+                condition="retention",
+                identifiers=[record.identifier for record in lost.records],
+                keys=keys_of(lost.records),
+                event_ids=event_ids_of(lost.records),
+                document=None,
+                location=None,
+            )
+        )
 
     def throttled(self, shard_id: str) -> None:
         """Note that a shard had too many readers."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from aws_semantics.limits import STREAM_RETENTION_SECONDS
 from local.endpoint.api.errors import AwsError
 from local.endpoint.clients import reading_as
 from local.endpoint.delivery.pipe import PipeRun
@@ -81,7 +82,7 @@ class PipeSources:
             starting_position=source.given(pipe)["StartingPosition"],
             clock=self._clock.now,
         )
-        return lambda run: run.of_stream(readers)
+        return lambda run: run.of_stream(readers, retention=STREAM_RETENTION_SECONDS)
 
     def _kinesis_stream(self, pipe: Mapping[str, Any], source: EventSource) -> Connect:
         given = source.given(pipe)
@@ -96,7 +97,15 @@ class PipeSources:
             role_arn=pipe["RoleArn"],
             clock=self._clock.now,
         )
-        return lambda run: run.of_stream(readers)
+        return lambda run: run.of_stream(readers, retention=self._kinesis_retention(pipe["Source"]))
+
+    def _kinesis_retention(self, arn: str) -> int:
+        """Return how long a Kinesis stream keeps a record, in seconds, at the time when the pipe starts."""
+        try:
+            summary = self._kinesis.describe_stream_summary(StreamARN=arn)["StreamDescriptionSummary"]
+        except ClientError:
+            return STREAM_RETENTION_SECONDS  # the stream is gone, as the first read will say
+        return summary["RetentionPeriodHours"] * 3600
 
     def _queue(self, pipe: Mapping[str, Any]) -> Connect:
         url = self._queues.get_queue_url(QueueName=pipe["Source"].rpartition(":")[2])["QueueUrl"]

@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from components import (
     AuditBucket,
+    Backfill,
     ChangeTable,
     CounterTable,
     EffectLedgerTable,
@@ -153,6 +154,9 @@ if config.fan_out and config.cache_url is not None:
         requirements="requirements/redis.txt",
         function=reaching_out,
     )
+if isinstance(changes, FanOut) and config.backfill:
+    backfill = Backfill("backfill", table=users, fan_out=changes, consumers=config.backfill, alarm_actions=[alarms.arn])
+    pulumi.export("backfill", backfill.state_machine.arn)
 if isinstance(changes, FanOut) and config.reconciliation:  # of the consumers so far
     reconciliation = Reconciliation(
         "reconciliation",

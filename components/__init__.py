@@ -21,6 +21,7 @@ from components.alarms import (
     make_alarms,
 )
 from components.audit_bucket import AuditBucket
+from components.backfill import BACKFILL_ALARMS, Backfill
 from components.change_table import ChangeTable, GlobalIndex, LocalIndex, ProvisionedCapacity
 from components.counter_table import CounterTable
 from components.delivery import InvalidDelivery, RetryHorizon, StreamDelivery
@@ -66,6 +67,7 @@ from components.watched import Route
 from components.workflow import Workflow
 
 __all__ = [
+    "BACKFILL_ALARMS",
     "GIVEN_UP",
     "ITERATOR_AGE",
     "KINESIS_ALARMS",
@@ -85,6 +87,7 @@ __all__ = [
     "AlarmOpinion",
     "ApiDestinationTarget",
     "AuditBucket",
+    "Backfill",
     "BusTarget",
     "ChangeTable",
     "CounterTable",

@@ -30,7 +30,16 @@ from components.function_settings import Vpc
 BY_HAND = "by hand"
 
 #: Keys of consumers that read a queue of their own.
-NEED_FAN_OUT = ("auditLog", "cacheUrl", "crmUrl", "onboarding", "postgresqlUrl", "reconciliation", "usersByEmail")
+NEED_FAN_OUT = (
+    "auditLog",
+    "backfill",
+    "cacheUrl",
+    "crmUrl",
+    "onboarding",
+    "postgresqlUrl",
+    "reconciliation",
+    "usersByEmail",
+)
 
 #: Keys that only have a meaning with another one.
 BELONG_TO = {
@@ -96,6 +105,7 @@ class StackConfig:
         cache_url: The Redis or Valkey server of the users' cache, without a password; `None` for none.
         cache_password: Its password, a secret in the state however it was given; `None` for none.
         vpc: The VPC of the consumers whose backends are in one; `None` for none.
+        backfill: Names of the consumers that a walk gives the table's items to.
         reconciliation: Whether a walk over the table looks for effects that are missing.
         reconciliation_schedule: Time of that walk as EventBridge Scheduler writes it; `None` for one by hand.
         alarm_email: The address that alarms are mailed to; `None` for none.
@@ -128,6 +138,7 @@ class StackConfig:
     cache_url: str | None
     cache_password: pulumi.Output[str] | None
     vpc: Vpc | None
+    backfill: Sequence[str]
     reconciliation: bool
     reconciliation_schedule: str | None
     alarm_email: pulumi.Input[str] | None
@@ -168,6 +179,7 @@ class StackConfig:
             cache_url=reader.server("cacheUrl", CACHE),
             cache_password=reader.secret("cachePassword"),
             vpc=reader.vpc("vpcSubnetIds", "vpcSecurityGroupIds"),
+            backfill=reader.names("backfill"),
             reconciliation=reader.boolean("reconciliation"),
             reconciliation_schedule=reader.schedule("reconciliationSchedule"),
             alarm_email=reader.address("alarmEmail", required=False),
@@ -271,6 +283,10 @@ class _Reader:
                 f"pulumi config set --secret {key} VALUE"
             )
         return self._config.require_secret(key)
+
+    def names(self, key: str) -> Sequence[str]:
+        value = self._plain(key) or ""
+        return [each.strip() for each in value.split(",")] if value else []
 
     def schedule(self, key: str) -> str | None:
         value = self._plain(key)

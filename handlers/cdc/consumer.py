@@ -180,6 +180,11 @@ class Consumer:
         return function
 
     @property
+    def takes_whole_batches(self) -> bool:
+        """Is true if the function gets all changes of a batch in one call."""
+        return self._whole_batch
+
+    @property
     def has_expectations(self) -> bool:
         """Is true if `expects` has declared what items imply."""
         return self._expectations is not None

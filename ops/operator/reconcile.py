@@ -1,21 +1,26 @@
-"""`weir reconcile`: look for effects and rows that are missing, and have them brought about."""
+"""`weir reconcile` and `weir backfill`: find what is missing of a table, and have it brought about."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from ops.operator.options import AsJson, Iam, StackName, StateFile, fail, reports_errors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ops.operator.stack import Stack
 
 #: Seconds between two looks at the execution.
 POLL_SECONDS = 1.0
+
+#: The command of each walk, by the stack's output with its machine.
+_COMMANDS = {"reconciliation": "reconcile", "backfill": "backfill"}
 
 
 @reports_errors
@@ -36,12 +41,41 @@ def reconcile(
     Exits 0 if nothing is missing or everything was sent, 1 if something is missing or uncertain, 2 if the walk failed
     or the stack has no reconciliation.
     """
+    how = "pulumi config set reconciliation true"
+    _run("reconciliation", how, yes=yes, stack=stack, state=state, as_json=as_json, iam=iam)
+
+
+@reports_errors
+def backfill(
+    yes: Annotated[bool, typer.Option("--yes", help="Give the items to the consumers.")] = False,
+    stack: StackName = None,
+    state: StateFile = None,
+    as_json: AsJson = False,
+    iam: Iam = False,
+) -> None:
+    """Count the items that new consumers have not seen, and with --yes give them to those consumers.
+
+    Reads the whole table and waits for the end. Projections are written under their version guard; effects of the past
+    are marked as done and not run.
+
+    Example: weir backfill --yes -s prod
+
+    Exits 0 if nothing is missing or everything was sent, 1 if something is missing, 2 if the walk failed or the stack
+    has no backfill.
+    """
+    how = "pulumi config set backfill CONSUMER"
+    _run("backfill", how, yes=yes, stack=stack, state=state, as_json=as_json, iam=iam)
+
+
+def _run(
+    walk: str, how: str, *, yes: bool, stack: str | None, state: Path | None, as_json: bool, iam: bool
+) -> NoReturn:
     from ops.operator.stack import find
 
     found = find(stack, state)
-    machine = found.outputs.get("reconciliation")
+    machine = found.outputs.get(walk)
     if not isinstance(machine, str):
-        fail("the stack has no reconciliation: run  pulumi config set reconciliation true  and  pulumi up")
+        fail(f"the stack has no {walk}: run  {how}  and  pulumi up")
     if iam:
         typer.echo(json.dumps(_policy(machine), indent=2))
         raise typer.Exit
@@ -51,7 +85,7 @@ def reconcile(
     if as_json:
         typer.echo(json.dumps({"execution": execution, "dryRun": not yes, "checked": checked, **results}))
     else:
-        _print(found, checked, results, yes=yes)
+        _print(found, checked, results, yes=yes, command=_COMMANDS[walk])
     raise typer.Exit(int(bool(results["uncertain"] or (results["missing"] and not yes))))
 
 
@@ -79,7 +113,7 @@ def _totals(segments: list[dict[str, Any]], kind: str) -> dict[str, int]:
     return dict(sorted(totals.items()))
 
 
-def _print(stack: Stack, checked: int, results: Mapping[str, Mapping[str, int]], *, yes: bool) -> None:
+def _print(stack: Stack, checked: int, results: Mapping[str, Mapping[str, int]], *, yes: bool, command: str) -> None:
     missing, uncertain = results["missing"], results["uncertain"]
     typer.echo(f"{checked} items read")
     for name in sorted({*missing, *uncertain}):
@@ -93,7 +127,7 @@ def _print(stack: Stack, checked: int, results: Mapping[str, Mapping[str, int]],
         typer.echo(
             "all that is missing went to the queues of its consumers"
             if yes
-            else f"to have it brought about: weir reconcile --yes{stack.option}"
+            else f"to have it brought about: weir {command} --yes{stack.option}"
         )
 
 

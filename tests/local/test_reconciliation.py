@@ -22,7 +22,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import (
-    Access, ChangeTable, EffectLedgerTable, FanOut, FunctionSettings, ProjectionTable, QueueDelivery,
+    Access, Backfill, ChangeTable, EffectLedgerTable, FanOut, FunctionSettings, ProjectionTable, QueueDelivery,
     Reconciliation, allow
 )
 from handlers import greeting, rows
@@ -55,6 +55,17 @@ reconciliation = Reconciliation(
     function=FunctionSettings(timeout=60),
 )
 
+backfill = Backfill(
+    "backfill",
+    table=users,
+    fan_out=fan_out,
+    consumers=["greeting", "rows"],
+    segments=2,
+    items_per_second=10_000,
+    function=FunctionSettings(timeout=60),
+)
+
+pulumi.export("backfill", backfill.state_machine.arn)
 pulumi.export("users", users.table.name)
 pulumi.export("notes", notes.name)
 pulumi.export("copies", copies.table.name)
@@ -274,3 +285,32 @@ def test_the_command_exits_with_1_while_something_is_missing(stack: Stack, tmp_p
     wait_until(lambda: len(stack.copies()) == 7)
     code, said = stack.weir(tmp_path, "reconcile", "--json")
     assert (code, said["missing"], said["checked"]) == (0, {}, 7)
+
+
+def test_a_backfill_writes_rows_marks_effects_of_the_past_and_swallows_none_of_the_present(
+    stack: Stack, tmp_path: Path
+) -> None:
+    stack.lose("copies", "ledger", "notes")
+    code, said = stack.weir(tmp_path, "backfill", "--json")
+    assert (code, said["missing"], said["sent"]) == (1, {"greeting": 3, "rows": 7}, {})
+    stack.upgrade("u0", "team", 3)  # while the items are on their way
+    code, said = stack.weir(tmp_path, "backfill", "--yes", "--json")
+    assert code == 0
+    stack.upgrade("u2", "team", 3)
+    wait_until(lambda: len(stack.copies()) == 7 and len(stack.greetings()) == 2)
+    stack.quiet()
+    assert stack.greetings() == ["u0#team", "u2#team"]
+    assert stack.copies() == {
+        "u1": "pro",
+        "u3": "pro",
+        "u5": "pro",
+        "u0": "team",
+        "u2": "team",
+        "u4": "free",
+        "u6": "free",
+    }
+    # The past is marked, and the present is not: a user who comes back to a plan now is greeted.
+    stack.upgrade("u1", "free", 3)
+    stack.upgrade("u1", "pro", 4)
+    wait_until(lambda: "u1#pro" in stack.greetings())
+    assert stack.reconcile(dry_run=True)["missing"] == {}

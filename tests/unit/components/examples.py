@@ -26,7 +26,7 @@ COMPONENTS = [
 GUIDES = Path(__file__).parents[3] / "docs" / "guides"
 
 #: Guides whose code blocks are parts of a program.
-PROGRAM_GUIDES = ("alarms.md", "components.md", "fan-out.md", "kinesis.md", "reconciliation.md")
+PROGRAM_GUIDES = ("alarms.md", "backfill.md", "components.md", "fan-out.md", "kinesis.md", "reconciliation.md")
 
 
 def example_of(name: str) -> str:

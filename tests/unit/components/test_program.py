@@ -55,6 +55,11 @@ def test_a_reconciliation_is_scheduled_where_it_is_switched_on(program, configur
     assert configured("dev", by_hand).all("Schedule") == []
 
 
+def test_a_backfill_is_there_where_consumers_are_named(configured) -> None:
+    run = configured("dev", {"weir:backfill": "entitlements, welcome-email"})
+    assert run.outputs["backfill"] == "arn:aws:states:eu-central-1:123456789012:stateMachine:backfill"
+
+
 @pytest.mark.parametrize("schedule", ["nightly", "cron(0 3 * *)", "rate(0 hours)", "at(2026-01-31T08:30:00)"])
 def test_a_schedule_that_is_none_is_one_line(configured, schedule: str) -> None:
     with pytest.raises(pulumi.RunError) as refused:

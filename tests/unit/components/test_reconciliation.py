@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components import (
+    Backfill,
     ChangeTable,
     CounterTable,
     EffectLedgerTable,
@@ -17,7 +18,7 @@ from components import (
     Refused,
 )
 from local.endpoint.services.state_language import check_definition
-from tests.reference import counting, greeting, rows
+from tests.reference import bare, counting, greeting, rows
 
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
 MACHINE = ARN.format("states", "stateMachine:nightly")
@@ -112,3 +113,33 @@ def test_a_reconciliation_without_anything_to_expect_is_refused(run) -> None:
 def test_a_number_out_of_range_is_refused(run, options: dict[str, int], message: str) -> None:
     with pytest.raises(Refused, match=message):
         run(lambda: nightly(**options))
+
+
+def filled(*consumers: str) -> Backfill:
+    users = ChangeTable("users", hash_key="userId")
+    fan_out = FanOut("changes", source=users.stream)
+    fan_out.subscribe(greeting.handler, access=[EffectLedgerTable("effects").access()])
+    fan_out.subscribe(counting.handler, access=[CounterTable("counts").access()])
+    fan_out.subscribe(bare.handler, repeats="it does nothing")
+    return Backfill("past", table=users, fan_out=fan_out, consumers=consumers)
+
+
+def test_a_backfill_asks_the_queue_since_when_it_gets_changes(run) -> None:
+    done = run(lambda: filled("greeting"))
+    assert (["sqs:SendMessage", "sqs:GetQueueAttributes"], ARN.format("sqs", "greeting")) in statements(done, "past")
+    states = json.loads(done.one("StateMachine").inputs["definition"])["States"]
+    assert states["Walk"]["ItemSelector"]["purpose"] == "backfill"
+
+
+@pytest.mark.parametrize(
+    ("consumers", "message"),
+    [
+        ((), r"past: consumers=\[\] names none, and the fan-out has greeting, counting, bare"),
+        (("gretting",), "names gretting, and the fan-out has greeting, counting, bare"),
+        (("counting",), "counting counts changes, and a table has items"),
+        (("bare",), "bare has neither an effect ledger nor a projection"),
+    ],
+)
+def test_a_consumer_that_cannot_take_the_past_is_refused(run, consumers: tuple[str, ...], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        run(lambda: filled(*consumers))

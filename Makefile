@@ -50,6 +50,7 @@ docs: $(VENV)/dev.installed ## Write the pages that are made from the code and i
 	$(BIN)/python -m tools.policy_docs
 	$(BIN)/python -m tools.runbook
 	$(BIN)/python -m tools.scenario_pictures
+	$(BIN)/python -m tools.diagrams
 
 golden: $(VENV)/dev.installed ## List each stack's resources anew, after a change of them that you mean
 	$(BIN)/python -m tools.golden

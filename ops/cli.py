@@ -9,6 +9,7 @@ import typer
 
 from ops import local_commands
 from ops.demo.command import demo
+from ops.diagram.command import diagram
 from ops.local_up import up
 from ops.operator.dead_letters.commands import dead_letters
 from ops.operator.pausing import pause, resume
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(simulate)
 app.command()(what_if)
+app.command()(diagram)
 app.command()(status)
 app.command()(tail)
 app.command()(trace)

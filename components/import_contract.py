@@ -39,7 +39,7 @@ def check_import(module: str) -> None:
     packed = module_names(module, root)
     try:
         watched = subprocess.run(  # noqa: S603 - our own interpreter, isolated: no site-packages, no environment
-            [sys.executable, "-I", "-S", "-B", "-c", _WATCH, str(root), module, _packages(), *packed],
+            [sys.executable, "-I", "-S", "-B", *_bytecode(), "-c", _WATCH, str(root), module, _packages(), *packed],
             env={},
             capture_output=True,
             text=True,
@@ -59,6 +59,11 @@ def check_import(module: str) -> None:
     raise ImportContractBroken(
         f"{_relative(breach['file'], root)}:{breach['line']}: {breach['what']} at import: {breach['fix']}"
     )
+
+
+def _bytecode() -> list[str]:
+    """Return the option to read compiled modules from where this interpreter keeps them."""
+    return [] if sys.pycache_prefix is None else ["-X", f"pycache_prefix={sys.pycache_prefix}"]
 
 
 def _packages() -> str:

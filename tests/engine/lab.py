@@ -128,6 +128,11 @@ class Lab:
             path.write_text(before)
 
 
+def cached_bytecode(directory: Path) -> dict[str, str]:
+    """The variables by which commands compile each module once for all tests, and leave nothing beside the sources."""
+    return {"PYTHONPYCACHEPREFIX": str(directory.parent / "bytecode")}
+
+
 def copy_project(directory: Path) -> Path:
     """Copy the program to a directory of its own."""
     project = directory / "project"
@@ -149,7 +154,8 @@ def lab(directory: Path, cli: Cli, project: Path | None = None) -> Iterator[Lab]
     project = project or copy_project(directory)
     with Endpoint() as aws, served(aws.connection, lambda: Stubs.of_stack(project, "local")) as providers:
         environment = engine_environment(cli, directory=directory, providers=providers, connection=aws.connection)
-        environment["PULUMI_STACK"] = "local"
+        environment |= {"PULUMI_STACK": "local", **cached_bytecode(directory)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment.pop("COVERAGE_PROCESS_CONFIG", None)
         made = Lab(directory, aws, environment)
         made.pulumi("stack", "init", "local")

@@ -18,7 +18,7 @@ import boto3
 import pytest
 
 from local.pulumi_host.cli import Cli
-from tests.engine.lab import ROOT, SOURCES
+from tests.engine.lab import ROOT, SOURCES, cached_bytecode
 from tests.local.test_local_up import WEIR, below
 
 
@@ -30,7 +30,9 @@ def weir(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def environment(directory: Path) -> dict[str, str]:
     # The CLI that `make engine` built is found in the user's cache.
-    return {**below(directory), "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))}
+    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    found = {**below(directory), **cached_bytecode(directory), "XDG_CACHE_HOME": cache}
+    return {name: value for name, value in found.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 @pytest.mark.usefixtures("cli")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,29 +163,56 @@ def test_an_automation_program_previews_and_deploys(secret: str, engine: Lab) ->
     assert "usersTable" in json.loads(ran.stdout.splitlines()[-1])["outputs"]
 
 
-def test_a_second_stack_uses_the_identity_and_leaves_it_to_its_owner(secret: str, engine: Lab) -> None:
+@pytest.fixture(scope="module")
+def other(secret: str, engine: Lab) -> None:
+    """A second stack, `other`, which owns the identity of another address."""
     shutil.copy(engine.project / "Pulumi.local.yaml", engine.project / "Pulumi.other.yaml")
-    owner = engine.environment["PULUMI_STACK"]
-    engine.environment["PULUMI_STACK"] = "other"
-    try:
+    with working_on(engine, "other"):
         engine.pulumi("stack", "init", "other")
         engine.config("protect", "false")
         engine.config("mailFrom", "both@example.com")
         engine.config("mailIdentityOwned", "true")
         engine.up()
-        engine.environment["PULUMI_STACK"] = owner
-        engine.config("mailFrom", "both@example.com")
-        engine.config("mailIdentityOwned", "true")
-        engine.config("protect", "false")
-        refused = engine.up(status=1)
-        assert "AlreadyExistsException" in refused.errors
-        engine.config("mailIdentityOwned", "false")
-        engine.up()
-        engine.destroy()
-        identity = engine.aws.client("sesv2").get_email_identity(EmailIdentity="both@example.com")
-        assert identity["VerifiedForSendingStatus"]
+
+
+@contextmanager
+def working_on(engine: Lab, stack: str) -> Iterator[None]:
+    """Run commands for another stack within the block."""
+    before = engine.environment["PULUMI_STACK"]
+    engine.environment["PULUMI_STACK"] = stack
+    try:
+        yield
     finally:
-        engine.environment["PULUMI_STACK"] = owner
+        engine.environment["PULUMI_STACK"] = before
+
+
+@pytest.mark.usefixtures("other")
+def test_the_operator_s_commands_know_a_stack_of_the_cli_by_its_name(engine: Lab) -> None:
+    with working_on(engine, "other"):
+        outputs = engine.outputs()
+    status = subprocess.run(
+        [Path(sys.executable).with_name("weir"), "status", "-s", "other", "--json"],
+        env={name: value for name, value in engine.environment.items() if name != "PULUMI_STACK"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert status.returncode in (0, 1), status.stdout + status.stderr  # 1: somebody should act
+    assert {each["name"] for each in json.loads(status.stdout)["consumers"]} >= outputs["consumers"].keys()
+
+
+@pytest.mark.usefixtures("other")
+def test_a_second_stack_uses_the_identity_and_leaves_it_to_its_owner(engine: Lab) -> None:
+    engine.config("mailFrom", "both@example.com")
+    engine.config("mailIdentityOwned", "true")
+    engine.config("protect", "false")
+    refused = engine.up(status=1)
+    assert "AlreadyExistsException" in refused.errors
+    engine.config("mailIdentityOwned", "false")
+    engine.up()
+    engine.destroy()
+    identity = engine.aws.client("sesv2").get_email_identity(EmailIdentity="both@example.com")
+    assert identity["VerifiedForSendingStatus"]
 
 
 @pytest.fixture

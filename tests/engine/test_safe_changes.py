@@ -59,7 +59,7 @@ def pause(engine: Lab, function: str, *, paused: bool) -> None:
 
 
 def test_the_demo_s_claims_hold_on_the_stack_that_the_engine_deployed(deployed: dict[str, Any], engine: Lab) -> None:
-    report = run_on(engine.aws, deployed, 40, console=Console(file=io.StringIO()))
+    report = run_on(engine.aws, deployed, 20, console=Console(file=io.StringIO()))
     assert [verdict.name for verdict in report.broken] == []
 
 

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import (
+    AuditBucket,
     BusTarget,
     ChangeTable,
     CounterTable,
@@ -67,6 +68,7 @@ ledger = EffectLedgerTable("effects", deletion_protection=kept)
 counts = CounterTable("counts", deletion_protection=kept)
 rights = ProjectionTable("rights", hash_key="userId", deletion_protection=kept)
 mail = EmailSender("mail", mail_from=config.mail_from)
+AuditBucket("audit-log", source=users.stream, hashed=["email"], hash_key=pulumi.Output.secret("of the hashes"))
 
 packages = PythonLayer("packages", requirements="packages.txt")
 settings = FunctionSettings(timeout=config.function_timeout, log_retention_in_days=1, requirements=packages)

@@ -44,7 +44,7 @@ class Workflow(pulumi.ComponentResource):
     Attributes:
         machine: The `aws.sfn.StateMachine`.
         role: Its `aws.iam.Role`.
-        policy: The role's only policy, an `aws.iam.RolePolicy`.
+        policy: The role's only policy, an `aws.iam.RolePolicy`; `None` without an access.
         approvals: The `aws.sqs.Queue` of requests, or `None`.
         alarms: Each `aws.cloudwatch.MetricAlarm`, by name.
 
@@ -92,14 +92,17 @@ class Workflow(pulumi.ComponentResource):
         variables = _variables(name, definition, text, granted)
         statements: list[Statement] = [statement for each in granted for statement in each.statements]
         self.role = aws.iam.Role(name, assume_role_policy=trust("states.amazonaws.com"), opts=child)
-        self.policy = aws.iam.RolePolicy(name, role=self.role.name, policy=policy_document(statements), opts=child)
+        self.policy: aws.iam.RolePolicy | None = None
+        if statements:  # IAM takes no policy without one, and a definition may call nothing
+            document = policy_document(statements)
+            self.policy = aws.iam.RolePolicy(name, role=self.role.name, policy=document, opts=child)
         self.machine = aws.sfn.StateMachine(
             name,
             type="STANDARD",
             role_arn=self.role.arn,
             definition=pulumi.Output.all(**variables).apply(lambda values: _filled(text, values)),
             # The first execution may follow at once.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy] if self.policy else []),
         )
         self.alarms = make_alarms(
             name,

@@ -1,10 +1,11 @@
-"""A consumer moves from the stream to a fan-out: no change is missed on the way, and no mail is sent twice."""
+"""A consumer moves from the stream to a fan-out while users upgrade: no change is missed, and no mail is sent twice."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from tests.engine.lab import Lab
+from tests.engine.writes import Writes
 from tests.local.test_deploy import post
 from tests.local.world import wait_until
 
@@ -12,6 +13,9 @@ from tests.local.world import wait_until
 def test_a_consumer_moves_to_a_fan_out_without_a_gap_and_without_a_second_mail(engine: Lab) -> None:
     engine.config("protect", "false")
     engine.config("fanOut", "false")
+    engine.config("functionTimeout", "10")  # a slow machine must not look like a failing consumer
+    engine.config("retryAttempts", "10")
+    engine.config("attempts", "5")
     engine.up()
     outputs = engine.outputs()
     control = engine.aws.control
@@ -32,7 +36,8 @@ def test_a_consumer_moves_to_a_fan_out_without_a_gap_and_without_a_second_mail(e
     upgrade("bob")  # written while nothing reads
 
     engine.config("fanOut", "true")
-    moved = engine.up()
+    with Writes(engine, outputs["usersTable"], "moving") as writes:
+        moved = engine.up()
     assert moved.steps["EventSourceMapping welcome-email"] in ("create", "replace", "delete")
     moved_outputs = engine.outputs()
     assert moved_outputs["usersTable"] == outputs["usersTable"]
@@ -40,5 +45,5 @@ def test_a_consumer_moves_to_a_fan_out_without_a_gap_and_without_a_second_mail(e
     wait_until(lambda: mails()["cid@example.com"] and mails()["bob@example.com"])
     consumer = moved_outputs["consumers"]["welcome-email"]
     control.wait_until_idle([moved_outputs["forwarder"], consumer["eventSourceMapping"]])
-    assert mails() == {f"{user}@example.com": 1 for user in ("ada", "bob", "cid")}
+    assert mails() == {f"{user}@example.com": 1 for user in ("ada", "bob", "cid", *writes.users)}
     assert engine.up("--expect-no-changes").steps == {}

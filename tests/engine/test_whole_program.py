@@ -34,9 +34,7 @@ def test_a_second_up_and_a_refresh_find_nothing_to_do(deployed: dict[str, Any], 
     assert set(refreshed.steps.values()) <= {"refresh"}
 
 
-def test_the_demo_s_claims_hold_on_the_fan_out_that_the_engine_deployed(
-    deployed: dict[str, Any], engine: Lab
-) -> None:
+def test_the_demo_s_claims_hold_on_the_fan_out_that_the_engine_deployed(deployed: dict[str, Any], engine: Lab) -> None:
     report = run_on(engine.aws, deployed, 20, console=Console(file=io.StringIO()))
     assert [verdict.name for verdict in report.broken] == []
 

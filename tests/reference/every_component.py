@@ -1,7 +1,5 @@
 """A program that uses every component, each by a statement or two. It is run as the `__main__.py` of a project."""
 
-import json
-
 import pulumi
 import pulumi_aws as aws
 
@@ -28,6 +26,7 @@ from components import (
     PythonLayer,
     QueueDelivery,
     QueueTarget,
+    Reconciliation,
     StackConfig,
     Stream,
     StreamDashboard,
@@ -35,13 +34,12 @@ from components import (
     StreamPipe,
     StreamSource,
     TopicTarget,
+    Workflow,
     WorkflowTarget,
-    allow,
     protect_stack,
 )
-from components.access import policy_document, trust
 from handlers.cdc import on
-from tests.reference import enrich, plans_per_window, upgrade_api, welcome_email
+from tests.reference import enrich, expected, plans_per_window, upgrade_api, welcome_email
 
 config = StackConfig.load()
 protect_stack(config.protect)
@@ -82,14 +80,7 @@ api.route("GET /users", upgrade_api.handler, access=[counts.read_access(), right
 # The fan-out, with a consumer and a pipe to each kind of target.
 bus = aws.cloudwatch.EventBus("changes")
 topic = aws.sns.Topic("changes")
-starts = aws.iam.Role("starts", assume_role_policy=trust("states.amazonaws.com"))
-may = policy_document([allow(["lambda:InvokeFunction"], functions["receive"].function.arn)])
-aws.iam.RolePolicy("starts", role=starts.name, policy=may)
-workflow = aws.sfn.StateMachine(
-    "onboarding",
-    role_arn=starts.arn,
-    definition=json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}),
-)
+workflow = Workflow("onboarding", definition="done.asl.json", alarm_actions=[alarms.arn])
 access = [ledger.access(), counts.access(), mail.send_access()]
 changes = FanOut(
     "changes",
@@ -105,8 +96,10 @@ targets = {
     "to-bus": BusTarget(arn=bus.arn, detail_type="change", source="users"),
     "to-topic": TopicTarget(arn=topic.arn),
     "to-function": FunctionTarget(arn=functions["receive"].function.arn),
-    "to-workflow": WorkflowTarget(arn=workflow.arn),
+    "to-workflow": WorkflowTarget(arn=workflow.machine.arn),
 }
+changes.subscribe(expected.handler, access=[rights.access("RIGHTS_TABLE")])
+Reconciliation("reconciliation", table=users, fan_out=changes, schedule="cron(0 3 * * ? *)")
 for name, target in targets.items():
     changes.pipe(name, target=target, when=on.modify, repeats="a second delivery changes nothing there")
 

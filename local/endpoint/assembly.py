@@ -56,7 +56,7 @@ from local.endpoint.services.read_capacity import read_capacity_routes
 from local.endpoint.services.state_machines import StateMachines
 from local.endpoint.services.stream_source import StreamSource
 from local.endpoint.services.stream_specifications import stream_specification_routes
-from local.endpoint.services.streaming_destinations import streamed_change, streaming_destination_routes
+from local.endpoint.services.streaming_destinations import Reenabled, streaming_destination_routes
 from local.endpoint.services.streams import Streams
 from local.endpoint.services.time_to_live import TimeToLive
 from local.endpoint.services.update_expressions import update_expression_routes
@@ -91,7 +91,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         connection: The endpoint's address and keys.
         control_token: The token of the control API.
     """
-    clock, metrics, faults, limit = Clock(), Metrics(), Faults(), ReaderLimit()
+    clock, metrics, faults, limit, reenabled = Clock(), Metrics(), Faults(), ReaderLimit(), Reenabled()
     own = InProcess(connection)
     buckets, cloudwatch, functions, iam, kinesis, logs, machines, queues, streams, tables, topics = (
         own.client(name)
@@ -179,7 +179,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             FifoTopics(_topic, _send_from_topic, metrics=metrics, clock=clock).routes,
             kinesis_streams.routes,
             stream_specification_routes(tables),
-            streaming_destination_routes(tables=tables, kinesis=kinesis),
+            streaming_destination_routes(tables=tables, kinesis=kinesis, reenabled=reenabled),
         ]
     )
     control = ControlApi(
@@ -195,7 +195,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         unjudged=lambda: _unjudged(authorizer, functions, machines, pipes),
         evaluate_alarms=alarms.evaluate,
     )
-    _adapt_ministack(connection, clock, readers, environments, authorizer, fits=kinesis_streams.fits)
+    _adapt_ministack(connection, clock, readers, environments, authorizer, reenabled, fits=kinesis_streams.fits)
     ministack_internals.send_dead_letters_by(destinations.send_dead_letter)
     ministack_internals.run_executions_by(executions)
     application = Application(
@@ -244,6 +244,7 @@ def _adapt_ministack(
     readers: Readers,
     environments: Functions,
     authorizer: Authorizer,
+    reenabled: Reenabled,
     *,
     fits: Callable[[str, str, bytes], bool],
 ) -> None:
@@ -263,8 +264,8 @@ def _adapt_ministack(
     ministack_internals.notify_of_alarms_by(notification, authorizer.service_may)
     ministack_internals.when_messages_come(readers.queues)
     ministack_internals.stream_changes_as(
-        lambda table, record, precision, transactional: streamed_change(
-            record, table=table, now=clock.now(), precision=precision, transactional=transactional
+        lambda table, arn, record, precision, transactional: reenabled.changes(
+            record, table=table, stream_arn=arn, now=clock.now(), precision=precision, transactional=transactional
         ),
         fits,
         readers.kinesis,

@@ -88,15 +88,15 @@ def keep_time_by(clock: Callable[[], float]) -> None:
 
 
 def stream_changes_as(
-    make: Callable[[str, Mapping[str, Any], str, bool], tuple[str, bytes] | None],
+    make: Callable[[str, str, Mapping[str, Any], str, bool], Sequence[tuple[str, bytes]]],
     fits: Callable[[str, str, bytes], bool],
     wake: Callable[[str], None],
 ) -> None:
     """Put a table's changes into Kinesis in AWS's shape; ministack's records differ.
 
     Args:
-        make: Makes partition key and data from the table, the change record, the precision of its time and whether a
-            transaction made the change; `None` for no record.
+        make: Makes partition keys and data from the table, the stream's ARN, the change record, the precision of its
+            time and whether a transaction made the change.
         fits: Returns whether a stream takes a record, from the table, the stream's ARN and the data. It is skipped
             otherwise.
         wake: Called with the name of each stream that got a record.
@@ -116,10 +116,11 @@ def stream_changes_as(
         for destination in _dynamodb._kinesis_destinations.get(table, []):
             if destination["DestinationStatus"] != "ACTIVE":
                 continue
-            made = make(table, record, destination["ApproximateCreationDateTimePrecision"], transacting)
-            if made is not None and fits(table, destination["StreamArn"], made[1]):
-                _kinesis.put_record_internal(destination["StreamArn"], *made)
-                wake(destination["StreamArn"].rpartition("/")[2])
+            arn, precision = destination["StreamArn"], destination["ApproximateCreationDateTimePrecision"]
+            for key, data in make(table, arn, record, precision, transacting):
+                if fits(table, arn, data):
+                    _kinesis.put_record_internal(arn, key, data)
+                    wake(arn.rpartition("/")[2])
 
     _dynamodb._transact_write_items = in_transaction
     _dynamodb._fan_out_to_kinesis = fan_out

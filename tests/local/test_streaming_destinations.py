@@ -188,6 +188,21 @@ def test_kds_8_a_record_in_microseconds_says_so_in_its_last_member_and_another_d
     assert "ApproximateCreationDateTimePrecision" not in coarse
 
 
+@conforms("KDS-10", "recorded")
+def test_kds_10_the_first_change_after_enabling_again_comes_twice_under_different_event_ids(destination):
+    destination.enable()
+    destination.world.put("a")
+    destination.tables.disable_kinesis_streaming_destination(**destination.named())
+    destination.world.put("b")
+    destination.enable()
+    destination.world.put("c", "d")
+    changes = destination.changes()
+    assert [each["dynamodb"]["Keys"]["id"]["S"] for each in changes] == ["a", "c", "c", "d"]
+    assert len({each["eventID"] for each in changes}) == 4
+    first, again = ({**each, "eventID": ""} for each in changes[1:3])
+    assert first == again
+
+
 @conforms("KDS-9", "recorded")
 def test_kds_9_writes_that_change_nothing_send_nothing(destination):
     item, named = {"id": {"S": "a"}, "tags": {"SS": ["x", "y"]}}, {"TableName": destination.world.name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -59,19 +60,67 @@ def streamed_change(
     return hashlib.md5(key, usedforsecurity=False).hexdigest().upper(), data
 
 
-def streaming_destination_routes(*, tables: Any, kinesis: Any) -> Routes:
+class Reenabled:
+    """Destinations that were enabled again and have got no change since: AWS sent them the first one twice (KDS-10)."""
+
+    def __init__(self) -> None:
+        self._waiting: set[tuple[str, str]] = set()
+        self._was_disabled: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def disabled(self, table: str, stream_arn: str) -> None:
+        """Note that a table's destination was disabled."""
+        with self._lock:
+            self._was_disabled.add((table, stream_arn))
+            self._waiting.discard((table, stream_arn))
+
+    def enabled(self, table: str, stream_arn: str) -> None:
+        """Note that a table's destination was enabled."""
+        with self._lock:
+            if (table, stream_arn) in self._was_disabled:
+                self._waiting.add((table, stream_arn))
+
+    def changes(
+        self, record: Mapping[str, Any], *, table: str, stream_arn: str, now: float, precision: str, transactional: bool
+    ) -> list[tuple[str, bytes]]:
+        """Make the Kinesis records of a change; see `streamed_change`."""
+
+        def make(change: Mapping[str, Any]) -> tuple[str, bytes] | None:
+            return streamed_change(change, table=table, now=now, precision=precision, transactional=transactional)
+
+        made = make(record)
+        if made is None:
+            return []
+        with self._lock:
+            twice = (table, stream_arn) in self._waiting
+            self._waiting.discard((table, stream_arn))
+        again = make({**record, "eventID": uuid.uuid4().hex}) if twice else None
+        return [made] if again is None else [made, again]
+
+
+def streaming_destination_routes(*, tables: Any, kinesis: Any, reenabled: Reenabled) -> Routes:
     """Make the tables of the operations that change a table's destination.
 
     Args:
         tables: A boto3 client of DynamoDB.
         kinesis: A boto3 client of Kinesis.
+        reenabled: Is called with each destination that is enabled or disabled.
     """
 
     def check(call: AwsCall) -> None:
         check_destination(call, tables=tables, kinesis=kinesis)
 
+    def named(call: AwsCall) -> tuple[str, str]:
+        return call.parameters["TableName"].rpartition("/")[2], call.parameters["StreamArn"]
+
     changing = ("Disable", "Enable", "Update")
-    return Routes(checked={f"dynamodb:{change}KinesisStreamingDestination": [check] for change in changing})
+    return Routes(
+        checked={f"dynamodb:{change}KinesisStreamingDestination": [check] for change in changing},
+        tells={
+            "dynamodb:DisableKinesisStreamingDestination": [lambda call: reenabled.disabled(*named(call))],
+            "dynamodb:EnableKinesisStreamingDestination": [lambda call: reenabled.enabled(*named(call))],
+        },
+    )
 
 
 def check_destination(call: AwsCall, *, tables: Any, kinesis: Any) -> None:

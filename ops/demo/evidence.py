@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from ops.demo.claims import ConsumerEvidence
 from ops.demo.plan import Plan
 from ops.demo.receivers.receiver import Change, Deployed, Receiver
+
+#: Seconds until the next try of a read that a shard refused: it serves five a second.
+READ_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Observer:
                 StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
             )["ShardIterator"]
             while iterator is not None:
-                page = streams.get_records(ShardIterator=iterator)
+                page = _page(streams, iterator)
                 records += page["Records"]
                 iterator = page.get("NextShardIterator") if page["Records"] else None
         return records
@@ -76,7 +80,7 @@ class Observer:
         name = receiver.consumer
         history = self._history(name)
         invocations = [entry for entry in history if entry["kind"] == "invocation"]
-        filtered_out, dead_letters = list(_event_ids(history, "filtered out")), self._dead_letters(name)
+        filtered_out, dead_letters = list(_event_ids(history, "filtered out")), self.dead_letters(name)
         return ConsumerEvidence(
             claim=receiver.claim,
             expected=receiver.expected(plan, changes),
@@ -91,8 +95,8 @@ class Observer:
             ],
             alarms=alarms,
             counts={
-                "filtered out": len(filtered_out),
-                "invocations": len(invocations),
+                "filtered": len(filtered_out),
+                "invoked": len(invocations),
                 "retries": sum(entry["attempt"] > 1 for entry in invocations),
                 "bisections": sum(entry["bisected"] for entry in invocations),
                 "dead letters": len(dead_letters),
@@ -104,7 +108,7 @@ class Observer:
         known += self._control.history(self.mapping(consumer), after=len(known))
         return known
 
-    def _dead_letters(self, consumer: str) -> list[Change]:
+    def dead_letters(self, consumer: str) -> list[Change]:
         """Read the records in a consumer's failure destination, those of a queue out of their messages."""
         s3 = self._deployed.endpoint.client("s3")
         arn = self._deployed.outputs["consumers"][consumer]["failureDestination"]
@@ -118,6 +122,17 @@ class Observer:
         documents = [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
         records = [record for document in documents for record in json.loads(document["payload"])["Records"]]
         return [json.loads(record["body"]) if "body" in record else record for record in records]
+
+
+def _page(streams: Any, iterator: str) -> Any:
+    """Read one page, and wait where the shard has no read left: the program's own reader comes first."""
+    while True:
+        try:
+            return streams.get_records(ShardIterator=iterator)
+        except streams.exceptions.ClientError as refused:
+            if "Exceeded" not in refused.response["Error"]["Code"]:
+                raise
+            time.sleep(READ_PAUSE_SECONDS)
 
 
 def _processed(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:

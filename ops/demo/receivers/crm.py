@@ -32,11 +32,11 @@ class Crm(Receiver):
 
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:  # noqa: ARG002
         """Let the CRM apply some updates without an answer."""
-        self._running.lost.update(plan.throttled)
+        self.server.lost.update(plan.throttled)
 
     def faults(self, deployed: Deployed, plan: Plan) -> Mapping[str, tuple[int, int]]:  # noqa: ARG002
         """Count the answers that the CRM did not give."""
-        return {"answers lost by the CRM": (len(plan.throttled), len(plan.throttled) - len(self._running.lost))}
+        return {"answers lost by the CRM": (len(plan.throttled), len(plan.throttled) - len(self.server.lost))}
 
     def expected(self, plan: Plan, changes: Sequence[Change]) -> Counter[str]:  # noqa: ARG002 - the changes know
         """Return every change of a plan."""
@@ -44,10 +44,11 @@ class Crm(Receiver):
 
     def found(self, deployed: Deployed) -> Counter[str]:  # noqa: ARG002 - it is no part of the stack
         """Return every update that was applied."""
-        return Counter(f"{user} on {body['plan']}" for user, body in self._running.applied)
+        return Counter(f"{user} on {body['plan']}" for user, body in self.server.applied)
 
     @property
-    def _running(self) -> CrmServer:
+    def server(self) -> CrmServer:
+        """The CRM; it serves while `serving` runs."""
         if self._server is None:
             raise RuntimeError("the CRM does not serve yet")
         return self._server

@@ -21,6 +21,9 @@ class CrmServer(ThreadingHTTPServer):
         answers: Status and headers of the next answers, instead of 204; status 0 closes the connection without one.
         lost: Users, by the last part of the path, whose next update is applied without an answer.
         applied: The updates that were applied, in order: user and body.
+        token: The bearer token that requests need; `None` for any.
+        is_down: Whether it closes every connection without an answer.
+        held: Users whose updates wait until `release` is called.
     """
 
     daemon_threads = True
@@ -31,6 +34,10 @@ class CrmServer(ThreadingHTTPServer):
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.lost: set[str] = set()
         self.applied: list[tuple[str, Any]] = []
+        self.token: str | None = None
+        self.is_down = False
+        self.held: set[str] = set()
+        self._released = threading.Event()
         self._recognises_repeats = recognises_repeats
         self._seen: set[str] = set()
         self._lock = threading.Lock()
@@ -53,11 +60,23 @@ class CrmServer(ThreadingHTTPServer):
                 server.shutdown()
                 thread.join()
 
+    def release(self) -> None:
+        """Answer the updates that wait."""
+        self.held.clear()
+        self._released.set()
+
     def take(self, path: str, headers: dict[str, str], body: Any) -> tuple[int, dict[str, str]]:
         """Take a request; returns status and headers of its answer, status 0 for none."""
         user = path.rpartition("/")[2]
         with self._lock:
             self.requests.append({"path": path, "body": body, **headers})
+        if user in self.held:
+            self._released.wait()
+        with self._lock:
+            if self.is_down:
+                return 0, {}
+            if self.token is not None and headers.get("Authorization") != f"Bearer {self.token}":
+                return 401, {}
             status, answer = self.answers.pop(0) if self.answers else (204, {})
             if status in (0, 204):
                 key = headers.get("Idempotency-Key")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ops.demo.mechanisms import Mechanism
-from ops.demo.plan import Plan, address_of
-from ops.demo.receivers.receiver import Change, Deployed, Receiver
+from ops.demo.plan import PAID_PLAN, Plan, address_of
+from ops.demo.receivers.receiver import Change, Deployed, Receiver, plan_after, plan_changes, user_of
 
 
 class Mailbox(Receiver):
@@ -41,9 +41,10 @@ class Mailbox(Receiver):
         """Return the users without a usable address, and the one whose mail ends the function."""
         return plan.poison
 
-    def expected(self, plan: Plan, changes: Sequence[Change]) -> Counter[str]:  # noqa: ARG002 - the plan knows
-        """Return one mail to each healthy user."""
-        return Counter(address_of(user) for user in plan.healthy)
+    def expected(self, plan: Plan, changes: Sequence[Change]) -> Counter[str]:
+        """Return one mail to each healthy user who was upgraded, however often."""
+        upgraded = {user_of(change) for change in plan_changes(changes) if plan_after(change) == PAID_PLAN}
+        return Counter(address_of(user) for user in upgraded - plan.poison)
 
     def found(self, deployed: Deployed) -> Counter[str]:
         """Count the mails to each address."""

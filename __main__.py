@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import (
+    GUARDS,
     AuditBucket,
     Backfill,
     ChangeTable,
@@ -191,6 +192,7 @@ pulumi.export(
             "eventSourceMapping": consumer.event_source_mapping.uuid,
             "failureDestination": consumer.on_failure.arn if consumer.on_failure else None,
             "retryHorizonSeconds": consumer.delivery.retry_horizon()._asdict(),
+            "guarded": changes.repeats.get(name) in GUARDS,
             "alarms": {alarm: made.name for alarm, made in consumer.alarms.alarms.items()},
             "deadLetterQueues": (
                 [consumer.dead_letters.arn, consumer.undelivered.arn] if isinstance(consumer, QueueConsumer) else []

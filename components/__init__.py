@@ -57,6 +57,7 @@ from components.queue_delivery import QueueDelivery
 from components.queue_pipe import QUEUE_PIPE_ALARMS, QueuePipe, QueuePipeDelivery
 from components.reconciliation import RECONCILIATION_ALARMS, Reconciliation
 from components.refusal import Refused
+from components.repeats import GUARDS
 from components.stack_config import StackConfig
 from components.stream import Stream
 from components.stream_consumer import StreamConsumer
@@ -69,6 +70,7 @@ from components.workflow import Workflow
 __all__ = [
     "BACKFILL_ALARMS",
     "GIVEN_UP",
+    "GUARDS",
     "ITERATOR_AGE",
     "KINESIS_ALARMS",
     "PARKED",

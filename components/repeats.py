@@ -30,6 +30,10 @@ _FOUND: tuple[tuple[type, str], ...] = (
     (WriteOnceBucket, "an object of the bucket is written once and never replaced"),
     (Workflow, "Step Functions starts an execution once per name"),
 )
+_SEARCH = "the search index takes a document only with a higher version"
+
+#: The runtime's words: with these, an older change that comes late is harmless too.
+GUARDS = frozenset({_SEARCH, *(words for _, words in _FOUND)})
 
 
 def harmless_repeats(name: str, consumer: Consumer, declared: str | None, *, route: str = "a fan-out") -> str:
@@ -96,7 +100,7 @@ def found_harmless(consumer: Consumer) -> str | None:
     """Return how what a consumer's module uses makes repeats harmless; `None` if it uses nothing that does."""
     for value in vars(sys.modules[consumer.module]).values():
         if value is search_version:
-            return "the search index takes a document only with a higher version"
+            return _SEARCH
         for kind, words in _FOUND:
             if isinstance(value, kind):
                 return words

@@ -118,5 +118,9 @@ def log_group_of(functions: Any, function: str) -> str:
         functions: A boto3 client of Lambda.
         function: Name of the function.
     """
-    configuration = functions.get_function_configuration(FunctionName=function)
-    return configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function}")
+    return log_group_in(functions.get_function_configuration(FunctionName=function))
+
+
+def log_group_in(configuration: Mapping[str, Any]) -> str:
+    """Return the log group in what GetFunctionConfiguration answers."""
+    return configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{configuration['FunctionName']}")

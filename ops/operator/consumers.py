@@ -9,6 +9,7 @@ from typing import Any
 
 from handlers.cdc.discard import DESTINATION_VARIABLE
 from handlers.cdc.ledger_table import TABLE_VARIABLE
+from ops.function_logs import log_group_in
 from ops.operator.stack import NoStack, Stack
 from ops.running import FORWARDER
 
@@ -24,6 +25,7 @@ class Consumer:
         function: The function as GetFunctionConfiguration describes it.
         alarms: Names of its alarms, by their short names.
         queues: ARNs of the queues with what SQS gave up, and with what a topic could not deliver.
+        is_guarded: Whether the program says that a version guard, a marker or a ledger decides about each change.
         table_stream: ARN of the stream of the stack's table, where a fan-out's changes come from.
     """
 
@@ -34,6 +36,7 @@ class Consumer:
     alarms: Mapping[str, str]
     queues: Sequence[str] = ()
     table_stream: str | None = None
+    is_guarded: bool = False
 
     @property
     def function_name(self) -> str:
@@ -43,7 +46,7 @@ class Consumer:
     @property
     def log_group(self) -> str:
         """Name of the function's log group."""
-        return self.function.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{self.function_name}")
+        return log_group_in(self.function)
 
     @property
     def source(self) -> str:
@@ -81,8 +84,8 @@ class Consumer:
 
     @property
     def guarded(self) -> bool:
-        """`True` if an older change can do no harm: an effect ledger decides, or the ledgers behind a forwarder do."""
-        return self.ledger is not None or self.name == FORWARDER
+        """`True` if an older change can do no harm: a ledger or a guard decides, or those behind a forwarder do."""
+        return self.is_guarded or self.ledger is not None or self.name == FORWARDER
 
     @property
     def _environment(self) -> Mapping[str, str]:
@@ -113,5 +116,6 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
             function = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])
             queues = output.get("deadLetterQueues", ())
             alarms, stream = output.get("alarms", {}), stack.outputs.get("streamArn")
-            found.append(Consumer(each, mapping["UUID"], mapping, function, alarms, queues, stream))
+            guarded = output.get("guarded") is True
+            found.append(Consumer(each, mapping["UUID"], mapping, function, alarms, queues, stream, guarded))
     return found

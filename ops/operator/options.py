@@ -27,8 +27,24 @@ StateFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Iam = Annotated[bool, typer.Option("--iam", help="Print the least IAM policy that this command needs, and exit.")]
-ConsumerName = Annotated[str | None, typer.Argument(help="Consumer; all of the stack if left out.")]
-OneConsumer = Annotated[str, typer.Argument(help="Consumer.")]
+
+
+def consumer_names(ctx: typer.Context) -> list[str]:
+    """List the names that complete a consumer: those in the outputs of the stack that the line names so far."""
+    from ops.operator.stack import NoStack, find
+    from ops.running import FORWARDER
+
+    try:
+        outputs = find(ctx.params.get("stack"), ctx.params.get("state")).outputs
+    except NoStack:
+        return []
+    return [*outputs.get("consumers", {}), *([FORWARDER] if FORWARDER in outputs else [])]
+
+
+ConsumerName = Annotated[
+    str | None, typer.Argument(help="Consumer; all of the stack if left out.", autocompletion=consumer_names)
+]
+OneConsumer = Annotated[str, typer.Argument(help="Consumer.", autocompletion=consumer_names)]
 
 
 def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -61,11 +77,11 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def print_policy(command: str, consumers: Any) -> NoReturn:
-    """Print the least policy of a command and exit."""
+def print_policy(command: str, consumers: Any, functions: Any = ()) -> NoReturn:
+    """Print the least policy of a command and exit; see `permissions.policy`."""
     from ops.operator.permissions import policy
 
-    typer.echo(json.dumps(policy(command, consumers), indent=2))
+    typer.echo(json.dumps(policy(command, consumers, functions), indent=2))
     raise typer.Exit
 
 

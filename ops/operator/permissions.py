@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ops.function_logs import log_group_in
 from ops.operator.consumers import Consumer
 from ops.operator.dead_letters.bucket import ATTEMPTS, SETTLED
 
+#: A function as GetFunctionConfiguration describes it.
+Function = Mapping[str, Any]
 Arns = Callable[[Sequence[Consumer]], list[str]]
 
 
@@ -20,9 +23,19 @@ def _of(consumers: Sequence[Consumer], *, queues: bool) -> list[str]:
     return [consumer.source for consumer in consumers if consumer.reads_queue is queues]
 
 
-def _log_group(consumer: Consumer) -> str:
-    _, partition, _, region, account = consumer.function["FunctionArn"].split(":")[:5]
-    return f"arn:{partition}:logs:{region}:{account}:log-group:{consumer.log_group}:*"
+def _log_group(function: Function) -> str:
+    _, partition, _, region, account = function["FunctionArn"].split(":")[:5]
+    return f"arn:{partition}:logs:{region}:{account}:log-group:{log_group_in(function)}:*"
+
+
+def _of_functions(action: str, functions: Sequence[Function]) -> list[str]:
+    match action:
+        case "lambda:GetFunctionConfiguration":
+            return [each["FunctionArn"] for each in functions]
+        case "logs:FilterLogEvents":
+            return [_log_group(each) for each in functions]
+        case _:
+            return []
 
 
 def _mapping(consumer: Consumer) -> str:
@@ -52,6 +65,7 @@ _RESOURCES: Mapping[str, Arns] = {
     "cloudwatch:DescribeAlarms": lambda _: ["*"],
     "cloudwatch:GetMetricData": lambda _: ["*"],
     "dynamodb:BatchGetItem": _tables,
+    "dynamodb:DescribeKinesisStreamingDestination": _tables,
     "dynamodb:DescribeStream": _streams,
     "dynamodb:GetRecords": _streams,
     "dynamodb:Scan": _ledgers,
@@ -61,7 +75,7 @@ _RESOURCES: Mapping[str, Arns] = {
     "lambda:InvokeFunction": lambda consumers: [each.mapping["FunctionArn"] for each in consumers],
     "lambda:ListEventSourceMappings": lambda _: ["*"],
     "lambda:UpdateEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
-    "logs:FilterLogEvents": lambda consumers: [_log_group(each) for each in consumers],
+    "logs:FilterLogEvents": lambda consumers: [_log_group(each.function) for each in consumers],
     "pipes:ListPipes": lambda _: ["*"],
     "s3:GetLifecycleConfiguration": lambda consumers: _destinations(consumers, "s3"),
     "s3:GetObject": lambda consumers: [f"{arn}/*" for arn in _destinations(consumers, "s3")],
@@ -91,6 +105,7 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *_CONSUMERS,
         *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "pipes:ListPipes"),
         *("s3:ListBucket", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+        "dynamodb:DescribeKinesisStreamingDestination",
     ),
     # With --key the stream is read as well.
     "tail": (
@@ -101,6 +116,7 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *_CONSUMERS,
         *("logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:Scan"),
         *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl"),
+        *("sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
     ),
     "dead-letters list": (*_READ_LETTERS, *_READ_STREAM),
     "dead-letters show": (*_READ_LETTERS, *_READ_STREAM, "dynamodb:BatchGetItem", "logs:FilterLogEvents"),
@@ -114,16 +130,33 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *_CONSUMERS,
         *("dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:BatchGetItem", "lambda:InvokeFunction"),
     ),
-    "pause": (*_CONSUMERS, "cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping"),
+    "pause": (
+        *_CONSUMERS,
+        *("cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+    ),
     "resume": (*_CONSUMERS, "lambda:UpdateEventSourceMapping"),
 }
 
 
-def policy(command: str, consumers: Sequence[Consumer]) -> dict[str, Any]:
-    """Return the IAM policy that a command needs for these consumers, one statement for each set of resources."""
+#: Commands that look at the queues which consumers read, and at no queue with dead letters.
+_OF_SOURCES = ("pause",)
+
+
+def policy(command: str, consumers: Sequence[Consumer], functions: Sequence[Function] = ()) -> dict[str, Any]:
+    """Return the IAM policy that a command needs, one statement for each set of resources.
+
+    Args:
+        command: The command, a key of `ACTIONS`.
+        consumers: The consumers that it is about.
+        functions: Other functions whose logs it reads.
+    """
     by_resources: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for action in ACTIONS[command]:
-        if resources := _RESOURCES[action](consumers):
+        if command in _OF_SOURCES and action.startswith("sqs:"):
+            resources = _of(consumers, queues=True)
+        else:
+            resources = [*_RESOURCES[action](consumers), *_of_functions(action, functions)]
+        if resources:
             by_resources[tuple(sorted(set(resources)))].append(action)
     return {
         "Version": "2012-10-17",

@@ -39,7 +39,8 @@ class Stack:
         """Return a boto3 client; it retries as boto3's standard mode does."""
         if self.environment is None:
             return _client(service, self.region)
-        keys = self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"]
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        keys = [self.environment.get(name) for name in names]
         return _client(service, self.environment["AWS_REGION"], self.environment["AWS_ENDPOINT_URL"], *keys)
 
     @property
@@ -61,6 +62,7 @@ def _client(
     endpoint: str | None = None,
     access_key_id: str | None = None,
     secret_access_key: str | None = None,
+    session_token: str | None = None,
 ) -> Any:
     """Make a client, once: a service's model takes a tenth of a second to read."""
     from botocore.config import Config
@@ -71,6 +73,7 @@ def _client(
         endpoint_url=endpoint,
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret_access_key,
+        aws_session_token=session_token,
         config=Config(retries={"mode": "standard", "total_max_attempts": 5}, user_agent_extra="weir"),
     )
 

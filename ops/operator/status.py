@@ -29,6 +29,7 @@ from ops.stopping import stopped_by_ctrl_c
 if TYPE_CHECKING:
     from ops.operator.consumers import Consumer
     from ops.operator.metrics import Readings
+    from ops.operator.replication import ReplicationStatus
     from ops.operator.stack import Stack
 
 #: Seconds behind its source at which somebody should look at a consumer: the threshold of the alarm that warns.
@@ -102,13 +103,13 @@ class Status:
     at: float
     consumers: Sequence[ConsumerStatus]
     readers: Sequence[ReaderStatus]
+    replications: Sequence[ReplicationStatus]
 
     @property
     def needs_somebody(self) -> bool:
         """`True` if somebody should act."""
-        return any(each.advice for each in self.consumers) or any(
-            len(each.readers) > each.limit for each in self.readers
-        )
+        crowded = any(len(each.readers) > each.limit for each in self.readers)
+        return crowded or any(each.advice for each in (*self.consumers, *self.replications))
 
 
 @stopped_by_ctrl_c(0)
@@ -126,7 +127,8 @@ def status(
     """Show the state of every consumer, and the command to type next.
 
     For each consumer: its mapping's state, its distance behind the source now and an hour ago, failures and retries
-    of the last hour, dead letters that wait and until when they can be redriven, its alarms, its stream's readers.
+    of the last hour, dead letters that wait and until when they can be redriven, its alarms, its stream's readers. For
+    each table that is replicated into Kinesis: the destination's state, how far behind it is, and what it lost.
 
     Example: weir status -s prod
 
@@ -159,6 +161,7 @@ def look(stack: Stack, consumers: Sequence[Consumer], *, now: float) -> Status:
         now: Seconds since 1970.
     """
     from ops.operator import metrics
+    from ops.operator.replication import replications
 
     readings = metrics.read(stack.client("cloudwatch"), consumers, now=now)
     ringing = _ringing(stack.client("cloudwatch"), consumers)
@@ -168,6 +171,7 @@ def look(stack: Stack, consumers: Sequence[Consumer], *, now: float) -> Status:
         now,
         [_consumer(stack, each, readings[each.name], ringing, now) for each in consumers],
         [_readers(stack, stream) for stream in streams],
+        replications(stack, sorted({stream.split("/")[1] for stream in streams}), now=now),
     )
 
 
@@ -290,6 +294,12 @@ def _print(looked: Status) -> None:
         over = len(stream.readers) > stream.limit
         line = f"{stream.stream}: {len(stream.readers)} of {stream.limit} readers: {', '.join(stream.readers)}"
         console.print(Text(line, style="bold red" if over else ""), soft_wrap=True)
+    for each in looked.replications:
+        behind = "" if each.behindSeconds is None else f", {duration(each.behindSeconds)} behind"
+        line = f"{each.table} to {each.stream}: {each.state}{behind}"
+        console.print(Text(line, style="bold red" if each.advice else ""), soft_wrap=True)
+        if each.advice:
+            console.print(Text(f"  {each.advice}", style="yellow"), soft_wrap=True)
     for each in looked.consumers:
         for advice in each.advice:
             console.print(Text(f"{each.name}: {advice.reason}", style="yellow"), soft_wrap=True)

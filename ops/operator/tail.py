@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from ops.function_logs import Kind, LogLine, LogReader, log_group_of
+from ops.function_logs import Kind, LogLine, LogReader, log_group_in
 from ops.operator.options import AsJson, ConsumerName, Iam, StackName, StateFile, fail, print_policy, reports_errors
 from ops.stopping import stopped_by_ctrl_c
 
@@ -76,15 +76,12 @@ def tail(
         fail(f"--level {level} is not one of {', '.join(LEVELS)}")
     found = find(stack, state)
     consumers = consumers_of(found, consumer)
-    if iam:
-        print_policy("tail", consumers)
-    console = Console()
     groups = {each.name: each.log_group for each in consumers}
-    if consumer is None:
-        functions = found.client("lambda")
-        for name, function in found.outputs.get("functionNames", {}).items():
-            if name not in groups:
-                groups[name] = log_group_of(functions, function)
+    others = {} if consumer is not None else _others(found, known=groups)
+    if iam:
+        print_policy("tail", consumers, list(others.values()))
+    console = Console()
+    groups |= {name: log_group_in(function) for name, function in others.items()}
     for line in lines(found, consumers, groups, since=began, follow=follow, key=key):
         shown = describe(line)
         if shown is None or (line.level and _below(line.level, level)):
@@ -147,6 +144,16 @@ def lines(
         if not follow:
             return
         time.sleep(LOOK_SECONDS)
+
+
+def _others(stack: Stack, known: Collection[str]) -> dict[str, Any]:
+    """Describe the stack's functions that are not of consumers, by name."""
+    functions, names = stack.client("lambda"), stack.outputs.get("functionNames", {})
+    return {
+        name: functions.get_function_configuration(FunctionName=function)
+        for name, function in names.items()
+        if name not in known
+    }
 
 
 def describe(line: LogLine) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from ops.operator.options import AsJson, Iam, StackName, StateFile, duration, mo
 
 if TYPE_CHECKING:
     from ops.operator.consumers import Consumer
+    from ops.operator.dead_letters.letters import DeadLetter
     from ops.operator.stack import Stack
 
 #: Seconds that a stream keeps its records, and so the longest time that a change can be traced for.
@@ -70,8 +72,8 @@ def trace(
     """Show each change of an item and what every consumer did with it, as a tree with times.
 
     Reads the table's stream, which has the changes of the last 24 hours, the consumers' logs, the effect ledger (by a
-    scan) and the dead letters in buckets. A consumer without a failure, an effect or a dead letter for a change is
-    shown with the state that it is in.
+    scan) and the dead letters in buckets and queues, whose messages are hidden meanwhile. A consumer without a failure,
+    an effect or a dead letter for a change is shown with the state that it is in.
 
     Example: weir trace userId=bob -s prod
 
@@ -196,22 +198,30 @@ def _is_of(consumer: Consumer, effect_key: str) -> bool:
 
 
 def _letters(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> Iterator[tuple[str, Step]]:
-    from ops.operator.dead_letters.bucket import BucketLetters
-    from ops.operator.dead_letters.letters import change_in
+    """Yield the dead letters about changes, also those in queues, whose messages are visible again afterwards."""
     from ops.operator.dead_letters.stores import stores_of
 
     for store in stores_of(stack, consumer):
-        if not isinstance(store, BucketLetters):
-            continue  # to read a queue would hide its messages
-        for letter in store.letters(settled=True):
-            for record in letter.records or ():
-                event = str(change_in(record).get("eventID"))
-                if event not in records:
-                    continue
-                yield event, Step(letter.at, "dead letter", f"{letter.failure.condition}: {letter.location}")
-                if letter.receipt is not None:
-                    receipt = letter.receipt
-                    yield event, Step(None, "redrive", f"{receipt.outcome} {receipt.at} by {receipt.by}")
+        with contextlib.closing(store):
+            for letter in store.letters(settled=True):
+                for event in _about(letter, records):
+                    yield event, Step(letter.at, "dead letter", f"{letter.failure.condition}: {letter.location}")
+                    if letter.receipt is not None:
+                        receipt = letter.receipt
+                        yield event, Step(None, "redrive", f"{receipt.outcome} {receipt.at} by {receipt.by}")
+
+
+def _about(letter: DeadLetter, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """List the event ids of the changes in a dead letter, or in the range that one points at."""
+    from ops.operator.dead_letters.letters import change_in
+
+    if letter.records is not None:
+        return [event for record in letter.records if (event := str(change_in(record).get("eventID"))) in records]
+    batch = letter.failure.batch
+    if batch is None or not (batch.first.isdecimal() and batch.last.isdecimal()):
+        return []
+    numbers = {event: int(record["dynamodb"]["SequenceNumber"]) for event, record in records.items()}
+    return [event for event, number in numbers.items() if int(batch.first) <= number <= int(batch.last)]
 
 
 def _tree(each: Trace) -> Tree:

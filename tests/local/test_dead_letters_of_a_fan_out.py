@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +82,136 @@ def test_messages_of_a_dead_letter_queue_go_back_in_the_order_of_their_item(
     )
     (letter,) = listed(fan_out)
     assert (letter["condition"], letter["keys"]) == (condition, [f"userId={user}"])
+    traced = [
+        step for each in fan_out.weir("trace", f"userId={user}", "--json").documents for step in each["steps"][CONSUMER]
+    ]
+    assert f"{condition}: {queue}" in [step["text"] for step in traced if step["kind"] == "dead letter"]
     assert fan_out.weir("dead-letters", "redrive", CONSUMER, "--yes").code == 0
     wait_until(lambda: f"{user}@example.com" in fan_out.mails())
     assert listed(fan_out) == []
+
+
+#: Each command of the operator, with its arguments; `{letter}` is a dead letter's id.
+COMMANDS = (
+    "status",
+    "tail --no-follow",
+    "tail --no-follow --key userId=gil",
+    "trace userId=gil",
+    "dead-letters list",
+    "dead-letters show {letter}",
+    f"dead-letters redrive {CONSUMER} --yes",
+    f"dead-letters drop {CONSUMER} --yes",
+    f"reread {CONSUMER} --from 1h",
+    f"reread {CONSUMER} --from 1h --yes",
+    f"pause {CONSUMER}",
+    f"resume {CONSUMER}",
+)
+
+
+@pytest.fixture(scope="module")
+def letter(fan_out: Night) -> str:
+    """The id of a dead letter, and another one that waits."""
+    fan_out.break_mails()
+    fan_out.upgrade("gil", "hal")
+    wait_until(lambda: len(listed(fan_out)) == 2, timeout=120)
+    fan_out.repair()
+    return listed(fan_out)[0]["id"]
+
+
+def acting_as(night: Night, policy: Any, state: Path) -> Night:
+    """The same stack, for a caller whose role has one policy and no other."""
+    iam, sts = night.client("iam"), night.client("sts")
+    account = sts.get_caller_identity()["Account"]
+    root = {"AWS": f"arn:aws:iam::{account}:root"}
+    trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(
+            RoleName="operator", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )
+    iam.put_role_policy(RoleName="operator", PolicyName="printed", PolicyDocument=json.dumps(policy))
+    keys = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/operator", RoleSessionName="operator")["Credentials"]
+    acting = Night(night.endpoint, night.deployment, state)
+    written = json.loads(state.read_text())
+    written["environment"] |= {
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }
+    state.write_text(json.dumps(written))
+    return acting
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_printed_policy_of_a_command_is_enough_for_it(
+    command: str, letter: str, fan_out: Night, tmp_path: Path
+) -> None:
+    words = command.format(letter=letter).split()
+    policy = json.loads(fan_out.weir(*words, "--iam").output)
+    if command.startswith("resume"):
+        fan_out.weir("pause", CONSUMER)
+    said = acting_as(fan_out, policy, tmp_path / "acting.json").weir(*words)
+    if command.startswith("pause"):
+        fan_out.weir("resume", CONSUMER)
+    assert said.code in (0, 1), said.errors
+    assert "AccessDenied" not in said.output
+
+
+@pytest.mark.parametrize("command", ["status", f"dead-letters redrive {CONSUMER}", f"pause {CONSUMER}"])
+def test_without_a_policy_a_command_is_refused(command: str, fan_out: Night, tmp_path: Path) -> None:
+    nothing = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+    said = acting_as(fan_out, nothing, tmp_path / "acting.json").weir(*command.split())
+    assert said.code == 2
+    assert "AWS refused the call" in said.errors
+
+
+@pytest.fixture
+def unguarded(fan_out: Night, tmp_path: Path) -> Night:
+    """The same stack, whose consumers say that neither a ledger nor a guard decides."""
+    outputs = json.loads(json.dumps(dict(fan_out.outputs)))
+    for consumer in outputs["consumers"].values():
+        consumer["guarded"] = False
+    return Night(fan_out.endpoint, replace(fan_out.deployment, outputs=outputs), tmp_path / "local.json")
+
+
+def test_a_stale_record_is_skipped_where_neither_ledger_nor_guard_decides_unless_it_is_asked_for(
+    fan_out: Night, unguarded: Night
+) -> None:
+    name = "entitlements"
+    fan_out.endpoint.control.fail("dynamodb:PutItem", times=None, function=fan_out.outputs["functionNames"][name])
+    fan_out.upgrade("eve")
+    wait_until(lambda: fan_out.weir("dead-letters", "list", name, "--json").documents, timeout=120)
+    fan_out.repair()
+    fan_out.set_plan("eve", "enterprise")
+
+    def plan(night: Night, *arguments: str) -> tuple[list[str], int, int]:
+        (planned,) = night.weir("dead-letters", "redrive", name, "--json", *arguments).documents
+        return planned["stale"], planned["records"], planned["skipped"]
+
+    assert plan(unguarded) == (["userId=eve"], 0, 1)
+    assert plan(unguarded, "--stale", "apply") == (["userId=eve"], 1, 0)
+    assert plan(fan_out) == (["userId=eve"], 1, 0)
+    assert plan(fan_out, "--stale", "skip") == (["userId=eve"], 0, 1)
+    assert unguarded.weir("dead-letters", "redrive", name, "--yes", "--stale", "apply").code == 0
+
+    table = fan_out.outputs["entitlementsTable"]
+    key = {"userId": {"S": "eve"}}
+    mapping = fan_out.outputs["consumers"][name]["eventSourceMapping"]
+    fan_out.endpoint.control.wait_until_idle([mapping], timeout=120)
+    item = fan_out.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    assert item["plan"] == {"S": "enterprise"}  # the guard is there, whatever the outputs say
+
+
+def test_the_alarm_of_a_dead_letter_comes_back_to_ok_by_itself(fan_out: Night) -> None:
+    alarm = fan_out.outputs["consumers"][CONSUMER]["alarms"]["dead-letters"]
+    control = fan_out.endpoint.control
+    began = control.advance_clock(0)
+    fan_out.break_mails()
+    fan_out.upgrade("fay")
+    wait_until(lambda: listed(fan_out), timeout=120)
+    fan_out.repair()
+    minutes = range(1, 2 + int(control.advance_clock(0) - began) // 60)
+    assert "ALARM" in [control.evaluate_alarms(at=began + 60 * minute)[alarm] for minute in minutes]
+    assert fan_out.weir("dead-letters", "redrive", CONSUMER, "--yes").code == 0
+    wait_until(lambda: "fay@example.com" in fan_out.mails())
+    # Where the latest periods have no data, an alarm looks at older ones too.
+    assert control.evaluate_alarms(at=control.advance_clock(0) + 1_800)[alarm] == "OK"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +67,29 @@ except typer.Exit as ended:
 """
     stopped = subprocess.run([sys.executable, "-c", impatient], capture_output=True, text=True, check=False)
     assert (stopped.returncode, stopped.stdout, stopped.stderr) == (3, "put away\n", "stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("weir status --state {state} wel", ["welcome-email"]),
+        ("weir dead-letters redrive --state {state} ", ["welcome-email", "entitlements", "forwarder"]),
+        ("weir pause --state {state} nothing", []),
+        ("weir status --state {missing} ", []),
+        ("weir demo --only ent", ["entitlements"]),
+    ],
+)
+def test_names_of_consumers_complete_from_the_stacks_outputs(line: str, completed: list[str], tmp_path: Path) -> None:
+    state = tmp_path / "stack.json"
+    state.write_text(json.dumps({"consumers": {"welcome-email": {}, "entitlements": {}}, "forwarder": "uuid"}))
+    words = line.format(state=state, missing=tmp_path / "missing.json")
+    position = len(words.split()) - (0 if words.endswith(" ") else 1)
+    asked = {"_WEIR_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("weir")],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (completed, "")

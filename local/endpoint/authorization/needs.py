@@ -173,8 +173,10 @@ def _sesv2(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence
 
 
 def _lambda(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
-    if operation in ("ListFunctions", "ListEventSourceMappings", "GetEventSourceMapping"):
+    if operation in ("ListFunctions", "ListEventSourceMappings"):
         return [Need(f"lambda:{operation}", "*")]
+    if operation in ("GetEventSourceMapping", "UpdateEventSourceMapping", "DeleteEventSourceMapping"):
+        return [Need(f"lambda:{operation}", lookups.arn("lambda", f"event-source-mapping:{parameters['UUID']}"))]
     name = parameters.get("FunctionName")
     if name is None:
         return None
@@ -182,6 +184,13 @@ def _lambda(operation: str, parameters: Parameters, lookups: Lookups) -> Sequenc
     qualifier = parameters.get("Qualifier") or qualifier_of(name)
     action = "InvokeFunction" if operation == "Invoke" else operation
     return [Need(f"lambda:{action}", f"{arn}:{qualifier}" if qualifier else arn)]
+
+
+def _pipes(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
+    if operation == "ListPipes":
+        return [Need("pipes:ListPipes", "*")]
+    name = parameters.get("Name")
+    return None if name is None else [Need(f"pipes:{operation}", lookups.arn("pipes", f"pipe/{name}"))]
 
 
 def _states(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
@@ -248,6 +257,7 @@ _SERVICES: Mapping[str, Callable[[str, Parameters, Lookups], Sequence[Need] | No
     "kinesis": _kinesis,
     "kms": kms,
     "lambda": _lambda,
+    "pipes": _pipes,
     "logs": _logs,
     "s3": _s3,
     "secretsmanager": secrets_manager,

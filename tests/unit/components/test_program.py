@@ -90,6 +90,7 @@ def test_the_outputs_say_where_everything_is(program) -> None:
         "eventSourceMapping": "uuid-of-welcome-email",
         "failureDestination": "arn:aws:s3:::welcome-email-failures",
         "retryHorizonSeconds": {"shortest": 1022.0, "longest": 1022.0},
+        "guarded": True,
         "alarms": {
             name: f"welcome-email-{name}"
             for name in (
@@ -115,6 +116,7 @@ def test_without_the_fan_out_a_consumer_reads_the_stream_itself(configured) -> N
         "eventSourceMapping": "uuid-of-welcome-email",
         "failureDestination": "arn:aws:s3:::welcome-email-failures",
         "retryHorizonSeconds": {"shortest": 303.75, "longest": 1023.75},
+        "guarded": True,
         "alarms": {
             name: f"welcome-email-{name}"
             for name in ("iterator-age-warn", "iterator-age-page", "dead-letters", "dropped", "destination-failures")

@@ -5,6 +5,7 @@ import pulumi_aws as aws
 
 from components import (
     AuditBucket,
+    Backfill,
     BusTarget,
     ChangeTable,
     CounterTable,
@@ -100,6 +101,7 @@ targets = {
 }
 changes.subscribe(expected.handler, access=[rights.access("RIGHTS_TABLE")])
 Reconciliation("reconciliation", table=users, fan_out=changes, schedule="cron(0 3 * * ? *)")
+Backfill("backfill", table=users, fan_out=changes, consumers=["expected"])
 for name, target in targets.items():
     changes.pipe(name, target=target, when=on.modify, repeats="a second delivery changes nothing there")
 

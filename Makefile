@@ -47,6 +47,7 @@ benchmark: $(VENV)/dev.installed ## Measure, each figure beside its alternative 
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python -P "$$script" || exit 1; done
 
 docs: $(VENV)/dev.installed ## Write the pages that are made from the code and its tests
+	$(BIN)/python -m tools.component_pages
 	$(BIN)/python -m tools.conformance
 	$(BIN)/python -m tools.import_graph
 	$(BIN)/python -m tools.local_operations
@@ -54,6 +55,7 @@ docs: $(VENV)/dev.installed ## Write the pages that are made from the code and i
 	$(BIN)/python -m tools.runbook
 	$(BIN)/python -m tools.scenario_pictures
 	$(BIN)/python -m tools.diagrams
+	$(BIN)/python -m tools.which_way
 
 golden: $(VENV)/dev.installed ## List each stack's resources anew, after a change of them that you mean
 	$(BIN)/python -m tools.golden

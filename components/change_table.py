@@ -74,8 +74,10 @@ class ChangeTable(pulumi.ComponentResource):
     """A DynamoDB table with its stream on, recoverable, encrypted and hard to delete.
 
     Args:
-        hash_key: Name of the partition key; `hash_key_type` is S, N or B.
-        range_key: Name of the sort key, if the table has one; `range_key_type` is S, N or B.
+        hash_key: Name of the partition key.
+        hash_key_type: Type of the partition key: S, N or B.
+        range_key: Name of the sort key, if the table has one.
+        range_key_type: Type of the sort key: S, N or B.
         global_indexes: Its `GlobalIndex`es, by name.
         local_indexes: Its `LocalIndex`es, by name; they need a sort key.
         capacity: Provisioned capacity; on demand without it.

@@ -90,6 +90,7 @@ class QueuePipe(pulumi.ComponentResource):
         enrichment: A function, Express workflow or API destination that events go through before.
         delivery: Settings of the queue.
         kms_key_arn: A customer managed key for the queues.
+        replay_from: Time from which the topic's archive is replayed into the queue, e.g. `2026-01-31T08:30:00Z`.
         alarms: The alarms, `QUEUE_PIPE_ALARMS` by default.
         alarm_actions: ARNs that alarms notify, usually of SNS topics.
         page_actions: ARNs that the urgent ones notify; `alarm_actions` when not given.

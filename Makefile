@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-browser test-faults test-engine engine coverage check format property benchmark docs golden policy-pack test-policy-pack lock clean
+.PHONY: help demo test test-browser test-search test-faults test-engine engine coverage check format property benchmark docs golden policy-pack test-policy-pack lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -13,7 +13,7 @@ demo: $(VENV)/local.installed ## Run the whole program here: upgrades, mails, de
 	$(BIN)/weir demo
 
 test: $(VENV)/dev.installed ## Run every test that needs no AWS account
-	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --ignore tests/local/faults
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --ignore tests/local/faults --ignore tests/search
 
 test-faults: $(VENV)/dev.installed ## Break every part under the whole program, and look for lost and repeated effects
 	$(BIN)/python -m pytest tests/local/faults
@@ -27,8 +27,11 @@ test-engine: $(VENV)/dev.installed engine ## Run the tests under the real Pulumi
 test-browser: $(VENV)/dev.installed ## Let a page in headless Chromium attack the endpoint (needs Chromium)
 	$(BIN)/python -m pytest tests/browser
 
+test-search: $(VENV)/dev.installed ## Run the tests of the search index on a real OpenSearch (needs Java 17 and Maven)
+	$(BIN)/python -m pytest tests/search
+
 coverage: $(VENV)/dev.installed ## Run the same tests and fail below 96 % of lines and branches (takes longer)
-	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --ignore tests/local/faults --cov --cov-report=term:skip-covered --cov-fail-under=96
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/engine --ignore tests/local/faults --ignore tests/search --cov --cov-report=term:skip-covered --cov-fail-under=96
 
 check: $(VENV)/dev.installed ## Lint, format, types, import directions
 	$(BIN)/ruff check .

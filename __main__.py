@@ -28,6 +28,7 @@ from components import (
     Workflow,
     kept_secret,
     protect_stack,
+    search_access,
     secret_access,
 )
 from handlers import (
@@ -38,6 +39,7 @@ from handlers import (
     plan_counts,
     read_model_cache,
     read_model_sql,
+    search_index,
     upgrade_api,
     users_by_email,
     welcome_email,
@@ -153,6 +155,14 @@ if config.fan_out and config.cache_url is not None:
         access=[kept_secret("cache-password", config.cache_password, "CACHE_PASSWORD_SECRET")],
         environment={"CACHE_URL": config.cache_url},
         requirements="requirements/redis.txt",
+        function=reaching_out,
+    )
+if config.fan_out and config.search_url is not None:
+    changes.subscribe(
+        search_index.handler,
+        access=[search_access(config.search_domain_arn, search_index.users.index)],
+        environment={"SEARCH_URL": config.search_url},
+        requirements="requirements/search.txt",
         function=reaching_out,
     )
 if isinstance(changes, FanOut) and config.backfill:

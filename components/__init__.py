@@ -58,6 +58,7 @@ from components.queue_pipe import QUEUE_PIPE_ALARMS, QueuePipe, QueuePipeDeliver
 from components.reconciliation import RECONCILIATION_ALARMS, Reconciliation
 from components.refusal import Refused
 from components.repeats import GUARDS
+from components.search_access import search_access
 from components.stack_config import StackConfig
 from components.stream import Stream
 from components.stream_consumer import StreamConsumer
@@ -144,6 +145,7 @@ __all__ = [
     "kept_secret",
     "make_alarms",
     "protect_stack",
+    "search_access",
     "secret_access",
     "unused_client",
 ]

@@ -21,6 +21,7 @@ from handlers.cdc.counters import Counters
 from handlers.cdc.ledger_table import TABLE_VARIABLE, LedgerTable
 from handlers.cdc.postgresql import Database
 from handlers.cdc.projection import DynamoDBProjection
+from handlers.cdc.projection_search import SearchProjection
 from handlers.cdc.projection_table import ProjectionTable
 from handlers.cdc.redis import Cache
 from handlers.cdc.secrets import Secret
@@ -98,6 +99,8 @@ def _variables(value: object) -> Iterator[_Variable]:
                 variable, f'environment={{"{variable}": "postgresql://user@host/database?sslmode=require"}}'
             )
             yield from _variables(password)
+        case SearchProjection(variable=variable):
+            yield _Variable(variable, f'environment={{"{variable}": "https://domain.eu-west-1.es.amazonaws.com"}}')
         case Cache(variable=variable):
             yield _Variable(variable, f'environment={{"{variable}": "rediss://host:6379/0"}}')
         case Secret(variable=variable):

@@ -16,9 +16,12 @@ from handlers.cdc import Consumer, EffectLedger
 from handlers.cdc.counters import Counters
 from handlers.cdc.projection import DynamoDBProjection, search_version
 from handlers.cdc.projection_redis import RedisProjection
+from handlers.cdc.projection_search import SearchProjection
 from handlers.cdc.projection_sql import SqlProjection
 from handlers.cdc.workflow import Workflow
 from handlers.cdc.write_once import WriteOnceBucket
+
+_SEARCH = "the search index takes a document only with a higher version"
 
 #: The runtime's means, and how each makes repeats harmless.
 _FOUND: tuple[tuple[type, str], ...] = (
@@ -27,10 +30,10 @@ _FOUND: tuple[tuple[type, str], ...] = (
     (DynamoDBProjection, "the projection's version guard ignores what it has seen"),
     (SqlProjection, "the projection's version guard ignores what it has seen"),
     (RedisProjection, "the projection's version guard ignores what it has seen"),
+    (SearchProjection, _SEARCH),
     (WriteOnceBucket, "an object of the bucket is written once and never replaced"),
     (Workflow, "Step Functions starts an execution once per name"),
 )
-_SEARCH = "the search index takes a document only with a higher version"
 
 #: The runtime's words: with these, an older change that comes late is harmless too.
 GUARDS = frozenset({_SEARCH, *(words for _, words in _FOUND)})

@@ -38,6 +38,7 @@ NEED_FAN_OUT = (
     "onboarding",
     "postgresqlUrl",
     "reconciliation",
+    "searchUrl",
     "usersByEmail",
 )
 
@@ -49,6 +50,7 @@ BELONG_TO = {
     "cachePassword": "cacheUrl",
     "crmToken": "crmUrl",
     "postgresqlPassword": "postgresqlUrl",
+    "searchDomainArn": "searchUrl",
 }
 
 
@@ -59,13 +61,13 @@ class Server(NamedTuple):
         schemes: Schemes of connections that are encrypted, or can be.
         encrypted: Pattern of an address whose connection is encrypted.
         example: An address.
-        password: The key of its password.
+        password: The key of its password; `None` if there is none.
     """
 
     schemes: Sequence[str]
     encrypted: str
     example: str
-    password: str
+    password: str | None
 
 
 POSTGRESQL = Server(
@@ -74,6 +76,7 @@ POSTGRESQL = Server(
     "postgresql://weir@db.example.com/app?sslmode=verify-full&sslrootcert=system",
     "postgresqlPassword",
 )
+SEARCH = Server(("https", "http"), r"https://.*", "https://search-users-abc.eu-west-1.es.amazonaws.com", None)
 CACHE = Server(("rediss", "redis", "unix"), r"rediss://.*", "rediss://cache.example.com:6379/0", "cachePassword")
 
 
@@ -104,6 +107,8 @@ class StackConfig:
         postgresql_password: Its password, a secret in the state however it was given.
         cache_url: The Redis or Valkey server of the users' cache, without a password; `None` for none.
         cache_password: Its password, a secret in the state however it was given; `None` for none.
+        search_url: The OpenSearch engine of the users' index; `None` for none.
+        search_domain_arn: ARN of its domain; `None` for an engine that is not AWS's.
         vpc: The VPC of the consumers whose backends are in one; `None` for none.
         backfill: Names of the consumers that a walk gives the table's items to.
         reconciliation: Whether a walk over the table looks for effects that are missing.
@@ -137,6 +142,8 @@ class StackConfig:
     postgresql_password: pulumi.Output[str] | None
     cache_url: str | None
     cache_password: pulumi.Output[str] | None
+    search_url: str | None
+    search_domain_arn: str | None
     vpc: Vpc | None
     backfill: Sequence[str]
     reconciliation: bool
@@ -178,6 +185,8 @@ class StackConfig:
             postgresql_password=reader.secret("postgresqlPassword"),
             cache_url=reader.server("cacheUrl", CACHE),
             cache_password=reader.secret("cachePassword"),
+            search_url=reader.server("searchUrl", SEARCH),
+            search_domain_arn=reader.arn("searchDomainArn", "es"),
             vpc=reader.vpc("vpcSubnetIds", "vpcSecurityGroupIds"),
             backfill=reader.names("backfill"),
             reconciliation=reader.boolean("reconciliation"),
@@ -195,6 +204,11 @@ class StackConfig:
             reader.refuse(
                 "postgresqlPassword",
                 "is missing, and postgresqlUrl is set: run  pulumi config set --secret postgresqlPassword PASSWORD",
+            )
+        if config.search_url is not None and ".es.amazonaws.com" in config.search_url and not config.search_domain_arn:
+            reader.refuse(
+                "searchDomainArn",
+                "is missing, and searchUrl is a domain of AWS: run  pulumi config set searchDomainArn ARN",
             )
         for key, of in BELONG_TO.items():
             if reader.is_set(key) and not reader.is_set(of):
@@ -254,14 +268,20 @@ class _Reader:
             or re.search(r"[?&]host=(/|%2F)", value) is not None
         )
         if parts.password:
+            instead = "" if form.password is None else f", and run  pulumi config set --secret {form.password} PASSWORD"
             self._problems.append(
-                f"{key} holds a password, which would stand in a function's environment: take it away, and run  "
-                f"pulumi config set --secret {form.password} PASSWORD"
+                f"{key} holds a password, which would stand in a function's environment: take it away{instead}"
             )
         elif parts.scheme not in form.schemes or not (parts.hostname or here):
             self._problems.append(f"{key} is {value!r}: write {form.example}")
         elif not here and not re.fullmatch(form.encrypted, value):
             self._problems.append(f"{key} is {value!r}, whose data would travel in clear: write {form.example}")
+        return value
+
+    def arn(self, key: str, service: str) -> str | None:
+        value = self._plain(key) or None
+        if value is not None and not re.fullmatch(rf"arn:[\w-]+:{service}:[\w-]+:\d{{12}}:\S+", value):
+            self._problems.append(f"{key} is {value!r}: write arn:aws:{service}:eu-west-1:123456789012:domain/users")
         return value
 
     def vpc(self, subnets: str, groups: str) -> Vpc | None:

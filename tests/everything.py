@@ -21,6 +21,8 @@ EVERYTHING: Final = {
     "weir:postgresqlPassword": "a password",
     "weir:cacheUrl": "rediss://cache.example.com:6379/0",
     "weir:cachePassword": "a password",
+    "weir:searchUrl": "https://search-users-abc.eu-central-1.es.amazonaws.com",
+    "weir:searchDomainArn": "arn:aws:es:eu-central-1:123456789012:domain/users",
     "weir:vpcSubnetIds": "subnet-0a1b,subnet-0c2d",
     "weir:vpcSecurityGroupIds": "sg-0a1b2c3d",
 }

@@ -11,10 +11,16 @@ import pytest
 from tests.everything import EVERYTHING, install_nothing
 
 ENCRYPTED = "postgresql://weir@db.example.com/app?sslmode=require"
+DOMAIN = "https://search-users-abc.eu-central-1.es.amazonaws.com"
+DOMAIN_ARN = "arn:aws:es:eu-central-1:123456789012:domain/users"
 POSTGRESQL = {"weir:postgresqlUrl": ENCRYPTED, "weir:postgresqlPassword": "s3cret"}
 
 
-LOCKS = {"read-model-sql": "requirements/postgresql.txt", "read-model-cache": "requirements/redis.txt"}
+LOCKS = {
+    "read-model-sql": "requirements/postgresql.txt",
+    "read-model-cache": "requirements/redis.txt",
+    "search-index": "requirements/search.txt",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +52,15 @@ def test_the_database_may_be_reached_with_its_own_secret_and_nothing_else(config
     assert "s3cret" not in str(run.one("Function", "read-model-sql").inputs)
 
 
+def test_one_index_of_the_domain_may_be_made_and_written_and_nothing_may_be_read_or_deleted(configured) -> None:
+    run = configured("dev", {"weir:searchUrl": DOMAIN, "weir:searchDomainArn": DOMAIN_ARN})
+    index = f"{DOMAIN_ARN}/users-v1"
+    assert [each for each in run.statements("search-index") if "es:ESHttp" in str(each["Action"])] == [
+        {"Effect": "Allow", "Action": ["es:ESHttpPut"], "Resource": index},
+        {"Effect": "Allow", "Action": ["es:ESHttpPost", "es:ESHttpPut"], "Resource": f"{index}/_bulk"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
@@ -74,6 +89,18 @@ def test_the_database_may_be_reached_with_its_own_secret_and_nothing_else(config
         (
             {"weir:cacheUrl": "rediss://:pw@cache.example.com:6379"},
             "weir:cacheUrl holds a password, which would ",
+        ),
+        (
+            {"weir:searchUrl": "http://search.example.com"},
+            "weir:searchUrl is 'http://search.example.com', whose data would travel in clear: write https://",
+        ),
+        (
+            {"weir:searchUrl": DOMAIN},
+            "weir:searchDomainArn is missing, and searchUrl is a domain of AWS: run  ",
+        ),
+        (
+            {"weir:searchUrl": DOMAIN, "weir:searchDomainArn": "users"},
+            "weir:searchDomainArn is 'users': write arn:aws:es:",
         ),
         ({"weir:cachePassword": "pw"}, "weir:cachePassword is set, and cacheUrl is not, so that nothing uses it: "),
         ({"weir:vpcSubnetIds": "subnet-0a1b"}, "weir:vpcSecurityGroupIds is '': a VPC needs both keys; write sg-0a1b"),

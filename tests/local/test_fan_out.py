@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,34 @@ def test_a_forwarder_whose_answer_is_lost_or_that_is_throttled_forwards_everythi
     stack.put("fay", 1)
     stack.wait_for("fay:1")
     assert control.mapping(stack.outputs["forwarder"]).givenUp == 0
+
+
+def test_random_writes_under_random_faults_reach_every_consumer_in_the_order_of_each_item(stack: Stack) -> None:
+    seed = random.SystemRandom().getrandbits(32)
+    print(f"random writes and faults, seed {seed}")  # noqa: T201 - shown when the test fails
+    chosen, control = random.Random(seed), stack.aws.control
+    users = ("ida", "joe")
+    last = dict.fromkeys(users, 0)
+    mapping = stack.aws.client("lambda").get_event_source_mapping(UUID=stack.outputs["forwarder"])
+    forwarder = mapping["FunctionArn"].rpartition(":")[2]
+    control.throttle("sns:PublishBatch", times=chosen.randint(1, 3), function=forwarder)
+    control.drop_answer(times=chosen.randint(1, 2), function=forwarder)
+    control.kill("sns:PublishBatch", times=1, function=forwarder)
+    for _ in range(10):
+        user = chosen.choice(users)
+        last[user] += 1
+        stack.put(user, last[user])
+    for user in users:
+        last[user] += 1
+        stack.put(user, last[user])
+    ends = {f"{user}:{last[user]}" for user in users}
+    wait_until(lambda: all(ends <= stack.notes(each).keys() for each in CONSUMERS), timeout=120.0)
+    for consumer in CONSUMERS:
+        notes = stack.notes(consumer)
+        for user in users:
+            mine = [note for note in notes if note.startswith(f"{user}:")]
+            assert mine == [f"{user}:{n}" for n in range(1, last[user] + 1)], (seed, consumer)
+    control.clear_faults()
 
 
 def test_a_pipe_of_the_fan_out_sends_what_it_wants_to_its_target_in_the_order_of_the_item(stack: Stack) -> None:

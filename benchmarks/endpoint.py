@@ -3,7 +3,8 @@
 Both run the same handler with batches of 100 from the same records, one after the other in this run. The handler notes
 in a file how many records it got and when; nothing else tells how far a mapping is. Beside the time by the clock stands
 the CPU time of the endpoint and its functions, which other load on the machine changes little. ministack waits 50 ms
-for the log of each invocation without using the CPU.
+for the log of each invocation without using the CPU. Part of the CPU time is the start of a function's process, which
+weighs the more the fewer the records are: docs/guides/performance.md has a second length.
 """
 
 from __future__ import annotations

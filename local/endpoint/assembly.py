@@ -271,6 +271,7 @@ def _adapt_ministack(
         readers.kinesis,
     )
     ministack_internals.describe_tables_without_stream()
+    ministack_internals.measure_pages_at_once()
     ministack_internals.ignore_order_of_sets()
     ministack_internals.complete_change_records(expired.get)
 

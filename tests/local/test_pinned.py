@@ -41,6 +41,12 @@ def test_functions_are_dispatched_where_ours_are_run():
     assert f"_execute_function_dispatch({', '.join(dispatch)})" in inspect.getsource(lambda_svc._execute_function)
 
 
+def test_a_page_of_a_stream_is_measured_by_this():
+    assert parameters(dynamodb_streams._cap_page_bytes) == ["page"]
+    assert dynamodb_streams._GET_RECORDS_MAX_BYTES == 1024 * 1024
+    assert "page = _cap_page_bytes(page)" in inspect.getsource(dynamodb_streams._get_records)
+
+
 def test_a_message_with_attributes_is_published_by_this():
     given = parameters(sns._fanout)
     assert given[:4] == ["topic_arn", "msg_id", "message", "subject"]

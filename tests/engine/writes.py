@@ -11,7 +11,7 @@ from typing import Any, Self
 from tests.engine.lab import Lab
 
 #: Seconds between two users: several in every step of a deployment, and no more than a busy machine follows.
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.3
 
 
 class Writes:

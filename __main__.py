@@ -35,6 +35,7 @@ from handlers import (
     audit_log,
     crm_sync,
     entitlements,
+    leaderboard,
     onboarding,
     plan_counts,
     read_model_cache,
@@ -165,6 +166,10 @@ if config.fan_out and config.search_url is not None:
         requirements="requirements/search.txt",
         function=reaching_out,
     )
+if config.fan_out and config.leaderboard:
+    upgrades = ProjectionTable("leaderboard", hash_key="day", range_key="place", deletion_protection=config.protect)
+    changes.subscribe(leaderboard.handler, access=[upgrades.access("LEADERBOARD_TABLE")])
+    pulumi.export("leaderboardTable", upgrades.table.name)
 if isinstance(changes, FanOut) and config.backfill:
     backfill = Backfill("backfill", table=users, fan_out=changes, consumers=config.backfill, alarm_actions=[alarms.arn])
     pulumi.export("backfill", backfill.state_machine.arn)

@@ -35,6 +35,7 @@ NEED_FAN_OUT = (
     "backfill",
     "cacheUrl",
     "crmUrl",
+    "leaderboard",
     "onboarding",
     "postgresqlUrl",
     "reconciliation",
@@ -110,6 +111,7 @@ class StackConfig:
         search_url: The OpenSearch engine of the users' index; `None` for none.
         search_domain_arn: ARN of its domain; `None` for an engine that is not AWS's.
         vpc: The VPC of the consumers whose backends are in one; `None` for none.
+        leaderboard: Whether a table has the most recent upgrades of each day.
         backfill: Names of the consumers that a walk gives the table's items to.
         reconciliation: Whether a walk over the table looks for effects that are missing.
         reconciliation_schedule: Time of that walk as EventBridge Scheduler writes it; `None` for one by hand.
@@ -145,6 +147,7 @@ class StackConfig:
     search_url: str | None
     search_domain_arn: str | None
     vpc: Vpc | None
+    leaderboard: bool
     backfill: Sequence[str]
     reconciliation: bool
     reconciliation_schedule: str | None
@@ -188,6 +191,7 @@ class StackConfig:
             search_url=reader.server("searchUrl", SEARCH),
             search_domain_arn=reader.arn("searchDomainArn", "es"),
             vpc=reader.vpc("vpcSubnetIds", "vpcSecurityGroupIds"),
+            leaderboard=reader.boolean("leaderboard"),
             backfill=reader.names("backfill"),
             reconciliation=reader.boolean("reconciliation"),
             reconciliation_schedule=reader.schedule("reconciliationSchedule"),

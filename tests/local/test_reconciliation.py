@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,11 @@ notes = aws.dynamodb.Table(
 note = Access([allow(["dynamodb:PutItem"], notes.arn)], {"NOTES_TABLE": notes.name})
 
 fan_out = FanOut(
-    "repair", source=users.stream, delivery=QueueDelivery(attempts=3), function=FunctionSettings(timeout=4)
+    "repair",
+    source=users.stream,
+    delivery=QueueDelivery(attempts=3),
+    function=FunctionSettings(timeout=4),
+    archive_days=1,
 )
 fan_out.subscribe(greeting.handler, access=[ledger.access(), note])
 fan_out.subscribe(rows.handler, access=[copies.access("COPIES_TABLE")])
@@ -66,6 +71,7 @@ backfill = Backfill(
 )
 
 pulumi.export("backfill", backfill.state_machine.arn)
+pulumi.export("topic", fan_out.topic.arn)
 pulumi.export("users", users.table.name)
 pulumi.export("notes", notes.name)
 pulumi.export("copies", copies.table.name)
@@ -285,6 +291,27 @@ def test_the_command_exits_with_1_while_something_is_missing(stack: Stack, tmp_p
     wait_until(lambda: len(stack.copies()) == 7)
     code, said = stack.weir(tmp_path, "reconcile", "--json")
     assert (code, said["missing"], said["checked"]) == (0, {}, 7)
+
+
+def test_the_archive_replays_into_the_same_functions_which_rebuild_rows_and_greet_nobody_twice(stack: Stack) -> None:
+    topics, topic = stack.aws.client("sns"), stack.outputs["topic"]
+    stack.lose("copies", "notes")
+    since = datetime.fromtimestamp(stack.aws.control.advance_clock(0) - 3600, UTC)
+    # A queue forgets deduplication ids after five minutes.
+    stack.aws.control.advance_clock(400)
+    for each in topics.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]:
+        topics.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+        replay = {"PointType": "Timestamp", "StartingPoint": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
+        topics.subscribe(
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint=each["Endpoint"],
+            Attributes={"RawMessageDelivery": "true", "ReplayPolicy": json.dumps(replay)},
+        )
+    wait_until(lambda: len(stack.copies()) == 7)
+    stack.quiet()
+    assert stack.copies()["u1"] == "pro"
+    assert stack.greetings() == []
 
 
 def test_a_backfill_writes_rows_marks_effects_of_the_past_and_swallows_none_of_the_present(

@@ -12,6 +12,9 @@ from handlers.cdc import client
 
 PLANS = ("free", "pro", "enterprise")
 
+#: Scope of a token whose bearer may change every user's plan.
+ADMINISTRATOR = "plans/administrator"
+
 dynamodb = client("dynamodb")
 
 
@@ -22,10 +25,12 @@ class BadRequest(ValueError):
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Answer one request of an HTTP API (payload format 2.0).
 
-    200 `{"userId", "plan", "changed"}`, 400 for a bad body or an unknown plan, 404 for an unknown user, 503 when
-    DynamoDB throttles. Every answer is JSON; errors are `{"error": …}`.
+    200 `{"userId", "plan", "changed"}`, 400 for a bad body or an unknown plan, 403 for a token of another user, 404 for
+    an unknown user, 503 when DynamoDB throttles. Every answer is JSON; errors are `{"error": …}`.
     """
     user_id = event["pathParameters"]["userId"]
+    if not may_act_for(user_id, event):
+        return _answer(403, error=f"the token is not of {user_id!r}, and lacks the scope {ADMINISTRATOR}")
     try:
         plan = _plan(event)
     except BadRequest as bad:
@@ -41,6 +46,21 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     ):
         return _answer(503, error="the table is busy, try again")
     return _answer(200, userId=user_id, plan=plan, changed=changed)
+
+
+def may_act_for(user_id: str, event: dict[str, Any]) -> bool:
+    """Tell whether the caller may act for a user.
+
+    With a JWT authorizer the token's `sub` must be the user, unless the token has the administrator's scope. A caller
+    that signs its requests (AWS_IAM) is a trusted service and says for which user it acts.
+    """
+    token = event["requestContext"].get("authorizer", {}).get("jwt")
+    if token is None:
+        return True
+    claims = token.get("claims") or {}
+    # API Gateway copies the scopes only where the route demands some; the claim has them always.
+    scopes = {*(token.get("scopes") or ()), *str(claims.get("scope", "")).split()}
+    return claims.get("sub") == user_id or ADMINISTRATOR in scopes
 
 
 def change_plan(user_id: str, plan: str, *, request_id: str) -> bool:

@@ -132,3 +132,20 @@ UPDATE_MEMBERS = (
     "ExpressionAttributeValues",
     "ReturnValuesOnConditionCheckFailure",
 )
+
+
+@pytest.mark.parametrize(
+    ("token", "allowed"),
+    [
+        ({"claims": {"sub": "alice"}}, True),
+        ({"claims": {"sub": "bob"}}, False),
+        ({"claims": {}}, False),
+        ({"claims": {"sub": "bob", "scope": "profile plans/administrator"}}, True),
+        ({"claims": {"sub": "bob"}, "scopes": ["plans/administrator"]}, True),
+        ({"claims": {"sub": "bob", "scope": "plans/administrators"}, "scopes": None}, False),
+        (None, True),
+    ],
+)
+def test_a_token_acts_for_its_own_user_unless_it_is_an_administrators(token, allowed) -> None:
+    event = {"requestContext": {"authorizer": {"jwt": token}} if token else {"authorizer": {"iam": {}}}}
+    assert upgrade_api.may_act_for("alice", event) is allowed

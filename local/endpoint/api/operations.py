@@ -42,14 +42,17 @@ _RETURNS = "ReturnValues ReturnValuesOnConditionCheckFailure"
 OPERATIONS: Mapping[str, Mapping[str, Members]] = {
     "apigatewayv2": {
         "CreateApi": _takes("Name ProtocolType"),
+        "CreateAuthorizer": _takes("ApiId Name AuthorizerType IdentitySource JwtConfiguration"),
         "CreateIntegration": _takes("ApiId IntegrationType IntegrationUri PayloadFormatVersion"),
-        "CreateRoute": _takes("ApiId RouteKey Target AuthorizationType"),
+        "CreateRoute": _takes("ApiId RouteKey Target AuthorizationType AuthorizerId"),
         "CreateStage": _takes("ApiId StageName AutoDeploy"),
         "DeleteApi": _takes("ApiId"),
+        "DeleteAuthorizer": _takes("ApiId AuthorizerId"),
         "DeleteIntegration": _takes("ApiId IntegrationId"),
         "DeleteRoute": _takes("ApiId RouteId"),
         "DeleteStage": _takes("ApiId StageName"),
         "GetApi": _takes("ApiId"),
+        "GetAuthorizer": _takes("ApiId AuthorizerId"),
         "GetIntegration": _takes("ApiId IntegrationId"),
         "GetIntegrations": _takes("ApiId"),
         "GetRoute": _takes("ApiId RouteId"),
@@ -467,7 +470,11 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:UpdateIntegration", "IntegrationType"): (lambda value: value == "AWS_PROXY", "AWS_PROXY"),
     ("apigatewayv2:UpdateIntegration", "PayloadFormatVersion"): (lambda value: value == "2.0", "2.0"),
     ("apigatewayv2:UpdateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
-    ("apigatewayv2:CreateRoute", "AuthorizationType"): (lambda value: value in ("AWS_IAM", "NONE"), "AWS_IAM or NONE"),
+    ("apigatewayv2:CreateRoute", "AuthorizationType"): (
+        lambda value: value in ("AWS_IAM", "JWT", "NONE"),
+        "AWS_IAM, JWT or NONE",
+    ),
+    ("apigatewayv2:CreateAuthorizer", "AuthorizerType"): (lambda value: value == "JWT", "JWT"),
     ("apigatewayv2:CreateStage", "AutoDeploy"): (lambda value: value is True, "True"),
     ("apigatewayv2:CreateStage", "StageName"): (lambda value: value == "$default", "$default"),
     **{

@@ -21,6 +21,8 @@ from jwt.algorithms import RSAAlgorithm
 
 from handlers import upgrade_api
 
+honours = pytest.mark.honours
+
 AUDIENCE, KEY_ID = "weir", "key-1"
 #: Far away on every clock that a test puts forward.
 LATER = 4_000_000_000
@@ -122,8 +124,8 @@ def call(world: Any, identities: Identities) -> Any:
     return called
 
 
-@pytest.mark.honours("apigatewayv2:CreateAuthorizer", "ApiId Name AuthorizerType IdentitySource JwtConfiguration")
-@pytest.mark.honours("apigatewayv2:CreateRoute", "AuthorizationType AuthorizerId")
+@honours("apigatewayv2:CreateAuthorizer", "ApiId Name AuthorizerType IdentitySource JwtConfiguration")
+@honours("apigatewayv2:CreateRoute", "AuthorizationType AuthorizerId")
 def test_a_token_acts_for_its_own_user_alone_unless_it_has_the_administrators_scope(
     call: Any, identities: Identities
 ) -> None:
@@ -153,8 +155,8 @@ def test_a_token_that_the_issuer_did_not_sign_for_this_audience_is_unauthorized(
     assert {what: call("alice", token) for what, token in refused.items()} == dict.fromkeys(refused, 401)
 
 
-@pytest.mark.honours("apigatewayv2:GetAuthorizer", "ApiId AuthorizerId")
-@pytest.mark.honours("apigatewayv2:DeleteAuthorizer", "ApiId AuthorizerId")
+@honours("apigatewayv2:GetAuthorizer", "ApiId AuthorizerId")
+@honours("apigatewayv2:DeleteAuthorizer", "ApiId AuthorizerId")
 def test_an_authorizer_is_described_until_it_is_deleted(world: Any) -> None:
     gateway = world.client("apigatewayv2")
     api = gateway.create_api(Name=world.name, ProtocolType="HTTP")["ApiId"]

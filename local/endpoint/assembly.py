@@ -28,6 +28,7 @@ from local.endpoint.delivery.pipe_services import PipeServices
 from local.endpoint.delivery.pipe_telemetry import Concurrency
 from local.endpoint.delivery.queue_mapping import QueueMappingDependencies
 from local.endpoint.delivery.stream_mapping import StreamMappingDependencies
+from local.endpoint.delivery.targets import Delivery, TargetDeliveries
 from local.endpoint.delivery.wake_ups import Readers
 from local.endpoint.functions.environments import Functions
 from local.endpoint.in_process import InProcess
@@ -37,7 +38,7 @@ from local.endpoint.roles import Roles
 from local.endpoint.routes import gathered
 from local.endpoint.services.cloudwatch import CloudWatch
 from local.endpoint.services.email_identities import email_identity_routes
-from local.endpoint.services.event_buses import event_bus_routes
+from local.endpoint.services.event_buses import EventTargets, event_bus_routes, is_api_destination, rule_delivery
 from local.endpoint.services.event_source_mappings import EventSourceMappings
 from local.endpoint.services.executions import Executions
 from local.endpoint.services.fifo_topics import FifoTopics, Topic
@@ -142,6 +143,14 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         region=connection.region,
         account_id=connection.account_id,
     )
+    targets = EventTargets(
+        roles,
+        may=authorizer.service_may,
+        put_message=ministack_internals.put_message,
+        make_request=ministack_internals.api_destination_request,
+        rate_of=ministack_internals.api_destination_rate,
+    )
+    deliveries = TargetDeliveries(targets.send, targets.park, targets.rate, clock)
     readers = Readers([mappings, pipes])
     kinesis_streams = KinesisStreams(ministack_internals.find_kinesis_stream, metrics=metrics, clock=clock)
     time_to_live = TimeToLive(tables, clock)
@@ -167,7 +176,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             email_identity_routes(own.client("sesv2")),
             iam_routes(iam, roles, readers),
             layer_routes(),
-            event_bus_routes(),
+            event_bus_routes(lambda archive: ministack_internals.forget_expired_events(archive, clock.now())),
             log_routes(),
             parameter_routes(ministack_internals.key_arn),
             read_capacity_routes(),
@@ -198,6 +207,11 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     _adapt_ministack(connection, clock, readers, environments, authorizer, reenabled, fits=kinesis_streams.fits)
     ministack_internals.send_dead_letters_by(destinations.send_dead_letter)
     ministack_internals.run_executions_by(executions)
+    ministack_internals.deliver_matches_by(
+        lambda rule, target, payload, event: _deliver_match(
+            deliveries, rule_delivery(rule, target, payload, event, clock.now())
+        )
+    )
     application = Application(
         ministack,
         connection=connection,
@@ -214,15 +228,25 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
 
     def start() -> None:
         own.open(application, asyncio.get_running_loop())
+        deliveries.start()
         alarms.start()
         time_to_live.start()
 
     def close() -> None:
         alarms.close()
         time_to_live.close()
+        deliveries.close()
         environments.close()
 
     return Assembled(application, start, close, lambda: _held(mappings, pipes))
+
+
+def _deliver_match(deliveries: TargetDeliveries, delivery: Delivery) -> None:
+    """Put an event into a queue before PutEvents is answered, and call an API destination later."""
+    if is_api_destination(delivery.target["Arn"]):
+        deliveries.deliver(delivery)
+    else:
+        deliveries.attempt(delivery)
 
 
 def _lookups(connection: Connection) -> Lookups:

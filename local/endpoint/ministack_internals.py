@@ -5,13 +5,15 @@ tests/local/test_pinned.py fails if one of these means something else.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Protocol
 
 from ministack import app
@@ -282,6 +284,34 @@ def find_topic(arn: str) -> tuple[Mapping[str, str], list[Mapping[str, str]]] | 
     return topic["attributes"], [each["attributes"] for each in topic["subscriptions"] if each["confirmed"]]
 
 
+def put_message(
+    queue_arn: str, body: str, *, group: str = "", attributes: Mapping[str, str] = MappingProxyType({})
+) -> str | None:
+    """Put a message into a queue.
+
+    Args:
+        queue_arn: The queue's ARN.
+        body: The message.
+        group: The group, for a FIFO queue; the content is its deduplication id.
+        attributes: Attributes of the message, all text.
+
+    Returns:
+        The error; `None` if there is none.
+    """
+    queue = _sqs._queue_by_arn(queue_arn)
+    if queue is None:
+        return "QueueDoesNotExist"
+    content = hashlib.sha256(body.encode()).hexdigest()
+    order = {"MessageGroupId": group, "MessageDeduplicationId": content} if queue["is_fifo"] else {}
+    texts = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    request = {"QueueUrl": queue["url"], "MessageBody": body, "MessageAttributes": texts, **order}
+    try:
+        _sqs._act_send_message(request, queue["url"])
+    except _sqs._Err as refused:
+        return str(refused.code)
+    return None
+
+
 def send_from_topic(queue_arn: str, topic_arn: str, body: str, group: str, deduplication_id: str) -> str | None:
     """Put a topic's message into a queue, if the queue's policy lets SNS send on behalf of the topic.
 
@@ -369,13 +399,9 @@ ServiceMay = Callable[[str, str, str, str], bool]
 
 
 def judge_services_by(may: ServiceMay) -> None:
-    """Deliver from topics, rules and HTTP APIs only what the policy of the queue or the function lets through."""
+    """Deliver from topics and HTTP APIs only what the policy of the queue or the function lets through."""
     _sqs.queue_policy_allows = lambda queue, service, source, _: may(service, "sqs:SendMessage", queue, source)
-    invoke_target, invoke_function = _eventbridge._invoke_target, _apigateway._invoke_lambda_proxy
-
-    def to_target(target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None) -> None:
-        if may("events.amazonaws.com", "sqs:SendMessage", target["Arn"], rule["Arn"]):
-            invoke_target(target, event, rule, view)
+    invoke_function = _apigateway._invoke_lambda_proxy
 
     async def to_function(
         integration: Mapping[str, Any], api_id: str, stage: str, path: str, method: str, *arguments: Any, **named: Any
@@ -391,7 +417,44 @@ def judge_services_by(may: ServiceMay) -> None:
             return 500, {"Content-Type": "application/json"}, b'{"message":"Internal Server Error"}'
         return await invoke_function(integration, api_id, stage, path, method, *arguments, **named)
 
-    _eventbridge._invoke_target, _apigateway._invoke_lambda_proxy = to_target, to_function
+    _apigateway._invoke_lambda_proxy = to_function
+
+
+def deliver_matches_by(deliver: Callable[[str, Mapping[str, Any], str, str], None]) -> None:
+    """Deliver the events that match a rule.
+
+    Args:
+        deliver: Called with the rule's ARN, the target, the text for the target and the event itself.
+    """
+    invoke_target = _eventbridge._invoke_target
+    matched: ContextVar[tuple[str, Mapping[str, Any], str]] = ContextVar("matched")
+
+    def to_target(target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None) -> None:
+        view = view or _eventbridge._pattern_event_view(event)
+        matched.set((rule["Arn"], target, json.dumps(view.event_with_detail())))
+        invoke_target(target, event, rule, view)
+
+    def handed_over(_spec: Any, payload: str, resolved: Mapping[str, Any] | None = None) -> None:
+        rule, target, event = matched.get()
+        parameters = {"HttpParameters": (resolved or {}).get("HttpParameters")} if "HttpParameters" in target else {}
+        deliver(rule, {**target, **parameters}, payload, event)
+
+    _eventbridge._invoke_target = to_target
+    _eventbridge._dispatch_to_sqs = _eventbridge._dispatch_to_api_destination = handed_over
+
+
+def api_destination_rate(name: str) -> int | None:
+    """Return the calls per second that an API destination takes; `None` if there is none of this name."""
+    found = _eventbridge._api_destinations.get(name)
+    return None if found is None else int(found["InvocationRateLimitPerSecond"])
+
+
+def forget_expired_events(archive: str, now: float) -> None:
+    """Forget the events that an archive has kept for its days; it keeps them for ever if it has none."""
+    found = _eventbridge._archives.get(archive)
+    if found is not None and found["RetentionDays"]:
+        oldest = now - int(found["RetentionDays"]) * 24 * 60 * 60
+        found["Events"] = [each for each in found.get("Events", []) if each["Time"] >= oldest]
 
 
 def notify_of_alarms_by(make: Callable[[Mapping[str, Any], str], tuple[str, str]], may: ServiceMay) -> None:
@@ -456,8 +519,16 @@ def route_authorization(host: str, method: str, path: str) -> str | None:
     return apigateway.route_authorization_type(api_id, stage, method, route_path)
 
 
-def api_destination_request(name: str, http_parameters: Mapping[str, Any], body: str) -> HttpRequest | None:
+def api_destination_request(
+    name: str, http_parameters: Mapping[str, Any], body: str, *, renew: bool = False
+) -> HttpRequest | None:
     """Make the request to an API destination, with the parameters and the authorization of its connection.
+
+    Args:
+        name: The destination's name.
+        http_parameters: HttpParameters of the target.
+        body: The body.
+        renew: Whether to ask for a new OAuth token: the former one may have been refused.
 
     Returns:
         The request; `None` if the destination or its connection does not exist.
@@ -467,7 +538,7 @@ def api_destination_request(name: str, http_parameters: Mapping[str, Any], body:
     if not connection:
         return None
     made = _eventbridge._build_api_destination_request(destination, connection, http_parameters, body)
-    headers = {**made["headers"], **_eventbridge._connection_auth_headers(connection, connection["Name"])}
+    headers = {**made["headers"], **_eventbridge._connection_auth_headers(connection, connection["Name"], renew)}
     return HttpRequest(made["method"], made["url"], _eventbridge._finalize_api_dest_headers(headers), made["body"])
 
 

@@ -25,16 +25,18 @@ logger = logging.getLogger(__name__)
 LAMBDA = "lambda.amazonaws.com"
 PIPES = "pipes.amazonaws.com"
 STATES = "states.amazonaws.com"
+EVENTS = "events.amazonaws.com"
+SCHEDULER = "scheduler.amazonaws.com"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A function, a pipe or an execution that acts with its role.
+    """A function, a pipe, an execution, a rule or a schedule that acts with its role.
 
     Attributes:
         role_arn: The role's ARN.
-        service: The service that assumes the role: `LAMBDA`, `PIPES` or `STATES`.
-        arn: ARN of the function, the pipe or the execution.
+        service: The service that assumes the role: `LAMBDA`, `PIPES`, `STATES`, `EVENTS` or `SCHEDULER`.
+        arn: ARN of what acts.
     """
 
     role_arn: str

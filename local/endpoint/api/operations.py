@@ -134,13 +134,22 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "ListStreams": _takes("TableName Limit ExclusiveStartStreamArn"),
     },
     "events": {
-        # The endpoint does not limit the rate of calls to a destination.
-        "CreateApiDestination": _takes("Name ConnectionArn InvocationEndpoint HttpMethod"),
-        "CreateConnection": _takes("Name AuthorizationType AuthParameters"),
+        "CreateApiDestination": _takes(
+            "Name ConnectionArn InvocationEndpoint HttpMethod InvocationRateLimitPerSecond", kept="Description"
+        ),
+        "CreateArchive": _takes("ArchiveName EventSourceArn EventPattern RetentionDays", kept="Description"),
+        "CreateConnection": _takes("Name AuthorizationType AuthParameters", kept="Description"),
         "CreateEventBus": _takes("Name", kept="Tags"),
+        "DeleteApiDestination": _takes("Name"),
+        "DeleteArchive": _takes("ArchiveName"),
+        "DeleteConnection": _takes("Name"),
         "DeleteEventBus": _takes("Name"),
         "DeleteRule": _takes("Name EventBusName"),
+        "DescribeApiDestination": _takes("Name"),
+        "DescribeArchive": _takes("ArchiveName"),
+        "DescribeConnection": _takes("Name"),
         "DescribeEventBus": _takes("Name"),
+        "DescribeReplay": _takes("ReplayName"),
         "DescribeRule": _takes("Name EventBusName"),
         "ListEventBuses": _takes("NamePrefix Limit NextToken"),
         "ListRules": _takes("NamePrefix EventBusName Limit NextToken"),
@@ -150,8 +159,14 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "PutRule": _takes("Name EventBusName EventPattern State", kept="Description Tags"),
         "PutTargets": _takes("Rule EventBusName Targets"),
         "RemoveTargets": _takes("Rule EventBusName Ids"),
+        "StartReplay": _takes("ReplayName EventSourceArn EventStartTime EventEndTime Destination"),
         "TagResource": _takes(kept="ResourceARN Tags"),
         "UntagResource": _takes(kept="ResourceARN TagKeys"),
+        "UpdateApiDestination": _takes(
+            "Name ConnectionArn InvocationEndpoint HttpMethod InvocationRateLimitPerSecond", kept="Description"
+        ),
+        "UpdateArchive": _takes("ArchiveName EventPattern RetentionDays", kept="Description"),
+        "UpdateConnection": _takes("Name AuthorizationType AuthParameters", kept="Description"),
     },
     # A function's own calls are not checked against its role, since ministack denies some that AWS allows.
     "iam": {
@@ -519,9 +534,13 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         "entries of EventBusName, Source, DetailType, Detail and Resources",
     ),
     ("events:PutTargets", "Targets"): (
-        lambda value: _each_has_only(value, "Id Arn") and all(":sqs:" in each["Arn"] for each in value),
-        "queues, each with Id and Arn",
+        lambda value: (
+            _each_has_only(value, "Id Arn RoleArn InputPath HttpParameters RetryPolicy DeadLetterConfig")
+            and all(":sqs:" in each["Arn"] or ":api-destination/" in each["Arn"] for each in value)
+        ),
+        "queues and API destinations, with RoleArn, InputPath, HttpParameters, RetryPolicy and DeadLetterConfig",
     ),
+    ("events:StartReplay", "Destination"): (lambda value: set(value) <= {"Arn"}, "an Arn, and every rule of the bus"),
     ("sns:PublishBatch", "PublishBatchRequestEntries"): (
         lambda value: (
             {name.rpartition(".")[2] for name in value} <= {"Id", "Message", "MessageGroupId", "MessageDeduplicationId"}

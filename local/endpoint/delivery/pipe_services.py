@@ -181,7 +181,7 @@ class PipeServices:
             raise Refused(f"there is no API destination {name}", service="events", status=404, request=None)
         asked = {"httpMethod": request.method, "url": request.url, "body": request.body}
         try:
-            status, text = _fetch(request)
+            status, _, text = fetched(request)
         except (OSError, http.client.HTTPException, zlib.error) as lost:
             raise Refused(
                 f"the API destination {name} did not answer: {lost}",
@@ -250,7 +250,14 @@ def _failures(
     return {"batchItemFailures": [{"itemIdentifier": each} for each in named]}
 
 
-def _fetch(request: HttpRequest) -> tuple[int, str]:
+def fetched(request: HttpRequest) -> tuple[int, http.client.HTTPMessage, str]:
+    """Call an API destination; return status, headers and body.
+
+    Raises:
+        OSError: It does not answer within the time of an API destination.
+        http.client.HTTPException: Its answer is broken.
+        zlib.error: Its body is not encoded as it says.
+    """
     address = urlsplit(request.url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.netloc, timeout=API_DESTINATION_SECONDS)
@@ -259,7 +266,7 @@ def _fetch(request: HttpRequest) -> tuple[int, str]:
         connection.request(request.method, path, body=request.body.encode(), headers=dict(request.headers))
         response = connection.getresponse()
         body = _decoded(response.read(), response.headers.get("content-encoding", ""))
-        return response.status, body.decode(errors="replace")
+        return response.status, response.headers, body.decode(errors="replace")
     finally:
         connection.close()
 

@@ -1,0 +1,1 @@
+"""EventBridge without I/O: retries of targets."""

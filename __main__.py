@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from components import (
     GUARDS,
+    ApiKey,
     AuditBucket,
     Backfill,
     ChangeTable,
@@ -25,6 +26,7 @@ from components import (
     Stream,
     StreamDashboard,
     StreamDelivery,
+    WebhookBus,
     Workflow,
     kept_secret,
     protect_stack,
@@ -43,8 +45,10 @@ from handlers import (
     search_index,
     upgrade_api,
     users_by_email,
+    webhook_sender,
     welcome_email,
 )
+from handlers.cdc import on
 
 config = StackConfig.load()
 protect_stack(config.protect)
@@ -126,6 +130,30 @@ if config.fan_out and config.users_by_email:
     )
     changes.subscribe(users_by_email.handler, access=[by_email.access("USERS_BY_EMAIL_TABLE")])
     pulumi.export("usersByEmailTable", by_email.table.name)
+if isinstance(changes, FanOut) and config.webhook_url is not None and config.webhook_key is not None:
+    webhooks = WebhookBus("webhooks", alarm_actions=[alarms.arn])
+    partner = webhooks.partner("partner", url=config.webhook_url, authorization=ApiKey(value=config.webhook_key))
+    changes.pipe(
+        "webhooks",
+        target=webhooks.target("user changed"),
+        when=on.modify,
+        input_template=(
+            '{"eventId": <$.body.eventID>, "userId": <$.body.dynamodb.Keys.userId.S>, '
+            '"plan": <$.body.dynamodb.NewImage.plan.S>, "version": <$.body.dynamodb.NewImage.version.N>}'
+        ),
+        repeats="a partner ignores an event id that it has seen",
+        opts=pulumi.ResourceOptions(depends_on=[webhooks]),
+    )
+    pulumi.export("webhookBus", webhooks.bus.name)
+    pulumi.export("webhookArchive", webhooks.archive.arn)
+    pulumi.export("webhookDeadLetters", partner.dead_letters.url)
+if config.fan_out and config.signed_webhook_url is not None:
+    changes.subscribe(
+        webhook_sender.handler,
+        access=[kept_secret("webhook-secret", config.signed_webhook_secret, "WEBHOOK_SECRET")],
+        environment={"WEBHOOK_URL": config.signed_webhook_url},
+        repeats="a subscriber ignores an event id that it has seen",
+    )
 if config.fan_out and config.onboarding:
     onboardings = ProjectionTable("onboardings", hash_key="upgrade", deletion_protection=config.protect)
     workflow = Workflow(

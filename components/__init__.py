@@ -6,6 +6,7 @@ from components.alarms import (
     ITERATOR_AGE,
     KINESIS_ALARMS,
     PARKED,
+    PARTNER_ALARMS,
     PIPE_ALARMS,
     POLLING,
     QUEUE_AGE,
@@ -66,6 +67,7 @@ from components.stream_dashboard import StreamDashboard
 from components.stream_pipe import StreamPipe
 from components.stream_source import StreamSource, TooManyReaders
 from components.watched import Route
+from components.webhook_bus import ApiKey, OAuthClient, WebhookBus
 from components.workflow import Workflow
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "ITERATOR_AGE",
     "KINESIS_ALARMS",
     "PARKED",
+    "PARTNER_ALARMS",
     "PIPE_ALARMS",
     "POLLING",
     "QUEUE_AGE",
@@ -89,6 +92,7 @@ __all__ = [
     "AlarmCannotFire",
     "AlarmOpinion",
     "ApiDestinationTarget",
+    "ApiKey",
     "AuditBucket",
     "Backfill",
     "BusTarget",
@@ -112,6 +116,7 @@ __all__ = [
     "KinesisPipeDelivery",
     "KinesisSource",
     "LocalIndex",
+    "OAuthClient",
     "PipeDelivery",
     "PipeTarget",
     "ProjectionTable",
@@ -139,6 +144,7 @@ __all__ = [
     "TooManyReaders",
     "TopicTarget",
     "Vpc",
+    "WebhookBus",
     "Workflow",
     "WorkflowTarget",
     "allow",

@@ -140,6 +140,21 @@ WAITING = AlarmOpinion(
     command="weir dead-letters list",
 )
 
+#: Events that a partner has not taken from its event bus.
+PARTNER_ALARMS = (
+    AlarmOpinion(
+        name="webhooks-undelivered",
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimension="QueueName",
+        statistic="Maximum",
+        threshold=1,
+        description="The partner has refused events for good, or was out of reach for a day: they wait in this queue, "
+        "and in the bus's archive.",
+        command="weir status",
+    ),
+)
+
 #: A consumer has several queues, and CloudWatch one name for the dimension.
 _QUEUE_ROLES = {"DeadLetterQueueName": "QueueName", "UndeliveredQueueName": "QueueName"}
 

@@ -40,7 +40,9 @@ NEED_FAN_OUT = (
     "postgresqlUrl",
     "reconciliation",
     "searchUrl",
+    "signedWebhookUrl",
     "usersByEmail",
+    "webhookUrl",
 )
 
 #: Keys that only have a meaning with another one.
@@ -52,6 +54,8 @@ BELONG_TO = {
     "crmToken": "crmUrl",
     "postgresqlPassword": "postgresqlUrl",
     "searchDomainArn": "searchUrl",
+    "signedWebhookSecret": "signedWebhookUrl",
+    "webhookKey": "webhookUrl",
 }
 
 
@@ -103,6 +107,10 @@ class StackConfig:
         audit_hash: Paths of attributes that it has as a hash only.
         audit_hash_key: The key of these hashes, a secret in the state however it was given.
         users_by_email: Whether a table has the users by their e-mail.
+        webhook_url: The address of a partner that gets every change of a user from an event bus; `None` for none.
+        webhook_key: The key that EventBridge shows it, a secret in the state however it was given.
+        signed_webhook_url: The address of a subscriber that gets each change of a plan, signed; `None` for none.
+        signed_webhook_secret: The secret of these signatures, a secret in the state however it was given.
         onboarding: Whether each upgrade to a paid plan starts the onboarding workflow.
         postgresql_url: The PostgreSQL database of the users' read model, without a password; `None` for none.
         postgresql_password: Its password, a secret in the state however it was given.
@@ -139,6 +147,10 @@ class StackConfig:
     audit_hash: Sequence[str]
     audit_hash_key: pulumi.Output[str] | None
     users_by_email: bool
+    webhook_url: str | None
+    webhook_key: pulumi.Output[str] | None
+    signed_webhook_url: str | None
+    signed_webhook_secret: pulumi.Output[str] | None
     onboarding: bool
     postgresql_url: str | None
     postgresql_password: pulumi.Output[str] | None
@@ -183,6 +195,10 @@ class StackConfig:
             audit_hash=reader.paths("auditHash"),
             audit_hash_key=reader.secret("auditHashKey"),
             users_by_email=reader.boolean("usersByEmail"),
+            webhook_url=reader.url("webhookUrl"),
+            webhook_key=reader.secret("webhookKey"),
+            signed_webhook_url=reader.url("signedWebhookUrl"),
+            signed_webhook_secret=reader.secret("signedWebhookSecret"),
             onboarding=reader.boolean("onboarding"),
             postgresql_url=reader.server("postgresqlUrl", POSTGRESQL),
             postgresql_password=reader.secret("postgresqlPassword"),
@@ -199,6 +215,16 @@ class StackConfig:
         )
         if config.crm_url is not None and config.crm_token is None:
             reader.refuse("crmToken", "is missing, and crmUrl is set: run  pulumi config set --secret crmToken TOKEN")
+        if config.webhook_url is not None and config.webhook_key is None:
+            reader.refuse(
+                "webhookKey", "is missing, and webhookUrl is set: run  pulumi config set --secret webhookKey KEY"
+            )
+        if config.signed_webhook_url is not None and config.signed_webhook_secret is None:
+            reader.refuse(
+                "signedWebhookSecret",
+                "is missing, and signedWebhookUrl is set: run  openssl rand -hex 32 | pulumi config set --secret "
+                "signedWebhookSecret",
+            )
         if config.audit_hash and config.audit_hash_key is None:
             reader.refuse(
                 "auditHashKey",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.alarms import (
+    PARTNER_ALARMS,
     POLLING,
     QUEUE_ALARMS,
     REPLICATION_ALARMS,
@@ -113,6 +114,13 @@ _WORKFLOW = Steps(
     "Guide: docs/guides/workflows.md.",
 )
 
+_PARTNER = Steps(
+    lost="Nothing for 14 days, as long as the queue keeps the events; the bus's archive keeps them for its own days.",
+    commands={"weir status": "Whether the pipe that fills the bus, and the other consumers, are well"},
+    over="Read ERROR_CODE and ERROR_MESSAGE of the messages in the queue. Once the partner takes events again, put "
+    "them on the bus again (`aws events start-replay`, docs/guides/webhooks.md); the other partners know them by their "
+    "event id. Then purge the queue.",
+)
 _REPLICATION = Steps(
     lost="Nothing while DynamoDB still tries, for 168 hours; then it switches the replication off by itself, and what "
     "is written until it is on again never reaches the Kinesis stream. Skipped changes (`replication-failed`) are lost "
@@ -163,6 +171,7 @@ STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(("executions-failed", "executions-timed-out"), _WORKFLOW),
     "walk-failed": _WALK_FAILED,
     "effects-missing": _MISSING,
+    "webhooks-undelivered": _PARTNER,
 }
 
 
@@ -175,6 +184,7 @@ def alarms() -> Mapping[str, list[AlarmOpinion]]:
         *TOPIC_ALARMS,
         *REPLICATION_ALARMS,
         *WORKFLOW_ALARMS,
+        *PARTNER_ALARMS,
         *RECONCILIATION_ALARMS,
     )
     for opinion in (*standing, POLLING, WAITING):

@@ -170,3 +170,11 @@ def test_executions_walk_wait_fail_and_call_through_these():
     assert parameters(stepfunctions._error_matches) == ["error_equals", "error"]
     assert parameters(stepfunctions._ExecutionError) == ["error", "cause"]
     assert 'while current_name and execution["status"] == "RUNNING"' in inspect.getsource(stepfunctions._run_execution)
+
+
+def test_matches_of_rules_and_requests_to_targets_go_through_these():
+    assert parameters(eventbridge._invoke_target) == ["target", "event", "rule", "view"]
+    assert parameters(eventbridge._dispatch_to_sqs)[:2] == ["spec", "payload"]
+    assert parameters(eventbridge._dispatch_to_api_destination) == ["spec", "payload", "target"]
+    assert parameters(eventbridge._connection_auth_headers) == ["conn", "token_key", "force_refresh"]
+    assert 'archive.setdefault("Events", []).append(event)' in inspect.getsource(eventbridge._archive_event)

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from handlers.cdc.signatures import is_signed
 from handlers.cdc.workflow import execution_name
 from local.deploy import deploy
 from local.endpoint import Endpoint
 from tests.local.test_deploy import post
 from tests.local.test_program_read_models import refusal
 from tests.local.world import wait_until
+from tests.partner import Partner
 
 PROGRAM = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def outputs(aws: Endpoint) -> dict[str, Any]:
+def partner() -> Iterator[Partner]:
+    """Gets the events of the bus."""
+    with Partner.serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def subscriber() -> Iterator[Partner]:
+    """Gets the signed webhooks."""
+    with Partner.serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def outputs(aws: Endpoint, partner: Partner, subscriber: Partner) -> dict[str, Any]:
     config = {
         "weir:mailFrom": "flows@example.com",
         "weir:functionTimeout": "4",
         "weir:onboarding": "true",
+        "weir:webhookUrl": f"{partner.url}/hook",
+        "weir:webhookKey": "s3cret",
+        "weir:signedWebhookUrl": f"{subscriber.url}/signed",
+        "weir:signedWebhookSecret": "whsec",
     }
     return deploy(PROGRAM, "local", aws.connection, config=config, name_seed="flows").outputs
 
@@ -37,6 +59,89 @@ def put_user(aws: Endpoint, outputs: dict[str, Any], user: str, *, version: int 
 def upgrade(aws: Endpoint, outputs: dict[str, Any], user: str, plan: str = "pro") -> None:
     answer = post(aws, f"{outputs['apiUrl']}/users/{user}/plan", json.dumps({"plan": plan}))
     assert answer == (200, {"userId": user, "plan": plan, "changed": True})
+
+
+def events_of(receiver: Partner, user: str) -> list[dict[str, Any]]:
+    return [each for each in receiver.events() if each["userId"] == user]
+
+
+class TestWebhooks:
+    """Each test has a user of its own."""
+
+    def test_a_partner_gets_an_upgrade_with_its_key(
+        self, aws: Endpoint, outputs: dict[str, Any], partner: Partner
+    ) -> None:
+        put_user(aws, outputs, "ida")
+        upgrade(aws, outputs, "ida")
+        wait_until(lambda: events_of(partner, "ida"))
+        event = events_of(partner, "ida")[0]
+        assert (event["plan"], event["version"]) == ("pro", "2")
+        headers = next(each["headers"] for each in partner.requests if b'"ida"' in each["body"])
+        assert headers["x-api-key"] == "s3cret"
+
+    def test_a_partner_that_is_down_for_an_hour_gets_everything_then(
+        self, aws: Endpoint, outputs: dict[str, Any], partner: Partner
+    ) -> None:
+        partner.status = 503
+        for user in ("kim", "lea"):
+            put_user(aws, outputs, user)
+            upgrade(aws, outputs, user)
+        wait_until(lambda: {b"kim", b"lea"} <= {each["body"].split(b'"')[7] for each in partner.refused})
+        aws.control.advance_clock(3600)
+        partner.status = 200
+        aws.control.advance_clock(3600)
+        wait_until(lambda: events_of(partner, "kim") and events_of(partner, "lea"))
+        sqs = aws.client("sqs")
+        assert "Messages" not in sqs.receive_message(QueueUrl=outputs["webhookDeadLetters"])
+
+    def test_what_a_partner_refuses_is_a_dead_letter_and_can_be_replayed(
+        self, aws: Endpoint, outputs: dict[str, Any], partner: Partner
+    ) -> None:
+        partner.status, began = 422, aws.control.advance_clock(0)
+        put_user(aws, outputs, "max")
+        upgrade(aws, outputs, "max")
+        sqs = aws.client("sqs")
+        wait_until(lambda: sqs.receive_message(QueueUrl=outputs["webhookDeadLetters"]).get("Messages"))
+        partner.status = 200
+        events, bus = aws.client("events"), aws.client("events").describe_event_bus(Name=outputs["webhookBus"])["Arn"]
+        events.start_replay(
+            ReplayName="after-the-refusal",
+            EventSourceArn=outputs["webhookArchive"],
+            EventStartTime=datetime.fromtimestamp(began - 60, UTC),
+            EventEndTime=datetime.fromtimestamp(aws.control.advance_clock(0) + 60, UTC),
+            Destination={"Arn": bus},
+        )
+        wait_until(lambda: events_of(partner, "max"))
+
+    def test_a_subscriber_gets_a_signed_request(
+        self, aws: Endpoint, outputs: dict[str, Any], subscriber: Partner
+    ) -> None:
+        put_user(aws, outputs, "nia")
+        upgrade(aws, outputs, "nia")
+        wait_until(lambda: events_of(subscriber, "nia"))
+        request = next(each for each in subscriber.requests if b'"nia"' in each["body"])
+        given = request["headers"]
+        sent, signature = given["webhook-timestamp"], given["webhook-signature"]
+        assert is_signed("whsec", given["webhook-id"], sent, request["body"], signature, now=float(sent))
+        assert given["webhook-item-version"] == "2"
+
+    def test_the_secret_stands_in_no_functions_environment(self, aws: Endpoint, outputs: dict[str, Any]) -> None:
+        name = outputs["functionNames"]["webhook-sender"]
+        variables = aws.client("lambda").get_function(FunctionName=name)["Configuration"]["Environment"]["Variables"]
+        assert "whsec" not in str(variables)
+
+    @pytest.mark.parametrize(
+        ("service", "operation", "parameters"),
+        [
+            ("secretsmanager", "put_secret_value", {"SecretId": "webhook-secret", "SecretString": "mine"}),
+            ("events", "put_events", {"Entries": [{"Source": "s", "DetailType": "t", "Detail": "{}"}]}),
+            ("dynamodb", "get_item", {"TableName": "users", "Key": {"userId": {"S": "nia"}}}),
+        ],
+    )
+    def test_the_sender_may_only_read_its_secret(
+        self, aws: Endpoint, outputs: dict[str, Any], service: str, operation: str, parameters: dict[str, Any]
+    ) -> None:
+        assert "AccessDenied" in refusal(aws, outputs, "webhook-sender", service, operation, parameters)
 
 
 class TestOnboarding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from local.deploy.resources.aws import Aws
-from local.deploy.resources.members import Block, Document, Members, as_json
+from local.deploy.resources.members import Block, Blocks, Document, Members, as_json
 from local.deploy.resources.resource_type import Change, Found, Gone, Name, ResourceType, words
 
 
@@ -131,6 +131,8 @@ def _delete_destination(aws: Aws, id_: str, _request: Document) -> None:
     aws.client("events").delete_api_destination(Name=id_)
 
 
+_PARAMETER: Members = {"key": "Key", "value": "Value", "isValueSecret": "IsValueSecret"}
+
 _AUTH: Members = {
     "apiKey": Block("ApiKeyAuthParameters", {"key": "ApiKeyName", "value": "ApiKeyValue"}),
     "oauth": Block(
@@ -138,6 +140,10 @@ _AUTH: Members = {
         {
             "authorizationEndpoint": "AuthorizationEndpoint",
             "httpMethod": "HttpMethod",
+            "oauthHttpParameters": Block(
+                "OAuthHttpParameters",
+                {"bodies": Blocks("BodyParameters", _PARAMETER)},
+            ),
             "clientParameters": Block("ClientParameters", {"clientId": "ClientID", "clientSecret": "ClientSecret"}),
         },
     ),

@@ -54,6 +54,9 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     },
     "DescribeLogGroups": {"logGroups": [{"logGroupName": "made-up"}]},
     "DescribePipe": {"Arn": "arn:pipe", "DesiredState": "RUNNING", "CurrentState": "RUNNING"},
+    "DescribeApiDestination": {"Name": "made-up", "ApiDestinationArn": "arn:destination"},
+    "DescribeArchive": {"ArchiveName": "made-up", "ArchiveArn": "arn:archive"},
+    "DescribeConnection": {"Name": "made-up", "ConnectionArn": "arn:connection"},
     "DescribeRule": {"Name": "made-up", "Arn": "arn:rule"},
     "DescribeStateMachine": {"name": "made-up"},
     "DescribeTable": {"Table": {"TableStatus": "ACTIVE", "TableArn": "arn:table"}},
@@ -775,3 +778,43 @@ def test_an_archive_within_an_archive_is_a_directory() -> None:
     inner = pulumi.AssetArchive({"x.py": pulumi.StringAsset("")})
     with zipfile.ZipFile(io.BytesIO(zipped(pulumi.AssetArchive({"handlers": inner})))) as archive:
         assert archive.namelist() == ["handlers/x.py"]
+
+
+def test_a_bus_with_its_archive_and_a_partner(aws: RecordingAws) -> None:
+    aws.make("EventArchive", {"eventSourceArn": "arn:bus", "retentionDays": 30})
+    api_key = {"apiKey": {"key": "x-api-key", "value": "s3cret"}}
+    aws.make("EventConnection", {"authorizationType": "API_KEY", "authParameters": api_key})
+    aws.make(
+        "EventApiDestination",
+        {
+            "connectionArn": "arn:connection",
+            "invocationEndpoint": "https://a.example.com/",
+            "httpMethod": "POST",
+            "invocationRateLimitPerSecond": 5,
+        },
+    )
+    aws.make(
+        "EventTarget",
+        {
+            "rule": "r",
+            "arn": "arn:destination",
+            "roleArn": "arn:role",
+            "inputPath": "$.detail",
+            "retryPolicy": {"maximumEventAgeInSeconds": 3600, "maximumRetryAttempts": 9},
+            "deadLetterConfig": {"arn": "arn:queue"},
+        },
+    )
+    assert aws.only("CreateArchive") == {"ArchiveName": "made-up", "EventSourceArn": "arn:bus", "RetentionDays": 30}
+    assert aws.only("CreateConnection")["AuthParameters"] == {
+        "ApiKeyAuthParameters": {"ApiKeyName": "x-api-key", "ApiKeyValue": "s3cret"}
+    }
+    assert aws.only("CreateApiDestination")["InvocationRateLimitPerSecond"] == 5
+    (target,) = aws.only("PutTargets")["Targets"]
+    assert target == {
+        "Id": "made-up",
+        "Arn": "arn:destination",
+        "RoleArn": "arn:role",
+        "InputPath": "$.detail",
+        "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 9},
+        "DeadLetterConfig": {"Arn": "arn:queue"},
+    }

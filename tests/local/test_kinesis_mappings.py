@@ -467,7 +467,8 @@ def test_a_destination_that_is_disabled_gets_no_more_changes(world, streamed):
         **named, EnableKinesisStreamingConfiguration={"ApproximateCreationDateTimePrecision": "MILLISECOND"}
     )
     world.put("c")
-    assert len(streamed.read(ShardIteratorType="TRIM_HORIZON")["Records"]) == 2
+    # The first change after it was enabled again comes twice (KDS-10), and the one before not at all.
+    assert len(streamed.read(ShardIteratorType="TRIM_HORIZON")["Records"]) == 3
 
 
 @conforms("KDS-5", "documented")

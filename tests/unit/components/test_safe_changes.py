@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
@@ -10,21 +11,17 @@ import pytest
 
 from components import ChangeTable, EmailSender, FailureDestination, PythonFunction, Refused, StackConfig, Stream
 from components import protect_stack as protect
+from local.deploy.stack_files import read_stack_files
 from tests.reference import welcome_email
 
+PROGRAM = Path(__file__).parents[3]
+
 MAIL = "hello@example.com"
+#: The defaults of Pulumi.yaml, protected.
 CONFIG = {
-    "weir:fanOut": "true",
-    "weir:archiveDays": "0",
-    "weir:attempts": "10",
+    **{name: value for name, value in read_stack_files(PROGRAM, "dev").config.items() if name.startswith("weir:")},
     "weir:mailFrom": MAIL,
-    "weir:mailIdentityOwned": "true",
     "weir:protect": "true",
-    "weir:functionTimeout": "30",
-    "weir:batchSize": "100",
-    "weir:batchingWindow": "1",
-    "weir:retryAttempts": "12",
-    "weir:logRetentionDays": "30",
 }
 
 

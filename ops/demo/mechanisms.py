@@ -23,6 +23,7 @@ class Mechanism(StrEnum):
     COUNTER_MARKERS = "counter-markers"
     IDEMPOTENCY_KEY = "idempotency-key"
     WRITE_ONCE = "write-once"
+    EXECUTION_NAME = "execution-name"
     PARTIAL_BATCH_RESPONSE = "partial-batch-response"
     BISECT = "bisect"
     FAILURE_DESTINATION = "failure-destination"
@@ -39,6 +40,7 @@ _SWITCHED_OFF = {
     Mechanism.COUNTER_MARKERS: "counters count every delivery of a change",
     Mechanism.IDEMPOTENCY_KEY: "the CRM does not look at idempotency keys",
     Mechanism.WRITE_ONCE: "entries of the audit log may be overwritten",
+    Mechanism.EXECUTION_NAME: "every start of a workflow gets a name of its own",
     Mechanism.PARTIAL_BATCH_RESPONSE: "Lambda does not look at the failures that functions report",
     Mechanism.BISECT: "Lambda does not split a batch that fails",
     Mechanism.FAILURE_DESTINATION: "records that are given up go nowhere",

@@ -24,9 +24,11 @@ WEIR = Path(sys.executable).with_name("weir")
 
 #: What to run without a mechanism, and which claims break. Others may break too: what is lost early cannot be hit by
 #: a later fault, and whether a poison record takes healthy ones with it depends on the batch it came in.
+GUARDED = {"entitlements", "users-by-email", "read-model-sql", "read-model-cache"}
 WITHOUT = {
     "ledger": (["--only", "welcome-email"], {"welcome-email"}),
-    "version-guard": (["--only", "entitlements", "--only", "users-by-email"], {"entitlements", "users-by-email"}),
+    "version-guard": ([f"--only={name}" for name in sorted(GUARDED)], GUARDED),
+    "execution-name": (["--only", "onboarding"], {"onboarding"}),
     "counter-markers": (["--only", "plan-counts"], {"plan-counts"}),
     "idempotency-key": (["--only", "crm-sync"], {"crm-sync"}),
     "write-once": (["--only", "audit-log"], {"audit-log"}),

@@ -261,6 +261,7 @@ def test_ignored_conditions_let_an_object_be_overwritten(world):
         ({"kind": "lose writes"}, "needs 'table'"),
         ({"kind": "kill"}, "needs 'operation'"),
         ({"kind": "ignore conditions"}, "needs 'table'"),
+        ({"kind": "ignore conditions", "operation": "sns:Publish"}, "can only be stepfunctions:StartExecution"),
         ({"kind": "fail", "operation": "dynamodb:PutItem", "when": "later"}, "has no when"),
         ({"kind": "fail", "operation": "dynamodb:PutItm"}, "dynamodb has no operation PutItm"),
         ({"kind": "fail", "operation": "PutItem"}, "write service:Operation"),

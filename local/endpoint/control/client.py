@@ -194,9 +194,17 @@ class Control:
         """End the process of a function that makes this call, before the call is made; see `fail`."""
         self.set_fault(kind="kill", operation=operation, times=times, containing=containing, function=function)
 
-    def ignore_conditions(self, table: str | None = None, *, bucket: str | None = None) -> None:
-        """Write to a table, or to a bucket, whatever the conditions of the calls say."""
-        self.set_fault(kind="ignore conditions", table=table, bucket=bucket)
+    def ignore_conditions(
+        self, table: str | None = None, *, bucket: str | None = None, operation: str | None = None
+    ) -> None:
+        """Write to a table, or to a bucket, whatever the conditions of the calls say.
+
+        Args:
+            table: The table's name.
+            bucket: The bucket's name.
+            operation: `stepfunctions:StartExecution`, to start an execution at each call.
+        """
+        self.set_fault(kind="ignore conditions", table=table, bucket=bucket, operation=operation)
 
     def lose_writes(self, table: str) -> None:
         """Answer success to every write to a table and store nothing."""

@@ -39,7 +39,7 @@ class Fault:
             the records of an invocation before the one that contains the text, and then ends it. `kill` ends the
             process of the function that makes a call, and the call is not made. `lose writes` answers success to
             writes to a table and stores nothing; of a batch or transaction, nothing at all. `ignore conditions` writes
-            to a table or bucket whatever the conditions of the call say.
+            to a table or bucket whatever the conditions of the call say, and lets each StartExecution start one.
         operation: The operation to hit, e.g. `sesv2:SendEmail`. Some kinds have one of their own.
         containing: A text; only calls that carry it as a whole value, e.g. a key or an address, are hit.
         table: Name of the table whose writes are lost, or whose conditions are ignored.
@@ -69,6 +69,8 @@ class Fault:
             return False
         if self.function is not None and self.function not in (caller, _invoked(call)):
             return False
+        if self.kind == "ignore conditions" and self.operation:
+            return str(call) == self.operation
         if self.kind == "ignore conditions" and self.bucket is not None:
             return str(call) == "s3:PutObject" and call.parameters["Bucket"] == self.bucket
         if self.kind in ("lose writes", "ignore conditions"):
@@ -94,7 +96,7 @@ _NEEDED = {
     "kill": ("operation",),
     "crash": ("containing",),
     "lose writes": ("table",),
-    "ignore conditions": ("table", "bucket"),
+    "ignore conditions": ("table", "bucket", "operation"),
 }
 
 
@@ -177,12 +179,16 @@ def records_before(call: AwsCall, text: str) -> AwsCall | None:
 
 
 def without_conditions(call: AwsCall) -> AwsCall:
-    """Return a write to DynamoDB or S3 without its conditions."""
+    """Return a write to DynamoDB or S3 without its conditions, or a start of an execution without its name."""
     if call.service == "s3":
         parameters = {name: value for name, value in call.parameters.items() if name != "IfNoneMatch"}
         headers = {name: value for name, value in call.request.headers.items() if name != "if-none-match"}
         return replace(call, parameters=parameters, request=replace(call.request, headers=headers))
-    document = _unconditional(json.loads(call.request.body))
+    document = json.loads(call.request.body)
+    if call.service == "stepfunctions":
+        document.pop("name", None)
+    else:
+        document = _unconditional(document)
     return replace(call, parameters=document, request=call.request.with_body(json.dumps(document).encode()))
 
 
@@ -236,6 +242,8 @@ def _fault(description: Mapping[str, Any]) -> Fault:
         raise ValueError(f"'times' of a fault must be a whole number from 1, not {times!r}; leave it out for always")
     if kind in ("drop answer", "crash"):
         description = {**description, "operation": "lambda:Invoke"}
+    if kind == "ignore conditions" and description.get("operation") not in (None, "stepfunctions:StartExecution"):
+        raise ValueError("'operation' of the fault 'ignore conditions' can only be stepfunctions:StartExecution")
     if "operation" in description:
         _check_operation(description["operation"])
     return Fault(**description)

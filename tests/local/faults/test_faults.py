@@ -23,6 +23,9 @@ KILLED_IN = {
     "crm-sync": "dynamodb:UpdateItem",
     "audit-log": "s3:PutObject",
     "users-by-email": "dynamodb:PutItem",
+    "onboarding": "stepfunctions:StartExecution",
+    "read-model-sql": "secretsmanager:GetSecretValue",
+    "read-model-cache": "secretsmanager:GetSecretValue",
 }
 
 

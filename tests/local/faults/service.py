@@ -154,6 +154,13 @@ class Service:
         """The ARN of the role of a consumer's function."""
         return self.client("lambda").get_function_configuration(FunctionName=self.deployed.function(consumer))["Role"]
 
+    def renew(self, consumer: str) -> None:
+        """Let a consumer's next invocation run in a new process."""
+        functions, name = self.client("lambda"), self.deployed.function(consumer)
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        environment = {"Variables": {**variables, "RENEWED": "yes"}}
+        functions.update_function_configuration(FunctionName=name, Environment=environment)
+
     def refusals(self, consumer: str, calls: list[tuple[str, str, dict[str, Any]]]) -> list[str]:
         """The codes of the errors that calls by a function with a consumer's role end with."""
         archive = io.BytesIO()

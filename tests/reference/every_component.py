@@ -18,6 +18,7 @@ from components import (
     FunctionTarget,
     GlobalIndex,
     HttpApi,
+    JwtAuthorization,
     KinesisChanges,
     LocalIndex,
     PipeDelivery,
@@ -77,6 +78,8 @@ functions = {
 }
 api = HttpApi("api")
 api.route("GET /users", upgrade_api.handler, access=[counts.read_access(), rights.access("RIGHTS_TABLE")])
+public = HttpApi("public", authorization=JwtAuthorization(issuer="https://id.example.com", audience=("weir",)))
+public.route("GET /plans", upgrade_api.handler, name="plans")
 
 # The fan-out, with a consumer and a pipe to each kind of target.
 bus = aws.cloudwatch.EventBus("changes")

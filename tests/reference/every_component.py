@@ -4,6 +4,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import (
+    ApiKey,
     AuditBucket,
     Backfill,
     BusTarget,
@@ -36,6 +37,7 @@ from components import (
     StreamPipe,
     StreamSource,
     TopicTarget,
+    WebhookBus,
     Workflow,
     WorkflowTarget,
     protect_stack,
@@ -96,7 +98,10 @@ changes = FanOut(
 )
 for number in range(2):
     changes.subscribe(welcome_email.handler, name=f"welcome-{number}", access=access)
+webhooks = WebhookBus("webhooks", alarm_actions=[alarms.arn])
+webhooks.partner("acme", url="https://acme.example.com/hook", authorization=ApiKey(value="a secret"))
 targets = {
+    "to-partners": webhooks.target("user changed"),
     "to-bus": BusTarget(arn=bus.arn, detail_type="change", source="users"),
     "to-topic": TopicTarget(arn=topic.arn),
     "to-function": FunctionTarget(arn=functions["receive"].function.arn),

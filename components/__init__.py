@@ -1,6 +1,6 @@
 """The building blocks of the program: tables, streams, fan-outs, pipes, consumers, and the resources they need."""
 
-from components.access import Access, allow, secret_access, unused_client
+from components.access import Access, allow, parameter_access, secret_access, unused_client
 from components.alarms import (
     GIVEN_UP,
     ITERATOR_AGE,
@@ -150,6 +150,7 @@ __all__ = [
     "allow",
     "kept_secret",
     "make_alarms",
+    "parameter_access",
     "protect_stack",
     "search_access",
     "secret_access",

@@ -59,6 +59,25 @@ def secret_access(
     return Access([reads, *decrypt(kms_key_arn)], {variable: secret_arn})
 
 
+def parameter_access(
+    parameter_arn: pulumi.Input[str],
+    parameter_name: pulumi.Input[str],
+    variable: str,
+    *,
+    kms_key_arn: pulumi.Input[str] | None = None,
+) -> Access:
+    """Permission to read one parameter of Parameter Store, with `client("ssm").get_parameter(Name=…)`.
+
+    Args:
+        parameter_arn: The parameter's ARN.
+        parameter_name: The parameter's name, which `GetParameter` takes.
+        variable: The environment variable that holds the name.
+        kms_key_arn: The customer managed key that encrypts a SecureString, if one does.
+    """
+    reads = allow(["ssm:GetParameter"], parameter_arn)
+    return Access([reads, *decrypt(kms_key_arn)], {variable: parameter_name})
+
+
 def unused_client(service: str) -> Access:
     """Say of a client in a handler's module that it needs no permission of the function's role.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from aws_semantics.limits import FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_TIMEOUT, LOG_RETENTION_DAYS
-from components.access import Statement, allow
+from components.access import Statement, allow, decrypt
 from components.python_layer import PythonLayer
 from components.refusal import Refused
 from handlers.cdc.metrics import ALARMED_ONLY, VARIABLE
@@ -47,6 +47,10 @@ class FunctionSettings:
             `PythonLayer` that several functions share. It counts as a layer.
         vpc: The VPC that the function reaches into; `None` for none.
         permissions_boundary: ARN of the policy that bounds the function's role, where an organisation demands one.
+        kms_key_arn: A customer managed key for the function's variables and its logs. Its key policy must let
+            `logs.<region>.amazonaws.com` use it
+            (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html).
+        tags: Tags of the function, its role and its log group.
 
     Example:
         >>> FunctionSettings(timeout=901).check("search-index")
@@ -64,6 +68,8 @@ class FunctionSettings:
     requirements: PythonLayer | str | None = None
     vpc: Vpc | None = None
     permissions_boundary: pulumi.Input[str] | None = None
+    kms_key_arn: pulumi.Input[str] | None = None
+    tags: Mapping[str, pulumi.Input[str]] | None = None
 
     def with_own(
         self, *, timeout: int | None, memory_size: int | None, requirements: PythonLayer | str | None
@@ -109,7 +115,8 @@ class FunctionSettings:
 
     def statements(self) -> list[Statement]:
         """Return the permissions that the settings need beyond those of the function's work."""
-        needed: list[Statement] = []
+        # Lambda decrypts the variables as the function's role.
+        needed: list[Statement] = [*decrypt(self.kms_key_arn)]
         if self.tracing:
             # Neither call names a resource: AWS defines none for them.
             needed.append(allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*"))
@@ -137,6 +144,10 @@ class FunctionSettings:
     def arguments(self) -> Mapping[str, Any]:
         """Return the function's arguments, without the settings that are off."""
         given: dict[str, Any] = {"timeout": self.timeout, "memory_size": self.memory_size}
+        if self.kms_key_arn is not None:
+            given["kms_key_arn"] = self.kms_key_arn
+        if self.tags:
+            given["tags"] = self.tags
         if self.tracing:
             given["tracing_config"] = {"mode": "Active"}
         if self.vpc is not None:

@@ -63,11 +63,18 @@ class PythonFunction(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         layers = [*settings.layers, *self._packages(name, settings, child)]
 
-        self.log_group = aws.cloudwatch.LogGroup(name, retention_in_days=settings.log_retention_in_days, opts=child)
+        self.log_group = aws.cloudwatch.LogGroup(
+            name,
+            retention_in_days=settings.log_retention_in_days,
+            kms_key_id=settings.kms_key_arn,
+            tags=settings.tags,
+            opts=child,
+        )
         self.role = aws.iam.Role(
             name,
             assume_role_policy=trust("lambda.amazonaws.com"),
             permissions_boundary=settings.permissions_boundary,
+            tags=settings.tags,
             opts=child,
         )
         logs = allow(["logs:CreateLogStream", "logs:PutLogEvents"], pulumi.Output.concat(self.log_group.arn, ":*"))

@@ -127,10 +127,18 @@ class Reconciliation(TableWalk):
     def _scheduled(self, name: str, expression: str) -> aws.scheduler.Schedule:
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(f"{name}-schedule", assume_role_policy=trust("scheduler.amazonaws.com"), opts=child)
+        unstarted = aws.sqs.Queue(
+            f"{name}-unstarted", sqs_managed_sse_enabled=True, message_retention_seconds=1_209_600, opts=child
+        )
         starts = aws.iam.RolePolicy(
             f"{name}-schedule",
             role=role.name,
-            policy=policy_document([allow(["states:StartExecution"], self.state_machine.arn)]),
+            policy=policy_document(
+                [
+                    allow(["states:StartExecution"], self.state_machine.arn),
+                    allow(["sqs:SendMessage"], unstarted.arn),
+                ]
+            ),
             opts=child,
         )
         return aws.scheduler.Schedule(
@@ -141,6 +149,7 @@ class Reconciliation(TableWalk):
                 "arn": self.state_machine.arn,
                 "role_arn": role.arn,
                 "input": json.dumps({"dryRun": False}),
+                "dead_letter_config": {"arn": unstarted.arn},
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[starts]),
         )

@@ -91,7 +91,11 @@ def test_a_schedule_starts_the_machine_so_that_it_sends(run) -> None:
     schedule = done.one("Schedule").inputs
     assert schedule["scheduleExpression"] == "cron(0 3 * * ? *)"
     assert (schedule["target"]["arn"], json.loads(schedule["target"]["input"])) == (MACHINE, {"dryRun": False})
-    assert statements(done, "nightly-schedule") == [(["states:StartExecution"], MACHINE)]
+    assert statements(done, "nightly-schedule") == [
+        (["states:StartExecution"], MACHINE),
+        (["sqs:SendMessage"], ARN.format("sqs", "nightly-unstarted")),
+    ]
+    assert schedule["target"]["deadLetterConfig"] == {"arn": ARN.format("sqs", "nightly-unstarted")}
     assert run(nightly).all("Schedule") == []
 
 

@@ -22,6 +22,13 @@ PROGRAM = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
+def aws() -> Iterator[Endpoint]:
+    """An endpoint of this module's own: another module deploys the same stack, which an endpoint takes once."""
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
 def crm() -> Iterator[CrmServer]:
     with CrmServer.serving() as server:
         yield server

@@ -24,6 +24,13 @@ PROGRAM = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
+def aws() -> Iterator[Endpoint]:
+    """An endpoint of this module's own: another module deploys the same stack, which an endpoint takes once."""
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
 def partner() -> Iterator[Partner]:
     """Gets the events of the bus."""
     with Partner.serving() as server:

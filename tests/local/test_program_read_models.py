@@ -26,6 +26,13 @@ ADA = {"userId": {"S": "u1"}, "email": {"S": "ada@example.com"}, "plan": {"S": "
 
 
 @pytest.fixture(scope="module")
+def aws() -> Iterator[Endpoint]:
+    """An endpoint of this module's own: another module deploys the same stack, which an endpoint takes once."""
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
     """The address of a real PostgreSQL, as its superuser."""
     with servers.postgresql() as address:

@@ -31,7 +31,6 @@ from components import (
     kept_secret,
     protect_stack,
     search_access,
-    secret_access,
 )
 from handlers import (
     audit_log,
@@ -54,6 +53,7 @@ config = StackConfig.load()
 protect_stack(config.protect)
 
 alarms = aws.sns.Topic("alarms")
+
 if config.alarm_email is not None:
     aws.sns.TopicSubscription("alarms", topic=alarms.arn, protocol="email", endpoint=config.alarm_email)
 
@@ -74,6 +74,7 @@ api.route(
 )
 
 changes: FanOut | Stream
+
 if config.fan_out:
     changes = FanOut(
         "changes",
@@ -97,7 +98,8 @@ else:
     )
 watched: list[Route] = [changes]
 changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
-if config.fan_out:  # a stream itself serves two consumers
+
+if config.fan_out:  # a stream itself serves two consumers; the configuration refuses more without one
     rights = ProjectionTable("entitlements", hash_key="userId", deletion_protection=config.protect)
     changes.subscribe(entitlements.handler, access=[rights.access("ENTITLEMENTS_TABLE")])
 
@@ -106,15 +108,15 @@ if config.fan_out:  # a stream itself serves two consumers
 
     pulumi.export("entitlementsTable", rights.table.name)
     pulumi.export("planCountsTable", counts.table.name)
-if config.fan_out and config.crm_url is not None:
-    crm_token = aws.secretsmanager.Secret("crm-token", recovery_window_in_days=7)
-    aws.secretsmanager.SecretVersion("crm-token", secret_id=crm_token.id, secret_string=config.crm_token)
+
+if config.crm_url is not None:
     changes.subscribe(
         crm_sync.handler,
-        access=[ledger.access(), secret_access(crm_token.arn, "CRM_TOKEN_SECRET")],
+        access=[ledger.access(), kept_secret("crm-token", config.crm_token, "CRM_TOKEN_SECRET")],
         environment={"CRM_URL": config.crm_url},
     )
-if config.fan_out and config.audit_log:
+
+if config.audit_log:
     audit = AuditBucket(
         "audit-log",
         source=users.stream,
@@ -124,12 +126,14 @@ if config.fan_out and config.audit_log:
     )
     changes.subscribe(audit_log.handler, access=[audit.access()])
     pulumi.export("auditBucket", audit.bucket.bucket)
-if config.fan_out and config.users_by_email:
+
+if config.users_by_email:
     by_email = ProjectionTable(
         "users-by-email", hash_key="email", range_key="userId", deletion_protection=config.protect
     )
     changes.subscribe(users_by_email.handler, access=[by_email.access("USERS_BY_EMAIL_TABLE")])
     pulumi.export("usersByEmailTable", by_email.table.name)
+
 if isinstance(changes, FanOut) and config.webhook_url is not None and config.webhook_key is not None:
     webhooks = WebhookBus("webhooks", alarm_actions=[alarms.arn])
     partner = webhooks.partner("partner", url=config.webhook_url, authorization=ApiKey(value=config.webhook_key))
@@ -147,14 +151,16 @@ if isinstance(changes, FanOut) and config.webhook_url is not None and config.web
     pulumi.export("webhookBus", webhooks.bus.name)
     pulumi.export("webhookArchive", webhooks.archive.arn)
     pulumi.export("webhookDeadLetters", partner.dead_letters.url)
-if config.fan_out and config.signed_webhook_url is not None:
+
+if config.signed_webhook_url is not None:
     changes.subscribe(
         webhook_sender.handler,
         access=[kept_secret("webhook-secret", config.signed_webhook_secret, "WEBHOOK_SECRET")],
         environment={"WEBHOOK_URL": config.signed_webhook_url},
         repeats="a subscriber ignores an event id that it has seen",
     )
-if config.fan_out and config.onboarding:
+
+if config.onboarding:
     onboardings = ProjectionTable("onboardings", hash_key="upgrade", deletion_protection=config.protect)
     workflow = Workflow(
         "onboarding",
@@ -169,8 +175,9 @@ if config.fan_out and config.onboarding:
     pulumi.export("onboardingsTable", onboardings.table.name)
     pulumi.export("onboardingWorkflow", workflow.machine.arn)
     pulumi.export("onboardingApprovals", workflow.approvals and workflow.approvals.url)
+
 reaching_out = replace(function, vpc=config.vpc)  # for backends in a VPC
-if config.fan_out and config.postgresql_url is not None:
+if config.postgresql_url is not None:
     changes.subscribe(
         read_model_sql.handler,
         access=[kept_secret("postgresql-password", config.postgresql_password, "POSTGRESQL_PASSWORD_SECRET")],
@@ -178,7 +185,8 @@ if config.fan_out and config.postgresql_url is not None:
         requirements="requirements/postgresql.txt",
         function=reaching_out,
     )
-if config.fan_out and config.cache_url is not None:
+
+if config.cache_url is not None:
     changes.subscribe(
         read_model_cache.handler,
         access=[kept_secret("cache-password", config.cache_password, "CACHE_PASSWORD_SECRET")],
@@ -186,7 +194,8 @@ if config.fan_out and config.cache_url is not None:
         requirements="requirements/redis.txt",
         function=reaching_out,
     )
-if config.fan_out and config.search_url is not None:
+
+if config.search_url is not None:
     changes.subscribe(
         search_index.handler,
         access=[search_access(config.search_domain_arn, search_index.users.index)],
@@ -194,13 +203,16 @@ if config.fan_out and config.search_url is not None:
         requirements="requirements/search.txt",
         function=reaching_out,
     )
-if config.fan_out and config.leaderboard:
+
+if config.leaderboard:
     upgrades = ProjectionTable("leaderboard", hash_key="day", range_key="place", deletion_protection=config.protect)
     changes.subscribe(leaderboard.handler, access=[upgrades.access("LEADERBOARD_TABLE")])
     pulumi.export("leaderboardTable", upgrades.table.name)
+
 if isinstance(changes, FanOut) and config.backfill:
     backfill = Backfill("backfill", table=users, fan_out=changes, consumers=config.backfill, alarm_actions=[alarms.arn])
     pulumi.export("backfill", backfill.state_machine.arn)
+
 if isinstance(changes, FanOut) and config.reconciliation:  # of the consumers so far
     reconciliation = Reconciliation(
         "reconciliation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import time
 from typing import Any
@@ -16,6 +17,8 @@ PLANS = ("free", "pro", "enterprise")
 ADMINISTRATOR = "plans/administrator"
 
 dynamodb = client("dynamodb")
+logger = logging.getLogger(__name__)
+logger.setLevel(logging.INFO)
 
 
 class BadRequest(ValueError):
@@ -23,29 +26,41 @@ class BadRequest(ValueError):
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Answer one request of an HTTP API (payload format 2.0).
+    """Answer one request of an HTTP API (payload format 2.0), and log one line about it.
 
     200 `{"userId", "plan", "changed"}`, 400 for a bad body or an unknown plan, 403 for a token of another user, 404 for
     an unknown user, 503 when DynamoDB throttles. Every answer is JSON; errors are `{"error": …}`.
+
+    The line names the request, the item and the outcome, and nothing that the request contains; `weir trace` shows it.
     """
-    user_id = event["pathParameters"]["userId"]
+    user_id, request_id = event["pathParameters"]["userId"], event["requestContext"]["requestId"]
+    outcome = "failed"
+    try:
+        outcome, answer = _respond(event, user_id, request_id)
+    finally:
+        names = {"correlationId": request_id, "itemKey": f"userId={user_id}", "outcome": outcome}
+        logger.info("request %s", outcome, extra=names)
+    return answer
+
+
+def _respond(event: dict[str, Any], user_id: str, request_id: str) -> tuple[str, dict[str, Any]]:
     if not may_act_for(user_id, event):
-        return _answer(403, error=f"the token is not of {user_id!r}, and lacks the scope {ADMINISTRATOR}")
+        return "forbidden", _answer(403, error=f"the token is not of {user_id!r}, and lacks the scope {ADMINISTRATOR}")
     try:
         plan = _plan(event)
     except BadRequest as bad:
-        return _answer(400, error=str(bad))
+        return "malformed", _answer(400, error=str(bad))
     try:
-        changed = change_plan(user_id, plan, request_id=event["requestContext"]["requestId"])
+        changed = change_plan(user_id, plan, request_id=request_id)
     except LookupError:
-        return _answer(404, error=f"there is no user {user_id!r}")
+        return "not found", _answer(404, error=f"there is no user {user_id!r}")
     except (
         dynamodb.exceptions.ProvisionedThroughputExceededException,
         dynamodb.exceptions.ThrottlingException,
         dynamodb.exceptions.RequestLimitExceeded,
     ):
-        return _answer(503, error="the table is busy, try again")
-    return _answer(200, userId=user_id, plan=plan, changed=changed)
+        return "throttled", _answer(503, error="the table is busy, try again")
+    return "written" if changed else "unchanged", _answer(200, userId=user_id, plan=plan, changed=changed)
 
 
 def may_act_for(user_id: str, event: dict[str, Any]) -> bool:

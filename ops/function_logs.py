@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["start", "end", "report", "metrics", "failure", "parked", "log", "dead letter"]
+Kind = Literal["start", "end", "report", "metrics", "failure", "parked", "log", "dead letter", "mail"]
 
 _PLATFORM = re.compile(r"(START|END|REPORT) RequestId: ([0-9a-f-]+)")
 _PLATFORM_KINDS: Mapping[str, Kind] = {"START": "start", "END": "end", "REPORT": "report"}
@@ -24,7 +24,8 @@ class LogLine:
         function: The function's name.
         stream: The log stream, one per execution environment.
         kind: Its meaning: lines of the platform, metrics that the runtime counted, a record that failed or was parked,
-            or any other line. A dead letter is no line of a log, and has its location as the text.
+            or any other line. A dead letter and a mail are not lines of a log: their text is the location, or the
+            receiver and the subject.
         level: `ERROR`, `WARNING`, `INFO` and so on; empty where the line has none.
         request_id: The invocation's; empty where the line does not name it.
         text: The message, with the type and text of an exception.
@@ -123,4 +124,5 @@ def log_group_of(functions: Any, function: str) -> str:
 
 def log_group_in(configuration: Mapping[str, Any]) -> str:
     """Return the log group in what GetFunctionConfiguration answers."""
-    return configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{configuration['FunctionName']}")
+    group = configuration.get("LoggingConfig", {}).get("LogGroup")
+    return group or f"/aws/lambda/{configuration['FunctionName']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,3 +119,18 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
             guarded = output.get("guarded") is True
             found.append(Consumer(each, mapping["UUID"], mapping, function, alarms, queues, stream, guarded))
     return found
+
+
+def other_functions(stack: Stack, known: Collection[str]) -> dict[str, Any]:
+    """Describe the stack's functions that are not of consumers, e.g. of the API, by their names in the program.
+
+    Args:
+        stack: The stack.
+        known: Names of the consumers.
+    """
+    functions, names = stack.client("lambda"), stack.outputs.get("functionNames", {})
+    return {
+        name: functions.get_function_configuration(FunctionName=function)
+        for name, function in names.items()
+        if name not in known
+    }

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ops.running import FILE, state_directory
+
+if TYPE_CHECKING:
+    from local.endpoint.control.client import Control
 
 PROGRAM = Path(__file__).resolve().parents[2]
 LOCAL = "local"
@@ -42,6 +45,15 @@ class Stack:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         keys = [self.environment.get(name) for name in names]
         return _client(service, self.environment["AWS_REGION"], self.environment["AWS_ENDPOINT_URL"], *keys)
+
+    @property
+    def control(self) -> Control | None:
+        """The control API of the local endpoint; `None` on AWS."""
+        from local.endpoint.control.client import Control
+
+        if self.environment is None or "WEIR_CONTROL_TOKEN" not in self.environment:
+            return None
+        return Control(self.environment["AWS_ENDPOINT_URL"], self.environment["WEIR_CONTROL_TOKEN"])
 
     @property
     def region(self) -> str | None:

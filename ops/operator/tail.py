@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from ops.stopping import stopped_by_ctrl_c
 
 if TYPE_CHECKING:
     from ops.operator.consumers import Consumer
+    from ops.operator.mails import MailReader
     from ops.operator.stack import Stack
 
 #: Seconds between two reads of the logs.
@@ -34,6 +35,7 @@ _STYLES: Mapping[Kind, str] = {
     "dead letter": "red",
     "report": "dim",
     "metrics": "green",
+    "mail": "green",
 }
 #: The metrics that are shown, and their words.
 _COUNTED = {
@@ -64,11 +66,13 @@ def tail(
     """Follow the logs of all functions: invocations, failures with the exception, effects, dead letters.
 
     Lines are merged in the order of time. Effects are counted per invocation: applied, suppressed because they were
-    done already, uncertain. Without a consumer, the functions of the API are included.
+    done already, uncertain. Without a consumer, the functions of the API are included, and the mails of the local
+    stack, each with its receiver and subject. SES keeps no mails: on AWS the applied effect is their trace.
 
     Example: weir tail welcome-email --since 1h -s prod
     """
-    from ops.operator.consumers import consumers_of
+    from ops.operator.consumers import consumers_of, other_functions
+    from ops.operator.mails import MailReader
     from ops.operator.stack import find
 
     began = time.time() - _seconds(since)
@@ -77,12 +81,13 @@ def tail(
     found = find(stack, state)
     consumers = consumers_of(found, consumer)
     groups = {each.name: each.log_group for each in consumers}
-    others = {} if consumer is not None else _others(found, known=groups)
+    others = {} if consumer is not None else other_functions(found, known=groups)
     if iam:
         print_policy("tail", consumers, list(others.values()))
     console = Console()
     groups |= {name: log_group_in(function) for name, function in others.items()}
-    for line in lines(found, consumers, groups, since=began, follow=follow, key=key):
+    mails = MailReader(found, since=began) if consumer is None and key is None else None
+    for line in lines(found, consumers, groups, since=began, follow=follow, key=key, mails=mails):
         shown = describe(line)
         if shown is None or (line.level and _below(line.level, level)):
             continue
@@ -102,6 +107,7 @@ def lines(
     since: float,
     follow: bool,
     key: str | None,
+    mails: MailReader | None = None,
 ) -> Iterator[LogLine]:
     """Yield the lines of functions' logs and the dead letters in buckets, merged in the order of time.
 
@@ -112,6 +118,7 @@ def lines(
         since: Time of the first line, in seconds since 1970.
         follow: Whether to wait for new lines.
         key: A key of an item, to yield only lines about it.
+        mails: The mails to merge in.
     """
     from ops.operator.dead_letters.bucket import BucketLetters
     from ops.operator.dead_letters.stores import stores_of
@@ -138,6 +145,7 @@ def lines(
                 if location not in seen:
                     seen.add(location)
                     found.append(LogLine(at, name, "", "dead letter", "", "", location, {}))
+        found += [] if mails is None else mails.new()
         for line in sorted(found, key=lambda each: each.at):
             if events is None or line.members.get("eventId") in events:
                 yield line
@@ -146,21 +154,13 @@ def lines(
         time.sleep(LOOK_SECONDS)
 
 
-def _others(stack: Stack, known: Collection[str]) -> dict[str, Any]:
-    """Describe the stack's functions that are not of consumers, by name."""
-    functions, names = stack.client("lambda"), stack.outputs.get("functionNames", {})
-    return {
-        name: functions.get_function_configuration(FunctionName=function)
-        for name, function in names.items()
-        if name not in known
-    }
-
-
 def describe(line: LogLine) -> str | None:
     """Return a line's text for people; `None` for lines that say nothing."""
     match line.kind:
         case "dead letter":
             return f"dead letter {line.text}"
+        case "mail":
+            return f"mail {line.text}"
         case "start" | "end":
             return None
         case "report":

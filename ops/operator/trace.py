@@ -18,6 +18,7 @@ from handlers.cdc.namespace import SEPARATOR
 from ops.operator.options import AsJson, Iam, StackName, StateFile, duration, moment, print_policy, reports_errors
 
 if TYPE_CHECKING:
+    from ops.operator.api_requests import ApiRequest
     from ops.operator.consumers import Consumer
     from ops.operator.dead_letters.letters import DeadLetter
     from ops.operator.stack import Stack
@@ -47,6 +48,7 @@ class Trace:
 
     Attributes:
         request: Id of the API's request; `None` if no request is known.
+        answered: The API's request, where its function logged one.
         steps: Steps by consumer, in the order of time.
     """
 
@@ -56,6 +58,7 @@ class Trace:
     at: float
     sequenceNumber: str  # noqa: N815
     request: str | None
+    answered: ApiRequest | None
     steps: Mapping[str, Sequence[Step]]
 
 
@@ -71,36 +74,53 @@ def trace(
 ) -> None:
     """Show each change of an item and what every consumer did with it, as a tree with times.
 
-    Reads the table's stream, which has the changes of the last 24 hours, the consumers' logs, the effect ledger (by a
-    scan) and the dead letters in buckets and queues, whose messages are hidden meanwhile. A consumer without a failure,
-    an effect or a dead letter for a change is shown with the state that it is in.
+    Reads the table's stream, which has the changes of the last 24 hours, the logs of the API and the consumers, the
+    effect ledger (by a scan) and the dead letters in buckets and queues, whose messages are hidden meanwhile. A
+    consumer without a failure, an effect or a dead letter for a change is shown with the state that it is in. A request
+    that wrote nothing is shown with the API's outcome.
 
     Example: weir trace userId=bob -s prod
 
-    Exits 0 if a change was found, 1 if none was, 2 if the stack cannot be read.
+    Exits 0 if a change or a request was found, 1 if none was, 2 if the stack cannot be read.
     """
-    from ops.operator.consumers import consumers_of
+    from ops.operator.api_requests import requests_of
+    from ops.operator.consumers import consumers_of, other_functions
     from ops.operator.stack import find
 
     found = find(stack, state)
     consumers = consumers_of(found)
+    api = other_functions(found, known={each.name for each in consumers})
     if iam:
-        print_policy("trace", consumers)
-    traces = follow(found, consumers, wanted)
+        print_policy("trace", consumers, list(api.values()))
+    requests = requests_of(found, api, seconds=DAY)
+    traces = follow(found, consumers, wanted, requests)
+    traced = {each.request for each in traces}
+    idle = [each for each in requests if each.request not in traced and _is_about(each, wanted)]
     if as_json:
-        for each in traces:
+        for each in (*idle, *traces):
             typer.echo(json.dumps(asdict(each)))
     else:
         console = Console()
+        for each in idle:
+            console.print(_tree_of(each), soft_wrap=True)
         for each in traces:
             console.print(_tree(each), soft_wrap=True)
-        if not traces:
+        if not idle and not traces:
             typer.echo(f"no change of the last 24 hours has the key or id {wanted}")
-    raise typer.Exit(0 if traces else 1)
+    raise typer.Exit(0 if idle or traces else 1)
 
 
-def follow(stack: Stack, consumers: Sequence[Consumer], wanted: str) -> list[Trace]:
-    """Trace the changes of an item, a request or an event, oldest first."""
+def follow(
+    stack: Stack, consumers: Sequence[Consumer], wanted: str, requests: Sequence[ApiRequest] = ()
+) -> list[Trace]:
+    """Trace the changes of an item, a request or an event, oldest first.
+
+    Args:
+        stack: The stack.
+        consumers: The consumers.
+        wanted: A key such as `userId=bob` or `bob`, a request's id, or an event id.
+        requests: Requests of the API.
+    """
     from ops.operator.item_changes import ItemChanges
     from ops.operator.sending import limit_rate
 
@@ -108,17 +128,22 @@ def follow(stack: Stack, consumers: Sequence[Consumer], wanted: str) -> list[Tra
     records = ItemChanges(stack, consumers, wanted, pause=limit_rate(2)).read()
     if not records:
         return []
+    answered = {each.request: each for each in requests}
     steps: dict[str, dict[str, list[Step]]] = {event: {each.name: [] for each in consumers} for event in records}
     for consumer in consumers:
         for event, step in _steps(stack, consumer, records):
             steps[event][consumer.name].append(step)
     return [
-        _trace(record, {name: sorted(found, key=lambda step: step.at or 0.0) for name, found in steps[event].items()})
+        _trace(
+            record,
+            answered,
+            {name: sorted(found, key=lambda step: step.at or 0.0) for name, found in steps[event].items()},
+        )
         for event, record in records.items()
     ]
 
 
-def _trace(record: Mapping[str, Any], steps: Mapping[str, Sequence[Step]]) -> Trace:
+def _trace(record: Mapping[str, Any], answered: Mapping[str, ApiRequest], steps: Mapping[str, Sequence[Step]]) -> Trace:
     from handlers.cdc import Change
     from ops.operator.dead_letters.letters import key_text, keys_of
 
@@ -130,6 +155,7 @@ def _trace(record: Mapping[str, Any], steps: Mapping[str, Sequence[Step]]) -> Tr
         record["dynamodb"]["ApproximateCreationDateTime"],
         record["dynamodb"]["SequenceNumber"],
         None if change.correlation_id == change.event_id else change.correlation_id,
+        answered.get(change.correlation_id),
         steps,
     )
 
@@ -224,9 +250,22 @@ def _about(letter: DeadLetter, records: Mapping[str, Mapping[str, Any]]) -> list
     return [event for event, number in numbers.items() if int(batch.first) <= number <= int(batch.last)]
 
 
+def _is_about(request: ApiRequest, wanted: str) -> bool:
+    return wanted in (request.request, request.key, request.key.partition("=")[2])
+
+
+def _tree_of(request: ApiRequest) -> Tree:
+    root = Tree(Text(f"{moment(request.at)}  request {request.request}"))
+    root.add(Text(f"{request.route} {request.key}: {request.outcome} (invocation {request.invocation})"))
+    return root
+
+
 def _tree(each: Trace) -> Tree:
     root = Tree(Text(f"{moment(each.at)}  {each.eventName} {each.key}", style="bold"))
-    root.add(Text(f"request {each.request}" if each.request else "no request wrote its id"))
+    if each.answered is None:
+        root.add(Text(f"request {each.request}" if each.request else "no request wrote its id"))
+    else:
+        root.add(_tree_of(each.answered))
     root.add(Text(f"stream record {each.sequenceNumber}, event {each.eventId}"))
     for consumer, steps in each.steps.items():
         branch = root.add(Text(consumer, style="bold"))

@@ -54,6 +54,7 @@ class Night:
             "AWS_REGION": self.endpoint.region,
             "AWS_ACCESS_KEY_ID": self.endpoint.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.endpoint.secret_access_key,
+            "WEIR_CONTROL_TOKEN": self.endpoint.control_token,
         }
         self.state.write_text(json.dumps({"environment": environment, "outputs": dict(self.deployment.outputs)}))
 

@@ -20,9 +20,10 @@ def test_tail_merges_invocations_failures_and_effects_in_the_order_of_time(night
     night.give_up("tail-b")
     lines = tail(night)
     assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
-    assert {line["consumer"] for line in lines} == {CONSUMER, "POST /users/{userId}/plan"}
+    assert {line["consumer"] for line in lines} == {CONSUMER, "POST /users/{userId}/plan", "SES"}
     assert {line["consumer"] for line in tail(night, CONSUMER)} == {CONSUMER}
     assert {"report", "failure", "metrics", "dead letter"} <= {line["kind"] for line in lines}
+    assert [line["text"].startswith("mail to tail-a@example.com: ") for line in lines if line["kind"] == "mail"][-1]
     assert any(line["kind"] == "metrics" and "1 applied" in line["text"] for line in lines)
     assert any("InternalFailure" in line["text"] for line in lines if line["kind"] == "failure")
     assert f"  {CONSUMER}  invocation " in night.weir("tail", "--no-follow", "--since", "1h").output
@@ -51,9 +52,28 @@ def test_a_change_is_traced_from_its_request_to_the_effect(night: Night) -> None
     assert changed["steps"][CONSUMER] == [
         {"at": None, "kind": "effect", "text": "welcome-email#welcome-email:trace-a#plan-pro is done"}
     ]
+    answered = changed["answered"]
+    assert (answered["request"], answered["key"], answered["outcome"]) == (
+        changed["request"],
+        "userId=trace-a",
+        "written",
+    )
+    assert answered["at"] >= changed["at"] - 1  # DynamoDB has whole seconds
+    assert inserted["answered"] is None
     (again,) = night.weir("trace", changed["request"], "--json").documents
     assert again == changed
-    assert "welcome-email:trace-a#plan-pro is done" in night.weir("trace", "trace-a").output
+    tree = night.weir("trace", "trace-a").output
+    assert "welcome-email:trace-a#plan-pro is done" in tree
+    assert "POST /users/{userId}/plan userId=trace-a: written (invocation " in tree
+
+
+def test_a_request_that_wrote_nothing_is_traced_too(night: Night) -> None:
+    night.upgrade("trace-idle")
+    night.set_plan("trace-idle", "pro")
+    idle, _, changed = night.weir("trace", "userId=trace-idle", "--json").documents
+    assert (idle["outcome"], changed["answered"]["outcome"]) == ("unchanged", "written")
+    (alone,) = night.weir("trace", idle["request"], "--json").documents
+    assert alone == idle
 
 
 def test_a_failed_change_is_traced_to_its_dead_letter_and_its_redrive(night: Night) -> None:

@@ -1,12 +1,14 @@
 """`POST /users/{userId}/plan`: every answer, and exactly one write or none."""
 
 import base64
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from handlers import upgrade_api
@@ -78,6 +80,47 @@ def test_the_same_plan_again_is_a_success_without_a_write(dynamodb: Stubber) -> 
     # DynamoDB refused the only write there is, and shows the item that made it.
     refused(dynamodb, {"userId": {"S": "u1"}, "plan": {"S": "pro"}})
     assert call(request({"plan": "pro"})) == (200, {"userId": "u1", "plan": "pro", "changed": False})
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, ...]]:
+    members = ("levelname", "correlationId", "itemKey", "outcome")
+    return [tuple(str(vars(line)[name]) for name in members) for line in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "outcome"),
+    [({"plan": "pro"}, "u1", "written"), ({"plan": "secret"}, "u1", "malformed"), ({"plan": "pro"}, "u2", "forbidden")],
+)
+def test_one_line_names_the_request_the_item_and_the_outcome_and_no_content(
+    dynamodb: Stubber, caplog: pytest.LogCaptureFixture, body: dict[str, str], token: str, outcome: str
+) -> None:
+    if outcome == "written":
+        dynamodb.add_response("update_item", {}, dict.fromkeys(UPDATE_MEMBERS, ANY))
+    context = {"requestId": "request-1", "authorizer": {"jwt": {"claims": {"sub": token}}}}
+    call(request(body, requestContext=context))
+    assert logged(caplog) == [("INFO", "request-1", "userId=u1", outcome)]
+    assert body["plan"] not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [("ThrottlingException", "throttled"), ("ResourceNotFoundException", "failed")],
+)
+def test_a_request_that_fails_is_logged_too(
+    dynamodb: Stubber, caplog: pytest.LogCaptureFixture, error: str, outcome: str
+) -> None:
+    dynamodb.add_client_error("update_item", error)
+    with contextlib.suppress(ClientError):
+        upgrade_api.handler(request({"plan": "pro"}), None)
+    assert logged(caplog) == [("INFO", "request-1", "userId=u1", outcome)]
+
+
+def test_requests_without_an_effect_are_logged_as_such(dynamodb: Stubber, caplog: pytest.LogCaptureFixture) -> None:
+    refused(dynamodb, {"userId": {"S": "u1"}})
+    refused(dynamodb, None)
+    for _ in range(2):
+        call(request({"plan": "pro"}))
+    assert [outcome for *_, outcome in logged(caplog)] == ["unchanged", "not found"]
 
 
 def test_an_unknown_user_is_not_found(dynamodb: Stubber) -> None:

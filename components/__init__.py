@@ -60,6 +60,7 @@ from components.reconciliation import RECONCILIATION_ALARMS, Reconciliation
 from components.refusal import Refused
 from components.repeats import GUARDS
 from components.search_access import search_access
+from components.sequencer import Sequencer
 from components.stack_config import StackConfig
 from components.stream import Stream
 from components.stream_consumer import StreamConsumer
@@ -133,6 +134,7 @@ __all__ = [
     "Refused",
     "RetryHorizon",
     "Route",
+    "Sequencer",
     "StackConfig",
     "Stream",
     "StreamAlarms",

@@ -25,6 +25,8 @@ from handlers.cdc.projection_search import SearchProjection
 from handlers.cdc.projection_table import ProjectionTable
 from handlers.cdc.redis import Cache
 from handlers.cdc.secrets import Secret
+from handlers.cdc.sequencer import Sequencer
+from handlers.cdc.sequencer_table import SequencerTable
 from handlers.cdc.workflow import Workflow
 from handlers.cdc.write_once import WriteOnceBucket
 
@@ -105,6 +107,9 @@ def _variables(value: object) -> Iterator[_Variable]:
             yield _Variable(variable, f'environment={{"{variable}": "rediss://host:6379/0"}}')
         case Secret(variable=variable):
             yield _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
+        case Sequencer(store=SequencerTable(variable=variable), ledger=ledger):
+            yield _Variable(variable, f'access=[waiting.access("{variable}")], with waiting = Sequencer("waiting")')
+            yield from _variables(ledger)
         case Workflow(variable=variable):
             yield _Variable(variable, f'access=[workflow.start_access("{variable}")], with workflow = Workflow(…)')
         case _:

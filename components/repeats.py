@@ -18,6 +18,7 @@ from handlers.cdc.projection import DynamoDBProjection, search_version
 from handlers.cdc.projection_redis import RedisProjection
 from handlers.cdc.projection_search import SearchProjection
 from handlers.cdc.projection_sql import SqlProjection
+from handlers.cdc.sequencer import Sequencer
 from handlers.cdc.workflow import Workflow
 from handlers.cdc.write_once import WriteOnceBucket
 
@@ -32,6 +33,7 @@ _FOUND: tuple[tuple[type, str], ...] = (
     (RedisProjection, "the projection's version guard ignores what it has seen"),
     (SearchProjection, _SEARCH),
     (WriteOnceBucket, "an object of the bucket is written once and never replaced"),
+    (Sequencer, "the sequencer runs its effect once per key, through the effect ledger"),
     (Workflow, "Step Functions starts an execution once per name"),
 )
 

@@ -464,3 +464,26 @@ class InMemoryLedger:
             item = self.items.get(key)
             if item is not None and item["owner"] == owner and item["status"] == "claimed":
                 del self.items[key]
+
+
+class InMemorySequences:
+    """A `SequencerStore` with the condition of the DynamoDB table, for one process.
+
+    Attributes:
+        items: For each key, the version and the document of each part; documents are in DynamoDB's types.
+    """
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, tuple[int, Mapping[str, Any]]]] = {}
+        self._lock = threading.Lock()
+
+    def put(
+        self, key: str, part: str, version: int, document: Mapping[str, Any], *, expires_at: int | None
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Put a part's document as `SequencerTable.put` does; nothing expires."""
+        del expires_at
+        with self._lock:
+            item = self.items.setdefault(key, {})
+            if part not in item or item[part][0] < version:
+                item[part] = (version, document)
+            return {name: stored for name, (_, stored) in item.items()}

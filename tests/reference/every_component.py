@@ -30,6 +30,7 @@ from components import (
     QueueDelivery,
     QueueTarget,
     Reconciliation,
+    Sequencer,
     StackConfig,
     Stream,
     StreamDashboard,
@@ -69,6 +70,7 @@ orders = ChangeTable(
 ledger = EffectLedgerTable("effects", deletion_protection=kept)
 counts = CounterTable("counts", deletion_protection=kept)
 rights = ProjectionTable("rights", hash_key="userId", deletion_protection=kept)
+Sequencer("waiting", deletion_protection=kept)
 mail = EmailSender("mail", mail_from=config.mail_from)
 AuditBucket("audit-log", source=users.stream, hashed=["email"], hash_key=pulumi.Output.secret("of the hashes"))
 

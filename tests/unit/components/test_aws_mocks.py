@@ -20,6 +20,7 @@ from components import (
     FailureDestination,
     HttpApi,
     PythonFunction,
+    Sequencer,
     Stream,
     StreamConsumer,
     StreamSource,
@@ -64,6 +65,7 @@ COMPONENTS = {
     "FailureDestination": lambda: [FailureDestination(kind, kind=kind) for kind in ("s3", "sqs", "sns")],
     "HttpApi": lambda: HttpApi("api").route("POST /users/{userId}/plan", upgrade_api.handler),
     "PythonFunction": lambda: PythonFunction("mail", entry_point="handlers.welcome_email.handler"),
+    "Sequencer": lambda: Sequencer("waiting"),
     "StreamConsumer": lambda: StreamConsumer(
         "mail", consumer=plain.handler, source=StreamSource(arn=STREAM, table="users")
     ),

@@ -113,6 +113,10 @@ def _rule(document: Document) -> Document:
     return {**document, **({"EventPattern": json.loads(pattern)} if pattern else {})}
 
 
+def _archive(document: Document) -> Document:
+    return _renamed(EventSourceArn="SourceArn")(_rule(document))
+
+
 def _target(document: Document) -> Document:
     """Write a target as a rule has it: CloudFormation has no resource of its own for one."""
     targets = [{name: value for name, value in document.items() if name not in {"Rule", "EventBusName"}}]
@@ -135,6 +139,9 @@ class Template:
 _DIFFERENT: Mapping[str, Template] = {
     "aws:apigatewayv2/api:Api": Template("AWS::ApiGatewayV2::Api"),
     "aws:apigatewayv2/authorizer:Authorizer": Template("AWS::ApiGatewayV2::Authorizer"),
+    "aws:cloudwatch/eventApiDestination:EventApiDestination": Template("AWS::Events::ApiDestination"),
+    "aws:cloudwatch/eventArchive:EventArchive": Template("AWS::Events::Archive", _archive),
+    "aws:cloudwatch/eventConnection:EventConnection": Template("AWS::Events::Connection"),
     "aws:cloudwatch/eventBus:EventBus": Template("AWS::Events::EventBus"),
     "aws:cloudwatch/eventRule:EventRule": Template("AWS::Events::Rule", _rule),
     "aws:cloudwatch/eventTarget:EventTarget": Template("AWS::Events::Rule", _target),

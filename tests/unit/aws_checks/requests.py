@@ -118,7 +118,7 @@ def _made_up(shape: Shape, name: str) -> Any:
         case "boolean":
             return True  # verified, enabled, …
         case "integer" | "long" | "float" | "double":
-            return 1
+            return 0 if name.startswith("Failed") else 1
         case "timestamp":
             return datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
         case "blob":

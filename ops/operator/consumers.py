@@ -65,6 +65,11 @@ class Consumer:
         return self.source.split(":")[2] == "sqs"
 
     @property
+    def reads_kinesis(self) -> bool:
+        """`True` if the source is a Kinesis stream."""
+        return self.source.split(":")[2] == "kinesis"
+
+    @property
     def destinations(self) -> Sequence[str]:
         """ARNs of the places with the consumer's failures: of its mapping, and of the records that it parks itself."""
         of_mapping = self.mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")

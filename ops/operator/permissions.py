@@ -47,6 +47,10 @@ def _streams(consumers: Sequence[Consumer]) -> list[str]:
     return [consumer.stream for consumer in consumers if consumer.stream is not None]
 
 
+def _kinesis(consumers: Sequence[Consumer]) -> list[str]:
+    return [consumer.source for consumer in consumers if consumer.reads_kinesis]
+
+
 def _tables(consumers: Sequence[Consumer]) -> list[str]:
     return [arn.partition("/stream/")[0] for arn in _streams(consumers)]
 
@@ -70,6 +74,10 @@ _RESOURCES: Mapping[str, Arns] = {
     "dynamodb:GetRecords": _streams,
     "dynamodb:Scan": _ledgers,
     "dynamodb:GetShardIterator": _streams,
+    "kinesis:DescribeStreamSummary": _kinesis,
+    "kinesis:GetRecords": _kinesis,
+    "kinesis:GetShardIterator": _kinesis,
+    "kinesis:ListShards": _kinesis,
     "lambda:GetEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
     "lambda:GetFunctionConfiguration": lambda consumers: [each.function["FunctionArn"] for each in consumers],
     "lambda:InvokeFunction": lambda consumers: [each.mapping["FunctionArn"] for each in consumers],
@@ -96,8 +104,10 @@ _READ_LETTERS = (
     *_CONSUMERS,
     *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration"),
     *("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
+    "kinesis:DescribeStreamSummary",
 )
 _READ_STREAM = ("dynamodb:GetShardIterator", "dynamodb:GetRecords")
+_READ_KINESIS = ("kinesis:GetShardIterator", "kinesis:GetRecords")
 
 #: The actions that each command needs. `sts:GetCallerIdentity`, which redrives sign receipts with, needs no permission.
 ACTIONS: Mapping[str, Sequence[str]] = {
@@ -105,30 +115,40 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *_CONSUMERS,
         *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "pipes:ListPipes"),
         *("s3:ListBucket", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
-        "dynamodb:DescribeKinesisStreamingDestination",
+        *("dynamodb:DescribeKinesisStreamingDestination", "kinesis:DescribeStreamSummary"),
     ),
     # With --key the stream is read as well.
     "tail": (
         *_CONSUMERS,
         *("logs:FilterLogEvents", "s3:ListBucket", "sqs:GetQueueUrl", "dynamodb:DescribeStream", *_READ_STREAM),
+        "kinesis:DescribeStreamSummary",
     ),
     "trace": (
         *_CONSUMERS,
         *("logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:Scan"),
         *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl"),
         *("sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
+        "kinesis:DescribeStreamSummary",
     ),
-    "dead-letters list": (*_READ_LETTERS, *_READ_STREAM),
-    "dead-letters show": (*_READ_LETTERS, *_READ_STREAM, "dynamodb:BatchGetItem", "logs:FilterLogEvents"),
+    "dead-letters list": (*_READ_LETTERS, *_READ_STREAM, *_READ_KINESIS),
+    "dead-letters show": (
+        *_READ_LETTERS,
+        *_READ_STREAM,
+        *_READ_KINESIS,
+        "dynamodb:BatchGetItem",
+        "logs:FilterLogEvents",
+    ),
     "dead-letters redrive": (
         *_READ_LETTERS,
         *_READ_STREAM,
+        *_READ_KINESIS,
         *("dynamodb:BatchGetItem", "lambda:InvokeFunction", "s3:PutObject", "sqs:DeleteMessage", "sqs:SendMessage"),
     ),
     "dead-letters drop": (*_READ_LETTERS, "s3:PutObject", "sqs:DeleteMessage"),
     "reread": (
         *_CONSUMERS,
         *("dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:BatchGetItem", "lambda:InvokeFunction"),
+        *("kinesis:DescribeStreamSummary", "kinesis:ListShards", *_READ_KINESIS),
     ),
     "pause": (
         *_CONSUMERS,

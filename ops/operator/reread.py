@@ -1,7 +1,8 @@
-"""`weir reread`: a range of time from a table's stream, through one consumer again."""
+"""`weir reread`: a range of time from a table's stream or from Kinesis, through one consumer again."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
@@ -65,10 +66,11 @@ def reread(
 ) -> None:
     """Send the changes of a range of time through a consumer again, e.g. after the alarm `dropped` or an outage.
 
-    Reads the table's stream from its oldest record, since a stream cannot be read from a time, once a second: its
-    shards serve two readers, and this is one more for as long as it runs. Records that the consumer's filter turns
-    down are left out; the others go to its function in the order of their items, and through its effect ledger.
-    A stream keeps 24 hours: the command says if the range begins before that.
+    Reads the table's stream from its oldest record, since a table's stream cannot be read from a time, once a second:
+    its shards serve two readers, and this is one more for as long as it runs. A consumer of Kinesis gets the range from
+    its own stream, which is read from the time. Records that the consumer's filter turns down are left out; the others
+    go to its function in the order of their items, and through its effect ledger. A table's stream keeps 24 hours, and
+    Kinesis its retention: the command says if the range begins before that.
 
     Example: weir reread welcome-email --from 2h --yes -s prod
 
@@ -86,7 +88,7 @@ def reread(
     (one,) = consumers_of(found, consumer)
     if iam:
         print_policy("reread", [one])
-    stream = one.stream
+    stream = one.source if one.reads_kinesis else one.stream
     if stream is None:
         fail(f"{consumer} reads {one.source}, and the stack has no output `streamArn`, so no table's stream is known")
     console = Console(stderr=True)
@@ -104,9 +106,10 @@ def reread(
         for note in sorted(run.notes):
             typer.echo(note)
         if forgotten is not None:
+            hours = round((now - forgotten) / 3600)
             typer.echo(
-                f"The stream keeps 24 hours: what was written before {moment(forgotten)} is forgotten. Compare the "
-                "consumer's target with the table for it."
+                f"The stream keeps {hours} hours: what was written before {moment(forgotten)} is forgotten. "
+                f"Compare the consumer's target with the table for it: weir reconcile{found.option}"
             )
         if not yes and counts["planned"]:
             again = f"weir reread {consumer} --from {moment(wanted.start).replace(' ', 'T')} --yes{found.option}"
@@ -139,24 +142,40 @@ class _Reread:
 
     def outcomes(self, pause: Callable[[], None]) -> Iterator[tuple[str, int]]:
         """Read the range and send it; yields outcomes and their counts."""
-        from ops.operator.dead_letters.pointers import Cursor, shards_of
-
-        streams = self._stack.client("dynamodbstreams")
-        for shard in shards_of(streams, self._stream):
+        for records in self._shards(pause):
             batch: list[Mapping[str, Any]] = []
-            for record in Cursor(streams, self._stream, shard, pause=pause).new():
-                if self._wanted.start <= record["dynamodb"]["ApproximateCreationDateTime"] <= self._wanted.end:
-                    batch.append(record)
+            for record in records:
+                batch.append(record)
                 if len(batch) >= BATCH:
                     yield from self._send(batch)
                     batch = []
             yield from self._send(batch)
 
+    def _shards(self, pause: Callable[[], None]) -> Iterator[Iterator[Mapping[str, Any]]]:
+        """Yield the range's records of each shard."""
+        from ops.operator.dead_letters.pointers import Cursor, shards_of
+        from ops.operator.kinesis_records import KinesisCursor, kinesis_shards
+
+        if self._consumer.reads_kinesis:
+            kinesis = self._stack.client("kinesis")
+            for shard in kinesis_shards(kinesis, self._stream):
+                cursor = KinesisCursor(kinesis, self._stream, shard, self._wanted.start, pause)
+                # Records are in the order of their arrival, and a shard may go on for ever.
+                yield itertools.takewhile(lambda record: _arrived(record) <= self._wanted.end, cursor.new())
+            return
+        streams = self._stack.client("dynamodbstreams")
+        for shard in shards_of(streams, self._stream):
+            yield (
+                record
+                for record in Cursor(streams, self._stream, shard, pause=pause).new()
+                if self._wanted.start <= record["dynamodb"]["ApproximateCreationDateTime"] <= self._wanted.end
+            )
+
     def forgotten_until(self, now: float) -> float | None:
         """Return the time before which the stream has forgotten the range; `None` if it has all of it."""
-        from aws_semantics.limits import STREAM_RETENTION_SECONDS
+        from ops.operator.dead_letters.stores import stream_retention
 
-        horizon = now - STREAM_RETENTION_SECONDS
+        horizon = now - stream_retention(self._stack, self._stream)
         return horizon if self._wanted.start < horizon else None
 
     def _send(self, batch: list[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
@@ -179,6 +198,10 @@ class _Reread:
             self.notes.add(note)
         yield "applied", len(done)
         yield "failed", len(wanted) - len(done)
+
+
+def _arrived(record: Mapping[str, Any]) -> float:
+    return record["kinesis"]["approximateArrivalTimestamp"]
 
 
 def _time(text: str, now: float) -> float:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aws_semantics.event_patterns import matches
+from local.engine.streams.filtering import seen
 from ops.operator.consumers import Consumer
-from ops.operator.dead_letters.letters import change_in, event_id_of, key_text, keys_of
+from ops.operator.dead_letters.letters import change_in, event_id_of, key_text, keys_of, sequence_of
 from ops.operator.stack import Stack
 
 Record = Mapping[str, Any]
@@ -86,7 +87,7 @@ class Sender:
         if not reported:
             return None, ""
         identifier = reported[0].get("itemIdentifier", "")
-        matching = [event_id_of(r) for r in records if identifier in (event_id_of(r), _sequence(r))]
+        matching = [event_id_of(r) for r in records if identifier in (event_id_of(r), sequence_of(r))]
         return (matching or [event_id_of(records[0])])[0], "the function reported the record; its log has the exception"
 
     def _enqueue(self, records: Sequence[Record]) -> tuple[list[str], str]:
@@ -111,9 +112,9 @@ class Sender:
 
 def passes(consumer: Consumer, record: Record) -> bool:
     """Return whether the consumer's mapping would pass a record on, as a range of a stream holds all records."""
-    event = {"body": record} if consumer.reads_queue and "dynamodb" in record else record
-    if "body" in event and isinstance(event["body"], str):
+    if isinstance(record.get("body"), str):
         return True  # a message that goes back to its queue meets the filter there
+    event = {"body": change_in(record)} if consumer.reads_queue else seen(record)
     return not consumer.patterns or any(matches(pattern, event) for pattern in consumer.patterns)
 
 
@@ -180,7 +181,3 @@ def items_of(dynamodb: Any, table: str, keys: Mapping[str, Mapping[str, Any]]) -
                 found[key_text({name: item[name] for name in names})] = item
             request = answer.get("UnprocessedKeys") or {}
     return found
-
-
-def _sequence(record: Record) -> str:
-    return str(record.get("dynamodb", {}).get("SequenceNumber", ""))

@@ -22,18 +22,19 @@ def select(records: Iterable[StreamRecord], filters: Sequence[str]) -> tuple[lis
     kept: list[StreamRecord] = []
     others: list[StreamRecord] = []
     for record in records:
-        seen = _seen(record)
-        wanted = not filters or any(matches(pattern, seen) for pattern in filters)
+        filtered = seen(record.event)
+        wanted = not filters or any(matches(pattern, filtered) for pattern in filters)
         (kept if wanted else others).append(record)
     return kept, others
 
 
-def _seen(record: StreamRecord) -> Mapping[str, Any]:
-    seen = {name: value for name, value in record.event.items() if name != "eventSourceARN"}
+def seen(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a record as a filter sees it."""
+    members = {name: value for name, value in event.items() if name != "eventSourceARN"}
     # A pipe's records have these members next to the others.
-    seen |= seen.pop("kinesis", {})
-    if "data" in seen:
-        data = base64.b64decode(seen.pop("data"))
+    members |= members.pop("kinesis", {})
+    if "data" in members:
+        data = base64.b64decode(members.pop("data"))
         with contextlib.suppress(ValueError):
-            seen["data"] = json.loads(data)
-    return seen
+            members["data"] = json.loads(data)
+    return members

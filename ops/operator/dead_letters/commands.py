@@ -287,7 +287,7 @@ def _keys(stack: Stack, letter: DeadLetter) -> Sequence[str]:
         if batch is None or not batch.size:
             return []
         try:
-            records = read_range(stack.client("dynamodbstreams"), batch)
+            records = read_range(stack.client, batch)
         except Forgotten:
             return [f"{batch.size} forgotten"]
         except NotReadable:

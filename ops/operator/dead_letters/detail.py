@@ -23,7 +23,7 @@ def detail_of(stack: Stack, consumer: Consumer, letter: DeadLetter) -> dict[str,
     records: Sequence[Mapping[str, Any]] = letter.records or ()
     if letter.records is None and letter.failure.batch is not None:
         try:
-            records = read_range(stack.client("dynamodbstreams"), letter.failure.batch)
+            records = read_range(stack.client, letter.failure.batch)
         except (Forgotten, NotReadable) as problem:
             note = str(problem)
     return {

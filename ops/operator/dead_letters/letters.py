@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -96,7 +97,9 @@ class DeadLetter:
 
 def sequence_of(record: Mapping[str, Any]) -> str:
     """Return the sequence number of a record; empty for one that has none."""
-    return str(record.get("dynamodb", record.get("kinesis", {})).get("SequenceNumber", ""))
+    if "kinesis" in record:
+        return str(record["kinesis"].get("sequenceNumber", ""))
+    return str(record.get("dynamodb", {}).get("SequenceNumber", ""))
 
 
 def event_id_of(record: Mapping[str, Any]) -> str:
@@ -105,11 +108,12 @@ def event_id_of(record: Mapping[str, Any]) -> str:
 
 
 def change_in(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the stream record in a record: itself, or the body of a message; empty where there is none."""
+    """Return the stream record in a record: itself, a message's body or a Kinesis record's data; empty without one."""
     if "dynamodb" in record:
         return record
     try:
-        body = json.loads(record.get("body", "null"))
+        data = record["kinesis"]["data"] if "kinesis" in record else None
+        body = json.loads(record.get("body", "null") if data is None else base64.b64decode(data))
     except ValueError:
         return {}
     return body if isinstance(body, dict) and "dynamodb" in body else {}

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from handlers.cdc.failure_document import BatchRange
 from local.endpoint.clients import error_code
 from local.engine.streams.records import from_get_records
+from ops.operator.kinesis_records import read_kinesis_range
+from ops.operator.shard_order import parents_first
 
 _GONE = ("TrimmedDataAccessException", "ResourceNotFoundException")
 
@@ -23,19 +25,36 @@ class NotReadable(Exception):
     """The records of this source cannot be read by sequence number here."""
 
 
-def read_range(streams: Any, batch: BatchRange) -> list[Mapping[str, Any]]:
+def read_range(client: Callable[[str], Any], batch: BatchRange) -> list[Mapping[str, Any]]:
     """Read the records of a range, filtered-out ones included, as Lambda would pass them to a function.
 
     Args:
-        streams: A boto3 client of DynamoDB Streams.
+        client: Returns a boto3 client of a service.
         batch: The range.
 
     Raises:
-        Forgotten: The stream keeps records for 24 hours, and the first of these are older.
-        NotReadable: The range is of another source than a DynamoDB stream.
+        Forgotten: The stream has forgotten records of the range: a table's stream keeps them for 24 hours, one of
+            Kinesis for its retention.
+        NotReadable: The range is of neither a DynamoDB nor a Kinesis stream.
     """
-    if ":dynamodb:" not in batch.stream_arn:
+    service = batch.stream_arn.split(":")[2] if batch.stream_arn.count(":") > 2 else ""
+    forgotten = Forgotten(
+        f"the stream has forgotten the records from {batch.first} to {batch.last}: compare the target with the table "
+        "instead"
+    )
+    if service == "kinesis":
+        try:
+            found = read_kinesis_range(client("kinesis"), batch)
+        except ClientError as error:
+            if error_code(error) in _GONE:
+                raise forgotten from None
+            raise
+        if found is None:
+            raise forgotten
+        return found
+    if service != "dynamodb":
         raise NotReadable(f"records of {batch.stream_arn} cannot be read again by sequence number")
+    streams = client("dynamodbstreams")
     try:
         records: list[Mapping[str, Any]] = []
         for record in Cursor(streams, batch.stream_arn, batch.shard_id, batch.first).new():
@@ -46,35 +65,23 @@ def read_range(streams: Any, batch: BatchRange) -> list[Mapping[str, Any]]:
                 break
     except ClientError as error:
         if error_code(error) in _GONE:
-            raise Forgotten(
-                f"the stream has forgotten the records from {batch.first} to {batch.last}: compare the target with the "
-                "table instead"
-            ) from None
+            raise forgotten from None
         raise
     return records
 
 
 def shards_of(streams: Any, stream_arn: str) -> Sequence[str]:
     """List the shards of a stream, parents before children."""
-    shards: dict[str, str | None] = {}
+    shards: dict[str, list[str]] = {}
     start: dict[str, Any] = {}
     while True:
         description = streams.describe_stream(StreamArn=stream_arn, **start)["StreamDescription"]
-        shards |= {each["ShardId"]: each.get("ParentShardId") for each in description["Shards"]}
+        for each in description["Shards"]:
+            shards[each["ShardId"]] = [each["ParentShardId"]] if "ParentShardId" in each else []
         if "LastEvaluatedShardId" not in description:
             break
         start = {"ExclusiveStartShardId": description["LastEvaluatedShardId"]}
-    ordered: dict[str, None] = {}
-
-    def add(shard: str) -> None:
-        parent = shards[shard]
-        if parent in shards and parent not in ordered:
-            add(str(parent))
-        ordered[shard] = None
-
-    for shard in shards:
-        add(shard)
-    return list(ordered)
+    return parents_first(shards)
 
 
 class Cursor:

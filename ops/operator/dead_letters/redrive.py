@@ -128,7 +128,7 @@ class Redrive:
             return letter.records
         if letter.failure.batch is None or not letter.failure.batch.size:
             return []
-        return read_range(self.stack.client("dynamodbstreams"), letter.failure.batch)
+        return read_range(self.stack.client, letter.failure.batch)
 
     @property
     def _skips_stale(self) -> bool:

@@ -10,6 +10,7 @@ from ops.operator.consumers import Consumer
 from ops.operator.dead_letters.bucket import BucketLetters
 from ops.operator.dead_letters.letters import DeadLetter, Receipt
 from ops.operator.dead_letters.queue import QueueLetters
+from ops.operator.kinesis_records import retention_of
 from ops.operator.stack import Stack
 
 #: Why messages are in a consumer's two dead-letter queues: SQS received them too often, or the topic could not deliver.
@@ -49,8 +50,15 @@ def stores_of(stack: Stack, consumer: Consumer) -> list[Store]:
             sqs = stack.client("sqs")
             url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
             condition = _CONDITIONS[min(consumer.queues.index(arn), 1)] if arn in consumer.queues else ""
-            retention = STREAM_RETENTION_SECONDS
+            retention = stream_retention(stack, consumer.source)
             opened.append(
                 QueueLetters(sqs, url, stream_retention=retention, source=consumer.source, condition=condition)
             )
     return opened
+
+
+def stream_retention(stack: Stack, source: str) -> int:
+    """Return for how many seconds documents that point at a source's records are of use."""
+    if source.split(":")[2] == "kinesis":
+        return retention_of(stack.client("kinesis"), source)
+    return STREAM_RETENTION_SECONDS

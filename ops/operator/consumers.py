@@ -55,8 +55,8 @@ class Consumer:
 
     @property
     def stream(self) -> str | None:
-        """ARN of the table's stream that its changes come from, directly or through a fan-out; `None` if unknown."""
-        arn = self.table_stream if self.reads_queue else self.source
+        """ARN of the table's stream that its changes come from, directly, by a fan-out or by Kinesis; `None` if unknown."""
+        arn = self.table_stream if self.reads_queue or self.reads_kinesis else self.source
         return arn if arn is not None and ":dynamodb:" in arn else None
 
     @property

@@ -65,6 +65,8 @@ def _status(table: str, destination: Any, values: dict[str, list[float]]) -> Rep
     advice = ""
     if state == "ENABLE_FAILED":
         advice = f"not replicated: {destination.get('DestinationStatusDescription', 'DynamoDB gives no reason')}"
+    elif state in ("DISABLED", "DISABLING"):
+        advice = f"not replicated: {state.lower()}; changes since then are in no Kinesis stream. Enable it: pulumi up"
     elif failed:
         advice = f"{failed} changes will never arrive; compare what reads the stream with the table"
     elif behind is not None and behind >= BEHIND_SECONDS:

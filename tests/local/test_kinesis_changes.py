@@ -184,3 +184,25 @@ def test_the_stream_still_has_what_the_table_s_own_has_forgotten(stack: Stack) -
         )["ShardIterator"]
         kept += [json.loads(each["Data"]) for each in kinesis.get_records(ShardIterator=iterator)["Records"]]
     assert {"userId": {"S": "bob"}} in [each["dynamodb"]["Keys"] for each in kept]
+
+
+def test_status_says_that_somebody_should_act_when_the_replication_is_disabled(stack: Stack, tmp_path: Path) -> None:
+    def replication() -> tuple[Any, bool]:
+        document = json.loads(stack.weir(tmp_path, "status", "--json").stdout)
+        (only,) = document["replications"]
+        return only, document["needsSomebody"]
+
+    healthy, _ = replication()
+    assert (healthy["table"], healthy["state"], healthy["advice"]) == (stack.outputs["usersTable"], "ACTIVE", "")
+
+    named = {"TableName": stack.outputs["usersTable"], "StreamArn": healthy["stream"]}
+    stack.tables.disable_kinesis_streaming_destination(**named)
+    try:
+        wait_until(lambda: replication()[0]["state"] == "DISABLED")
+        disabled, needs_somebody = replication()
+        assert disabled["advice"].startswith("not replicated: disabled")
+        assert needs_somebody
+        assert f"{named['TableName']} to {named['StreamArn']}: DISABLED" in stack.weir(tmp_path, "status").stdout
+    finally:
+        stack.tables.enable_kinesis_streaming_destination(**named)
+    wait_until(lambda: replication()[0]["state"] == "ACTIVE")

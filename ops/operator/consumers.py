@@ -55,7 +55,7 @@ class Consumer:
 
     @property
     def stream(self) -> str | None:
-        """ARN of the table's stream that its changes come from, directly, by a fan-out or by Kinesis; `None` if unknown."""
+        """ARN of the table's stream that its changes come from, if by a fan-out or Kinesis too; `None` if unknown."""
         arn = self.table_stream if self.reads_queue or self.reads_kinesis else self.source
         return arn if arn is not None and ":dynamodb:" in arn else None
 

@@ -1,6 +1,7 @@
 """The modules of a project that a handler imports, directly or through others, found in their source.
 
-Imports inside functions and `lazy_import("…")` count. Imports under `if TYPE_CHECKING:` do not: they never run.
+Imports inside functions, `lazy_import("…")` and `files("…")` count. Imports under `if TYPE_CHECKING:` do not, since
+they never run.
 """
 
 from __future__ import annotations
@@ -18,18 +19,26 @@ OPERATORS_ONLY = frozenset(
     {"aws_semantics", "benchmarks", "components", "local", "ops", "policies", "tests", "tools", "__main__"}
 )
 
+#: Functions of `importlib.resources` and `pkgutil` whose first argument is a package.
+_NAMING = frozenset({"files", "get_data", "is_resource", "open_binary", "open_text", "read_binary", "read_text"})
+
 
 class LeavesTheArchive(Refused):
     """An import of a module that is not deployed. One line: file, line, module, how to fix it."""
 
 
-class _Import(NamedTuple):
+class Import(NamedTuple):
+    """One name that a module imports, and the line."""
+
     name: str
     line: int
 
 
-def imported_files(module: str, root: Path, *, with_runtime: bool = False) -> set[Path]:
+@functools.cache
+def imported_files(module: str, root: Path, *, with_runtime: bool = False) -> frozenset[Path]:
     """List the files of a module, of its packages, and of all modules of the project that it imports.
+
+    A run of the program reads each handler's source once, however many consumers it makes of it.
 
     Args:
         module: The dotted name, e.g. `handlers.welcome_email`.
@@ -47,7 +56,7 @@ def imported_files(module: str, root: Path, *, with_runtime: bool = False) -> se
             continue
         found.add(file)
         package = ".".join(file.relative_to(root).parts[:-1])
-        for imported in _imports(file, package, file.stat().st_mtime_ns):
+        for imported in imports_of(file, package):
             ours = list(_files_of(imported.name, root))
             name = _name_of(ours[-1], root) if ours else imported.name
             if ours and (name == "handlers.cdc.testing" or name.partition(".")[0] in OPERATORS_ONLY):
@@ -57,7 +66,7 @@ def imported_files(module: str, root: Path, *, with_runtime: bool = False) -> se
                 )
             if with_runtime or not f"{name}.".startswith("handlers.cdc."):
                 waiting += ours
-    return found
+    return frozenset(found)
 
 
 def module_names(module: str, root: Path) -> list[str]:
@@ -80,7 +89,13 @@ def _files_of(name: str, root: Path) -> Iterator[Path]:
 
 
 @functools.cache
-def _imports(file: Path, package: str, _changed: int) -> tuple[_Import, ...]:
+def imports_of(file: Path, package: str) -> tuple[Import, ...]:
+    """List the imports of a module in its source, and the packages whose data files it names.
+
+    Args:
+        file: The module's file.
+        package: The package that its relative imports start from.
+    """
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except SyntaxError:
@@ -88,7 +103,7 @@ def _imports(file: Path, package: str, _changed: int) -> tuple[_Import, ...]:
     return tuple(_statements(tree.body, package))
 
 
-def _statements(nodes: list[ast.stmt], package: str) -> Iterator[_Import]:
+def _statements(nodes: list[ast.stmt], package: str) -> Iterator[Import]:
     for statement in nodes:
         if isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING"):
             yield from _statements(statement.orelse, package)
@@ -97,17 +112,22 @@ def _statements(nodes: list[ast.stmt], package: str) -> Iterator[_Import]:
                 yield from _names(node, package)
 
 
-def _names(node: ast.AST, package: str) -> Iterator[_Import]:
+def _names(node: ast.AST, package: str) -> Iterator[Import]:
     match node:
         case ast.Import(names=names):
-            yield from (_Import(each.name, node.lineno) for each in names)
+            yield from (Import(each.name, node.lineno) for each in names)
         case ast.ImportFrom(module=module, names=names, level=level):
             above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
             base = ".".join([*above, *([module] if module else [])])
-            yield from (_Import(f"{base}.{each.name}", node.lineno) for each in names)
+            yield from (Import(f"{base}.{each.name}", node.lineno) for each in names)
         case ast.Call(
             func=ast.Name(id="lazy_import") | ast.Attribute(attr="lazy_import"), args=[ast.Constant(value=str(name))]
         ):
-            yield _Import(name, node.lineno)
+            yield Import(name, node.lineno)
+        case ast.Call(
+            func=ast.Name(id=called) | ast.Attribute(attr=called), args=[ast.Constant(value=str(name)), *_]
+        ) if called in _NAMING:
+            # A package of data files may have an __init__.py, and importlib.resources imports it.
+            yield Import(name, node.lineno)
         case _:
             pass

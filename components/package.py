@@ -1,6 +1,7 @@
-"""The code archive of a handler: its module, and the modules of the project and of the runtime that it imports.
+"""The code archive of a handler: its module, the modules that it imports, and the data files that they read.
 
-Files are listed one by one, so that caches and tests never get in: the same code gives the same archive and no diff.
+The modules are the project's and the runtime's. Files are listed one by one, so that caches and tests never get in: the
+same code gives the same archive and no diff.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pulumi
 
+from components.data_files import data_files
 from components.first_party import imported_files
 from components.refusal import Refused
 
@@ -50,20 +52,22 @@ def runtime_files(root: Path) -> list[Path]:
 
 
 def handler_package(module: str, further: Iterable[str] = ()) -> pulumi.AssetArchive:
-    """Pack `module`, e.g. `handlers.welcome_email`, with the modules of the project and of the runtime that it imports.
+    """Pack `module`, e.g. `handlers.welcome_email`, with the modules that it imports and the data files they read.
 
     Args:
         module: The handler's module.
         further: Modules that it imports by name while it runs.
 
     Raises:
-        Refused: It imports a module of the project that is not deployed.
+        Refused: It imports a module of the project that is not deployed, or reads files beside it in the project's
+            own directory.
     """
     root = project_root(module)
     files = {root / "handlers" / "__init__.py": root}
     for each in (module, *further):
         base = project_root(each)
-        files |= dict.fromkeys(imported_files(each, base, with_runtime=True), base)
+        modules = imported_files(each, base, with_runtime=True)
+        files |= dict.fromkeys(modules | data_files(modules, base), base)
     return pulumi.AssetArchive(
         {path.relative_to(base).as_posix(): pulumi.FileAsset(str(path)) for path, base in sorted(files.items())}
     )

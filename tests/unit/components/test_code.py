@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from components import Refused
-from components.first_party import imported_files
+from components.data_files import data_files
+from components.first_party import imported_files, imports_of
 from components.import_contract import check_import
 from components.package import NOT_DEPLOYED, handler_package, project_root
 from handlers import upgrade_api, welcome_email
@@ -68,6 +69,69 @@ def test_an_archive_holds_the_modules_that_the_handler_imports_directly_or_throu
     assert handler(SHARED["handlers/mine.py"]) == ""
     names = {path.relative_to(tmp_path).as_posix() for path in imported_files("handlers.mine", tmp_path)}
     assert names == {*SHARED, "handlers/__init__.py"} - {"handlers/unused.py", "components/__init__.py"}
+
+
+#: Data files in handlers/ and below it, where no modules are.
+BESIDE = {"handlers/limits.json", "handlers/templates/mail.html", "handlers/templates/de/mail.html"}
+
+#: How a module reads data files, and those that are packed then.
+READING = {
+    "beside it": ("import json\ndef f(): return (Path(__file__).parent / 'limits.json').read_text()", BESIDE),
+    "in its package": ("from importlib.resources import files\ndef f(): files(__package__)", BESIDE),
+    "in a package that it imports": (
+        "from importlib import resources\nimport texts\ndef f(): resources.files(texts)",
+        BESIDE | {"texts/mail.txt"},
+    ),
+    "in a package that it names": (
+        "import importlib.resources as r\ndef f(): r.files('texts') / 'mail.txt'",
+        BESIDE | {"texts/mail.txt"},
+    ),
+    "in a package without code": (
+        "import pkgutil\ndef f(): pkgutil.get_data('queries', 'a.sql')",
+        BESIDE | {"queries/a.sql"},
+    ),
+    "not at all": ("import texts", set[str]()),
+}
+
+
+@pytest.mark.parametrize("how", READING)
+def test_data_files_are_packed_where_a_module_reads_them(handler, tmp_path: Path, how: str) -> None:
+    source, expected = READING[how]
+    for name in (*BESIDE, "handlers/.env", "handlers/other/mine.sql", "handlers/other/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    for name in ("texts/__init__.py", "texts/mail.txt", "queries/a.sql"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert handler(f"from pathlib import Path\n{source}") == ""
+    names = set(handler_package("handlers.mine").assets)
+    assert {name for name in names if not name.endswith(".py")} == expected
+    assert ("texts/__init__.py" in names) == ("texts" in source)
+
+
+def test_a_packed_data_file_is_read_from_the_unpacked_archive(handler, tmp_path: Path) -> None:
+    for name, text in {"texts/__init__.py": "", "texts/mail.txt": "Welcome", "handlers/limits.json": "[3]"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    source = """
+from importlib.resources import files
+from pathlib import Path
+
+def both() -> str:
+    return files("texts").joinpath("mail.txt").read_text() + Path(__file__).with_name("limits.json").read_text()
+"""
+    assert handler(source) == ""
+    with zipfile.ZipFile(BytesIO(zipped(handler_package("handlers.mine")))) as archive:
+        archive.extractall(tmp_path / "task")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from handlers.mine import both; print(both())"
+    command = [sys.executable, "-I", "-S", "-c", code, str(tmp_path / "task")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "Welcome[3]\n"
+
+
+def test_a_module_of_the_projects_own_directory_reads_no_files_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("HERE = __file__")
+    with pytest.raises(Refused, match=r"mine\.py: reads files beside it.*move the module and its files into a package"):
+        data_files([tmp_path / "mine.py"], tmp_path)
 
 
 def test_the_runtime_does_not_need_the_modules_that_are_not_deployed(tmp_path: Path) -> None:
@@ -137,6 +201,8 @@ def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         (tmp_path / "handlers" / "mine.py").write_text(source)
         monkeypatch.setitem(sys.modules, "handlers.mine", _module(tmp_path / "handlers" / "mine.py"))
         check_import.cache_clear()
+        imported_files.cache_clear()
+        imports_of.cache_clear()
         try:
             check_import("handlers.mine")
         except Refused as broken:

@@ -22,6 +22,7 @@ from components import (
     QueueDelivery,
     Reconciliation,
     Route,
+    Sequencer,
     StackConfig,
     Stream,
     StreamDashboard,
@@ -33,6 +34,8 @@ from components import (
     search_access,
 )
 from handlers import (
+    account_api,
+    account_ready,
     audit_log,
     crm_sync,
     entitlements,
@@ -96,7 +99,8 @@ else:
         function=function,
         alarm_actions=[alarms.arn],
     )
-watched: list[Route] = [changes]
+routes: list[FanOut | Stream] = [changes]
+workflows: list[Route] = []
 changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
 
 if config.fan_out:  # a stream itself serves two consumers; the configuration refuses more without one
@@ -169,12 +173,35 @@ if config.onboarding:
         approvals="APPROVALS_QUEUE",
         alarm_actions=[alarms.arn],
     )
-    watched.append(workflow)
+    workflows.append(workflow)
     changes.subscribe(onboarding.handler, access=[workflow.start_access("ONBOARDING_WORKFLOW")])
 
     pulumi.export("onboardingsTable", onboardings.table.name)
     pulumi.export("onboardingWorkflow", workflow.machine.arn)
     pulumi.export("onboardingApprovals", workflow.approvals and workflow.approvals.url)
+
+if config.accounts:
+    accounts = ChangeTable("accounts", hash_key="accountId", deletion_protection=config.protect)
+    api.route(
+        "POST /accounts/{accountId}",
+        account_api.handler,
+        access=[accounts.update_access("ACCOUNTS_TABLE")],
+        settings=replace(function, timeout=10),
+    )
+    account_changes = FanOut(
+        "account-changes",
+        source=accounts.stream,
+        delivery=QueueDelivery(attempts=config.attempts),
+        function=function,
+        alarm_actions=[alarms.arn],
+    )
+    routes.append(account_changes)
+    waiting = Sequencer("waiting", deletion_protection=config.protect)
+    brings = [waiting.access(), ledger.access(), mail.send_access()]
+    changes.subscribe(account_ready.handler, access=brings)
+    account_changes.subscribe(account_ready.handler, name="account-ready-accounts", access=brings)
+    pulumi.export("accountsTable", accounts.table.name)
+    pulumi.export("waitingTable", waiting.table.name)
 
 reaching_out = replace(function, vpc=config.vpc)  # for backends in a VPC
 if config.postgresql_url is not None:
@@ -223,7 +250,7 @@ if isinstance(changes, FanOut) and config.reconciliation:  # of the consumers so
     )
     pulumi.export("reconciliation", reconciliation.state_machine.arn)
 
-page = StreamDashboard("overview", routes=watched, actions=[alarms.arn])
+page = StreamDashboard("overview", routes=[*routes, *workflows], actions=[alarms.arn])
 
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)
@@ -236,8 +263,8 @@ if isinstance(changes, FanOut):
 pulumi.export(
     "functionNames",
     {
-        **{key: route.function.name for key, route in api.functions.items()},
-        **{name: consumer.function.name for name, consumer in changes.consumers.items()},
+        **{key: made.function.name for key, made in api.functions.items()},
+        **{name: consumer.function.name for route in routes for name, consumer in route.consumers.items()},
     },
 )
 pulumi.export(
@@ -247,12 +274,13 @@ pulumi.export(
             "eventSourceMapping": consumer.event_source_mapping.uuid,
             "failureDestination": consumer.on_failure.arn if consumer.on_failure else None,
             "retryHorizonSeconds": consumer.delivery.retry_horizon()._asdict(),
-            "guarded": changes.repeats.get(name) in GUARDS,
+            "guarded": route.repeats.get(name) in GUARDS,
             "alarms": {alarm: made.name for alarm, made in consumer.alarms.alarms.items()},
             "deadLetterQueues": (
                 [consumer.dead_letters.arn, consumer.undelivered.arn] if isinstance(consumer, QueueConsumer) else []
             ),
         }
-        for name, consumer in changes.consumers.items()
+        for route in routes
+        for name, consumer in route.consumers.items()
     },
 )

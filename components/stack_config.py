@@ -31,6 +31,7 @@ BY_HAND = "by hand"
 
 #: Keys of consumers that read a queue of their own.
 NEED_FAN_OUT = (
+    "accounts",
     "auditLog",
     "backfill",
     "cacheUrl",
@@ -112,6 +113,7 @@ class StackConfig:
         signed_webhook_url: The address of a subscriber that gets each change of a plan, signed; `None` for none.
         signed_webhook_secret: The secret of these signatures, a secret in the state however it was given.
         onboarding: Whether each upgrade to a paid plan starts the onboarding workflow.
+        accounts: Whether users have accounts, and get a mail once they have a paid plan and an account.
         postgresql_url: The PostgreSQL database of the users' read model, without a password; `None` for none.
         postgresql_password: Its password, a secret in the state however it was given.
         cache_url: The Redis or Valkey server of the users' cache, without a password; `None` for none.
@@ -152,6 +154,7 @@ class StackConfig:
     signed_webhook_url: str | None
     signed_webhook_secret: pulumi.Output[str] | None
     onboarding: bool
+    accounts: bool
     postgresql_url: str | None
     postgresql_password: pulumi.Output[str] | None
     cache_url: str | None
@@ -200,6 +203,7 @@ class StackConfig:
             signed_webhook_url=reader.url("signedWebhookUrl"),
             signed_webhook_secret=reader.secret("signedWebhookSecret"),
             onboarding=reader.boolean("onboarding"),
+            accounts=reader.boolean("accounts"),
             postgresql_url=reader.server("postgresqlUrl", POSTGRESQL),
             postgresql_password=reader.secret("postgresqlPassword"),
             cache_url=reader.server("cacheUrl", CACHE),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import logging
 import os
 import time
 from typing import Any
 
 from handlers.cdc import client
+from handlers.json_api import BadRequest, answer, body_of, log_outcome
 
 PLANS = ("free", "pro", "enterprise")
 
@@ -17,12 +15,6 @@ PLANS = ("free", "pro", "enterprise")
 ADMINISTRATOR = "plans/administrator"
 
 dynamodb = client("dynamodb")
-logger = logging.getLogger(__name__)
-logger.setLevel(logging.INFO)
-
-
-class BadRequest(ValueError):
-    """The request's body is not one this API takes; the message says why."""
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
@@ -36,31 +28,30 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     user_id, request_id = event["pathParameters"]["userId"], event["requestContext"]["requestId"]
     outcome = "failed"
     try:
-        outcome, answer = _respond(event, user_id, request_id)
+        outcome, response = _respond(event, user_id, request_id)
     finally:
-        names = {"correlationId": request_id, "itemKey": f"userId={user_id}", "outcome": outcome}
-        logger.info("request %s", outcome, extra=names)
-    return answer
+        log_outcome(request_id, f"userId={user_id}", outcome)
+    return response
 
 
 def _respond(event: dict[str, Any], user_id: str, request_id: str) -> tuple[str, dict[str, Any]]:
     if not may_act_for(user_id, event):
-        return "forbidden", _answer(403, error=f"the token is not of {user_id!r}, and lacks the scope {ADMINISTRATOR}")
+        return "forbidden", answer(403, error=f"the token is not of {user_id!r}, and lacks the scope {ADMINISTRATOR}")
     try:
         plan = _plan(event)
     except BadRequest as bad:
-        return "malformed", _answer(400, error=str(bad))
+        return "malformed", answer(400, error=str(bad))
     try:
         changed = change_plan(user_id, plan, request_id=request_id)
     except LookupError:
-        return "not found", _answer(404, error=f"there is no user {user_id!r}")
+        return "not found", answer(404, error=f"there is no user {user_id!r}")
     except (
         dynamodb.exceptions.ProvisionedThroughputExceededException,
         dynamodb.exceptions.ThrottlingException,
         dynamodb.exceptions.RequestLimitExceeded,
     ):
-        return "throttled", _answer(503, error="the table is busy, try again")
-    return "written" if changed else "unchanged", _answer(200, userId=user_id, plan=plan, changed=changed)
+        return "throttled", answer(503, error="the table is busy, try again")
+    return "written" if changed else "unchanged", answer(200, userId=user_id, plan=plan, changed=changed)
 
 
 def may_act_for(user_id: str, event: dict[str, Any]) -> bool:
@@ -113,17 +104,8 @@ def change_plan(user_id: str, plan: str, *, request_id: str) -> bool:
 
 
 def _plan(event: dict[str, Any]) -> str:
-    body = event.get("body") or ""
-    try:
-        text = base64.b64decode(body, validate=True).decode() if event.get("isBase64Encoded") else body
-        request = json.loads(text)
-    except ValueError:
-        raise BadRequest('the body is not JSON; send {"plan": "pro"}') from None
-    plan = request.get("plan") if isinstance(request, dict) else None
+    example = '{"plan": "pro"}'
+    plan = body_of(event, example).get("plan")
     if plan not in PLANS:
-        raise BadRequest(f'plan must be one of {", ".join(PLANS)}, as in {{"plan": "pro"}}')
+        raise BadRequest(f"plan must be one of {', '.join(PLANS)}, as in {example}")
     return plan
-
-
-def _answer(status: int, **body: Any) -> dict[str, Any]:
-    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": json.dumps(body)}

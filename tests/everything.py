@@ -17,6 +17,7 @@ EVERYTHING: Final = {
     "weir:auditHashKey": "a key",
     "weir:usersByEmail": "true",
     "weir:onboarding": "true",
+    "weir:accounts": "true",
     "weir:webhookUrl": "https://acme.example.com/hook",
     "weir:webhookKey": "a key",
     "weir:signedWebhookUrl": "https://globex.example.com/hook",

@@ -50,12 +50,13 @@ def outputs(aws: Endpoint, partner: Partner, subscriber: Partner) -> dict[str, A
         "weir:mailFrom": "flows@example.com",
         "weir:functionTimeout": "4",
         "weir:onboarding": "true",
+        "weir:accounts": "true",
         "weir:webhookUrl": f"{partner.url}/hook",
         "weir:webhookKey": "s3cret",
         "weir:signedWebhookUrl": f"{subscriber.url}/signed",
         "weir:signedWebhookSecret": "whsec",
     }
-    return deploy(PROGRAM, "local", aws.connection, config=config, name_seed="flows").outputs
+    return dict(deploy(PROGRAM, "local", aws.connection, config=config, name_seed="flows").outputs)
 
 
 def put_user(aws: Endpoint, outputs: dict[str, Any], user: str, *, version: int = 1, plan: str = "free") -> None:
@@ -149,6 +150,71 @@ class TestWebhooks:
         self, aws: Endpoint, outputs: dict[str, Any], service: str, operation: str, parameters: dict[str, Any]
     ) -> None:
         assert "AccessDenied" in refusal(aws, outputs, "webhook-sender", service, operation, parameters)
+
+
+class TestAccounts:
+    """Each test has a user of its own."""
+
+    def ready_mails(self, aws: Endpoint, user: str) -> list[str]:
+        return [
+            message["Subject"]
+            for message in aws.control.mails()
+            if message["To"] == [f"{user}@example.com"] and message["Subject"].endswith("is ready")
+        ]
+
+    def open_account(self, aws: Endpoint, outputs: dict[str, Any], user: str) -> None:
+        answer = post(aws, f"{outputs['apiUrl']}/accounts/of-{user}", json.dumps({"userId": user}))
+        assert answer == (201, {"accountId": f"of-{user}", "userId": user})
+
+    def plan_in(self, aws: Endpoint, outputs: dict[str, Any], user: str) -> str | None:
+        return self.parts(aws, outputs, user).get("user", {}).get("plan", {}).get("S")
+
+    def parts(self, aws: Endpoint, outputs: dict[str, Any], user: str) -> dict[str, Any]:
+        """The documents that have arrived for a user."""
+        key = {"sequenceKey": {"S": f"account-ready#{user}"}}
+        item = aws.client("dynamodb").get_item(TableName=outputs["waitingTable"], Key=key).get("Item", {})
+        return {name.partition("#")[2]: each["M"] for name, each in item.items() if name.startswith("document#")}
+
+    @pytest.mark.parametrize("first", ["user", "account"])
+    def test_a_user_with_a_paid_plan_and_an_account_gets_one_mail_whichever_came_first(
+        self, aws: Endpoint, outputs: dict[str, Any], first: str
+    ) -> None:
+        user = f"{first}-first"
+        put_user(aws, outputs, user)
+        steps = [lambda: upgrade(aws, outputs, user), lambda: self.open_account(aws, outputs, user)]
+        if first == "account":
+            steps.reverse()
+        steps[0]()
+        wait_until(lambda: [*self.parts(aws, outputs, user)] == [first])
+        assert self.ready_mails(aws, user) == []
+        steps[1]()
+        wait_until(lambda: self.ready_mails(aws, user))
+        # The next plan is a new document, and no second mail.
+        upgrade(aws, outputs, user, plan="enterprise")
+        wait_until(lambda: self.plan_in(aws, outputs, user) == "enterprise")
+        aws.control.wait_until_idle([outputs["consumers"]["account-ready"]["eventSourceMapping"]], timeout=60)
+        assert self.ready_mails(aws, user) == [f"Your account of-{user} is ready"]
+
+    def test_an_account_that_is_opened_twice_is_the_same_one(self, aws: Endpoint, outputs: dict[str, Any]) -> None:
+        self.open_account(aws, outputs, "uma")
+        answer = post(aws, f"{outputs['apiUrl']}/accounts/of-uma", json.dumps({"userId": "uma"}))
+        assert answer == (200, {"accountId": "of-uma", "userId": "uma"})
+        answer = post(aws, f"{outputs['apiUrl']}/accounts/of-uma", json.dumps({"userId": "vic"}))
+        assert answer[0] == 409
+
+    @pytest.mark.parametrize(
+        ("service", "operation", "parameters"),
+        [
+            ("dynamodb", "get_item", {"TableName": "waitingTable", "Key": {"sequenceKey": {"S": "account-ready#uma"}}}),
+            ("dynamodb", "delete_item", {"TableName": "waitingTable", "Key": {"sequenceKey": {"S": "uma"}}}),
+            ("dynamodb", "update_item", {"TableName": "accountsTable", "Key": {"accountId": {"S": "of-uma"}}}),
+        ],
+    )
+    def test_the_consumer_may_only_bring_parts(
+        self, aws: Endpoint, outputs: dict[str, Any], service: str, operation: str, parameters: dict[str, Any]
+    ) -> None:
+        named = {**parameters, "TableName": outputs[parameters["TableName"]]}
+        assert "AccessDenied" in refusal(aws, outputs, "account-ready", service, operation, named)
 
 
 class TestOnboarding:

@@ -43,9 +43,11 @@ class World:
             store=self,
         )
 
-    def put(self, *arguments: Any, expires_at: int | None) -> Any:
+    def put(
+        self, key: str, part: str, version: int, document: Mapping[str, Any], *, expires_at: int | None
+    ) -> Mapping[str, Mapping[str, Any]]:
         between, self.between = self.between, lambda: None
-        documents = self.table.put(*arguments, expires_at=expires_at)
+        documents = self.table.put(key, part, version, document, expires_at=expires_at)
         between()
         return documents
 

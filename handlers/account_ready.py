@@ -1,0 +1,44 @@
+"""One mail once a user has a paid plan and an account, whichever comes first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from handlers.cdc import Change, client, consumer, on
+from handlers.cdc.projection import VERSIONED
+from handlers.cdc.sequencer import Sequencer
+
+ready = Sequencer("account-ready", parts=["user", "account"])
+# One attempt: SendEmail is not idempotent, so it is the record that is retried, and there the ledger sees it.
+ses = client("sesv2", attempts=1)
+
+UPGRADED = on.modify & on.changed("plan") & on.new("plan").is_in(["pro", "enterprise"])
+OPENED = on.insert & on.new("accountId").exists() & on.new("userId").exists()
+
+
+@consumer(when=(UPGRADED | OPENED) & VERSIONED)
+def handler(change: Change) -> None:
+    """Bring a user who was upgraded, or an account that was opened: the consumer reads the changes of both tables."""
+    item = change.item
+    if "accountId" in change.keys:
+        ready.arrived(change, "account", item["userId"], {"accountId": item["accountId"]}, then=send_ready)
+    else:
+        user = {"email": item["email"], "plan": item["plan"]}
+        ready.arrived(change, "user", item["userId"], user, then=send_ready)
+
+
+def send_ready(parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Send the mail."""
+    user, account = parts["user"], parts["account"]
+    ses.send_email(
+        FromEmailAddress=os.environ["MAIL_FROM"],
+        Destination={"ToAddresses": [user["email"]]},
+        Content={
+            "Simple": {
+                "Subject": {"Data": f"Your account {account['accountId']} is ready"},
+                "Body": {"Text": {"Data": f"Your {user['plan']} plan is active for account {account['accountId']}."}},
+            }
+        },
+    )

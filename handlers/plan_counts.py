@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from handlers.cdc import Change, consumer, on
 from handlers.cdc.counters import Counters
 from handlers.plans import is_upgrade
@@ -18,3 +21,9 @@ def handler(change: Change) -> None:
     if change.event_name == "MODIFY" and is_upgrade(before, after):
         amounts[f"upgrades#{change.approximate_creation_time:%Y-%m-%d}"] = 1
     counts.add(change.event_id, amounts)
+
+
+def counted_by(item: Mapping[str, Any]) -> Mapping[str, int]:
+    """Return the counters that a user is in, for `weir recount`; the table does not have upgrades of the past."""
+    plan = item.get("plan")
+    return {} if plan is None else {f"users#{plan}": 1}

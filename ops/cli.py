@@ -14,6 +14,7 @@ from ops.local_up import up
 from ops.operator.dead_letters.commands import dead_letters
 from ops.operator.pausing import pause, resume
 from ops.operator.reconcile import backfill, reconcile
+from ops.operator.recount import recount
 from ops.operator.reread import reread
 from ops.operator.status import status
 from ops.operator.tail import tail
@@ -51,6 +52,7 @@ app.add_typer(dead_letters, name="dead-letters")
 app.command()(reread)
 app.command()(reconcile)
 app.command()(backfill)
+app.command()(recount)
 app.command()(pause)
 app.command()(resume)
 app.add_typer(policies, name="policies")

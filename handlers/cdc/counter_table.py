@@ -48,18 +48,29 @@ class CounterTable:
         variable: The environment variable that holds the table's name.
         shards: Number of items that each counter is spread over, 1 to 100.
         sleep: Waits for a number of seconds.
+        table: The table's name, outside a function, where no variable holds it.
+        dynamodb: A boto3 client of DynamoDB, outside a function.
 
     Raises:
         ValueError: `shards` is out of range.
     """
 
-    def __init__(self, variable: str, *, shards: int = 1, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        variable: str,
+        *,
+        shards: int = 1,
+        sleep: Callable[[float], None] = time.sleep,
+        table: str | None = None,
+        dynamodb: Any = None,
+    ) -> None:
         if not 1 <= shards <= 100:
             raise ValueError(f"shards={shards} must be 1 to 100: a counter is read with one item per shard")
         self.variable = variable
         self.shards = shards
         self._sleep = sleep
-        self._dynamodb: Any = BoundedClient("dynamodb")
+        self._dynamodb: Any = BoundedClient("dynamodb") if dynamodb is None else dynamodb
+        self._table_name = table
         self._widened: set[str] = set()
 
     def count(
@@ -166,7 +177,7 @@ class CounterTable:
         raise CounterContended("the counters could not be read: their table is throttled")
 
     def _table(self) -> str:
-        name = os.environ.get(self.variable)
+        name = self._table_name or os.environ.get(self.variable)
         if not name:
             raise RuntimeError(
                 f"{self.variable} is not set, so there is no table to count in: give the consumer access"

@@ -154,6 +154,7 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *_CONSUMERS,
         *("cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
     ),
+    "recount": (*_CONSUMERS, "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
     "resume": (*_CONSUMERS, "lambda:UpdateEventSourceMapping"),
 }
 

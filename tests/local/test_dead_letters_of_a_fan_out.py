@@ -103,6 +103,7 @@ COMMANDS = (
     f"dead-letters drop {CONSUMER} --yes",
     f"reread {CONSUMER} --from 1h",
     f"reread {CONSUMER} --from 1h --yes",
+    "recount --wait 0 --yes",
     f"pause {CONSUMER}",
     f"resume {CONSUMER}",
 )
@@ -215,3 +216,26 @@ def test_the_alarm_of_a_dead_letter_comes_back_to_ok_by_itself(fan_out: Night) -
     wait_until(lambda: "fay@example.com" in fan_out.mails())
     # Where the latest periods have no data, an alarm looks at older ones too.
     assert control.evaluate_alarms(at=control.advance_clock(0) + 1_800)[alarm] == "OK"
+
+
+def test_counters_that_are_off_are_found_and_repaired(fan_out: Night) -> None:
+    def compared(*arguments: str) -> Any:
+        said = fan_out.weir("recount", "--passes", "2", "--wait", "0", "--json", *arguments)
+        return said.code, json.loads(said.output)
+
+    fan_out.upgrade("recount-a")
+    wait_until(lambda: compared()[0] == 0)
+    counts = {
+        "TableName": fan_out.outputs["planCountsTable"],
+        "Key": {"counterKey": {"S": "plan-counts#count#users#pro#0"}},
+    }
+    fan_out.client("dynamodb").update_item(
+        **counts, UpdateExpression="ADD amount :two", ExpressionAttributeValues={":two": {"N": "2"}}
+    )
+    code, found = compared()
+    (difference,) = found["differences"]
+    assert (code, difference["counter"], difference["counted"] - difference["expected"]) == (1, "users#pro", 2)
+    assert (found["repaired"], found["waiting"]) == (False, 0)
+    code, repaired = compared("--yes")
+    assert (code, repaired["repaired"]) == (0, True)
+    assert fan_out.weir("recount", "--wait", "0").output == "all counters are right\n"

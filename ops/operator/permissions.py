@@ -161,6 +161,8 @@ ACTIONS: Mapping[str, Sequence[str]] = {
 
 #: Commands that look at the queues which consumers read, and at no queue with dead letters.
 _OF_SOURCES = ("pause",)
+#: Commands that read a table's stream only for documents that point at it, and so never for a queue or Kinesis.
+_OF_POINTERS = ("dead-letters list", "dead-letters show", "dead-letters redrive")
 
 
 def policy(command: str, consumers: Sequence[Consumer], functions: Sequence[Function] = ()) -> dict[str, Any]:
@@ -175,6 +177,8 @@ def policy(command: str, consumers: Sequence[Consumer], functions: Sequence[Func
     for action in ACTIONS[command]:
         if command in _OF_SOURCES and action.startswith("sqs:"):
             resources = _of(consumers, queues=True)
+        elif command in _OF_POINTERS and action in _READ_STREAM:
+            resources = [each.source for each in consumers if ":dynamodb:" in each.source]
         else:
             resources = [*_RESOURCES[action](consumers), *_of_functions(action, functions)]
         if resources:

@@ -60,7 +60,8 @@ class StreamPipe(pulumi.ComponentResource):
     Raises:
         TooManyReaders: The stream has as many readers as it serves.
         InvalidDelivery: The settings do not fit the target or the stream.
-        Refused: AWS would refuse target, enrichment or template, or could not evaluate the condition.
+        Refused: The source is a queue or otherwise no stream of changes; AWS would refuse target, enrichment or
+            template, or could not evaluate the condition.
 
     Example:
         bus = aws.cloudwatch.EventBus("changes")
@@ -90,6 +91,7 @@ class StreamPipe(pulumi.ComponentResource):
         allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        _check_source(name, source)
         kinesis = source.dialect == "kinesis"
         delivery = delivery or (KinesisPipeDelivery() if kinesis else PipeDelivery())
         _check_kind(name, delivery, source)
@@ -158,6 +160,16 @@ class StreamPipe(pulumi.ComponentResource):
                 alarms=[*self.alarms.values(), *self.on_failure.alarms.values()],
             )
         ]
+
+
+def _check_source(name: str, source: object) -> None:
+    if isinstance(source, StreamSource):
+        return
+    raise Refused(
+        f"{name}: source is {type(source).__name__}, and a StreamPipe reads changes: the stream of a table "
+        "(users.stream) or the source of a KinesisChanges. For a queue of changes let FanOut.pipe(…) make queue and "
+        "pipe; a queue of anything else has no changes to filter: declare an aws.pipes.Pipe for it"
+    )
 
 
 def _check_kind(name: str, delivery: PipeDelivery, source: StreamSource) -> None:

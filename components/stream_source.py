@@ -64,6 +64,12 @@ class StreamSource:
         return self.arn
 
     def __post_init__(self) -> None:
+        if isinstance(self.arn, str) and self.arn.startswith("arn:") and ":sqs:" in self.arn:
+            raise Refused(
+                f"{self.table}: arn={self.arn!r} is a queue's, and a StreamSource is the stream of a table: let "
+                "FanOut.pipe(…) or FanOut.subscribe(…) make the queue that is read; for a queue of anything else than "
+                "changes declare an aws.pipes.Pipe or aws.lambda_.EventSourceMapping"
+            )
         if isinstance(self.arn, str) and "/stream/" not in self.arn:
             raise Refused(
                 f"{self.table}: arn={self.arn!r} is not a stream's: a stream's ARN is its table's with /stream/ and a "

@@ -35,6 +35,26 @@ def test_another_module_under_the_old_name_keeps_every_resource(run, route: str)
     assert resources(run, with_(plan_counts.handler)) != before
 
 
+@pytest.mark.parametrize("route", [Stream, FanOut])
+def test_a_moved_module_with_the_old_name_changes_its_function_and_filter_alone(
+    run, monkeypatch: pytest.MonkeyPatch, route: type[Stream | FanOut]
+) -> None:
+    def deployed(subscribed: Consumer) -> dict[str, object]:
+        def program() -> None:
+            changes = route("changes", source=ChangeTable("users", hash_key="userId").stream)
+            changes.subscribe(subscribed, environment={"COUNTER_TABLE": "counts"})
+
+        return {each.urn: each.inputs for each in run(program).registrations}
+
+    before = deployed(welcome_email.handler)
+    monkeypatch.setattr(plan_counts.handler, "_name", "welcome-email")  # as `@consumer(name="welcome-email")` sets it
+    after = deployed(plan_counts.handler)
+    assert after.keys() == before.keys()
+    changed = {urn.split("::")[2].rpartition("$")[2] for urn in before if before[urn] != after[urn]}
+    assert "aws:lambda/function:Function" in changed
+    assert changed <= {"aws:lambda/function:Function", "aws:lambda/eventSourceMapping:EventSourceMapping"}
+
+
 def test_a_consumer_keeps_its_name_whatever_its_module_is_called() -> None:
     @consumer(when=on.modify, name="welcome-email")
     def handler(change: Change) -> None: ...

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pulumi_aws as aws
 import pytest
 
 from components import (
@@ -234,6 +235,22 @@ def test_a_residue_is_left_to_an_enrichment_that_evaluates_it(run) -> None:
 def test_what_aws_refuses_or_cannot_evaluate_is_refused(run, program: Callable[[], object], message: str) -> None:
     with pytest.raises(Refused, match=message):
         run(program)
+
+
+def test_a_queue_as_source_is_refused_with_the_way_round(run) -> None:
+    def program() -> None:
+        jobs: Any = aws.sqs.Queue("jobs")
+        StreamPipe("to-there", source=jobs, target=BUS)
+
+    with pytest.raises(
+        Refused, match=r"source is Queue, and a StreamPipe reads changes.*FanOut\.pipe.*aws\.pipes\.Pipe"
+    ):
+        run(program)
+
+
+def test_a_queue_s_arn_as_source_is_refused_with_the_way_round() -> None:
+    with pytest.raises(Refused, match=r"is a queue's, and a StreamSource is the stream of a table: let FanOut\.pipe"):
+        StreamSource(arn=ARN.format("sqs", "jobs"), table="jobs")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ class WrongExpression(ValueError):
     """An expression that is not metric math, or that uses an unknown id."""
 
 
+#: Levels of nesting up to which an expression is evaluated.
+DEEPEST = 100
+
+
 class NotEvaluated(ValueError):
     """An expression that uses a part of the language which is not evaluated here."""
 
@@ -85,10 +89,13 @@ def evaluate(
     """
     if metrics is None:
         metrics = [name for name in values if name.startswith("m")]
+    tree = parse(expression)
+    if _depth(tree) > DEEPEST:
+        raise NotEvaluated("an expression of that depth")
     try:
-        return _Evaluation(values, periods, metrics).of(parse(expression))
-    except (RecursionError, OverflowError) as beyond:
-        raise NotEvaluated("an expression of that depth or size") from beyond
+        return _Evaluation(values, periods, metrics).of(tree)
+    except OverflowError as beyond:
+        raise NotEvaluated("an expression of that size") from beyond
 
 
 def evaluate_all(
@@ -151,6 +158,15 @@ def as_series(value: Value, periods: Sequence[float]) -> Series:
     if isinstance(value, list):
         raise WrongExpression("the expression gives several time series where one is needed")
     return value if isinstance(value, dict) else dict.fromkeys(periods, value)
+
+
+def _depth(tree: ast.expr) -> int:
+    """Measure how deep an expression nests, level by level: a deep one has no room on Python's stack."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+    return depth
 
 
 class _Evaluation:

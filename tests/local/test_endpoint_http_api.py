@@ -119,10 +119,3 @@ def test_a_function_that_raises_is_an_internal_server_error_without_details(worl
 def test_a_status_that_the_function_chose_is_passed_on(world, api):
     status, answer = world.signed("GET", f"{api}/bad-gateway", parse=False)
     assert (status, answer) == (502, b"said so")
-
-
-def test_a_jwt_authorizer_is_refused_by_name(world, api):
-    gateway = world.client("apigatewayv2")
-    api_id = api.rpartition("/")[2]
-    with pytest.raises(gateway.exceptions.ClientError, match=r"NotSimulated.*AuthorizationType=JWT"):
-        gateway.create_route(ApiId=api_id, RouteKey="GET /jwt", AuthorizationType="JWT")

@@ -41,7 +41,7 @@ def operation_is_refused(world, service, operation, **arguments):
         ("s3", "list_object_versions", {"Bucket": "bucket"}),  # rest-xml
         ("sesv2", "list_email_identities", {}),
         ("cloudwatch", "put_metric_data", {"Namespace": "Mine", "MetricData": [{"MetricName": "m", "Value": 1.0}]}),
-        ("cloudwatch", "put_dashboard", {"DashboardName": "d", "DashboardBody": "{}"}),
+        ("cloudwatch", "list_metric_streams", {}),
     ],
 )
 def test_an_operation_that_the_program_does_not_use_is_refused_by_name(world, service, operation, arguments):
@@ -120,7 +120,16 @@ def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, servi
         (
             "events",
             "put_targets",
-            {"Rule": "r", "Targets": [{"Id": "1", "Arn": QUEUE, "RetryPolicy": {"MaximumRetryAttempts": 1}}]},
+            {
+                "Rule": "r",
+                "Targets": [
+                    {
+                        "Id": "1",
+                        "Arn": QUEUE,
+                        "KinesisParameters": {"PartitionKeyPath": "$.id"},
+                    }
+                ],
+            },
             "Targets=",
         ),
         (

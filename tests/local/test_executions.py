@@ -207,9 +207,10 @@ class TestRoles:
         assert machine.token()
 
     def test_a_role_that_step_functions_cannot_assume_is_refused(self, world: World) -> None:
+        role = world.make_role(world.name)
         definition = '{"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}'
         make = world.client("stepfunctions").create_state_machine
-        code, message = refused(make, name=world.name, definition=definition, roleArn=world.role)
+        code, message = refused(make, name=world.name, definition=definition, roleArn=role)
         assert (code, "Neither the global service principal states.amazonaws.com" in message) == (
             "AccessDeniedException",
             True,

@@ -10,7 +10,7 @@ from local.engine.roles.authorization import (
     ALLOWED,
     Session,
     Verdict,
-    judge_assumption,
+    judge_guarded,
     judge_service,
     judge_session,
 )
@@ -207,7 +207,7 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
 )
 def test_a_role_is_assumed_by_whom_it_trusts(identity: Any, trusted: Any, allowed: bool) -> None:
     session = Session(ROLE, ARN, ACCOUNT, [identity] if identity else [])
-    verdict = judge_assumption(session, OTHER, {"sts:externalid": "x"}, trusted)
+    verdict = judge_guarded(session, "sts:AssumeRole", OTHER, {"sts:externalid": "x"}, trusted)
     assert (verdict.outcome == "allowed") is allowed
 
 

@@ -302,7 +302,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.queue_consumer.check_import", lambda _: None)
     monkeypatch.setattr("components.queue_consumer.check_needs", lambda *_: None)
     monkeypatch.setattr("components.python_function.check_import", lambda _: None)
-    monkeypatch.setattr("components.python_function.handler_package", lambda _: None)
+    monkeypatch.setattr("components.python_function.handler_package", lambda *_: None)
 
 
 @pytest.mark.usefixtures("checked")

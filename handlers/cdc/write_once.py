@@ -22,11 +22,12 @@ class WriteOnceBucket:
 
     Args:
         variable: The environment variable that holds the bucket's name.
+        client: The client of S3; one that respects the time left by default.
     """
 
-    def __init__(self, variable: str) -> None:
+    def __init__(self, variable: str, *, client: Any = None) -> None:
         self.variable = variable
-        self._s3: Any = BoundedClient("s3")
+        self.client = client or BoundedClient("s3")
 
     def create(self, key: str, body: bytes) -> bytes | None:
         """Create an object unless one lies there.
@@ -45,8 +46,10 @@ class WriteOnceBucket:
         bucket = self._bucket()
         for _ in range(_ATTEMPTS):
             try:
-                self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*")
-            except self._s3.exceptions.ClientError as refused:
+                self.client.put_object(
+                    Bucket=bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
+                )
+            except self.client.exceptions.ClientError as refused:
                 match refused.response["Error"]["Code"]:
                     case "PreconditionFailed":
                         lying = self._read(bucket, key)
@@ -62,8 +65,8 @@ class WriteOnceBucket:
 
     def _read(self, bucket: str, key: str) -> bytes | None:
         try:
-            return self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except self._s3.exceptions.NoSuchKey:
+            return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self.client.exceptions.NoSuchKey:
             return None
 
     def _bucket(self) -> str:

@@ -27,7 +27,7 @@ KEY = "dt=2026-01-01/users/u1"
 def bucket(monkeypatch: pytest.MonkeyPatch) -> InMemoryBucket:
     bucket = InMemoryBucket()
     monkeypatch.setenv("AUDIT_BUCKET", "log")
-    monkeypatch.setattr(audit_log.log, "_s3", bucket)
+    monkeypatch.setattr(audit_log.log, "client", bucket)
     monkeypatch.setattr(audit_log.redaction._key, "value", lambda: "a secret")
     return bucket
 
@@ -215,7 +215,7 @@ def test_every_change_is_one_entry_after_any_deliveries(
 ) -> None:
     bucket = InMemoryBucket()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_log.log, "_s3", bucket)
+        patch.setattr(audit_log.log, "client", bucket)
         changes = history(done)
         orders = [data.draw(st.permutations(changes)), data.draw(st.permutations(changes))] if changes else []
         conflict = st.sampled_from([None, "ConditionalRequestConflict"])

@@ -235,8 +235,12 @@ class Consumer:
         # Built-in functions have no module.
         return self._name or (self.module or "").rpartition(".")[2].replace("_", "-")
 
-    def __call__(self, event: Any, context: LambdaContext) -> dict[str, Any]:
+    def __call__(self, event: Any, context: LambdaContext | None) -> dict[str, Any]:
         """Process a batch and report the records that are not done, in the terms of what delivered them.
+
+        Args:
+            event: The event.
+            context: Lambda's context object; `None` where nothing ends the invocation, e.g. in a test.
 
         Raises:
             UnknownEventShape: The event is not one of those that `handlers.cdc.sources` decodes.

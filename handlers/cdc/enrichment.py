@@ -54,10 +54,14 @@ class Enriching:
         names = [name for name, value in vars(sys.modules[self.module]).items() if value is self]
         return f"{self.module}.{names[0] if names else getattr(self.function, '__name__', 'handler')}"
 
-    def __call__(self, event: Any, context: LambdaContext) -> list[Any]:
+    def __call__(self, event: Any, context: LambdaContext | None) -> list[Any]:
         """Return the events for the target, each with the identifier that a partial failure names.
 
         A failure fails the whole batch, which the pipe halves until the failing event is alone.
+
+        Args:
+            event: The event.
+            context: Lambda's context object; `None` where nothing ends the invocation, e.g. in a test.
 
         Raises:
             UnknownEventShape: The event is not the array of a pipe, or holds something else than changes.

@@ -107,7 +107,7 @@ def test_a_new_consumer_has_every_row_runs_every_new_effect_once_and_none_of_the
     for item, bodies in world.queue.items():
         for number, body in enumerate(bodies):
             for _ in range(repeats[number]):
-                answer = handler({"Records": [message(item, body, number)]}, None)  # type: ignore[arg-type]
+                answer = handler({"Records": [message(item, body, number)]}, None)
                 assert answer == {"batchItemFailures": []}
 
     assert {row["id"]: row["text"] for row in rows.items} == {

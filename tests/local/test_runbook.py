@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from components.reconciliation import RECONCILIATION_ALARMS
+from ops.local_stack import local_stack
 from tests.local.operator_world import Night
 from tools import runbook
 
@@ -23,19 +28,34 @@ def in_trouble(operated: Night) -> Night:
     return operated
 
 
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    """The program with its fan-out and a reconciliation."""
+    with local_stack(Console(file=StringIO()), config={"weir:reconciliation": "true"}) as (endpoint, deployment):
+        yield Night(endpoint, deployment, tmp_path_factory.mktemp("walked") / "local.json")
+
+
+#: The stack of an alarm that a stack without a fan-out does not have.
+STACK_OF = dict.fromkeys((opinion.name for opinion in RECONCILIATION_ALARMS), "walked")
+#: A command that brings about the trouble on the page.
+BEFORE = {"not-polling": ("pause", runbook.CONSUMER)}
+
 #: Alarms with the same trouble have the same commands: one page of each.
 DIFFERENT = {tuple(runbook.commands(name)): name for name in runbook.STEPS}.values()
 
 
 @pytest.mark.parametrize("alarm", DIFFERENT)
-def test_the_commands_of_a_page_run_as_they_stand(alarm: str, in_trouble: Night) -> None:
+def test_the_commands_of_a_page_run_as_they_stand(alarm: str, request: pytest.FixtureRequest) -> None:
+    stack: Night = request.getfixturevalue(STACK_OF.get(alarm, "in_trouble"))
     page = (runbook.FOLDER / f"{alarm}.md").read_text(encoding="utf-8")
     commands = typed(page)
     assert commands == list(runbook.commands(alarm))
+    if alarm in BEFORE:
+        assert stack.weir(*BEFORE[alarm]).code == 0
     for command in commands:
         weir, *arguments = shlex.split(command)
         assert (weir, arguments[-2:]) == ("weir", ["-s", runbook.STACK])
-        said = in_trouble.weir(*arguments)
+        said = stack.weir(*arguments)
         assert said.code in (0, 1), f"{command}: {said.errors}"
 
 

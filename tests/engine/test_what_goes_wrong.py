@@ -122,8 +122,10 @@ def test_a_refresh_finds_what_was_changed_behind_the_program_and_up_restores_it(
     engine.aws.client("lambda").update_function_configuration(
         FunctionName=function, Role=_role(engine, function), Handler="handlers.welcome_email.handler", Timeout=9
     )
-    alarm = next(iter(outputs["consumers"]["welcome-email"]["alarms"].values()))
-    engine.aws.client("cloudwatch").delete_alarms(AlarmNames=[alarm])
+    # AWS does not let go of an alarm that a composite one rests on, but of that one.
+    cloudwatch = engine.aws.client("cloudwatch")
+    (composite,) = cloudwatch.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    cloudwatch.delete_alarms(AlarmNames=[composite["AlarmName"]])
     assert engine.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", status=None).status != 0
     restored = engine.up().steps
     assert restored["Function welcome-email"] == "update"

@@ -129,6 +129,9 @@ async def _serve(
     config.loglevel = "WARNING"
     config.graceful_timeout = 0.2
     config.shutdown_timeout = 1
+    # A client that pauses keeps its connection. One that is closed just as it is used again is an error to it, and
+    # clients that do not retry, such as a deployment's, end with it.
+    config.keep_alive_timeout = 3600
     assembled.start()
     if keeper is not None:
         keeper.start()

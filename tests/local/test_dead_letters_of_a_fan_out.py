@@ -196,10 +196,14 @@ def test_a_stale_record_is_skipped_where_neither_ledger_nor_guard_decides_unless
 
     table = fan_out.outputs["entitlementsTable"]
     key = {"userId": {"S": "eve"}}
-    mapping = fan_out.outputs["consumers"][name]["eventSourceMapping"]
-    fan_out.endpoint.control.wait_until_idle([mapping], timeout=120)
-    item = fan_out.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
-    assert item["plan"] == {"S": "enterprise"}  # the guard is there, whatever the outputs say
+    mappings = [fan_out.outputs["forwarder"], fan_out.outputs["consumers"][name]["eventSourceMapping"]]
+
+    def row() -> Any:
+        return fan_out.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]["plan"]
+
+    wait_until(lambda: row() == {"S": "enterprise"})
+    fan_out.endpoint.control.wait_until_idle(mappings, timeout=120)
+    assert row() == {"S": "enterprise"}  # the guard is there, whatever the outputs say
 
 
 def test_the_alarm_of_a_dead_letter_comes_back_to_ok_by_itself(fan_out: Night) -> None:

@@ -53,8 +53,9 @@ class StreamDelivery:
     """
 
     starting_position: Literal["TRIM_HORIZON", "LATEST"] = "TRIM_HORIZON"
-    """Where a new mapping begins. LATEST skips what is written while the mapping is created or replaced, which takes
-    minutes (https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html). To change it, AWS replaces the mapping."""
+    """The beginning of a new mapping. LATEST skips what is written while the mapping is created or replaced, which
+    takes minutes (https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html). To change it, AWS replaces the
+    mapping."""
 
     batch_size: int = 100
     """Records per invocation at most, 1 to 10,000. Large enough that the window fills batches under load, small enough
@@ -111,7 +112,7 @@ class StreamDelivery:
 
     @property
     def position(self) -> str:
-        """Where a new mapping begins, in words."""
+        """The beginning of a new mapping, in words."""
         return self.starting_position
 
     def retry_horizon(self, retention_in_seconds: int = STREAM_RETENTION_SECONDS) -> RetryHorizon:

@@ -42,7 +42,7 @@ class KinesisDelivery(StreamDelivery):
 
     @property
     def position(self) -> str:
-        """Where a new mapping begins, in words."""
+        """The beginning of a new mapping, in words."""
         return " ".join(filter(None, (self.starting_position, self.starting_position_timestamp)))
 
     def _position_problems(self) -> Iterator[str]:
@@ -64,7 +64,7 @@ class KinesisPipeDelivery(PipeDelivery):
     """
 
     starting_position: Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"] = "TRIM_HORIZON"  # pyright: ignore[reportIncompatibleVariableOverride] - frozen, and one position more
-    """Where a new pipe begins, as for a `KinesisDelivery`."""
+    """The beginning of a new pipe, as for a `KinesisDelivery`."""
 
     starting_position_timestamp: str | None = None
     """The time of `AT_TIMESTAMP` with its zone, e.g. `2026-01-31T08:30:00Z`."""
@@ -74,7 +74,7 @@ class KinesisPipeDelivery(PipeDelivery):
 
     @property
     def position(self) -> str:
-        """Where a new pipe begins, in words."""
+        """The beginning of a new pipe, in words."""
         return " ".join(filter(None, (self.starting_position, self.starting_position_timestamp)))
 
     def _position_problems(self) -> Iterator[str]:

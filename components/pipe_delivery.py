@@ -25,7 +25,7 @@ class PipeDelivery:
     """
 
     starting_position: Literal["TRIM_HORIZON", "LATEST"] = "TRIM_HORIZON"
-    """Where a new pipe begins. LATEST skips what is written while the pipe is created, which takes minutes
+    """The beginning of a new pipe. LATEST skips what is written while the pipe is created, which takes minutes
     (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-dynamodb.html)."""
 
     batch_size: int = 10
@@ -62,7 +62,7 @@ class PipeDelivery:
 
     @property
     def position(self) -> str:
-        """Where a new pipe begins, in words."""
+        """The beginning of a new pipe, in words."""
         return self.starting_position
 
     def _position_problems(self) -> Iterator[str]:

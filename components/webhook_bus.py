@@ -62,7 +62,7 @@ class OAuthClient:
     def arguments(self) -> Mapping[str, Any]:
         """Return the arguments of the connection."""
         client = {"client_id": self.client_id, "client_secret": self.client_secret}
-        # EventBridge sends the client's id and secret, and this parameter only if it is told to.
+        # EventBridge sends the client's id and secret, and this parameter only when the connection names it.
         grant = {"key": "grant_type", "value": "client_credentials", "is_value_secret": False}
         oauth = {
             "authorization_endpoint": self.token_url,

@@ -1,4 +1,4 @@
-"""What the handlers of an HTTP API have in common: bodies and answers in JSON, and one line in the log per request."""
+"""The common part of an HTTP API's handlers: bodies and answers in JSON, and one line in the log per request."""
 
 from __future__ import annotations
 

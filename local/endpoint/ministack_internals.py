@@ -582,7 +582,7 @@ class Execution:
 
 
 class ExecutionSteps(Protocol):
-    """What happens between the states of executions (`local.endpoint.services.executions`)."""
+    """The steps between the states of executions (`local.endpoint.services.executions`)."""
 
     #: The error that ends a task, which has `error` and `cause`.
     failure: type[Exception]

@@ -29,7 +29,7 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True)
 class Lookups:
-    """What is known of the account's resources.
+    """The known resources of the account.
 
     Attributes:
         region: The region.

@@ -111,7 +111,7 @@ class _Waiting:
 
 
 class Executions:
-    """What happens in all executions between their states.
+    """The steps of all executions between their states.
 
     Args:
         roles: The account's roles.

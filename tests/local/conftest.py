@@ -51,11 +51,10 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 
 
 @pytest.fixture
-def night(operated: Night) -> Iterator[Night]:
-    """The same, quiet and without dead letters."""
-    yield operated
-    operated.repair()
-    operated.empty()
+def night(operated: Night) -> Night:
+    """The same, quiet and without dead letters, whatever the last test wrote or broke."""
+    operated.settle()
+    return operated
 
 
 @pytest.fixture

@@ -128,6 +128,12 @@ class Night:
         """The addresses that got a mail, in order."""
         return [address for mail in self.endpoint.control.mails() for address in mail["To"]]
 
+    def settle(self) -> None:
+        """Repair everything, wait until what was written is delivered, and remove what could not be."""
+        self.repair()
+        self.endpoint.control.wait_until_idle([self.mapping], timeout=120)
+        self.empty()
+
     def empty(self) -> None:
         """Remove every dead letter and receipt."""
         s3 = self.client("s3")

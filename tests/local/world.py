@@ -82,7 +82,7 @@ def note_members(params: Mapping[str, Any], model: OperationModel, **_: Any) -> 
     members_set[f"{model.service_model.service_name}:{model.name}"].update(params)
 
 
-def wait_until(true: Callable[[], Any], *, timeout: float = 60.0) -> None:
+def wait_until(true: Callable[[], Any], *, timeout: float = 180.0) -> None:
     """Poll a condition until it holds; the one place where these tests wait."""
     deadline = time.monotonic() + timeout
     while not true():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +24,20 @@ CONNECTION = Connection("http://127.0.0.1:4566", "us-east-1", "111122223333", "A
 KEYS = SessionKeys("arn:aws:iam::111122223333:role/welcome", "welcome", "ASIA1", "secret", "token")
 
 
+CONFIGURATION = {
+    "FunctionName": "welcome",
+    "FunctionArn": "arn:aws:lambda:us-east-1:111122223333:function:welcome",
+    "Handler": "function.handler",
+    "Timeout": 30,
+}
+
+
 @pytest.fixture
 def environment() -> Iterator[Environment]:
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("function.py", "def handler(event, context):\n    print('ran')\n    return event\n")
-    arn = "arn:aws:lambda:us-east-1:111122223333:function:welcome"
-    configuration = {"FunctionName": "welcome", "FunctionArn": arn, "Handler": "function.handler", "Timeout": 30}
-    made = Environment(configuration, code.getvalue(), [], connection=CONNECTION, keys=KEYS)
+    made = Environment(CONFIGURATION, code.getvalue(), [], connection=CONNECTION, keys=KEYS)
     yield made
     made.close()
 
@@ -55,6 +64,50 @@ def test_an_answer_that_comes_after_the_time_out_is_none(
     monkeypatch.undo()
     assert failed.value.document["errorType"] == "Sandbox.Timedout"
     assert trace.seconds == 30
+
+
+def test_a_process_that_was_told_to_end_runs_no_other_invocation_even_before_it_has_ended(
+    environment: Environment,
+) -> None:
+    environment.load("r", Trace())
+    assert environment.alive
+    environment.kill()
+    assert not environment.alive
+
+
+def test_a_process_that_ended_while_it_was_free_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = Functions(
+        connection=CONNECTION,
+        clock=Clock(),
+        metrics=Metrics(),
+        issue_keys=lambda *_: KEYS,
+        may_log=lambda *_, **__: False,
+    )
+    monkeypatch.setattr(environments.ministack_internals, "has_log_group", lambda _: True)
+    source = """
+import os
+import threading
+
+def handler(event, context):
+    if event == "end":
+        threading.Timer(0.05, os._exit, [1]).start()
+    return os.getpid()
+"""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("function.py", source)
+    configuration = {**CONFIGURATION, "RevisionId": "1", "Role": "r"}
+
+    def answer(event: str) -> dict[str, Any]:
+        return functions.execute({"code_zip": code.getvalue()}, configuration, event, "r", 0.0)
+
+    first = answer("end")["body"]
+    while Path(f"/proc/{first}/stat").read_text().split()[2] != "Z":  # ended, and not yet waited for
+        time.sleep(0.01)
+    second = answer("go on")
+    functions.close()
+    assert "error" not in second
+    assert second["body"] != first
 
 
 def test_environments_load_in_turn_and_a_free_one_serves_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:

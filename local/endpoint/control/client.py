@@ -103,7 +103,7 @@ class Control:
         """List what a pipe did, oldest first; see `history`. Identifiers are event IDs, or a queue's message ids."""
         return self._call("GET", f"pipes/{name}/history?after={after}")
 
-    def wait_until_idle(self, uuids: Iterable[str], *, timeout: float = 60.0) -> None:
+    def wait_until_idle(self, uuids: Iterable[str], *, timeout: float = 180.0) -> None:
         """Wait until these mappings have nothing to do.
 
         Raises:

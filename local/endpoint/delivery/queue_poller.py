@@ -26,6 +26,8 @@ MESSAGES_PER_CALL = 10
 
 #: Seconds between two looks at a queue with messages that are delayed or in flight.
 LOOK_AGAIN_SECONDS = 0.1
+#: Seconds before a queue that could not be asked is asked again.
+ASK_AGAIN_SECONDS = 1.0
 
 _COUNTS = (
     "ApproximateNumberOfMessages",
@@ -149,7 +151,7 @@ class QueuePoller(PollingThread):
             held = self._queues.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["All"])["Attributes"]
         except (ClientError, BotoCoreError):
             self._idle = not self._running
-            self._sleep(None)
+            self._sleep(ASK_AGAIN_SECONDS)
             return
         counts = [int(held.get(name, 0)) for name in _COUNTS]
         with self._lock:

@@ -133,6 +133,7 @@ class Environment:
         name, version = configuration["FunctionName"], configuration.get("Version", "$LATEST")
         self.log_group: str = configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
         self.log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}"
+        self._ended = False
         self._directory = Path(tempfile.mkdtemp(prefix="weir-function-"))
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
             archive.extractall(self._directory)
@@ -149,8 +150,8 @@ class Environment:
 
     @property
     def alive(self) -> bool:
-        """Whether it can run another invocation."""
-        return self._process.poll() is None
+        """Whether it can run another invocation, which a process that was told to end cannot."""
+        return not self._ended and self._process.poll() is None
 
     def load(self, request_id: str, trace: Trace) -> None:
         """Wait until the handler's module is imported; this is the first invocation's part of Lambda's init phase.
@@ -201,6 +202,7 @@ class Environment:
 
     def kill(self) -> None:
         """End the process, as a fault of the function's code would."""
+        self._ended = True
         self._process.kill()
 
     def close(self) -> None:
@@ -243,7 +245,7 @@ class Environment:
 
     def _answer(self, seconds: float, log: list[str], request_id: str, phase: str) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
-        timer = threading.Timer(seconds, self._process.kill)
+        timer = threading.Timer(seconds, self.kill)
         timer.start()
         answer: dict[str, Any] | None = None
         try:
@@ -257,9 +259,10 @@ class Environment:
             timer.cancel()
         # An answer that came too late is none, although the timer has not ended the process yet.
         if time.monotonic() >= deadline:
-            self._process.kill()
+            self.kill()
             raise timeout_error(request_id, phase, seconds)
         if answer is None:
+            self._ended = True
             raise exit_error(request_id, self._process.wait())
         return answer
 
@@ -344,8 +347,9 @@ class Functions:
         with self._lock:
             free = self._free.setdefault(key, [])
             self._lock.wait_for(lambda: free or self._closed or self._starting < STARTS_AT_ONCE, PATIENCE_SECONDS)
-            if free:
-                return free.pop(), False
+            waiting = self._take_living(free)
+            if waiting is not None:
+                return waiting, False
             self._starting += 1
         try:
             keys = self._issue_keys(configuration["Role"], configuration["FunctionName"])
@@ -361,6 +365,16 @@ class Functions:
         if closed:
             environment.close()
         return environment, True
+
+    def _take_living(self, free: list[Environment]) -> Environment | None:
+        """Take a free environment whose process has not ended while it waited, and remove those whose has."""
+        while free:
+            environment = free.pop()
+            if environment.alive:
+                return environment
+            self._all.discard(environment)
+            environment.close()
+        return None
 
     def _load(self, environment: Environment, request_id: str, trace: Trace) -> None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,7 +26,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "brief"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the long run a seed of its own, unless one is repeated with `--hypothesis-seed`."""
+    """Let started commands be interrupted, and give the long run a seed, unless one comes from `--hypothesis-seed`."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a job in the background of a script, and all that it starts
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("HYPOTHESIS_PROFILE") == "long" and config.getoption("hypothesis_seed") is None:
         config.option.hypothesis_seed = os.environ.get("PROPERTY_SEED", str(random.SystemRandom().getrandbits(32)))
 

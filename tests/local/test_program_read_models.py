@@ -16,6 +16,11 @@ import valkey
 
 from local.deploy import deploy
 from local.endpoint import Endpoint
+from ops.demo.claims import event_id
+from ops.demo.evidence import Observer
+from ops.demo.receivers import Deployed
+from ops.demo.receivers.receiver import user_of
+from ops.demo.repeats import repeat
 from tests import servers
 from tests.local.test_deploy import post
 from tests.local.test_function_permissions import CALLS
@@ -56,6 +61,7 @@ def outputs(aws: Endpoint, postgresql: str, cache: valkey.Valkey) -> dict[str, A
         "weir:auditHash": "email",
         "weir:auditHashKey": "pepper",
         "weir:usersByEmail": "true",
+        "weir:leaderboard": "true",
         "weir:postgresqlUrl": servers.require_password(postgresql, "weir", "s3cret"),
         "weir:postgresqlPassword": "s3cret",
         "weir:cacheUrl": f"unix://{cache.connection_pool.connection_kwargs['path']}",
@@ -150,6 +156,59 @@ def test_the_role_of_users_by_email_reads_and_deletes_nothing(
     key = {} if operation == "scan" else {"Key": {"email": {"S": "ada@example.com"}, "userId": {"S": "u1"}}}
     call = {"TableName": outputs["usersByEmailTable"], **key}
     assert refusal(aws, outputs, "users-by-email", "dynamodb", operation, call) == "AccessDeniedException"
+
+
+def ranked(aws: Endpoint, outputs: dict[str, Any], *users: str) -> list[tuple[str, str]]:
+    """The upgrades of these users, the most recent one first: one Query for each day, as readers make it."""
+    dynamodb, table = aws.client("dynamodb"), outputs["leaderboardTable"]
+    days = {row["day"]["S"] for row in dynamodb.scan(TableName=table)["Items"]}
+    rows = [
+        row
+        for day in sorted(days, reverse=True)
+        for row in dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="#day = :day",
+            ExpressionAttributeNames={"#day": "day"},
+            ExpressionAttributeValues={":day": {"S": day}},
+            ScanIndexForward=False,
+        )["Items"]
+    ]
+    return [(row["userId"]["S"], row["plan"]["S"]) for row in rows if row["userId"]["S"] in users]
+
+
+def test_upgrades_are_ranked_by_their_time_each_once_however_often_it_comes(
+    aws: Endpoint, outputs: dict[str, Any]
+) -> None:
+    for user in ("b1", "a1"):
+        aws.client("dynamodb").put_item(TableName=outputs["usersTable"], Item={**ADA, "userId": {"S": user}})
+    for user, plan in (("b1", "pro"), ("a1", "pro"), ("b1", "enterprise"), ("a1", "free")):
+        assert post(aws, f"{outputs['apiUrl']}/users/{user}/plan", json.dumps({"plan": plan}))[0] == 200
+        # A stream's records are dated by the second, and upgrades of one second are ranked by their user.
+        aws.control.advance_clock(1)
+    board = [("b1", "enterprise"), ("a1", "pro"), ("b1", "pro")]
+    wait_until(lambda: ranked(aws, outputs, "a1", "b1") == board)
+    deployed = Deployed(aws, outputs)
+    observer = Observer(deployed)
+    all_changes = observer.changes()
+    wait_until(lambda: {event_id(each) for each in all_changes} <= observer.progress("leaderboard").done)
+    changes = [each for each in all_changes if user_of(each) in ("a1", "b1")]
+    assert len(changes) == 6
+    before = observer.progress("leaderboard").deliveries
+    repeat(deployed, observer.mapping("leaderboard"), changes)
+    wait_until(lambda: observer.progress("leaderboard").deliveries >= before + len(changes))
+    assert ranked(aws, outputs, "a1", "b1") == board
+
+
+@pytest.mark.parametrize("operation", ["get_item", "delete_item", "query"])
+def test_the_role_of_the_leaderboard_reads_and_deletes_nothing(
+    aws: Endpoint, outputs: dict[str, Any], operation: str
+) -> None:
+    key = {"day": {"S": "2026-01-31"}, "place": {"S": "12:00:00#u1#2"}}
+    call: dict[str, Any] = {"Key": key}
+    if operation == "query":
+        call = {"KeyConditionExpression": "day = :day", "ExpressionAttributeValues": {":day": key["day"]}}
+    table = {"TableName": outputs["leaderboardTable"]}
+    assert refusal(aws, outputs, "leaderboard", "dynamodb", operation, {**table, **call}) == "AccessDeniedException"
 
 
 def test_a_user_has_a_row_in_postgresql(aws: Endpoint, outputs: dict[str, Any], postgresql: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.cdc import Change, consumer, on
+from handlers.cdc import Change, Expectations, consumer, on
 from handlers.cdc.projection import VERSIONED, DynamoDBProjection
 
 #: Its key is the address and the user: versions order the changes of one user, and an address may pass to another.
@@ -20,6 +20,13 @@ def handler(change: Change) -> None:
         users.put(change, {**after, "plan": change.item.get("plan")})
     if before is not None and before != after:
         users.delete(change, before)
+
+
+@handler.expects
+def row(user: Mapping[str, Any]) -> Expectations:
+    """Expect the plan of each user under the present address; the row of a former one is implied by nothing."""
+    key = key_of(user)
+    return None if key is None or "version" not in user else users.expected(user, key, {"plan": user.get("plan")})
 
 
 def key_of(user: Mapping[str, Any] | None) -> dict[str, str] | None:

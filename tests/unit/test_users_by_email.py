@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers import users_by_email
-from handlers.cdc import Change
+from handlers.cdc import Change, Image
+from handlers.cdc.attribute_values import encode_item
 from handlers.cdc.testing import InMemoryProjection, change
 
 ADA = {"userId": "u1", "email": "ada@example.com", "plan": "free", "version": 7}
@@ -72,6 +73,22 @@ def test_a_user_without_an_address_has_no_row(store: InMemoryProjection, email: 
 def test_a_deleted_user_has_no_row_even_if_an_older_change_comes_late(store: InMemoryProjection) -> None:
     apply(change(old={**ADA, "version": 8}), change(new=ADA))
     assert store.items == []
+
+
+def test_a_user_is_expected_under_the_present_address_with_the_plan() -> None:
+    (expected,) = users_by_email.handler.expected(Image(encode_item(ADA)))
+    assert expected.name == "email=ada@example.com, userId=u1"
+    row = {"email": ADA["email"], "userId": "u1", "version": 6}
+    assert expected.state(None, now=0) == "missing"
+    assert expected.state(encode_item({**row, "plan": "pro"}), now=0) == "missing"
+    # The consumer does not read changes of other attributes, which advance the version too.
+    assert expected.state(encode_item({**row, "plan": ADA["plan"]}), now=0) == "there"
+
+
+@pytest.mark.parametrize("without", ["email", "version"])
+def test_a_user_without_an_address_or_a_version_is_expected_nowhere(without: str) -> None:
+    user = {name: value for name, value in ADA.items() if name != without}
+    assert users_by_email.handler.expected(Image(encode_item(user))) == []
 
 
 #: Writes of two users who may swap their addresses: the user, the address or `None` for none, and the plan; a plan of

@@ -20,6 +20,8 @@ users = RedisProjection("users:", lifetime=timedelta(days=30))
 @consumer(when=VERSIONED)
 def handler(change: Change) -> None:
     """Write a user as JSON, or a tombstone in its place; a repeated or late change does not undo a newer one."""
+    if change.version is None:
+        return  # a snapshot of an item that nothing orders the changes of
     cache.run(lambda redis: write(redis, change))
 
 

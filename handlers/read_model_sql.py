@@ -36,6 +36,8 @@ def handler(change: Change) -> None:
     Raises:
         Discard: PostgreSQL has no place for a value of the item.
     """
+    if change.version is None:
+        return  # a snapshot of an item that nothing orders the changes of
     try:
         database.run(lambda cursor: write(cursor, change))
     except (TypeError, ValueError, psycopg.DataError) as unusable:

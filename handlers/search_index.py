@@ -25,4 +25,5 @@ users = SearchProjection(
 @consumer(when=VERSIONED, whole_batch=True)
 def handler(changes: Sequence[Change]) -> list[tuple[Change[Any], Exception]]:
     """Index the users of a batch in one call, and name the changes whose documents were not taken."""
-    return users.write((change, change.keys["userId"], change.new) for change in changes)
+    ordered = (change for change in changes if change.version is not None)  # a snapshot may have none
+    return users.write((change, change.keys["userId"], change.new) for change in ordered)

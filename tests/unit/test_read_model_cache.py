@@ -77,6 +77,11 @@ def test_a_deleted_user_stays_deleted(cache: Cache, server: valkey.Valkey) -> No
     assert cached(server) is None
 
 
+def test_a_snapshot_without_a_version_is_left_out(cache: Cache, server: valkey.Valkey) -> None:
+    write(change(new={"userId": "u2", "plan": "free"}), change(new=ADA))
+    assert (cached(server, "u2"), cached(server)) == (None, ADA)
+
+
 def test_a_user_whom_nobody_changes_expires_and_the_guard_stays(cache: Cache, server: valkey.Valkey) -> None:
     write(to("pro"))
     (seconds,) = server.execute_command("HTTL", "users:u1", "FIELDS", 1, "item")

@@ -221,6 +221,11 @@ def test_an_item_that_postgresql_has_no_place_for_is_parked_at_once(
     assert len(rows(server)) == 1
 
 
+def test_a_snapshot_without_a_version_is_left_out(database: Database, server: psycopg.Connection) -> None:
+    write(change(new={"userId": "u2", "plan": "free"}), change(new=ADA))
+    assert [row[0] for row in rows(server)] == ["u1"]
+
+
 def test_users_without_a_version_are_left_out() -> None:
     assert not read_model_sql.handler.condition(change(new={"userId": "u1", "plan": "free"}))
     assert read_model_sql.handler.condition(change(new=ADA))

@@ -106,5 +106,11 @@ def test_a_domain_of_aws_is_called_with_signatures_of_its_region_and_another_eng
     assert "http_auth" not in _client("http://127.0.0.1:9200").transport.kwargs
 
 
+def test_a_snapshot_without_a_version_is_left_out_of_its_batch(engine: Engine) -> None:
+    assert write(change(new={"userId": "u2", "plan": "free"}), change(new=ADA)) == []
+    ((first, _),) = engine.calls
+    assert first["index"]["_id"] == "u1"
+
+
 def test_users_without_a_version_are_left_out() -> None:
     assert not search_index.handler.condition(change(new={"userId": "u1"}))

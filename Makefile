@@ -14,7 +14,7 @@ demo: $(VENV)/local.installed ## Run the whole program here: upgrades, mails, de
 
 # Tests that start nothing, and those that start the local endpoint and commands; the others have targets of their own.
 ALONE := --ignore tests/local --ignore tests/engine --ignore tests/search --ignore tests/browser
-LOCAL := tests/local --ignore tests/local/faults
+LOCAL := --no-loadscope-reorder tests/local --ignore tests/local/faults
 
 test: $(VENV)/dev.installed ## Run the tests that start nothing, and the documents' examples
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ALONE)

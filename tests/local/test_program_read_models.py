@@ -18,10 +18,9 @@ from local.deploy import deploy
 from local.endpoint import Endpoint
 from ops.demo.claims import event_id
 from ops.demo.evidence import Observer
-from ops.demo.receivers import Deployed
+from ops.demo.receivers import Deployed, servers
 from ops.demo.receivers.receiver import user_of
 from ops.demo.repeats import repeat
-from tests import servers
 from tests.local.test_deploy import post
 from tests.local.test_function_permissions import CALLS
 from tests.local.world import wait_until

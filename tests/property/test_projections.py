@@ -16,7 +16,7 @@ from handlers.cdc.projection import DynamoDBProjection, GuardNotAvailable, guard
 from handlers.cdc.projection_redis import RedisProjection
 from handlers.cdc.projection_sql import SqlProjection
 from handlers.cdc.testing import InMemoryProjection, InMemoryRedis, change, kinesis_change, kinesis_event, record
-from tests import servers
+from ops.demo.receivers import servers
 
 START = 1_767_225_600_000
 

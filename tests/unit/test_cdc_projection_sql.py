@@ -11,7 +11,7 @@ import pytest
 
 from handlers.cdc.projection_sql import SqlProjection
 from handlers.cdc.testing import change
-from tests.servers import postgresql
+from ops.demo.receivers.servers import postgresql
 
 ITEM: dict[str, Any] = {
     "id": "o1",

@@ -18,7 +18,7 @@ from handlers.cdc.postgresql import Database, MigrationChanged
 from handlers.cdc.secrets import Secret
 from handlers.cdc.testing import Invocation, change
 from handlers.cdc.time_budget import OutOfTime
-from tests import servers
+from ops.demo.receivers import servers
 
 ADA = {"userId": "u1", "email": "ada@example.com", "plan": "free", "version": 7}
 

@@ -13,7 +13,7 @@ from local.endpoint.control.client import ControlError
 
 
 def post(world, path: str, body: bytes) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(world.aws.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(world.aws.url.removeprefix("http://"), timeout=120)
     try:
         headers = {"authorization": f"Bearer {world.aws.control_token}"}
         connection.request("POST", f"/_weir/{path}", body=body, headers=headers)

@@ -72,7 +72,7 @@ def test_stopping_twice_is_fine():
 def test_nothing_is_left_when_the_parent_is_ended(world, how):
     parent, pid, directory = start_parent("time.sleep(60)")
     parent.send_signal(how)
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     world.wait_until(lambda: left_behind(pid, directory) == [])
 
 
@@ -112,7 +112,7 @@ def test_what_a_killed_endpoint_and_its_parent_left_is_gone_with_the_next_start(
     # As by a kill of everything at once: the endpoint cannot put away what its parent leaves.
     os.kill(pid, signal.SIGKILL)
     parent.kill()
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     world.wait_until(lambda: left_behind(pid, directory) == [directory])
     with Endpoint():
         assert left_behind(pid, directory) == []
@@ -191,7 +191,7 @@ def test_a_parent_that_outlives_its_endpoint_is_told_when_it_stops_it(world, tmp
 def test_of_a_parent_that_is_killed_the_journal_alone_is_left(world, tmp_path):
     parent, pid, directory = start_parent("time.sleep(60)", state=tmp_path)
     parent.kill()
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     world.wait_until(lambda: left_behind(pid, "/nowhere") == [])
     assert [path.name for path in Path(directory).iterdir()] == [journal.NAME]
     with Endpoint(state=tmp_path) as aws:
@@ -217,7 +217,7 @@ def test_endpoints_that_share_their_state_do_not_disturb_each_other(world, tmp_p
 
 def test_nothing_is_left_when_the_parent_raises(world):
     parent, pid, directory = start_parent("raise SystemExit(3)")
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     assert parent.returncode == 3
     assert left_behind(pid, directory) == []
 

@@ -23,7 +23,7 @@ STRANGER = "AKIAIOSFODNN7EXAMPLE"
 def send(
     world, method: str, path: str, headers: dict[str, str], body: bytes = b""
 ) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection(world.aws.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(world.aws.url.removeprefix("http://"), timeout=120)
     try:
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
@@ -161,7 +161,7 @@ def test_the_control_api_needs_its_token(world, token, method, path):
 
 def test_a_body_is_refused_by_its_length_before_it_is_sent(world):
     head = {"Content-Length": str(BODY_BYTES + 1)}
-    connection = http.client.HTTPConnection(world.aws.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(world.aws.url.removeprefix("http://"), timeout=120)
     connection.putrequest("PUT", with_own_key(world, "/bucket/key", "s3"))
     for name, value in head.items():
         connection.putheader(name, value)
@@ -205,7 +205,7 @@ def test_a_websocket_is_refused(world):
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     address, _, port = host.partition(":")
-    with socket.create_connection((address, int(port)), timeout=30) as connection:
+    with socket.create_connection((address, int(port)), timeout=120) as connection:
         connection.sendall(handshake.encode())
         assert connection.recv(64).startswith(b"HTTP/1.1 403")
 

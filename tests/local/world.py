@@ -289,7 +289,7 @@ class World:
         return status, json.loads(answer) if parse else answer
 
     def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self.aws.url.removeprefix("http://"), timeout=30)
+        connection = http.client.HTTPConnection(self.aws.url.removeprefix("http://"), timeout=120)
         try:
             connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()

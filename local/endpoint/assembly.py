@@ -48,6 +48,7 @@ from local.endpoint.services.kinesis_source import KinesisSource
 from local.endpoint.services.kinesis_streams import KinesisStreams
 from local.endpoint.services.layers import routes as layer_routes
 from local.endpoint.services.logs import log_routes
+from local.endpoint.services.message_moves import MessageMoves
 from local.endpoint.services.parameters import parameter_routes
 from local.endpoint.services.pipe_sources import PipeSources
 from local.endpoint.services.pipes import Pipes
@@ -154,6 +155,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     readers = Readers([mappings, pipes])
     kinesis_streams = KinesisStreams(ministack_internals.find_kinesis_stream, metrics=metrics, clock=clock)
     time_to_live = TimeToLive(tables, clock)
+    moves = MessageMoves(queues, ministack_internals.dead_letter_sources, clock)
     alarms = AlarmEvaluation(cloudwatch, queues, metrics, clock, oldest_message=ministack_internals.oldest_message)
     function_service = FunctionService(
         connection=connection, functions=functions, roles=roles, metrics=metrics, clock=clock
@@ -181,6 +183,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             parameter_routes(ministack_internals.key_arn),
             read_capacity_routes(),
             queue_routes(),
+            moves.routes,
             sts_routes(authorizer),
             update_expression_routes(),
             StateMachines(machines, roles).routes,
@@ -234,6 +237,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
 
     def close() -> None:
         alarms.close()
+        moves.close()
         time_to_live.close()
         deliveries.close()
         environments.close()
@@ -259,6 +263,7 @@ def _lookups(connection: Connection) -> Lookups:
         key=ministack_internals.key_arn,
         secret=ministack_internals.secret_arn,
         encrypted_parameters=ministack_internals.encrypted_parameters,
+        dead_letter_sources=ministack_internals.dead_letter_sources,
     )
 
 

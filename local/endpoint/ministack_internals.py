@@ -337,6 +337,16 @@ def publish_with_attributes(topic_arn: str, message: str, attributes: Mapping[st
     _sns._fanout(topic_arn, str(uuid.uuid4()), message, "", message_attributes=attributes)
 
 
+def dead_letter_sources(arn: str) -> list[str]:
+    """Return the ARNs of the queues that have a queue as their dead-letter queue."""
+    attributes = [queue["attributes"] for _, queue in _sqs._queues.items()]
+    return [
+        each["QueueArn"]
+        for each in attributes
+        if json.loads(each.get("RedrivePolicy") or "{}").get("deadLetterTargetArn") == arn
+    ]
+
+
 def oldest_message(queue: str) -> float | None:
     """Return when the oldest message of a queue was sent, in seconds since 1970; `None` if it holds none."""
     url = _sqs._queue_name_to_url.get(queue)

@@ -233,11 +233,6 @@ def test_esm_batch_7_a_function_has_no_extensions(world):
         world.client("lambda").publish_layer_version(LayerName=world.name, Content={"ZipFile": layer.getvalue()})
 
 
-@conforms("REPLAY-1", "documented", refused=True)
-def test_replay_1_no_messages_are_moved_back_from_a_dead_letter_queue(world):
-    assert operation_is_refused(world, "sqs", "start_message_move_task", SourceArn=QUEUE)
-
-
 def test_what_is_refused_is_not_done(world):
     with pytest.raises(ClientError):
         world.function(VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]})

@@ -30,6 +30,7 @@ LOOKUPS = Lookups(
     key=lambda name: KEY if name in ("alias/own", KEY, KEY.rpartition("/")[2]) else None,
     secret=lambda name: f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{name}-AbCdEf" if name == "crm" else None,
     encrypted_parameters=lambda: {"/crm/token": "alias/own", "/crm/other": "alias/aws/ssm", "/mail": "alias/own"},
+    dead_letter_sources=lambda _: [],
 )
 
 

@@ -372,6 +372,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "Unsubscribe": _takes("SubscriptionArn"),
     },
     "sqs": {
+        "CancelMessageMoveTask": _takes("TaskHandle"),
         "ChangeMessageVisibility": _takes("QueueUrl ReceiptHandle VisibilityTimeout"),
         "ChangeMessageVisibilityBatch": _takes("QueueUrl Entries"),
         "CreateQueue": _takes("QueueName Attributes", kept="tags"),
@@ -380,6 +381,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "DeleteQueue": _takes("QueueUrl"),
         "GetQueueAttributes": _takes("QueueUrl AttributeNames"),
         "GetQueueUrl": _takes("QueueName QueueOwnerAWSAccountId"),
+        "ListMessageMoveTasks": _takes("SourceArn MaxResults"),
         "ListQueueTags": _takes("QueueUrl"),
         "ListQueues": _takes("QueueNamePrefix MaxResults NextToken"),
         "PurgeQueue": _takes("QueueUrl"),
@@ -394,6 +396,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         ),
         "SendMessageBatch": _takes("QueueUrl Entries"),
         "SetQueueAttributes": _takes("QueueUrl Attributes"),
+        "StartMessageMoveTask": _takes("SourceArn DestinationArn MaxNumberOfMessagesPerSecond"),
     },
     # SecureStrings of the account's own key need nothing of KMS; those of a customer managed key need what it needs.
     "ssm": {

@@ -40,6 +40,7 @@ class Lookups:
         key: Returns the ARN of a KMS key by its id, ARN or alias; `None` if there is no such key.
         secret: Returns the ARN of a secret by its name, which lacks the ARN's random end; `None` if there is none.
         encrypted_parameters: Returns the KMS key that each SecureString of Parameter Store names, by parameter.
+        dead_letter_sources: Returns the ARNs of the queues that have a queue as their dead-letter queue, by its ARN.
     """
 
     region: str
@@ -50,6 +51,7 @@ class Lookups:
     key: Callable[[str], str | None]
     secret: Callable[[str], str | None]
     encrypted_parameters: Callable[[], Mapping[str, str]]
+    dead_letter_sources: Callable[[str], Sequence[str]]
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource that may have been named by it."""

@@ -14,6 +14,7 @@ from local.endpoint.api.errors import NotSimulated
 from local.endpoint.authorization.encryption_needs import kms, parameter_store, secrets_manager
 from local.endpoint.authorization.lookups import Lookups, Need, Parameters
 from local.endpoint.functions.names import name_of, qualifier_of
+from local.engine.queues.move_task import read_handle
 from local.engine.roles.policy_evaluation import Context
 
 
@@ -139,7 +140,21 @@ _SQS_BATCHES = {
 }
 
 
+#: Operations on message move tasks, and what a caller must be allowed to do to the dead-letter queue besides (SQS-14).
+_MOVES = ("StartMessageMoveTask", "ListMessageMoveTasks", "CancelMessageMoveTask")
+_OF_MOVES = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+
+
 def _sqs(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
+    if operation in _MOVES:
+        named = read_handle(parameters.get("TaskHandle", ""))
+        source = parameters.get("SourceArn") or (named[0] if named else "*")
+        needs = [Need(f"sqs:{each}", source) for each in (operation, *_OF_MOVES)]
+        if operation == "StartMessageMoveTask":
+            given = parameters.get("DestinationArn")
+            destinations = [given] if given else lookups.dead_letter_sources(source)
+            needs += [Need("sqs:SendMessage", each) for each in destinations]
+        return needs
     name = parameters.get("QueueName") or parameters.get("QueueUrl", "").rpartition("/")[2]
     return [Need(f"sqs:{_SQS_BATCHES.get(operation, operation)}", lookups.arn("sqs", name))]
 

@@ -206,9 +206,9 @@ def test_a_new_subscription_replays_the_archive_from_a_time_and_goes_on_live(wor
 
 def test_a_topic_with_an_archive_is_deleted_in_two_steps(world) -> None:
     topic = Topic(world, ArchivePolicy='{"MessageRetentionPeriod":"1"}')
-    assert "a topic with an active ArchivePolicy cannot be deleted" in refused(
-        topic.sns.delete_topic, TopicArn=topic.arn
-    )
+    message = refused(topic.sns.delete_topic, TopicArn=topic.arn)
+    assert "a topic with an active ArchivePolicy cannot be deleted. End the archive first" in message
+    assert "set ArchivePolicy to {}, or archive_days of a FanOut to 0 and run `pulumi up`" in message
     topic.sns.set_topic_attributes(TopicArn=topic.arn, AttributeName="ArchivePolicy", AttributeValue="{}")
     topic.sns.delete_topic(TopicArn=topic.arn)
 

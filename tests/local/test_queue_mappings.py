@@ -225,6 +225,30 @@ def test_what_no_filter_matches_is_deleted_and_the_function_never_sees_it(world,
     assert world.control.metric_sum("DeletedEventCount", EventSourceMappingUUID=mapping) == 4
 
 
+@pytest.mark.parametrize(("paused", "seen"), [(True, ["new kind 1", "later 1"]), (False, ["later 1"])])
+def test_a_mapping_that_is_paused_while_its_filter_is_loosened_drops_nothing_meanwhile(world, queues, paused, seen):
+    def only(*plans) -> dict[str, object]:
+        return {"Filters": [{"Pattern": json.dumps({"body": {"plan": list(plans)}})}]}
+
+    world.function(HANDLER)
+    url = queues.queue()
+    mapping = queues.mapping(url, FilterCriteria=only("pro"))
+    if paused:
+        world.disable(mapping)
+    queues.send(url, {"id": "new kind", "plan": "team"})
+    if not paused:
+        world.settle(mapping)
+    api = world.client("lambda")
+    # As an update of the program does it, which leaves Enabled alone.
+    updated = api.update_event_source_mapping(UUID=mapping, FilterCriteria=only("pro", "team"))
+    world.wait_until(lambda: api.get_event_source_mapping(UUID=mapping)["State"] in ("Enabled", "Disabled"))
+    assert (api.get_event_source_mapping(UUID=mapping)["State"] == "Disabled") == paused, updated
+    world.enable(mapping)
+    queues.send(url, {"id": "later", "plan": "team"})
+    world.settle(mapping)
+    assert sorted(queues.seen()) == sorted(seen)
+
+
 def test_the_history_names_the_changes_in_messages_and_those_that_no_filter_matched(world, queues):
     world.function(HANDLER)
     url = queues.queue()

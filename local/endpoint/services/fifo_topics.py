@@ -210,7 +210,11 @@ class FifoTopics:
     def _check_deletion(self, call: AwsCall) -> None:
         topic = self._fifo(call)
         if topic is not None and archive_seconds(topic.attributes):
-            raise AwsError("InvalidState", "Invalid state: a topic with an active ArchivePolicy cannot be deleted")
+            raise AwsError(
+                "InvalidState",
+                "Invalid state: a topic with an active ArchivePolicy cannot be deleted. End the archive first, which "
+                "forgets what it holds: set ArchivePolicy to {}, or archive_days of a FanOut to 0 and run `pulumi up`",
+            )
         self._memories.pop(call.parameters["TopicArn"], None)
 
 

@@ -22,7 +22,7 @@ from local.deploy.program import Registration
 from ops.mocked_program import run_mocked
 from tests.unit.aws_checks.programs import run_of
 from tests.unit.components.examples import COMPONENTS, example_of, surroundings
-from tools import list_prices, written_files
+from tools import list_prices, service_limits, written_files
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "components"
@@ -72,12 +72,7 @@ def page(name: str) -> str:
         parts += ["## Permissions", _table(("role or policy of", "effect", "actions", "resources"), statements)]
     if alarms := list(_alarms(made)):
         parts += ["## Alarms", _table(("alarm", "metric", "at", "periods", "meaning"), alarms)]
-    idle = list_prices.idle_per_month(Counter(each.type for each in made))
-    cost = (
-        f"The example's resources cost ${idle:.2f} a month while nothing happens (list prices of {list_prices.REGION} "
-        f"as of {list_prices.AS_OF}; check them). What a change costs: [which way?](../guides/which-way.md)"
-    )
-    parts += ["## Cost", cost]
+    parts += ["## Limits", _limits(made), "## Cost", _cost(Counter(each.type for each in made))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -147,6 +142,29 @@ def _alarms(made: list[Registration]) -> Iterator[tuple[str, ...]]:
             meaning = str(inputs.get("alarmDescription", "")).partition(" First: ")[0].partition(": ")[2]
             periods = f"{inputs.get('evaluationPeriods', 1)} x {inputs.get('period', 60)} s"
             yield each.name, str(inputs.get("metricName", "")), f"≥ {inputs.get('threshold', '')}", periods, meaning
+
+
+def _limits(made: list[Registration]) -> str:
+    rows = [
+        (kind, each.of, each.value, f"[AWS]({each.source})" if each.source.startswith("https:") else each.source)
+        for kind, each in service_limits.limits_of(made)
+    ]
+    if not rows:
+        return "[aws-semantics.md](../aws-semantics.md) has none for these resources."
+    told = "AWS's, for what the example creates; a source is a row of [aws-semantics.md](../aws-semantics.md)."
+    return f"{told}\n\n{_table(('resource', 'of', 'limit', 'source'), rows)}"
+
+
+def _cost(resources: Counter[str]) -> str:
+    prices = dict.fromkeys(price for token in sorted(resources) if (price := list_prices.idle_price(token)))
+    sources = ", ".join(f"<{each}>" for each in dict.fromkeys(price.source for price in prices))
+    listed = f"list prices of {list_prices.REGION} as of {list_prices.AS_OF}; check them"
+    if sources:
+        listed += f": {sources}"
+    return (
+        f"The example's resources cost ${list_prices.idle_per_month(resources):.2f} a month while nothing happens "
+        f"({listed}). What a change costs: [which way?](../guides/which-way.md)"
+    )
 
 
 def _plain(arn: str) -> str:

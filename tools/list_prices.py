@@ -123,8 +123,13 @@ def idle_per_month(resources: Mapping[str, int]) -> float:
     """
     total = 0.0
     for token, number in resources.items():
-        kind = token.rpartition(":")[2]
-        if kind in IDLE and (kind != "Stream" or ":kinesis/" in token):
-            price, units = IDLE[kind]
-            total += number * units * PRICES[price].dollars
+        if price := idle_price(token):
+            total += number * IDLE[token.rpartition(":")[2]][1] * price.dollars
     return round(total, 2)
+
+
+def idle_price(token: str) -> Price | None:
+    """Return the price of a resource while nothing happens, by its Pulumi type token; `None` if it costs nothing."""
+    kind = token.rpartition(":")[2]
+    idle = kind in IDLE and (kind != "Stream" or ":kinesis/" in token)
+    return PRICES[IDLE[kind][0]] if idle else None

@@ -27,6 +27,7 @@ from local.endpoint.delivery.pipe import PipeDependencies
 from local.endpoint.delivery.pipe_services import PipeServices
 from local.endpoint.delivery.pipe_telemetry import Concurrency
 from local.endpoint.delivery.queue_mapping import QueueMappingDependencies
+from local.endpoint.delivery.schedule_targets import ScheduleTargets
 from local.endpoint.delivery.stream_mapping import StreamMappingDependencies
 from local.endpoint.delivery.targets import Delivery, TargetDeliveries
 from local.endpoint.delivery.wake_ups import Readers
@@ -55,6 +56,7 @@ from local.endpoint.services.pipes import Pipes
 from local.endpoint.services.queue_source import QueueSource
 from local.endpoint.services.queues import queue_routes
 from local.endpoint.services.read_capacity import read_capacity_routes
+from local.endpoint.services.schedules import Schedules
 from local.endpoint.services.state_machines import StateMachines
 from local.endpoint.services.stream_source import StreamSource
 from local.endpoint.services.stream_specifications import stream_specification_routes
@@ -152,6 +154,13 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         rate_of=ministack_internals.api_destination_rate,
     )
     deliveries = TargetDeliveries(targets.send, targets.park, targets.rate, clock)
+    schedules = Schedules(
+        ScheduleTargets(roles, functions=functions, machines=machines, queues=queues, url=connection.url),
+        roles,
+        clock,
+        region=connection.region,
+        account_id=connection.account_id,
+    )
     readers = Readers([mappings, pipes])
     kinesis_streams = KinesisStreams(ministack_internals.find_kinesis_stream, metrics=metrics, clock=clock)
     time_to_live = TimeToLive(tables, clock)
@@ -164,6 +173,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         [
             mappings.routes,
             pipes.routes,
+            schedules.routes,
             readers.routes,
             time_to_live.routes,
             function_service.routes,
@@ -204,7 +214,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         faults=faults,
         throttling=limit.throttled,
         mails=ministack_internals.sent_mails,
-        unjudged=lambda: _unjudged(authorizer, functions, machines, pipes),
+        unjudged=lambda: _unjudged(authorizer, functions, machines, pipes, schedules),
         evaluate_alarms=alarms.evaluate,
     )
     _adapt_ministack(connection, clock, readers, environments, authorizer, reenabled, fits=kinesis_streams.fits)
@@ -232,6 +242,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     def start() -> None:
         own.open(application, asyncio.get_running_loop())
         deliveries.start()
+        schedules.start()
         alarms.start()
         time_to_live.start()
 
@@ -239,6 +250,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         alarms.close()
         moves.close()
         time_to_live.close()
+        schedules.close()
         deliveries.close()
         environments.close()
 
@@ -314,7 +326,7 @@ def _send_from_topic(queue_arn: str, topic_arn: str, message: TopicMessage) -> s
     return ministack_internals.send_from_topic(queue_arn, topic_arn, *message)
 
 
-def _unjudged(authorizer: Authorizer, functions: Any, machines: Any, pipes: Pipes) -> list[str]:
+def _unjudged(authorizer: Authorizer, functions: Any, machines: Any, pipes: Pipes, schedules: Schedules) -> list[str]:
     """Say what in the policies of everything that acts with a role is not evaluated here."""
     listed = [each for page in functions.get_paginator("list_functions").paginate() for each in page["Functions"]]
     arns = [each["stateMachineArn"] for each in machines.list_state_machines()["stateMachines"]]
@@ -322,6 +334,7 @@ def _unjudged(authorizer: Authorizer, functions: Any, machines: Any, pipes: Pipe
         *(each["Role"] for each in listed),
         *(each.configuration["RoleArn"] for each in pipes.all()),
         *(machines.describe_state_machine(stateMachineArn=each)["roleArn"] for each in arns),
+        *schedules.role_arns,
     ]
     return [sentence for role in dict.fromkeys(roles) for sentence in authorizer.unjudged(role)]
 

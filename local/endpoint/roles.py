@@ -36,7 +36,7 @@ class Caller:
     Attributes:
         role_arn: The role's ARN.
         service: The service that assumes the role: `LAMBDA`, `PIPES`, `STATES`, `EVENTS` or `SCHEDULER`.
-        arn: ARN of what acts.
+        arn: ARN of what acts; the group's for a schedule.
     """
 
     role_arn: str
@@ -162,8 +162,9 @@ class Roles:
                 raise NotSimulated(refused.message)
 
     def _unassumable(self, caller: Caller, role: Role | None) -> Refusal | None:
-        # Pipes send the source's ARN and account; it is documented nowhere that Lambda does.
-        source = {"aws:sourceaccount": self._account_id, "aws:sourcearn": caller.arn} if caller.service == PIPES else {}
+        # Pipes send their ARN and account, Scheduler those of the group; it is documented nowhere that Lambda does.
+        named = caller.service in (PIPES, SCHEDULER)
+        source = {"aws:sourceaccount": self._account_id, "aws:sourcearn": caller.arn} if named else {}
         decision = Decision("not allowed") if role is None else assumable(role.trust, caller.service, source)
         match decision.outcome:
             case "allowed":

@@ -58,6 +58,7 @@ reconciliation = Reconciliation(
     items_per_second=10_000,
     settle_seconds=0,
     function=FunctionSettings(timeout=60),
+    schedule="cron(0 3 1 1 ? 2199)",
 )
 
 backfill = Backfill(
@@ -77,6 +78,7 @@ pulumi.export("notes", notes.name)
 pulumi.export("copies", copies.table.name)
 pulumi.export("ledger", ledger.table.name)
 pulumi.export("reconciliation", reconciliation.state_machine.arn)
+pulumi.export("schedule", reconciliation.schedule.name)
 pulumi.export("reports", reconciliation.reports.bucket)
 pulumi.export("walker", reconciliation.function.name)
 pulumi.export(
@@ -280,6 +282,20 @@ def test_what_is_missing_is_brought_about_by_the_consumers_own_functions_once(st
     stack.quiet()
     assert stack.greetings() == ["u1#pro", "u3#pro", "u5#pro"]
     assert stack.reconcile(dry_run=True)["missing"] == {}
+
+
+def test_a_walk_that_is_due_brings_about_what_is_missing(stack: Stack) -> None:
+    stack.lose("copies")
+    scheduler = stack.aws.client("scheduler")
+    found = scheduler.get_schedule(Name=stack.outputs["schedule"])
+    moment = datetime.fromtimestamp(stack.aws.control.advance_clock(0) + 600, UTC)
+    kept = {name: found[name] for name in ("Name", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(**kept, ScheduleExpression=f"at({moment:%Y-%m-%dT%H:%M:%S})")
+    stack.aws.control.advance_clock(600)
+    wait_until(lambda: len(stack.copies()) == 7)
+    running = {"stateMachineArn": stack.outputs["reconciliation"], "statusFilter": "RUNNING"}
+    wait_until(lambda: stack.machines.list_executions(**running)["executions"] == [])
+    stack.quiet()
 
 
 def test_the_command_exits_with_1_while_something_is_missing(stack: Stack, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from local.deploy.resources import (
     lambda_,
     pipes,
     s3,
+    scheduler,
     secretsmanager,
     sesv2,
     sfn,
@@ -27,8 +28,8 @@ from local.deploy.resources.resource_type import ResourceType
 __all__ = ["RESOURCES", "Aws", "NotUsed", "ResourceType"]
 
 _SERVICES = (
-    *(apigatewayv2, cloudwatch, dynamodb, events, iam, kinesis, lambda_, pipes, s3, secretsmanager, sesv2, sfn, sns),
-    sqs,
+    *(apigatewayv2, cloudwatch, dynamodb, events, iam, kinesis, lambda_, pipes, s3, scheduler, secretsmanager, sesv2),
+    *(sfn, sns, sqs),
 )
 
 RESOURCES: Mapping[str, ResourceType] = {token: each for service in _SERVICES for token, each in service.TYPES.items()}

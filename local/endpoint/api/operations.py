@@ -36,6 +36,10 @@ def _takes(honoured: str = "", kept: str = "") -> Members:
 
 
 _ITEM_CONDITIONS = "ConditionExpression ExpressionAttributeNames ExpressionAttributeValues"
+_SCHEDULE = (
+    "Name GroupName ScheduleExpression ScheduleExpressionTimezone StartDate EndDate FlexibleTimeWindow State Target "
+    "ActionAfterCompletion ClientToken"
+)
 _RETURNS = "ReturnValues ReturnValuesOnConditionCheckFailure"
 
 #: The members of every operation, by service and operation.
@@ -337,6 +341,17 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         ),
         "PutPublicAccessBlock": _takes("Bucket", kept="PublicAccessBlockConfiguration ChecksumAlgorithm"),
     },
+    "scheduler": {
+        "CreateSchedule": _takes(_SCHEDULE, kept="Description KmsKeyArn"),
+        "CreateScheduleGroup": _takes("Name ClientToken"),
+        "DeleteSchedule": _takes("Name GroupName ClientToken"),
+        # Its schedules end at once, and none of them fires meanwhile.
+        "DeleteScheduleGroup": _takes("Name ClientToken"),
+        "GetSchedule": _takes("Name GroupName"),
+        "GetScheduleGroup": _takes("Name"),
+        "ListSchedules": _takes("GroupName NamePrefix State MaxResults NextToken"),
+        "UpdateSchedule": _takes(_SCHEDULE, kept="Description KmsKeyArn"),
+    },
     "secretsmanager": {
         # The token names a version of the value, which comes by PutSecretValue alone.
         "CreateSecret": _takes("Name", kept="Description ClientRequestToken"),
@@ -480,6 +495,24 @@ def _are_topics(actions: Any) -> bool:
     return all(str(each).startswith("arn:aws:sns:") for each in actions)
 
 
+def _is_scheduled_target(target: Any) -> bool:
+    return (
+        set(target) <= {"Arn", "DeadLetterConfig", "Input", "RetryPolicy", "RoleArn", "SqsParameters"}
+        and str(target.get("Arn", "")).startswith(("arn:aws:lambda:", "arn:aws:sqs:", "arn:aws:states:"))
+        and "Input" in target
+        and "<aws.scheduler.attempt-number>" not in target["Input"]
+    )
+
+
+_SCHEDULE_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "ScheduleExpressionTimezone": (lambda value: value == "UTC", "UTC"),
+    "Target": (
+        _is_scheduled_target,
+        "functions, queues and state machines, with an Input that does not name the attempt",
+    ),
+}
+
+
 #: Members of which only some values are honoured: a condition on the value, and words for the values that meet it.
 VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("apigatewayv2:CreateApi", "ProtocolType"): (lambda value: value == "HTTP", "HTTP"),
@@ -543,6 +576,11 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
         ),
         "queues and API destinations, with RoleArn, InputPath, HttpParameters, RetryPolicy and DeadLetterConfig",
     ),
+    **{
+        (f"scheduler:{operation}", member): condition
+        for operation in ("CreateSchedule", "UpdateSchedule")
+        for member, condition in _SCHEDULE_VALUES.items()
+    },
     ("events:StartReplay", "Destination"): (lambda value: set(value) <= {"Arn"}, "an Arn, and every rule of the bus"),
     ("sns:PublishBatch", "PublishBatchRequestEntries"): (
         lambda value: (

@@ -230,6 +230,18 @@ def _events(operation: str, parameters: Parameters, lookups: Lookups) -> Sequenc
     return needs
 
 
+def _scheduler(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
+    name = parameters.get("Name")
+    if name is None:
+        return None
+    if operation.endswith("Group"):
+        return [Need(f"scheduler:{operation}", lookups.arn("scheduler", f"schedule-group/{name}"))]
+    arn = lookups.arn("scheduler", f"schedule/{parameters.get('GroupName', 'default')}/{name}")
+    role = parameters.get("Target", {}).get("RoleArn")
+    passed = [Need("iam:PassRole", role, {"iam:passedtoservice": "scheduler.amazonaws.com"})] if role else []
+    return [Need(f"scheduler:{operation}", arn), *passed]
+
+
 def _kinesis(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
     arn, name = parameters.get("StreamARN"), parameters.get("StreamName")
     if arn is None and name is None:
@@ -275,6 +287,7 @@ _SERVICES: Mapping[str, Callable[[str, Parameters, Lookups], Sequence[Need] | No
     "pipes": _pipes,
     "logs": _logs,
     "s3": _s3,
+    "scheduler": _scheduler,
     "secretsmanager": secrets_manager,
     "sesv2": _sesv2,
     "sns": _sns,

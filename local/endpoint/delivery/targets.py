@@ -42,7 +42,7 @@ class Delivery:
     """An event on its way to one target.
 
     Attributes:
-        source: ARN of the rule or the schedule.
+        source: ARN of the rule, or of the schedule's group.
         service: The service that delivers, e.g. `events.amazonaws.com`.
         target: The target in AWS's members: Arn, RoleArn, RetryPolicy, DeadLetterConfig and the service's parameters.
         payload: The text for the target.

@@ -47,6 +47,8 @@ CLOUDFORMATION = {
     "aws:lambda/permission:Permission": "AWS::Lambda::Permission",
     "aws:pipes/pipe:Pipe": "AWS::Pipes::Pipe",
     "aws:s3/bucket:Bucket": "AWS::S3::Bucket",
+    "aws:scheduler/schedule:Schedule": "AWS::Scheduler::Schedule",
+    "aws:scheduler/scheduleGroup:ScheduleGroup": "AWS::Scheduler::ScheduleGroup",
     "aws:secretsmanager/secret:Secret": "AWS::SecretsManager::Secret",
     "aws:sesv2/emailIdentity:EmailIdentity": "AWS::SES::EmailIdentity",
     "aws:sfn/stateMachine:StateMachine": "AWS::StepFunctions::StateMachine",
@@ -95,6 +97,7 @@ PROVIDER = {
     "aws:lambda/function:Function": "packageType tenancyConfig",
     "aws:lambda/permission:Permission": "action function principal sourceArn statementId",
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "bucket",
+    "aws:scheduler/schedule:Schedule": "groupName",
     "aws:sns/topic:Topic": "name fifoTopic",
 }
 
@@ -112,6 +115,7 @@ IN_PLACE = {
     "aws:lambda/eventSourceMapping:EventSourceMapping": "functionName filterCriteria destinationConfig enabled",
     "aws:lambda/function:Function": "runtime architectures role handler code environment",
     "aws:pipes/pipe:Pipe": "target enrichment roleArn",
+    "aws:scheduler/schedule:Schedule": "scheduleExpression flexibleTimeWindow target state startDate endDate",
     "aws:sfn/stateMachine:StateMachine": "definition roleArn",
 }
 

@@ -70,6 +70,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     },
     "GetPolicy": {"Policy": {"PolicyName": "reads", "PolicyId": "ANPA1", "DefaultVersionId": "v1"}},
     "GetPolicyVersion": {"PolicyVersion": {"Document": "%7B%7D"}},
+    "GetSchedule": {"Name": "made-up", "GroupName": "timers", "Arn": "arn:schedule"},
+    "GetScheduleGroup": {"Name": "made-up", "Arn": "arn:group", "State": "ACTIVE"},
     "GetTopicAttributes": {"Attributes": {}},
     "GetQueueAttributes": {"Attributes": {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}},
     "GetRole": {"Role": {"Arn": "arn:role", "RoleId": "AROA1"}},
@@ -120,7 +122,8 @@ class RecordingAws(Aws):
 
     def only(self, operation: str) -> Mapping[str, Any]:
         (found,) = [parameters for name, parameters in self.calls if name == operation]
-        return found
+        # botocore adds the token of each call.
+        return {name: value for name, value in found.items() if name != "ClientToken"}
 
 
 @pytest.fixture
@@ -532,6 +535,53 @@ def test_a_target_that_its_rule_does_not_take_is_a_failure(aws: RecordingAws) ->
     aws.answers["PutTargets"] = {"FailedEntryCount": 1, "FailedEntries": [{"ErrorMessage": "no such queue"}]}
     with pytest.raises(ValueError, match="the rule did not take its target: no such queue"):
         aws.make("EventTarget", {"rule": "r", "arn": "arn:queue"})
+
+
+def test_a_schedule_in_its_group(aws: RecordingAws) -> None:
+    group = aws.make("ScheduleGroup", {})
+    made = aws.make(
+        "Schedule",
+        {
+            "groupName": "timers",
+            "scheduleExpression": "rate(1 day)",
+            "startDate": "2027-01-01T00:00:00Z",
+            "flexibleTimeWindow": {"mode": "FLEXIBLE", "maximumWindowInMinutes": 5},
+            "actionAfterCompletion": "DELETE",
+            "target": {
+                "arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q.fifo",
+                "roleArn": f"arn:aws:iam::{ACCOUNT}:role/r",
+                "input": "{}",
+                "sqsParameters": {"messageGroupId": "g"},
+                "retryPolicy": {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 1},
+                "deadLetterConfig": {"arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"},
+            },
+        },
+    )
+    assert aws.only("CreateScheduleGroup") == {"Name": "made-up"}
+    assert aws.only("CreateSchedule") == {
+        "Name": "made-up",
+        "GroupName": "timers",
+        "ScheduleExpression": "rate(1 day)",
+        "StartDate": datetime(2027, 1, 1, tzinfo=UTC),
+        "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 5},
+        "ActionAfterCompletion": "DELETE",
+        "Target": {
+            "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q.fifo",
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/r",
+            "Input": "{}",
+            "SqsParameters": {"MessageGroupId": "g"},
+            "RetryPolicy": {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 1},
+            "DeadLetterConfig": {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"},
+        },
+    }
+    assert (group.outputs["arn"], made.id, made.outputs["arn"]) == ("arn:group", "timers/made-up", "arn:schedule")
+    declared = RESOURCES["aws:scheduler/schedule:Schedule"]
+    request = {**aws.only("CreateSchedule"), "ScheduleExpression": "rate(2 days)"}
+    assert declared.update is not None
+    declared.update(aws, made.id, Change({}, request, frozenset({"ScheduleExpression"})))
+    assert aws.only("UpdateSchedule") == request
+    declared.delete(aws, made.id, request)
+    assert aws.only("DeleteSchedule") == {"Name": "made-up", "GroupName": "timers"}
 
 
 def test_a_state_machine(aws: RecordingAws) -> None:

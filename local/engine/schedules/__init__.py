@@ -1,0 +1,1 @@
+"""EventBridge Scheduler without I/O: expressions, and when each schedule is due."""

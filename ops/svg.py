@@ -75,6 +75,12 @@ class Canvas:
             line.set(name, f"{value:g}")
         self._grow(max(x1, x2))
 
+    def arrow(self, x: float, y1: float, y2: float) -> None:
+        """Draw an arrow that points down."""
+        self.line(x, y1, x, y2)
+        for side in (-4, 4):
+            self.line(x + side, y2 - 5, x, y2)
+
     def write(self, x: float, y: float, text: str, style: str = "", *, anchor: str = "", turned: bool = False) -> None:
         """Write a text, which may be turned to rise to the right."""
         element = ET.SubElement(self._svg, "text", x=f"{x:g}", y=f"{y:g}")

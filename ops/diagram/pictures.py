@@ -14,9 +14,10 @@ _COLUMNS = (
     ("only", 230, 230),
     ("delivery", 470, 230),
     ("a failing change goes to", 710, 390),
-    ("alarms", 1110, 270),
+    ("alarms: threshold, periods", 1110, 270),
 )
 _LINE = 15
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _TOP = 34
 
 
@@ -45,8 +46,9 @@ def _row(canvas: Canvas, reader: Reader, y: float) -> float:
     arrow = [f"-> {each}" for each in reader.feeds]
     cells = (
         [reader.name, f"[{reader.kind}]", *arrow],
-        list(reader.filters) or ["every change"],
-        [", ".join(reader.delivery)],
+        [f"{'or ' * bool(number)}{each}" for number, each in enumerate(reader.filters)] or ["every change"],
+        # A number stays beside its unit.
+        [", ".join(each.replace(" ", _NO_BREAK) for each in reader.delivery)],
         list(reader.failures) or ["nowhere: it is lost or blocks"] * (reader.kind != "stream"),
         [each.removeprefix(f"{reader.name}-") for each in reader.alarms] or ["no alarm"],
     )
@@ -63,7 +65,8 @@ def _row(canvas: Canvas, reader: Reader, y: float) -> float:
 
 def _wrapped(texts: Sequence[str], width: int) -> Iterator[str]:
     for text in texts:
-        yield from textwrap.wrap(text, int(width / LETTER), subsequent_indent="  ") if text else ()
+        for line in textwrap.wrap(text, int(width / LETTER), subsequent_indent="  ", break_on_hyphens=False):
+            yield line.replace(_NO_BREAK, " ")
 
 
 def mermaid(sources: Sequence[Source]) -> str:
@@ -97,27 +100,64 @@ def mermaid(sources: Sequence[Source]) -> str:
     return "\n".join(lines) + "\n"
 
 
-#: The way of a failing record, step by step: what happens, and the setting or command that decides it.
+#: The way of a failing record: step by step, what happens to it from a stream and from a consumer's FIFO queue.
 FAILING_RECORD = (
-    ("a change fails", "the batch stops at the first failure and reports that record"),
-    ("retry", "from the lowest failed record on; the pause doubles; the good prefix is not repeated"),
-    ("bisect", "a crash names no record: the batch is halved until the culprit is alone (streams)"),
-    ("give up", "after maximum_retry_attempts or attempts, or at the record age; Discard gives up at once"),
-    ("keep", "the whole change goes to the failure destination: on-failure by Lambda, parked by the runtime"),
-    ("alarm", "dead-letters names the consumer and the command; dropped if even the destination failed"),
-    ("fix, then redrive", "weir dead-letters list, show, redrive: effects that ran do not run again"),
+    (
+        "a change fails",
+        "The batch stops there and reports the record; the ones before it are done.",
+        "The batch reports the message and goes on with other items; its item's later changes wait.",
+    ),
+    (
+        "retry",
+        "From the lowest failed record on; the pause doubles. The shard waits.",
+        "The message comes back after a pause that doubles. Only its item waits.",
+    ),
+    (
+        "a crash",
+        "It names no record: Lambda halves the batch until the culprit is alone.",
+        "It names no message: suspects run one at a time, each start noted before.",
+    ),
+    (
+        "give up",
+        "After maximum_retry_attempts or at the record age; Discard at once.",
+        "After attempts; Discard at once. SQS's own limit, far above, leads to the dead-letter queue.",
+    ),
+    (
+        "keep",
+        "On-failure destination: the whole batch in S3, or a pointer in SQS. Discard parks the record.",
+        "The runtime parks the change in the failure destination, whole.",
+    ),
+    (
+        "alarm",
+        "dead-letters names the consumer and the command; dropped: it reached no destination.",
+        "dead-letters, and dead-letter-queue; undelivered: the topic did not reach the queue.",
+    ),
+    (
+        "fix, redrive",
+        "weir dead-letters list, show, redrive: to this consumer alone, and effects that ran do not run again.",
+        "The same commands: back into this consumer's queue.",
+    ),
 )
+
+#: Width of a step, left edges of the two ways, and characters in a line of theirs.
+_STEP, _WAYS, _WAY_LETTERS = 140, (180, 530), 50
 
 
 def failing_record() -> str:
     """Draw what happens to a failing record, from its first failure to the redrive."""
     canvas = Canvas("What happens to a failing record")
-    y = 40
-    for number, (step, meaning) in enumerate(FAILING_RECORD):
-        canvas.rectangle(12, y, 170, 30, "letter" if step in {"keep", "alarm"} else "band", rounded=True)
-        canvas.write(97, y + 19, step, "title", anchor="middle")
-        canvas.write(200, y + 19, meaning)
-        if number + 1 < len(FAILING_RECORD):
-            canvas.line(97, y + 30, 97, y + 46)
-        y += 46
+    for x, way in zip(_WAYS, ("read from a stream", "read from a consumer's queue"), strict=True):
+        canvas.write(x, 46, way, "dim")
+    y = 58.0
+    for number, (step, *ways) in enumerate(FAILING_RECORD):
+        texts = [textwrap.wrap(way, _WAY_LETTERS) for way in ways]
+        height = max(map(len, texts)) * _LINE + 10
+        if number:
+            canvas.arrow(12 + _STEP / 2, y - 16, y)
+        canvas.rectangle(12, y, _STEP, height, "letter" if step in {"keep", "alarm"} else "band", rounded=True)
+        canvas.write(12 + _STEP / 2, y + height / 2 + 4, step, "title", anchor="middle")
+        for x, lines in zip(_WAYS, texts, strict=True):
+            for line, text in enumerate(lines):
+                canvas.write(x, y + 17 + line * _LINE, text)
+        y += height + 16
     return canvas.text(y)

@@ -7,6 +7,7 @@ programs that use none of Weir's components.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,7 @@ class _Stack:
         for (name, kind, limits), readers in sorted(
             found.items(), key=lambda each: (order.index(each[0][1]) if each[0][1] in order else len(order), each[0])
         ):
-            yield Source(name, kind, limits, tuple(sorted(readers, key=lambda each: each.name)))
+            yield Source(name, kind, limits, tuple(sorted(readers, key=lambda each: _by_number(each.name))))
 
     def _all(self, type_: str) -> Iterator[Resource]:
         return (each for each in self._resources if each.type == type_)
@@ -294,6 +295,15 @@ def _json(text: Any) -> Mapping[str, Any]:
     except ValueError:
         found = None
     return found if isinstance(found, Mapping) else {}
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts consumer-2 before consumer-10.
+
+    >>> sorted(["consumer-10", "consumer-2", "audit"], key=_by_number)
+    ['audit', 'consumer-2', 'consumer-10']
+    """
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"([0-9]+)", name)]
 
 
 def _last(arn: str) -> str:

@@ -26,6 +26,16 @@ def prod() -> list[Source]:
     return topology(of_program(ROOT, "prod"))
 
 
+def exported(resources: list[Resource]) -> str:
+    """The resources as `pulumi stack export` prints them."""
+    written = [
+        {"type": each.type, "urn": f"urn:pulumi:prod::weir::{each.type}::{each.name}", "custom": True}
+        | {"inputs": {}, "outputs": dict(each.values)}
+        for each in resources
+    ]
+    return json.dumps({"deployment": {"resources": written}}, default=str)
+
+
 def test_the_stream_feeds_the_topic_by_its_forwarder(prod: list[Source]) -> None:
     stream, topic, *_ = prod
     assert (stream.name, stream.kind, topic.name, topic.kind) == (
@@ -62,13 +72,7 @@ def test_a_consumer_without_a_failure_path_or_an_alarm_says_so() -> None:
 
 
 def test_an_exported_stack_gives_the_picture_of_its_program(prod: list[Source]) -> None:
-    resources = [
-        {"type": each.type, "urn": f"urn:pulumi:prod::weir::{each.type}::{each.name}", "custom": True}
-        | {"inputs": {}, "outputs": dict(each.values)}
-        for each in of_program(ROOT, "prod")
-    ]
-    text = json.dumps({"deployment": {"resources": resources}}, default=str)
-    assert topology(read_state(text)) == prod
+    assert topology(read_state(exported(of_program(ROOT, "prod")))) == prod
 
 
 def test_forty_consumers_stay_readable_and_each_has_a_row() -> None:
@@ -88,7 +92,7 @@ def test_forty_consumers_stay_readable_and_each_has_a_row() -> None:
     texts = document.iter("{http://www.w3.org/2000/svg}text")
     names = [(each.text, float(each.get("x", 0)), float(each.get("y", 0))) for each in texts]
     rows = {text: (x, y) for text, x, y in names if text and text.startswith("consumer-") and x == 30}
-    assert len(rows) == 40
+    assert [*rows] == [f"consumer-{number}" for number in range(40)]
     assert len({y for _, y in rows.values()}) == 40
     # No text leaves its column: the next one begins to the right of its end.
     for text, x, y in names:
@@ -108,6 +112,57 @@ def test_the_command_writes_a_picture(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["diagram", "-s", "dev", "--program", str(ROOT), "-o", str(file)])
     assert (done.exit_code, done.output) == (0, "")
     ET.fromstring(file.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file, where a test writes the script that stands for the Pulumi CLI."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    script = folder / "pulumi"
+    script.touch(0o755)
+    return script
+
+
+def test_a_deployed_stack_is_drawn_as_pulumi_exports_it(pulumi: Path, tmp_path: Path, prod: list[Source]) -> None:
+    (tmp_path / "export.json").write_text(exported(of_program(ROOT, "prod")), encoding="utf-8")
+    script = (
+        "#!/bin/sh",
+        '[ "$*" = "stack export --stack acme/weir/prod" ] || exit 3',
+        f'[ "$PWD" = "{ROOT}" ] || exit 4',
+        # The test's PATH has no `cat`.
+        f'while IFS= read -r line || [ -n "$line" ]; do printf "%s\\n" "$line"; done < {tmp_path}/export.json',
+    )
+    pulumi.write_text("\n".join(script), encoding="utf-8")
+    done = CliRunner().invoke(app, ["diagram", "-s", "acme/weir/prod", "--deployed", "--program", str(ROOT)])
+    assert done.exit_code == 0, done.output
+    assert done.output == pictures.svg("acme/weir/prod (deployed)", prod)
+
+
+def test_a_stack_that_pulumi_cannot_export_is_one_line_with_its_reason(pulumi: Path) -> None:
+    pulumi.write_text("#!/bin/sh\necho \"error: no stack named 'prod' found\" >&2\nexit 255\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["diagram", "-s", "prod", "--deployed", "--program", str(ROOT)])
+    assert (done.exit_code, done.output) == (
+        2,
+        "pulumi stack export --stack prod: error: no stack named 'prod' found\n",
+    )
+
+
+def test_without_pulumi_the_export_can_come_from_elsewhere(pulumi: Path) -> None:
+    pulumi.unlink()
+    done = CliRunner().invoke(app, ["diagram", "--deployed", "--program", str(ROOT)])
+    assert done.exit_code == 2
+    assert "pulumi is not installed: run `pulumi stack export` elsewhere and give --state FILE" in done.output
+
+
+def test_the_failing_record_s_picture_has_both_ways_of_each_step() -> None:
+    document = ET.fromstring(pictures.failing_record())
+    texts = [each.text or "" for each in document.iter("{http://www.w3.org/2000/svg}text")]
+    for step, *ways in pictures.FAILING_RECORD:
+        assert step in texts
+        assert len(ways) == 2
+        assert all(" ".join(way.split()) in " ".join(texts) for way in ways)
 
 
 @pytest.mark.parametrize(

@@ -182,10 +182,18 @@ def program() -> Callable[..., Run]:
     return once
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def configured() -> Callable[..., Run]:
-    """Runs this project's own program with values in place of the stack's."""
-    return run_stack
+    """Runs this project's own program with values in place of the stack's, once for each way of asking."""
+
+    @functools.cache
+    def once(stack: str, overrides: frozenset[tuple[str, str]], preview: bool) -> Run:  # noqa: FBT001 - part of a key
+        return run_stack(stack, dict(overrides), preview=preview)
+
+    def ask(stack: str, overrides: Mapping[str, str] | None = None, *, preview: bool = False) -> Run:
+        return once(stack, frozenset((overrides or {}).items()), preview)
+
+    return ask
 
 
 @pytest.fixture

@@ -162,6 +162,56 @@ def test_what_is_published_reaches_the_queue_that_subscribed(world):
     ]
 
 
+@honours("sns:Publish", "TopicArn Message Subject MessageAttributes")
+@honours("sns:PublishBatch", "TopicArn PublishBatchRequestEntries")
+def test_a_notification_carries_subject_and_attributes_and_a_raw_message_the_attributes_alone(world):
+    sns, sqs = world.client("sns"), world.client("sqs")
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    wrapped = subscribed_queue(world, topic)
+    raw = sqs.create_queue(QueueName=f"{world.name}-raw")["QueueUrl"]
+    sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:us-east-1:111122223333:{world.name}-raw",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    world.let_in(raw, "sns", topic)
+    message = {
+        "Message": "one",
+        "Subject": "Plans",
+        "MessageAttributes": {"plan": {"DataType": "String", "StringValue": "pro"}},
+    }
+    sns.publish(TopicArn=topic, **message)
+    sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[{"Id": "1", **message}])
+    for each in sqs.receive_message(QueueUrl=wrapped, MaxNumberOfMessages=10)["Messages"]:
+        notification = json.loads(each["Body"])
+        assert (notification["Message"], notification["Subject"]) == ("one", "Plans")
+        assert notification["MessageAttributes"] == {"plan": {"Type": "String", "Value": "pro"}}
+    for each in sqs.receive_message(QueueUrl=raw, MaxNumberOfMessages=10, MessageAttributeNames=["All"])["Messages"]:
+        assert each["Body"] == "one"
+        assert each["MessageAttributes"] == {"plan": {"StringValue": "pro", "DataType": "String"}}
+
+
+@pytest.mark.parametrize("subject", ["", " plans", "pl\nans", "pläne", "x" * 100])
+def test_a_subject_that_sns_would_not_take_is_refused(world, subject):
+    sns = world.client("sns")
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    with pytest.raises(ClientError, match="Invalid parameter: Subject"):
+        sns.publish(TopicArn=topic, Message="one", Subject=subject)
+
+
+def test_what_is_not_simulated_of_a_message_is_refused_by_name(world):
+    sns = world.client("sns")
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    attribute = {"plan": {"DataType": "Binary", "BinaryValue": b"pro"}}
+    with pytest.raises(ClientError, match="attributes of a topic as text only"):
+        sns.publish(TopicArn=topic, Message="one", MessageAttributes=attribute)
+    fifo = sns.create_topic(Name=f"{world.name}.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    for member in ({"Subject": "Plans"}, {"MessageAttributes": {"a": {"DataType": "String", "StringValue": "b"}}}):
+        with pytest.raises(ClientError, match=f"no {next(iter(member))} for a FIFO topic"):
+            sns.publish(TopicArn=fifo, Message="one", MessageGroupId="g", MessageDeduplicationId="1", **member)
+
+
 @honours("events:CreateEventBus", "Name")
 @honours("events:PutRule", "Name EventBusName EventPattern State Description")
 @honours("events:DescribeRule", "Name EventBusName")

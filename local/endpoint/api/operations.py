@@ -379,7 +379,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "ListTopics": _takes("NextToken"),
         "TagResource": _takes(kept="ResourceArn Tags"),
         "UntagResource": _takes(kept="ResourceArn TagKeys"),
-        "Publish": _takes("TopicArn Message MessageGroupId MessageDeduplicationId"),
+        "Publish": _takes("TopicArn Message Subject MessageAttributes MessageGroupId MessageDeduplicationId"),
         "PublishBatch": _takes("TopicArn PublishBatchRequestEntries"),
         # Mails to subscribers are not sent; queues get their messages.
         "SetTopicAttributes": _takes("TopicArn AttributeName AttributeValue"),
@@ -446,6 +446,9 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
     },
 }
 
+
+#: Members of a message in PublishBatch.
+_TOPIC_MESSAGE = frozenset("Id Message Subject MessageAttributes MessageGroupId MessageDeduplicationId".split())
 
 _QUEUE_ATTRIBUTES = frozenset(
     {
@@ -583,10 +586,8 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     },
     ("events:StartReplay", "Destination"): (lambda value: set(value) <= {"Arn"}, "an Arn, and every rule of the bus"),
     ("sns:PublishBatch", "PublishBatchRequestEntries"): (
-        lambda value: (
-            {name.rpartition(".")[2] for name in value} <= {"Id", "Message", "MessageGroupId", "MessageDeduplicationId"}
-        ),
-        "entries of Id, Message, MessageGroupId and MessageDeduplicationId",
+        lambda value: {name.split(".")[2] for name in value} <= _TOPIC_MESSAGE,
+        f"entries of {', '.join(sorted(_TOPIC_MESSAGE))}",
     ),
     ("sqs:CreateQueue", "Attributes"): (lambda value: set(value) <= _QUEUE_ATTRIBUTES, _one_of(_QUEUE_ATTRIBUTES)),
     ("sqs:SetQueueAttributes", "Attributes"): (

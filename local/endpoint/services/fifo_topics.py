@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -32,6 +33,10 @@ from local.engine.topics.fifo_topic import (
 )
 
 _MOST_ENTRIES = 10
+
+#: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: fewer than 100 characters of ASCII without line breaks or
+#: control characters, the first a letter, digit or punctuation mark.
+_SUBJECT = re.compile(r"[!-~][ -~]{0,98}")
 
 
 class Topic(NamedTuple):
@@ -85,6 +90,8 @@ class FifoTopics:
                 "sns:SetTopicAttributes": [_check_topic],
                 "sns:Subscribe": [self._check_subscription],
                 "sns:DeleteTopic": [self._check_deletion],
+                "sns:Publish": [self._check_message],
+                "sns:PublishBatch": [self._check_message],
             },
             amended={
                 "sns:Publish": self._publish,
@@ -178,6 +185,24 @@ class FifoTopics:
     def _fifo(self, call: AwsCall) -> Topic | None:
         topic = self._find(call.parameters.get("TopicArn", ""))
         return topic if topic is not None and topic.is_fifo else None
+
+    def _check_message(self, call: AwsCall) -> None:
+        given = call.parameters.get("PublishBatchRequestEntries")
+        fifo = self._fifo(call) is not None
+        for message in [call.parameters] if given is None else _entries(given):
+            members = {name.split(".")[0] for name in message}
+            if fifo and (unknown := sorted(members & {"Subject", "MessageAttributes"})):
+                raise NotSimulated(
+                    f"the local endpoint takes no {' and no '.join(unknown)} for a FIFO topic: put it into the Message, "
+                    "or run this against an AWS account"
+                )
+            if any(name.endswith("BinaryValue") for name in (*message, *message.get("MessageAttributes", ()))):
+                raise NotSimulated(
+                    "the local endpoint takes message attributes of a topic as text only: use StringValue, or run this "
+                    "against an AWS account"
+                )
+            if not _SUBJECT.fullmatch(message.get("Subject", "-")):
+                raise AwsError("InvalidParameter", "Invalid parameter: Subject")
 
     def _check_subscription(self, call: AwsCall) -> None:
         attributes, topic = _attributes(call), self._fifo(call)

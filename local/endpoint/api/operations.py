@@ -448,7 +448,9 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
 
 
 #: Members of a message in PublishBatch.
-_TOPIC_MESSAGE = frozenset("Id Message Subject MessageAttributes MessageGroupId MessageDeduplicationId".split())
+_TOPIC_MESSAGE = frozenset(
+    ["Id", "Message", "Subject", "MessageAttributes", "MessageGroupId", "MessageDeduplicationId"]
+)
 
 _QUEUE_ATTRIBUTES = frozenset(
     {

@@ -34,8 +34,8 @@ from local.engine.topics.fifo_topic import (
 
 _MOST_ENTRIES = 10
 
-#: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: fewer than 100 characters of ASCII without line breaks or
-#: control characters, the first a letter, digit or punctuation mark.
+#: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: fewer than 100 characters of ASCII without line breaks
+#: or control characters, the first a letter, digit or punctuation mark.
 _SUBJECT = re.compile(r"[!-~][ -~]{0,98}")
 
 
@@ -193,8 +193,8 @@ class FifoTopics:
             members = {name.split(".")[0] for name in message}
             if fifo and (unknown := sorted(members & {"Subject", "MessageAttributes"})):
                 raise NotSimulated(
-                    f"the local endpoint takes no {' and no '.join(unknown)} for a FIFO topic: put it into the Message, "
-                    "or run this against an AWS account"
+                    f"the local endpoint takes no {' and no '.join(unknown)} for a FIFO topic: put it into the "
+                    "Message, or run this against an AWS account"
                 )
             if any(name.endswith("BinaryValue") for name in (*message, *message.get("MessageAttributes", ()))):
                 raise NotSimulated(

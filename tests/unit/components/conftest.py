@@ -187,7 +187,7 @@ def configured() -> Callable[..., Run]:
     """Runs this project's own program with values in place of the stack's, once for each way of asking."""
 
     @functools.cache
-    def once(stack: str, overrides: frozenset[tuple[str, str]], preview: bool) -> Run:  # noqa: FBT001 - part of a key
+    def once(stack: str, overrides: frozenset[tuple[str, str]], preview: bool) -> Run:
         return run_stack(stack, dict(overrides), preview=preview)
 
     def ask(stack: str, overrides: Mapping[str, str] | None = None, *, preview: bool = False) -> Run:

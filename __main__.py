@@ -284,3 +284,7 @@ pulumi.export(
         for name, consumer in route.consumers.items()
     },
 )
+pulumi.export(
+    "pipes",
+    {name: pipe.exported() for route in routes if isinstance(route, FanOut) for name, pipe in route.pipes.items()},
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,7 +197,16 @@ class QueuePipe(pulumi.ComponentResource):
             failure_destination=self.dead_letters.arn,
             opts=child,
         )
+        self._stream = source.arn
         self.register_outputs({"pipeName": self.pipe.name, "queueArn": self.queue.arn})
+
+    def exported(self) -> Mapping[str, pulumi.Input[Any]]:
+        """Return what the stack's output `pipes` has to say of the pipe, so that `weir dead-letters` knows it."""
+        return {
+            "pipe": self.pipe.name,
+            "stream": self._stream,
+            "deadLetterQueues": [self.dead_letters.arn, self.undelivered.arn],
+        }
 
     def watched(self) -> Sequence[Watched]:
         """Return what a dashboard shows of the pipe."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -148,6 +148,11 @@ class StreamPipe(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"pipeName": self.pipe.name})
+
+    def exported(self) -> Mapping[str, pulumi.Input[Any]]:
+        """Return what the stack's output `pipes` has to say of the pipe, so that `weir dead-letters` knows it."""
+        queue = self.on_failure.queue
+        return {"pipe": self.pipe.name, "deadLetterQueues": [] if queue is None else [queue.arn]}
 
     def watched(self) -> Sequence[Watched]:
         """Return what a dashboard shows of the pipe. CloudWatch does not measure how far it is behind."""

@@ -136,7 +136,11 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         dependencies=PipeDependencies(
             logs=logs,
             queues=queues,
-            services=PipeServices(own, connection.url, api_request=ministack_internals.api_destination_request),
+            services=PipeServices(
+                own.client,
+                lambda arn: f"{connection.url}/{'/'.join(arn.split(':')[4:])}",
+                api_request=ministack_internals.api_destination_request,
+            ),
             destinations=destinations,
             roles=roles,
             clock=clock,

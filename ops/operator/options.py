@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec
 
@@ -31,20 +31,37 @@ Iam = Annotated[bool, typer.Option("--iam", help="Print the least IAM policy tha
 
 def consumer_names(ctx: typer.Context) -> list[str]:
     """List the names that complete a consumer: those in the outputs of the stack that the line names so far."""
-    from ops.operator.stack import NoStack, find
     from ops.running import FORWARDER
 
-    try:
-        outputs = find(ctx.params.get("stack"), ctx.params.get("state")).outputs
-    except NoStack:
-        return []
+    outputs = _outputs(ctx)
     return [*outputs.get("consumers", {}), *([FORWARDER] if FORWARDER in outputs else [])]
+
+
+def reader_names(ctx: typer.Context) -> list[str]:
+    """List the names that complete a consumer or a pipe, as `consumer_names`."""
+    return [*consumer_names(ctx), *_outputs(ctx).get("pipes", {})]
+
+
+def _outputs(ctx: typer.Context) -> Mapping[str, Any]:
+    from ops.operator.stack import NoStack, find
+
+    try:
+        return find(ctx.params.get("stack"), ctx.params.get("state")).outputs
+    except NoStack:
+        return {}
 
 
 ConsumerName = Annotated[
     str | None, typer.Argument(help="Consumer; all of the stack if left out.", autocompletion=consumer_names)
 ]
 OneConsumer = Annotated[str, typer.Argument(help="Consumer.", autocompletion=consumer_names)]
+ReaderName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CONSUMER]", help="Consumer or pipe; all of the stack if left out.", autocompletion=reader_names
+    ),
+]
+OneReader = Annotated[str, typer.Argument(metavar="CONSUMER", help="Consumer or pipe.", autocompletion=reader_names)]
 
 
 def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -77,11 +94,11 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def print_policy(command: str, consumers: Any, functions: Any = ()) -> NoReturn:
+def print_policy(command: str, readers: Any, functions: Any = ()) -> NoReturn:
     """Print the least policy of a command and exit; see `permissions.policy`."""
     from ops.operator.permissions import policy
 
-    typer.echo(json.dumps(policy(command, consumers, functions), indent=2))
+    typer.echo(json.dumps(policy(command, readers, functions), indent=2))
     raise typer.Exit
 
 

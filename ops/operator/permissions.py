@@ -9,18 +9,35 @@ from typing import Any
 from ops.function_logs import log_group_in
 from ops.operator.consumers import Consumer
 from ops.operator.dead_letters.bucket import ATTEMPTS, SETTLED
+from ops.operator.pipes import Pipe, Reader
 
 #: A function as GetFunctionConfiguration describes it.
 Function = Mapping[str, Any]
-Arns = Callable[[Sequence[Consumer]], list[str]]
+Arns = Callable[[Sequence[Reader]], list[str]]
 
 
-def _destinations(consumers: Sequence[Consumer], service: str) -> list[str]:
-    return [arn for consumer in consumers for arn in consumer.destinations if arn.split(":")[2] == service]
+def _destinations(readers: Sequence[Reader], service: str) -> list[str]:
+    return [arn for reader in readers for arn in reader.destinations if arn.split(":")[2] == service]
 
 
-def _of(consumers: Sequence[Consumer], *, queues: bool) -> list[str]:
-    return [consumer.source for consumer in consumers if consumer.reads_queue is queues]
+def _of(readers: Sequence[Reader], *, queues: bool) -> list[str]:
+    return [reader.source for reader in readers if reader.reads_queue is queues]
+
+
+def _consumers(of: Callable[[Consumer], str]) -> Arns:
+    return lambda readers: [of(each) for each in readers if isinstance(each, Consumer)]
+
+
+def _needed(action: str) -> Arns:
+    """Return the resources on which pipes that read a stream need an action."""
+    return lambda readers: [
+        resource for each in readers if isinstance(each, Pipe) for needed, resource in each.needs if needed == action
+    ]
+
+
+def _logs(readers: Sequence[Reader]) -> list[str]:
+    of_pipes = [each.log_arn for each in readers if isinstance(each, Pipe) and each.log_group]
+    return [*_consumers(lambda consumer: _log_group(consumer.function))(readers), *of_pipes]
 
 
 def _log_group(function: Function) -> str:
@@ -43,23 +60,23 @@ def _mapping(consumer: Consumer) -> str:
     return f"arn:{partition}:lambda:{region}:{account}:event-source-mapping:{consumer.uuid}"
 
 
-def _streams(consumers: Sequence[Consumer]) -> list[str]:
-    return [consumer.stream for consumer in consumers if consumer.stream is not None]
+def _streams(readers: Sequence[Reader]) -> list[str]:
+    return [reader.stream for reader in readers if reader.stream is not None]
 
 
-def _kinesis(consumers: Sequence[Consumer]) -> list[str]:
-    return [consumer.source for consumer in consumers if consumer.reads_kinesis]
+def _kinesis(readers: Sequence[Reader]) -> list[str]:
+    return [reader.source for reader in readers if reader.reads_kinesis]
 
 
-def _tables(consumers: Sequence[Consumer]) -> list[str]:
-    return [arn.partition("/stream/")[0] for arn in _streams(consumers)]
+def _tables(readers: Sequence[Reader]) -> list[str]:
+    return [arn.partition("/stream/")[0] for arn in _streams(readers)]
 
 
-def _ledgers(consumers: Sequence[Consumer]) -> list[str]:
+def _ledgers(readers: Sequence[Reader]) -> list[str]:
     return [
         f"arn:{partition}:dynamodb:{region}:{account}:table/{consumer.ledger}"
-        for consumer in consumers
-        if consumer.ledger is not None
+        for consumer in readers
+        if isinstance(consumer, Consumer) and consumer.ledger is not None
         for _, partition, _, region, account in [consumer.function["FunctionArn"].split(":")[:5]]
     ]
 
@@ -74,34 +91,47 @@ _RESOURCES: Mapping[str, Arns] = {
     "dynamodb:GetRecords": _streams,
     "dynamodb:Scan": _ledgers,
     "dynamodb:GetShardIterator": _streams,
+    "events:PutEvents": _needed("events:PutEvents"),
     "kinesis:DescribeStreamSummary": _kinesis,
     "kinesis:GetRecords": _kinesis,
     "kinesis:GetShardIterator": _kinesis,
     "kinesis:ListShards": _kinesis,
-    "lambda:GetEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
-    "lambda:GetFunctionConfiguration": lambda consumers: [each.function["FunctionArn"] for each in consumers],
-    "lambda:InvokeFunction": lambda consumers: [each.mapping["FunctionArn"] for each in consumers],
-    "lambda:ListEventSourceMappings": lambda _: ["*"],
-    "lambda:UpdateEventSourceMapping": lambda consumers: [_mapping(each) for each in consumers],
-    "logs:FilterLogEvents": lambda consumers: [_log_group(each.function) for each in consumers],
-    "pipes:ListPipes": lambda _: ["*"],
-    "s3:GetLifecycleConfiguration": lambda consumers: _destinations(consumers, "s3"),
-    "s3:GetObject": lambda consumers: [f"{arn}/*" for arn in _destinations(consumers, "s3")],
-    "s3:ListBucket": lambda consumers: _destinations(consumers, "s3"),
-    "s3:PutObject": lambda consumers: [
-        f"{arn}/{folder}*" for arn in _destinations(consumers, "s3") for folder in (SETTLED, ATTEMPTS)
+    "lambda:GetEventSourceMapping": _consumers(_mapping),
+    "lambda:GetFunctionConfiguration": _consumers(lambda consumer: consumer.function["FunctionArn"]),
+    "lambda:InvokeFunction": lambda readers: [
+        *_consumers(lambda consumer: consumer.mapping["FunctionArn"])(readers),
+        *_needed("lambda:InvokeFunction")(readers),
     ],
-    "sqs:ChangeMessageVisibility": lambda consumers: _destinations(consumers, "sqs"),
-    "sqs:DeleteMessage": lambda consumers: _destinations(consumers, "sqs"),
-    "sqs:GetQueueAttributes": lambda consumers: [*_destinations(consumers, "sqs"), *_of(consumers, queues=True)],
-    "sqs:GetQueueUrl": lambda consumers: [*_destinations(consumers, "sqs"), *_of(consumers, queues=True)],
-    "sqs:ReceiveMessage": lambda consumers: _destinations(consumers, "sqs"),
-    "sqs:SendMessage": lambda consumers: _of(consumers, queues=True),
+    "lambda:ListEventSourceMappings": lambda _: ["*"],
+    "lambda:UpdateEventSourceMapping": _consumers(_mapping),
+    "logs:FilterLogEvents": _logs,
+    "pipes:DescribePipe": lambda readers: [each.described["Arn"] for each in readers if isinstance(each, Pipe)],
+    "pipes:ListPipes": lambda _: ["*"],
+    "s3:GetLifecycleConfiguration": lambda readers: _destinations(readers, "s3"),
+    "s3:GetObject": lambda readers: [f"{arn}/*" for arn in _destinations(readers, "s3")],
+    "s3:ListBucket": lambda readers: _destinations(readers, "s3"),
+    "s3:PutObject": lambda readers: [
+        f"{arn}/{folder}*" for arn in _destinations(readers, "s3") for folder in (SETTLED, ATTEMPTS)
+    ],
+    "sns:Publish": _needed("sns:Publish"),
+    "sqs:ChangeMessageVisibility": lambda readers: _destinations(readers, "sqs"),
+    "sqs:DeleteMessage": lambda readers: _destinations(readers, "sqs"),
+    "sqs:GetQueueAttributes": lambda readers: [*_destinations(readers, "sqs"), *_of(readers, queues=True)],
+    "sqs:GetQueueUrl": lambda readers: [
+        *_destinations(readers, "sqs"),
+        *_of(readers, queues=True),
+        *_needed("sqs:GetQueueUrl")(readers),
+    ],
+    "sqs:ReceiveMessage": lambda readers: _destinations(readers, "sqs"),
+    "sqs:SendMessage": lambda readers: [*_of(readers, queues=True), *_needed("sqs:SendMessage")(readers)],
+    "states:StartExecution": _needed("states:StartExecution"),
+    "states:StartSyncExecution": _needed("states:StartSyncExecution"),
 }
 
 _CONSUMERS = ("lambda:GetEventSourceMapping", "lambda:GetFunctionConfiguration")
 _READ_LETTERS = (
     *_CONSUMERS,
+    "pipes:DescribePipe",
     *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration"),
     *("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
     "kinesis:DescribeStreamSummary",
@@ -143,6 +173,8 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *_READ_STREAM,
         *_READ_KINESIS,
         *("dynamodb:BatchGetItem", "lambda:InvokeFunction", "s3:PutObject", "sqs:DeleteMessage", "sqs:SendMessage"),
+        # What a pipe sends to.
+        *("events:PutEvents", "sns:Publish", "states:StartExecution", "states:StartSyncExecution"),
     ),
     "dead-letters drop": (*_READ_LETTERS, "s3:PutObject", "sqs:DeleteMessage"),
     "reread": (
@@ -165,22 +197,22 @@ _OF_SOURCES = ("pause",)
 _OF_POINTERS = ("dead-letters list", "dead-letters show", "dead-letters redrive")
 
 
-def policy(command: str, consumers: Sequence[Consumer], functions: Sequence[Function] = ()) -> dict[str, Any]:
+def policy(command: str, readers: Sequence[Reader], functions: Sequence[Function] = ()) -> dict[str, Any]:
     """Return the IAM policy that a command needs, one statement for each set of resources.
 
     Args:
         command: The command, a key of `ACTIONS`.
-        consumers: The consumers that it is about.
+        readers: The consumers and pipes that it is about.
         functions: Other functions whose logs it reads.
     """
     by_resources: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for action in ACTIONS[command]:
         if command in _OF_SOURCES and action.startswith("sqs:"):
-            resources = _of(consumers, queues=True)
+            resources = _of(readers, queues=True)
         elif command in _OF_POINTERS and action in _READ_STREAM:
-            resources = [each.source for each in consumers if ":dynamodb:" in each.source]
+            resources = [each.source for each in readers if ":dynamodb:" in each.source]
         else:
-            resources = [*_RESOURCES[action](consumers), *_of_functions(action, functions)]
+            resources = [*_RESOURCES[action](readers), *_of_functions(action, functions)]
         if resources:
             by_resources[tuple(sorted(set(resources)))].append(action)
     return {

@@ -129,7 +129,7 @@ class _Reread:
         stale: Literal["apply", "skip"] | None,
         pause: Callable[[], None] | None,
     ) -> None:
-        from ops.operator.sending import Sender
+        from ops.operator.sending import FunctionSender
 
         self._stack = stack
         self._consumer = consumer
@@ -137,7 +137,7 @@ class _Reread:
         self._wanted = wanted
         self._skips_stale = stale == "skip" or (stale is None and not consumer.guarded)
         # Its function takes a stream's records whatever its mapping reads.
-        self._sender = None if pause is None else Sender(stack, consumer, pause, to_queue=False)
+        self._sender = None if pause is None else FunctionSender(stack, consumer.mapping["FunctionArn"], pause)
         self.notes: set[str] = set()
 
     def outcomes(self, pause: Callable[[], None]) -> Iterator[tuple[str, int]]:

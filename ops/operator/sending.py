@@ -1,16 +1,16 @@
-"""Sends records through a consumer again: to its function, or to the queue that it reads."""
+"""Sends records again: to a consumer's function, or to the queue that a consumer or a pipe reads."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from aws_semantics.event_patterns import matches
 from local.engine.streams.filtering import seen
-from ops.operator.consumers import Consumer
 from ops.operator.dead_letters.letters import change_in, event_id_of, key_text, keys_of, sequence_of
+from ops.operator.pipes import Reader
 from ops.operator.stack import Stack
 
 Record = Mapping[str, Any]
@@ -18,30 +18,36 @@ Record = Mapping[str, Any]
 _REDRIVE = "#redrive-"
 
 
-class Sender:
+class Sender(Protocol):
     """Sends records in the order of their items, so that no newer change overtakes one that fails.
-
-    Args:
-        stack: The stack.
-        consumer: The consumer.
-        pause: Called before each invocation or message, to limit the rate.
-        to_queue: Whether records are messages that go to the consumer's queue; else its function is invoked.
 
     Attributes:
         blocked: Items, by their keys as text, with a change that failed; newer ones of theirs are not sent.
     """
 
-    def __init__(self, stack: Stack, consumer: Consumer, pause: Callable[[], None], *, to_queue: bool) -> None:
-        self._stack = stack
-        self._consumer = consumer
-        self._pause = pause
-        self._to_queue = to_queue
-        self.blocked: set[str] = set()
+    blocked: set[str]
 
     def send(self, records: Sequence[Record]) -> tuple[list[str], str]:
         """Send records; returns the event ids of those that are done, and why the others are not."""
-        if self._to_queue:
-            return self._enqueue(records)
+        ...
+
+
+class FunctionSender:
+    """A `Sender` to a consumer's function.
+
+    Args:
+        stack: The stack.
+        function: The function's ARN.
+        pause: Called before each invocation, to limit the rate.
+    """
+
+    def __init__(self, stack: Stack, function: str, pause: Callable[[], None]) -> None:
+        self._stack = stack
+        self._function = function
+        self._pause = pause
+        self.blocked: set[str] = set()
+
+    def send(self, records: Sequence[Record]) -> tuple[list[str], str]:  # noqa: D102 - see `Sender`
         done: list[str] = []
         note = ""
         left = list(records)
@@ -71,9 +77,7 @@ class Sender:
     def _invoke(self, records: Sequence[Record]) -> tuple[str | None, str]:
         """Invoke the function with records; returns the record that it reports, and the reason, empty on success."""
         event = {"origin": "replay", "Records": list(records)}
-        answer = self._stack.client("lambda").invoke(
-            FunctionName=self._consumer.mapping["FunctionArn"], Payload=json.dumps(event)
-        )
+        answer = self._stack.client("lambda").invoke(FunctionName=self._function, Payload=json.dumps(event))
         content = json.loads(answer["Payload"].read() or b"null")
         if "FunctionError" in answer:
             error = content if isinstance(content, dict) else {}
@@ -90,15 +94,30 @@ class Sender:
         matching = [event_id_of(r) for r in records if identifier in (event_id_of(r), sequence_of(r))]
         return (matching or [event_id_of(records[0])])[0], "the function reported the record; its log has the exception"
 
-    def _enqueue(self, records: Sequence[Record]) -> tuple[list[str], str]:
-        """Send messages to the queue that the consumer reads, under a deduplication id of their own."""
+
+class QueueSender:
+    """A `Sender` to the queue that a consumer or a pipe reads, under deduplication ids of its own.
+
+    Args:
+        stack: The stack.
+        queue: The queue's ARN.
+        pause: Called before each message, to limit the rate.
+    """
+
+    def __init__(self, stack: Stack, queue: str, pause: Callable[[], None]) -> None:
+        self._stack = stack
+        self._queue = queue
+        self._pause = pause
+        self.blocked: set[str] = set()
+
+    def send(self, records: Sequence[Record]) -> tuple[list[str], str]:  # noqa: D102 - see `Sender`
         sqs = self._stack.client("sqs")
-        url = sqs.get_queue_url(QueueName=self._consumer.source.rpartition(":")[2])["QueueUrl"]
+        url = sqs.get_queue_url(QueueName=self._queue.rpartition(":")[2])["QueueUrl"]
         for record in records:
             self._pause()
             attributes = record.get("attributes", {})
             fifo: dict[str, str] = {}
-            if self._consumer.source.endswith(".fifo"):
+            if self._queue.endswith(".fifo"):
                 # SQS swallows an id that it has seen within five minutes, so each redrive has one of its own.
                 former = attributes.get("MessageDeduplicationId") or record.get("messageId", "")
                 identity, _, attempt = former.partition(_REDRIVE)
@@ -110,12 +129,12 @@ class Sender:
         return [event_id_of(record) for record in records], ""
 
 
-def passes(consumer: Consumer, record: Record) -> bool:
-    """Return whether the consumer's mapping would pass a record on, as a range of a stream holds all records."""
+def passes(reader: Reader, record: Record) -> bool:
+    """Return whether a mapping or a pipe would pass a record on, as a range of a stream holds all records."""
     if isinstance(record.get("body"), str):
         return True  # a message that goes back to its queue meets the filter there
-    event = {"body": change_in(record)} if consumer.reads_queue else seen(record)
-    return not consumer.patterns or any(matches(pattern, event) for pattern in consumer.patterns)
+    event = {"body": change_in(record)} if reader.reads_queue else seen(record)
+    return not reader.patterns or any(matches(pattern, event) for pattern in reader.patterns)
 
 
 def stale_items(stack: Stack, records: Sequence[Record]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,6 +140,29 @@ class Night:
         s3 = self.client("s3")
         for each in s3.list_objects_v2(Bucket=self.bucket).get("Contents", []):
             s3.delete_object(Bucket=self.bucket, Key=each["Key"])
+
+
+def acting_as(night: Night, policy: Any, state: Path) -> Night:
+    """The same stack, for a caller whose role has one policy and no other."""
+    iam, sts = night.client("iam"), night.client("sts")
+    account = sts.get_caller_identity()["Account"]
+    root = {"AWS": f"arn:aws:iam::{account}:root"}
+    trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(
+            RoleName="operator", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )
+    iam.put_role_policy(RoleName="operator", PolicyName="printed", PolicyDocument=json.dumps(policy))
+    keys = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/operator", RoleSessionName="operator")["Credentials"]
+    acting = Night(night.endpoint, night.deployment, state)
+    written = json.loads(state.read_text())
+    written["environment"] |= {
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }
+    state.write_text(json.dumps(written))
+    return acting
 
 
 #: IAM actions of operations that have another name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from ops.local_stack import local_stack
-from tests.local.operator_world import CONSUMER, Night
+from tests.local.operator_world import CONSUMER, Night, acting_as
 from tests.local.world import wait_until
 
 
@@ -117,29 +116,6 @@ def letter(fan_out: Night) -> str:
     wait_until(lambda: len(listed(fan_out)) == 2, timeout=120)
     fan_out.repair()
     return listed(fan_out)[0]["id"]
-
-
-def acting_as(night: Night, policy: Any, state: Path) -> Night:
-    """The same stack, for a caller whose role has one policy and no other."""
-    iam, sts = night.client("iam"), night.client("sts")
-    account = sts.get_caller_identity()["Account"]
-    root = {"AWS": f"arn:aws:iam::{account}:root"}
-    trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
-    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
-        iam.create_role(
-            RoleName="operator", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        )
-    iam.put_role_policy(RoleName="operator", PolicyName="printed", PolicyDocument=json.dumps(policy))
-    keys = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/operator", RoleSessionName="operator")["Credentials"]
-    acting = Night(night.endpoint, night.deployment, state)
-    written = json.loads(state.read_text())
-    written["environment"] |= {
-        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": keys["SessionToken"],
-    }
-    state.write_text(json.dumps(written))
-    return acting
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -73,7 +73,9 @@ except typer.Exit as ended:
     ("line", "completed"),
     [
         ("weir status --state {state} wel", ["welcome-email"]),
-        ("weir dead-letters redrive --state {state} ", ["welcome-email", "entitlements", "forwarder"]),
+        ("weir dead-letters redrive --state {state} ", ["welcome-email", "entitlements", "forwarder", "webhooks"]),
+        ("weir dead-letters list --state {state} webh", ["webhooks"]),
+        ("weir pause --state {state} webh", []),
         ("weir pause --state {state} nothing", []),
         ("weir status --state {missing} ", []),
         ("weir demo --only ent", ["entitlements"]),
@@ -81,7 +83,8 @@ except typer.Exit as ended:
 )
 def test_names_of_consumers_complete_from_the_stacks_outputs(line: str, completed: list[str], tmp_path: Path) -> None:
     state = tmp_path / "stack.json"
-    state.write_text(json.dumps({"consumers": {"welcome-email": {}, "entitlements": {}}, "forwarder": "uuid"}))
+    outputs = {"consumers": {"welcome-email": {}, "entitlements": {}}, "pipes": {"webhooks": {}}, "forwarder": "uuid"}
+    state.write_text(json.dumps(outputs))
     words = line.format(state=state, missing=tmp_path / "missing.json")
     position = len(words.split()) - (0 if words.endswith(" ") else 1)
     asked = {"_WEIR_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}

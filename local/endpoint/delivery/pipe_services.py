@@ -1,4 +1,4 @@
-"""`PipeServices`: calls the enrichments and targets of pipes through the endpoint's own APIs."""
+"""`PipeServices`: calls the enrichments and targets of pipes, with the clients that it is given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_semantics.limits import EXECUTION_INPUT_CHARACTERS, INVOCATION_PAYLOAD_BYTES, PUT_EVENTS_BYTES
 from local.endpoint.clients import error_code
-from local.endpoint.in_process import InProcess
 from local.engine.pipes.answers import Exchange, Refused
 from local.engine.pipes.requests import (
     Entry,
@@ -49,18 +48,20 @@ class PipeServices:
     """The services that pipes call.
 
     Args:
-        own: The way to the endpoint's services.
-        url: The root of the endpoint's addresses.
+        client: Makes a boto3 client of a service.
+        queue_url: Returns the URL of the queue with this ARN.
         api_request: Makes requests to API destinations.
     """
 
-    def __init__(self, own: InProcess, url: str, *, api_request: MakeHttpRequest) -> None:
-        self._url = url
-        self._functions = own.client("lambda")
-        self._queues = own.client("sqs")
-        self._topics = own.client("sns")
-        self._buses = own.client("events")
-        self._machines = own.client("stepfunctions")
+    def __init__(
+        self, client: Callable[[str], Any], queue_url: Callable[[str], str], *, api_request: MakeHttpRequest
+    ) -> None:
+        self._functions = client("lambda")
+        self._queues = client("sqs")
+        self._topics = client("sns")
+        self._buses = client("events")
+        self._machines = client("stepfunctions")
+        self._queue_url = queue_url
         self._api_request = api_request
 
     def enrich(
@@ -114,10 +115,6 @@ class PipeServices:
                 return self._put_events(messages, entries, source)
             case "API destination":
                 return self._call_api(arn, messages[0], given)
-
-    def _queue_url(self, arn: str) -> str:
-        account, name = arn.split(":")[4:]
-        return f"{self._url}/{account}/{name}"
 
     def _invoke(self, arn: str, payload: str, *, wait: bool) -> Exchange:
         request = {

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from ops.operator.options import (
     AsJson,
-    ConsumerName,
     Iam,
-    OneConsumer,
+    OneReader,
+    ReaderName,
     StackName,
     StateFile,
     duration,
@@ -29,9 +29,9 @@ from ops.operator.options import (
 )
 
 if TYPE_CHECKING:
-    from ops.operator.consumers import Consumer
     from ops.operator.dead_letters.letters import DeadLetter
     from ops.operator.dead_letters.stores import Store
+    from ops.operator.pipes import Reader
     from ops.operator.stack import Stack
 
 Only = Annotated[str | None, typer.Option("--only", metavar="KEY", help="Only records of one item, e.g. userId=bob.")]
@@ -39,14 +39,16 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Stop after th
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, the command only says what it would do.")]
 
 dead_letters = typer.Typer(
-    help="Show, redrive and drop the records that consumers gave up.", no_args_is_help=True, rich_markup_mode=None
+    help="Show, redrive and drop the records that consumers and pipes gave up.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
 @dead_letters.command("list")
 @reports_errors
 def list_(
-    consumer: ConsumerName = None,
+    consumer: ReaderName = None,
     settled: Annotated[bool, typer.Option("--all", help="Include those that were redriven or dropped.")] = False,
     only: Only = None,
     limit: Limit = None,
@@ -64,12 +66,12 @@ def list_(
 
     Exits 0 if none waits, 1 if some do, 2 if the stack cannot be read.
     """
-    found, consumers = _open(stack, state, consumer)
+    found, readers = _open(stack, state, consumer)
     if iam:
-        print_policy("dead-letters list", consumers)
+        print_policy("dead-letters list", readers)
     table = Table("consumer", "given up", "why", "items", "deadline", "state", "id")
     waiting = shown = 0
-    for each in consumers:
+    for each in readers:
         with _letters(found, each, settled=settled) as letters:
             for letter, _ in letters:
                 keys = _keys(found, letter)
@@ -115,10 +117,10 @@ def show(
     """
     from ops.operator.dead_letters.detail import detail_of
 
-    found, consumers = _open(stack, state, None)
+    found, readers = _open(stack, state, None)
     if iam:
-        print_policy("dead-letters show", consumers)
-    for each in consumers:
+        print_policy("dead-letters show", readers)
+    for each in readers:
         with _letters(found, each, settled=True) as letters:
             for letter, _ in letters:
                 if letter.id == letter_id:
@@ -134,7 +136,7 @@ def show(
 @dead_letters.command()
 @reports_errors
 def redrive(
-    consumer: OneConsumer,
+    consumer: OneReader,
     only: Only = None,
     limit: Limit = None,
     stale: Annotated[
@@ -151,24 +153,28 @@ def redrive(
     as_json: AsJson = False,
     iam: Iam = False,
 ) -> None:
-    """Send a consumer's dead letters through it again, oldest first and in the order of each item.
+    """Send the dead letters of a consumer or a pipe through it again, oldest first and in the order of each item.
 
     Without --yes it only says what it would do. A record goes to the one consumer that gave it up and through its
-    effect ledger, so a repeat is harmless. A record that fails stays where it is, and newer changes of its item wait
-    behind it. Each success leaves a receipt, and the dead letter no longer counts as waiting. Stopped at any moment,
-    it loses nothing; run it again to go on.
+    effect ledger, so a repeat is harmless. A pipe's goes to the queue that the pipe reads, or, where it reads a stream,
+    through its filter, enrichment and template to its target, with your credentials. A record that fails stays where
+    it is, and newer changes of its item wait behind it. Each success leaves a receipt, and the dead letter no longer
+    counts as waiting. Stopped at any moment, it loses nothing; run it again to go on.
 
     Example: weir dead-letters redrive welcome-email --yes -s prod
 
     Exits 0 if every dead letter is done, 1 if some still wait, 2 if the stack cannot be read.
     """
     from ops.operator.dead_letters.redrive import Redrive, Result, caller_of
+    from ops.operator.pipes import Pipe
     from ops.operator.sending import limit_rate
 
-    found, consumers = _open(stack, state, consumer)
+    found, readers = _open(stack, state, consumer)
     if iam:
-        print_policy("dead-letters redrive", consumers)
-    (one,) = consumers
+        print_policy("dead-letters redrive", readers)
+    (one,) = readers
+    if isinstance(one, Pipe) and one.problem:
+        fail(one.problem)
     run = Redrive(
         found,
         one,
@@ -206,7 +212,7 @@ def redrive(
 @dead_letters.command()
 @reports_errors
 def drop(
-    consumer: OneConsumer,
+    consumer: OneReader,
     letter_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One dead letter; all if left out.")] = None,
     reason: Annotated[str, typer.Option(help="The reason, for the receipt.")] = "",
     only: Only = None,
@@ -225,10 +231,10 @@ def drop(
     from ops.operator.dead_letters.letters import Receipt
     from ops.operator.dead_letters.redrive import caller_of, now_text
 
-    found, consumers = _open(stack, state, consumer)
+    found, readers = _open(stack, state, consumer)
     if iam:
-        print_policy("dead-letters drop", consumers)
-    (one,) = consumers
+        print_policy("dead-letters drop", readers)
+    (one,) = readers
     by = caller_of(found)
     dropped = 0
     with _letters(found, one, settled=False) as letters:
@@ -247,20 +253,20 @@ def drop(
         fail(f"{consumer} has no waiting dead letter {letter_id!r}")
 
 
-def _open(stack: str | None, state: Any, consumer: str | None) -> tuple[Stack, list[Consumer]]:
-    from ops.operator.consumers import consumers_of
+def _open(stack: str | None, state: Any, name: str | None) -> tuple[Stack, Sequence[Reader]]:
+    from ops.operator.pipes import readers_of
     from ops.operator.stack import find
 
     found = find(stack, state)
-    return found, consumers_of(found, consumer)
+    return found, readers_of(found, name)
 
 
 @contextmanager
-def _letters(stack: Stack, consumer: Consumer, *, settled: bool) -> Generator[Iterator[tuple[DeadLetter, Store]]]:
-    """Open a consumer's dead letters, each with its store; give back at the end what reading has hidden."""
+def _letters(stack: Stack, reader: Reader, *, settled: bool) -> Generator[Iterator[tuple[DeadLetter, Store]]]:
+    """Open the dead letters of a reader, each with its store; give back at the end what reading has hidden."""
     from ops.operator.dead_letters.stores import stores_of
 
-    stores = stores_of(stack, consumer)
+    stores = stores_of(stack, reader)
 
     def letters() -> Iterator[tuple[DeadLetter, Store]]:
         for store in stores:
@@ -311,9 +317,9 @@ def _why(letter: DeadLetter) -> str:
     return letter.failure.reason or letter.failure.condition
 
 
-def _summary(consumer: Consumer, letter: DeadLetter, keys: Sequence[str]) -> dict[str, Any]:
+def _summary(reader: Reader, letter: DeadLetter, keys: Sequence[str]) -> dict[str, Any]:
     return {
-        "consumer": consumer.name,
+        "consumer": reader.name,
         "id": letter.id,
         "location": letter.location,
         "at": letter.at,
@@ -339,9 +345,9 @@ def _line(result: Any) -> str:
     return "; ".join(parts)
 
 
-def _print_detail(consumer: Consumer, letter: DeadLetter, shown: Mapping[str, Any]) -> None:
+def _print_detail(reader: Reader, letter: DeadLetter, shown: Mapping[str, Any]) -> None:
     console = Console()
-    console.print(Text(f"{consumer.name}  {letter.location}", style="bold"), soft_wrap=True)
+    console.print(Text(f"{reader.name}  {letter.location}", style="bold"), soft_wrap=True)
     console.print(Text(f"given up {moment(letter.at)}: {_why(letter)}"), soft_wrap=True)
     if letter.deadline is not None:
         left = duration(letter.deadline - time.time())

@@ -24,7 +24,7 @@ class QueueLetters:
         sqs: A boto3 client of SQS.
         url: The queue's URL.
         stream_retention: Seconds for which the stream keeps the records that documents point at.
-        source: ARN of the consumer's source, which a message that is no document came from.
+        source: ARN of the reader's source, which a message that is no document came from.
         condition: Why such messages are here; empty if the queue holds documents alone.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Redrives dead letters: each record goes to the one consumer that gave it up, in the order of its item."""
+"""Redrives dead letters: each record goes to the one consumer or pipe that gave it up, in the order of its item."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ops.operator.consumers import Consumer
 from ops.operator.dead_letters.letters import (
     DeadLetter,
     Outcome,
@@ -18,7 +17,9 @@ from ops.operator.dead_letters.letters import (
     keys_of,
 )
 from ops.operator.dead_letters.pointers import Forgotten, NotReadable, read_range
-from ops.operator.sending import Record, Sender, passes, stale_items
+from ops.operator.pipe_target import TargetSender
+from ops.operator.pipes import Pipe, Reader
+from ops.operator.sending import FunctionSender, QueueSender, Record, Sender, passes, stale_items
 from ops.operator.stack import Stack
 
 Stale = Literal["apply", "skip"]
@@ -59,11 +60,11 @@ class Result:
 
 @dataclass
 class Redrive:
-    """One run over the dead letters of a consumer.
+    """One run over the dead letters of a consumer or a pipe.
 
     Args:
         stack: The stack.
-        consumer: The consumer that gave the records up.
+        reader: The consumer or pipe that gave the records up; a pipe without a `problem`.
         by: ARN of the caller, for receipts.
         stale: What to do with a record that is older than its item is now; by default it is applied where the
             consumer's effect ledger decides, and skipped where it has none.
@@ -73,7 +74,7 @@ class Redrive:
     """
 
     stack: Stack
-    consumer: Consumer
+    reader: Reader
     by: str
     stale: Stale | None = None
     only: str | None = None
@@ -81,7 +82,7 @@ class Redrive:
     pause: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        self._sender = Sender(self.stack, self.consumer, self.pause, to_queue=self.consumer.reads_queue)
+        self._sender = _sender(self.stack, self.reader, self.pause)
 
     def run(self, letters: Iterable[DeadLetter], settle: Callable[[DeadLetter, Receipt], None]) -> Iterator[Result]:
         """Redrive dead letters in their order; each receipt is written when its records are done."""
@@ -104,7 +105,7 @@ class Redrive:
         chosen = [record for record in left if self.only is None or has_key(record, self.only)]
         if self.only is not None and not chosen:
             return None
-        wanted = [record for record in chosen if passes(self.consumer, record)]
+        wanted = [record for record in chosen if passes(self.reader, record)]
         stale = stale_items(self.stack, wanted)
         if stale and self._skips_stale:
             wanted = [record for record in wanted if key_text(keys_of(record)) not in stale]
@@ -118,7 +119,7 @@ class Redrive:
         settled_here = {event_id_of(record) for record in chosen if record not in wanted} | {*gone}
         complete = {event_id_of(record) for record in left} <= settled_here
         outcome: Outcome = "applied" if complete else "partial" if settled_here | done else "failed"
-        if complete and self.consumer.reads_queue:
+        if complete and self.reader.reads_queue:
             outcome = "queued"
         settle(letter, self._receipt(letter, outcome, sorted(done | settled_here), note))
         return replace(result, outcome=outcome, records=len(gone), note=note)
@@ -132,11 +133,20 @@ class Redrive:
 
     @property
     def _skips_stale(self) -> bool:
-        return self.stale == "skip" or (self.stale is None and not self.consumer.guarded)
+        return self.stale == "skip" or (self.stale is None and not self.reader.guarded)
 
     def _receipt(self, letter: DeadLetter, outcome: Outcome, done: Sequence[str], note: str) -> Receipt:
         attempt = 1 + (letter.receipt.attempt if letter.receipt else 0)
         return Receipt(outcome, now_text(), self.by, attempt, done, note)
+
+
+def _sender(stack: Stack, reader: Reader, pause: Callable[[], None]) -> Sender:
+    """Return the way back to a reader."""
+    if reader.reads_queue:
+        return QueueSender(stack, reader.source, pause)
+    if isinstance(reader, Pipe):
+        return TargetSender(stack, reader, pause)
+    return FunctionSender(stack, reader.mapping["FunctionArn"], pause)
 
 
 def now_text() -> str:

@@ -1,4 +1,4 @@
-"""Opens the stores of a consumer's dead letters, by the ARN of each failure destination."""
+"""Opens the stores of the dead letters of a consumer or a pipe, by the ARN of each failure destination."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from aws_semantics.limits import STREAM_RETENTION_SECONDS
-from ops.operator.consumers import Consumer
 from ops.operator.dead_letters.bucket import BucketLetters
 from ops.operator.dead_letters.letters import DeadLetter, Receipt
 from ops.operator.dead_letters.queue import QueueLetters
 from ops.operator.kinesis_records import retention_of
+from ops.operator.pipes import Reader
 from ops.operator.stack import Stack
 
 #: Why messages are in a consumer's two dead-letter queues: SQS received them too often, or the topic could not deliver.
@@ -39,21 +39,19 @@ class Store(Protocol):
         ...
 
 
-def stores_of(stack: Stack, consumer: Consumer) -> list[Store]:
-    """Open the stores of a consumer. A topic stores nothing, so it has none: its subscribers have the documents."""
+def stores_of(stack: Stack, reader: Reader) -> list[Store]:
+    """Open the stores of a consumer or a pipe. A topic has none: its subscribers have the documents."""
     opened: list[Store] = []
-    for arn in consumer.destinations:
+    for arn in reader.destinations:
         service, name = arn.split(":")[2], arn.rpartition(":")[2]
         if service == "s3":
             opened.append(BucketLetters(stack.client("s3"), name))
         elif service == "sqs":
             sqs = stack.client("sqs")
             url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-            condition = _CONDITIONS[min(consumer.queues.index(arn), 1)] if arn in consumer.queues else ""
-            retention = stream_retention(stack, consumer.source)
-            opened.append(
-                QueueLetters(sqs, url, stream_retention=retention, source=consumer.source, condition=condition)
-            )
+            condition = _CONDITIONS[min(reader.queues.index(arn), 1)] if arn in reader.queues else ""
+            retention = stream_retention(stack, reader.source)
+            opened.append(QueueLetters(sqs, url, stream_retention=retention, source=reader.source, condition=condition))
     return opened
 
 

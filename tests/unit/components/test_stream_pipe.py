@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pulumi_aws as aws
 import pytest
 
@@ -357,6 +358,30 @@ def test_a_pipe_of_a_fan_out_reads_a_queue_of_its_own(run) -> None:
         {"Effect": "Allow", "Action": ["events:PutEvents"], "Resource": BUS.arn},
     ]
     assert done.one("TopicSubscription").urn in done.one("EventSourceMapping").dependencies
+
+
+def test_a_pipe_says_where_the_operator_finds_its_dead_letters(run) -> None:
+    def program() -> None:
+        users = ChangeTable("users", hash_key="userId")
+        fan_out = FanOut("fan-out", source=users.stream)
+        of_queue = fan_out.pipe("of-queue", target=BUS, repeats="the bus's rules ignore repeats")
+        kept = PipeDelivery(on_failure=ARN.format("sqs", "kept"))
+        of_stream = StreamPipe("of-stream", source=users.stream, target=BUS)
+        of_accounts = StreamPipe("of-accounts", source=ChangeTable("a", hash_key="i").stream, target=BUS, delivery=kept)
+        for pipe in (of_queue, of_stream, of_accounts):
+            pulumi.export(pipe.pulumi_resource_name, pipe.exported())
+
+    outputs = run(program).outputs
+    assert outputs == {
+        "of-queue": {
+            "pipe": "of-queue",
+            "stream": outputs["of-queue"]["stream"],
+            "deadLetterQueues": [ARN.format("sqs", f"of-queue-{name}") for name in ("dead-letters", "undelivered")],
+        },
+        "of-stream": {"pipe": "of-stream", "deadLetterQueues": [ARN.format("sqs", "of-stream-failures")]},
+        "of-accounts": {"pipe": "of-accounts", "deadLetterQueues": []},  # DescribePipe names the queue
+    }
+    assert outputs["of-queue"]["stream"].startswith(ARN.format("dynamodb", "table/users/stream/"))
 
 
 def test_a_fifo_target_of_a_queue_s_pipe_takes_the_change_s_event_id_from_the_body(run) -> None:

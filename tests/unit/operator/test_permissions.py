@@ -38,6 +38,7 @@ OPERATIONS = {
     "s3:ListBucket": ["ListObjectsV2"],
     "sqs:ChangeMessageVisibility": ["ChangeMessageVisibility", "ChangeMessageVisibilityBatch"],
 }
+MODELS = {"states": "stepfunctions"}
 STREAMS = {"DescribeStream", "GetRecords", "GetShardIterator"}
 
 
@@ -77,7 +78,7 @@ def test_every_action_is_of_an_operation_that_botocore_knows(command: str) -> No
     loader: Any = botocore.session.get_session()
     for action in ACTIONS[command]:
         service, name = action.split(":")
-        model = "dynamodbstreams" if service == "dynamodb" and name in STREAMS else service
+        model = "dynamodbstreams" if service == "dynamodb" and name in STREAMS else MODELS.get(service, service)
         known = loader.get_service_model(model).operation_names
         assert {*OPERATIONS.get(action, [name])} <= {*known}, action
 
@@ -117,5 +118,5 @@ def test_only_pause_and_resume_may_change_a_mapping(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["status", "tail", "trace", "dead-letters list", "dead-letters show"])
 def test_commands_that_only_read_may_write_nothing(command: str) -> None:
-    writes = re.compile(r":(Put|Update|Delete|Send|Invoke|Create)")
+    writes = re.compile(r":(Put|Update|Delete|Send|Invoke|Create|Publish|Start)")
     assert [action for action in ACTIONS[command] if writes.search(action)] == []

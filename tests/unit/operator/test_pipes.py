@@ -1,0 +1,108 @@
+"""Pipes as the operator's commands know them: their dead letters, what a redrive needs, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops.operator.permissions import policy
+from ops.operator.pipes import Pipe, readers_of
+from ops.operator.stack import NoStack, Stack
+
+ARN = "arn:aws:{service}:us-east-1:111122223333:{name}"
+STREAM = ARN.format(service="dynamodb", name="table/users/stream/2026-01-01T00:00:00.000")
+QUEUE = ARN.format(service="sqs", name="changes.fifo")
+TARGET = ARN.format(service="sqs", name="target")
+FUNCTION = ARN.format(service="lambda", name="function:enrich")
+API = ARN.format(service="events", name="api-destination/crm/8f2b")
+DEAD = ARN.format(service="sqs", name="dead")
+
+
+def pipe(source: str = STREAM, target: str = TARGET, **described: Any) -> Pipe:
+    parameters = {"DynamoDBStreamParameters": {"DeadLetterConfig": {"Arn": DEAD}}} if source == STREAM else {}
+    whole = {
+        "Name": "to-target",
+        "Arn": ARN.format(service="pipes", name="pipe/to-target"),
+        "Source": source,
+        "SourceParameters": parameters,
+        "Target": target,
+        **described,
+    }
+    return Pipe("to-target", whole, (DEAD,), STREAM)
+
+
+def allowed(reader: Pipe, command: str = "dead-letters redrive") -> dict[str, set[str]]:
+    """The resources of each action that the policy of a command allows."""
+    return {
+        action: set(statement["Resource"])
+        for statement in policy(command, [reader])["Statement"]
+        for action in statement["Action"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "parameters", "needed"),
+    [
+        (TARGET, {}, {"sqs:SendMessage", "sqs:GetQueueUrl"}),
+        (ARN.format(service="sns", name="topic"), {}, {"sns:Publish"}),
+        (ARN.format(service="events", name="event-bus/bus"), {}, {"events:PutEvents"}),
+        (ARN.format(service="lambda", name="function:f"), {}, {"lambda:InvokeFunction"}),
+        (ARN.format(service="states", name="stateMachine:m"), {}, {"states:StartSyncExecution"}),
+        (
+            ARN.format(service="states", name="stateMachine:m"),
+            {"StepFunctionStateMachineParameters": {"InvocationType": "FIRE_AND_FORGET"}},
+            {"states:StartExecution"},
+        ),
+    ],
+)
+def test_a_redrive_may_call_the_target_and_no_other(target: str, parameters: Any, needed: set[str]) -> None:
+    found = allowed(pipe(target=target, TargetParameters=parameters))
+    assert {action for action, resources in found.items() if target in resources} == needed
+    assert found["dynamodb:GetRecords"] == {STREAM}
+    assert found["sqs:DeleteMessage"] == {DEAD}
+
+
+def test_a_redrive_may_call_the_enrichment() -> None:
+    assert allowed(pipe(Enrichment=FUNCTION))["lambda:InvokeFunction"] == {FUNCTION}
+
+
+def test_a_pipe_of_a_queue_is_redriven_through_its_queue_whatever_its_target_is() -> None:
+    of_queue = pipe(source=QUEUE, target=API)
+    assert of_queue.problem is None
+    found = allowed(of_queue)
+    assert found["sqs:SendMessage"] == {QUEUE}
+    assert not any(API in resources for resources in found.values())
+    assert "dynamodb:GetRecords" not in found
+
+
+@pytest.mark.parametrize(
+    ("described", "part"),
+    [
+        ({"Target": API}, f"target {API}: EventBridge alone has the credentials of its connection"),
+        ({"Enrichment": API}, f"enrichment {API}: EventBridge alone has the credentials of its connection"),
+        ({"Target": (logs := ARN.format(service="logs", name="log-group:audit"))}, f"target {logs}"),
+        (
+            {
+                "Target": ARN.format(service="events", name="event-bus/bus"),
+                "TargetParameters": {"EventBridgeEventBusParameters": {"Time": "$.time"}},
+            },
+            "TargetParameters.EventBridgeEventBusParameters.Time",
+        ),
+    ],
+)
+def test_a_pipe_whose_execution_cannot_be_reproduced_is_refused_by_the_part_of_it(described: Any, part: str) -> None:
+    refused = pipe(**described)
+    assert refused.problem is not None
+    assert f": a redrive does not reproduce its {part}. `weir dead-letters show ID`" in refused.problem
+    assert refused.needs == ()
+
+
+def test_a_pipes_own_queues_and_its_destination_are_looked_into_once_each() -> None:
+    assert pipe().destinations == (DEAD,)
+    assert (pipe().queues, pipe(source=QUEUE).queues) == ((), (DEAD,))
+
+
+def test_without_pipes_an_unknown_name_is_answered_with_the_consumers_alone() -> None:
+    with pytest.raises(NoStack, match=r"^there is no consumer 'nobody': the stack has none$"):
+        readers_of(Stack("dev", {"consumers": {}}), "nobody")

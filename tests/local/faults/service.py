@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -30,6 +31,9 @@ from tests.local.world import wait_until
 
 #: More attempts than any fault of these tests takes, so that a change is parked only where a test means it to be.
 ATTEMPTS = 6
+
+#: Consumers that a backfill gives the table's items to: two with effects, and two with rows.
+BACKFILLED = ("welcome-email", "crm-sync", "entitlements", "users-by-email")
 
 #: Far beyond what any fault takes on two busy cores.
 PATIENCE = 300.0
@@ -118,7 +122,7 @@ class Service:
             expected, found = receiver.expected(plan, changes), receiver.found(self.deployed)
             if expected != found:
                 wrong[name] = {"missing": expected - found, "too many": found - expected}
-        assert wrong == {}
+        assert wrong == {}, wrong
         given_up = {name: self.given_up(name) for name in self.receivers}
         assert self.dead_letters() == given_up
 
@@ -183,6 +187,34 @@ class Service:
         functions.delete_function(FunctionName=name)
         return codes
 
+    def empty(self, output: str) -> None:
+        """Delete every item of a table, by the stack's output with its name."""
+        name, dynamodb = self.deployed.outputs[output], self.client("dynamodb")
+        keys = [each["AttributeName"] for each in dynamodb.describe_table(TableName=name)["Table"]["KeySchema"]]
+        for item in self.deployed.items(name):
+            dynamodb.delete_item(TableName=name, Key={key: item[key] for key in keys})
+
+    def begin_backfill(self) -> str:
+        """Start a walk that gives the table's items to consumers; its execution's ARN."""
+        machine = self.deployed.outputs["backfill"]
+        started = self.client("stepfunctions").start_execution(stateMachineArn=machine, input='{"dryRun": false}')
+        return started["executionArn"]
+
+    def finish_backfill(self, execution: str) -> dict[str, int]:
+        """Wait for a walk; how many items each consumer was sent."""
+        found: dict[str, Any] = {}
+
+        def ended() -> bool:
+            found.update(self.client("stepfunctions").describe_execution(executionArn=execution))
+            return found["status"] != "RUNNING"
+
+        wait_until(ended, timeout=PATIENCE)
+        assert found["status"] == "SUCCEEDED", found
+        sent: Counter[str] = Counter()
+        for segment in json.loads(found["output"]):
+            sent.update(segment["sent"])
+        return dict(sent)
+
     def close(self) -> None:
         self._api.close()
 
@@ -191,7 +223,8 @@ class Service:
 def running() -> Generator[Service]:
     """Run a block with the whole program, every consumer on."""
     receivers = {each.consumer: each() for each in RECEIVERS}
-    config, secrets = {"weir:attempts": str(ATTEMPTS)}, dict[str, str]()
+    config = {"weir:attempts": str(ATTEMPTS), "weir:backfill": ",".join(BACKFILLED)}
+    secrets = dict[str, str]()
     with contextlib.ExitStack() as stack:
         for receiver in receivers.values():
             served = stack.enter_context(receiver.serving(None))

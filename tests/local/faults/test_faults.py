@@ -70,8 +70,9 @@ def test_a_handler_whose_answer_is_lost_has_done_its_work_and_does_not_repeat_it
 
 
 def test_a_ledger_that_is_throttled_only_delays(service: Service) -> None:
-    for operation in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
-        service.control.throttle(operation, function=service.deployed.function("welcome-email"), times=4)
+    # A mark that is not written before its invocation ends, after two seconds here, repeats the mail: as promised.
+    for operation, times in (("dynamodb:PutItem", 4), ("dynamodb:UpdateItem", 2)):
+        service.control.throttle(operation, function=service.deployed.function("welcome-email"), times=times)
     service.upgrade("throttled-1", "throttled-2")
     service.check()
     assert sum(fault["fired"] for fault in service.control.faults()) > 0
@@ -112,6 +113,20 @@ def test_everything_is_delivered_twice(service: Service) -> None:
     service.set_plan(PAID_PLAN, "twice-1")
     service.check()
     service.repeat([change for change in service.changes() if "twice-" in str(change["dynamodb"]["Keys"])])
+    service.check()
+
+
+def test_a_table_that_is_written_during_a_backfill_gives_every_row_and_repeats_no_effect(service: Service) -> None:
+    service.upgrade("walked-1", "walked-2", "walked-3")
+    service.wait_for()
+    service.empty("entitlementsTable")  # as of a consumer that is new
+    walk = service.begin_backfill()
+    service.set_plan(FREE_PLAN, "walked-1", "walked-2")
+    service.set_plan(PAID_PLAN, "walked-1")
+    service.upgrade("walked-4", "walked-5")
+    sent = service.finish_backfill(walk)
+    # The third one is written by the walk alone.
+    assert sent["entitlements"] >= 1
     service.check()
 
 

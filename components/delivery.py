@@ -6,7 +6,7 @@ documentation prints. What AWS would refuse, or would accept and lose records by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -26,9 +26,10 @@ from aws_semantics.retries import RetryHorizon, retry_horizon
 from components.refusal import Refused
 
 #: A destination of failed batches: a kind, an ARN, or a resource of the program.
-Destination: TypeAlias = str | aws.s3.Bucket | aws.sqs.Queue | aws.sns.Topic
+Destination: TypeAlias = "str | aws.s3.Bucket | aws.sqs.Queue | aws.sns.Topic"
 
-_SERVICES: Mapping[type[pulumi.Resource], str] = {aws.s3.Bucket: "s3", aws.sqs.Queue: "sqs", aws.sns.Topic: "sns"}
+#: Services of the resources that are destinations, by type token: to name a class would import all of its module.
+_SERVICES = {"aws:s3/bucket:Bucket": "s3", "aws:sqs/queue:Queue": "sqs", "aws:sns/topic:Topic": "sns"}
 
 
 class InvalidDelivery(Refused):
@@ -227,7 +228,7 @@ def check_retention(name: str, maximum_record_age_in_seconds: int, retention_in_
 
 def service_of(destination: aws.s3.Bucket | aws.sqs.Queue | aws.sns.Topic) -> str:
     """Return the service of a destination of the program, as in its ARN."""
-    return next(service for type_, service in _SERVICES.items() if isinstance(destination, type_))
+    return _SERVICES[destination.pulumi_resource_type]
 
 
 def destination_problem(destination: Destination) -> str | None:
@@ -236,7 +237,7 @@ def destination_problem(destination: Destination) -> str | None:
     Args:
         destination: As `StreamDelivery.on_failure`.
     """
-    if isinstance(destination, tuple(_SERVICES)):
+    if isinstance(destination, pulumi.Resource) and destination.pulumi_resource_type in _SERVICES:
         return None
     if not isinstance(destination, str):
         return (

@@ -38,10 +38,12 @@ from local.endpoint.region_names import region_name
 from local.endpoint.roles import Roles
 from local.endpoint.routes import gathered
 from local.endpoint.services.cloudwatch import CloudWatch
+from local.endpoint.services.continuous_backups import ContinuousBackups
 from local.endpoint.services.email_identities import email_identity_routes
 from local.endpoint.services.event_buses import EventTargets, event_bus_routes, is_api_destination, rule_delivery
 from local.endpoint.services.event_source_mappings import EventSourceMappings
 from local.endpoint.services.executions import Executions
+from local.endpoint.services.exports import Exports
 from local.endpoint.services.fifo_topics import FifoTopics, Topic
 from local.endpoint.services.functions import FunctionService
 from local.endpoint.services.iam import iam_routes
@@ -169,6 +171,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
     kinesis_streams = KinesisStreams(ministack_internals.find_kinesis_stream, metrics=metrics, clock=clock)
     time_to_live = TimeToLive(tables, clock)
     moves = MessageMoves(queues, ministack_internals.dead_letter_sources, clock)
+    backups = ContinuousBackups(tables, clock)
     alarms = AlarmEvaluation(cloudwatch, queues, metrics, clock, oldest_message=ministack_internals.oldest_message)
     function_service = FunctionService(
         connection=connection, functions=functions, roles=roles, metrics=metrics, clock=clock
@@ -180,6 +183,8 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
             schedules.routes,
             readers.routes,
             time_to_live.routes,
+            backups.routes,
+            Exports(tables, buckets, backups, clock).routes,
             function_service.routes,
             CloudWatch(metrics, ministack_internals.keep_alarm_metrics).routes,
             Streams(
@@ -221,6 +226,7 @@ def assemble(ministack: Asgi, connection: Connection, *, control_token: str) -> 
         unjudged=lambda: _unjudged(authorizer, functions, machines, pipes, schedules),
         evaluate_alarms=alarms.evaluate,
     )
+    ministack_internals.note_writes_by(backups.note)
     _adapt_ministack(connection, clock, readers, environments, authorizer, reenabled, fits=kinesis_streams.fits)
     ministack_internals.send_dead_letters_by(destinations.send_dead_letter)
     ministack_internals.run_executions_by(executions)

@@ -232,6 +232,17 @@ def describe_tables_without_stream() -> None:
     _dynamodb._table_description = described
 
 
+def note_writes_by(note: Callable[[str, Any, Any], None]) -> None:
+    """Call `note` with each write to a table: its name, and the item before and after, `None` where there is none."""
+    emit = _dynamodb._emit_stream_event
+
+    def noted(table: str, event_name: str, old: Any, new: Any, *more: Any, **named: Any) -> None:
+        emit(table, event_name, old, new, *more, **named)
+        note(table, old, new)
+
+    _dynamodb._emit_stream_event = noted
+
+
 def ignore_order_of_sets() -> None:
     """Ignore the order of a set: writing the same members in another order is no change."""
     emit = _dynamodb._emit_stream_event

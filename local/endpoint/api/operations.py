@@ -97,14 +97,19 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "DeleteItem": _takes(f"TableName Key {_ITEM_CONDITIONS} {_RETURNS} ReturnConsumedCapacity"),
         "DeleteTable": _takes("TableName"),
         "DescribeContinuousBackups": _takes("TableName"),
+        "DescribeExport": _takes("ExportArn"),
         "DescribeKinesisStreamingDestination": _takes("TableName"),
         "DescribeTable": _takes("TableName"),
         "DescribeTimeToLive": _takes("TableName"),
         "DisableKinesisStreamingDestination": _takes("TableName StreamArn"),
         "EnableKinesisStreamingDestination": _takes("TableName StreamArn EnableKinesisStreamingConfiguration"),
+        "ExportTableToPointInTime": _takes(
+            "TableArn ExportTime ClientToken S3Bucket S3Prefix ExportFormat ExportType IncrementalExportSpecification"
+        ),
         "GetItem": _takes(
             "TableName Key ConsistentRead ProjectionExpression ExpressionAttributeNames ReturnConsumedCapacity"
         ),
+        "ListExports": _takes("TableArn MaxResults NextToken"),
         "ListTables": _takes("ExclusiveStartTableName Limit"),
         "ListTagsOfResource": _takes("ResourceArn"),
         "PutItem": _takes(f"TableName Item {_ITEM_CONDITIONS} {_RETURNS} ReturnConsumedCapacity"),
@@ -121,8 +126,7 @@ OPERATIONS: Mapping[str, Mapping[str, Members]] = {
         "TransactGetItems": _takes("TransactItems ReturnConsumedCapacity"),
         "TransactWriteItems": _takes("TransactItems ClientRequestToken ReturnConsumedCapacity"),
         "UntagResource": _takes(kept="ResourceArn TagKeys"),
-        # Restoring is refused, so that nothing depends on the backups.
-        "UpdateContinuousBackups": _takes("TableName", kept="PointInTimeRecoverySpecification"),
+        "UpdateContinuousBackups": _takes("TableName PointInTimeRecoverySpecification"),
         "UpdateKinesisStreamingDestination": _takes("TableName StreamArn UpdateKinesisStreamingConfiguration"),
         "UpdateTable": _takes(
             "TableName StreamSpecification AttributeDefinitions GlobalSecondaryIndexUpdates",
@@ -546,6 +550,11 @@ VALUES: Mapping[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("dynamodbstreams:GetShardIterator", "ShardIteratorType"): (
         lambda value: value != "AT_TIMESTAMP",
         "positions by sequence number, TRIM_HORIZON and LATEST",
+    ),
+    ("dynamodb:ExportTableToPointInTime", "ExportFormat"): (lambda value: value == "DYNAMODB_JSON", "DYNAMODB_JSON"),
+    ("dynamodb:ExportTableToPointInTime", "IncrementalExportSpecification"): (
+        lambda value: "ExportFromTime" in value,
+        "windows with an ExportFromTime",
     ),
     ("dynamodb:UpdateContinuousBackups", "PointInTimeRecoverySpecification"): (
         lambda value: set(value) <= {"PointInTimeRecoveryEnabled"},

@@ -85,8 +85,21 @@ def _dynamodb(operation: str, parameters: Parameters, lookups: Lookups) -> Seque
             name = parameters["TableName"]
             item = parameters.get("Key") or parameters.get("Item", {})
             return [Need(f"dynamodb:{operation}", table(name), _leading_keys(name, [item], lookups))]
-        case "ListTables":
-            return [Need("dynamodb:ListTables", "*")]
+        case "ListExports" | "ListTables":
+            return [Need(f"dynamodb:{operation}", "*")]
+        case "DescribeExport":
+            return [Need("dynamodb:DescribeExport", parameters["ExportArn"])]
+        case "ExportTableToPointInTime":
+            # DynamoDB writes with the caller's permissions (EXP-3).
+            prefix = f"{parameters['S3Prefix']}/" if parameters.get("S3Prefix") else ""
+            written = f"arn:aws:s3:::{parameters['S3Bucket']}/{prefix}AWSDynamoDB/"
+            return [
+                Need("dynamodb:ExportTableToPointInTime", table(parameters["TableArn"])),
+                *(
+                    Need(f"s3:{action}", written, {"s3:prefix": None, "s3:delimiter": None, "s3:if-none-match": None})
+                    for action in ("AbortMultipartUpload", "PutObject", "PutObjectAcl")
+                ),
+            ]
         case "ListTagsOfResource" | "TagResource" | "UntagResource":
             return [Need(f"dynamodb:{operation}", parameters["ResourceArn"])]
         case "Query" | "Scan" if parameters.get("IndexName"):

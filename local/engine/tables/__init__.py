@@ -1,0 +1,1 @@
+"""Tables: the history of their items, for exports. No I/O."""

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from handlers.cdc import Change
 from ops.operator.consumers import Consumer
-from ops.operator.dead_letters.letters import has_key
+from ops.operator.dead_letters.letters import change_in, has_key
 from ops.operator.dead_letters.pointers import Cursor, shards_of
+from ops.operator.kinesis_records import KinesisCursor, kinesis_shards
 from ops.operator.stack import Stack
+
+#: Seconds that a table's stream keeps its records, and so the longest time that a change can be found after.
+DAY = 86_400
 
 
 class ItemChanges:
     """Reads the streams of consumers on and on, and keeps the changes of one item.
 
-    The whole stream is read, up to 24 hours of it, with `pause` before each read.
+    The last 24 hours are read, which is all that a table's stream has, with `pause` before each read. A change that is
+    read from both the table's stream and from Kinesis is found twice: it has another event id there.
 
     Args:
         stack: The stack.
-        consumers: Consumers whose tables' streams are read.
+        consumers: Consumers whose tables' streams and Kinesis streams are read.
         wanted: A key such as `userId=bob` or `bob`, a request's id, or an event id.
         pause: Called before each read.
     """
@@ -27,24 +33,31 @@ class ItemChanges:
     def __init__(
         self, stack: Stack, consumers: Sequence[Consumer], wanted: str, *, pause: Callable[[], None] = lambda: None
     ) -> None:
-        streams = stack.client("dynamodbstreams")
+        streams, kinesis = stack.client("dynamodbstreams"), stack.client("kinesis")
+        since = time.time() - DAY
         self._wanted = wanted
-        self._cursors = [
+        self._cursors: list[Cursor | KinesisCursor] = [
             Cursor(streams, arn, shard, pause=pause)
-            for arn in sorted({each.stream for each in consumers if each.stream is not None})
+            for arn in sorted({each.stream for each in consumers if each.stream is not None and not each.reads_kinesis})
             for shard in shards_of(streams, arn)
+        ]
+        self._cursors += [
+            KinesisCursor(kinesis, arn, shard, since, pause)
+            for arn in sorted({each.source for each in consumers if each.reads_kinesis})
+            for shard in kinesis_shards(kinesis, arn)
         ]
         self.found: dict[str, Mapping[str, Any]] = {}
 
     def read(self) -> Mapping[str, Mapping[str, Any]]:
-        """Read what is new; returns all records found so far, by their event ids."""
+        """Read what is new; returns all records found so far, by the event ids of their changes."""
         for cursor in self._cursors:
             for record in cursor.new():
-                if self._matches(record):
-                    self.found[record["eventID"]] = record
+                change = change_in(record)
+                if change and self._matches(change):
+                    self.found[change["eventID"]] = record
         return self.found
 
-    def _matches(self, record: Mapping[str, Any]) -> bool:
-        if has_key(record, self._wanted):
+    def _matches(self, change: Mapping[str, Any]) -> bool:
+        if has_key(change, self._wanted):
             return True
-        return self._wanted in (record["eventID"], Change(record).correlation_id)
+        return self._wanted in (change["eventID"], Change(change).correlation_id)

@@ -64,6 +64,11 @@ def _streams(readers: Sequence[Reader]) -> list[str]:
     return [reader.stream for reader in readers if reader.stream is not None]
 
 
+def _read_streams(readers: Sequence[Reader]) -> list[str]:
+    """Return the tables' streams that are read for changes; those of a Kinesis consumer are read from Kinesis."""
+    return _streams([reader for reader in readers if not reader.reads_kinesis])
+
+
 def _kinesis(readers: Sequence[Reader]) -> list[str]:
     return [reader.source for reader in readers if reader.reads_kinesis]
 
@@ -87,10 +92,10 @@ _RESOURCES: Mapping[str, Arns] = {
     "cloudwatch:GetMetricData": lambda _: ["*"],
     "dynamodb:BatchGetItem": _tables,
     "dynamodb:DescribeKinesisStreamingDestination": _tables,
-    "dynamodb:DescribeStream": _streams,
-    "dynamodb:GetRecords": _streams,
+    "dynamodb:DescribeStream": _read_streams,
+    "dynamodb:GetRecords": _read_streams,
     "dynamodb:Scan": _ledgers,
-    "dynamodb:GetShardIterator": _streams,
+    "dynamodb:GetShardIterator": _read_streams,
     "events:PutEvents": _needed("events:PutEvents"),
     "kinesis:DescribeStreamSummary": _kinesis,
     "kinesis:GetRecords": _kinesis,
@@ -138,6 +143,7 @@ _READ_LETTERS = (
 )
 _READ_STREAM = ("dynamodb:GetShardIterator", "dynamodb:GetRecords")
 _READ_KINESIS = ("kinesis:GetShardIterator", "kinesis:GetRecords")
+_FIND_CHANGES = ("dynamodb:DescribeStream", *_READ_STREAM, "kinesis:ListShards", *_READ_KINESIS)
 
 #: The actions that each command needs. `sts:GetCallerIdentity`, which redrives sign receipts with, needs no permission.
 ACTIONS: Mapping[str, Sequence[str]] = {
@@ -150,12 +156,12 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     # With --key the stream is read as well.
     "tail": (
         *_CONSUMERS,
-        *("logs:FilterLogEvents", "s3:ListBucket", "sqs:GetQueueUrl", "dynamodb:DescribeStream", *_READ_STREAM),
+        *("logs:FilterLogEvents", "s3:ListBucket", "sqs:GetQueueUrl", *_FIND_CHANGES),
         "kinesis:DescribeStreamSummary",
     ),
     "trace": (
         *_CONSUMERS,
-        *("logs:FilterLogEvents", "dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:Scan"),
+        *("logs:FilterLogEvents", *_FIND_CHANGES, "dynamodb:Scan"),
         *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl"),
         *("sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
         "kinesis:DescribeStreamSummary",
@@ -179,8 +185,7 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     "dead-letters drop": (*_READ_LETTERS, "s3:PutObject", "sqs:DeleteMessage"),
     "reread": (
         *_CONSUMERS,
-        *("dynamodb:DescribeStream", *_READ_STREAM, "dynamodb:BatchGetItem", "lambda:InvokeFunction"),
-        *("kinesis:DescribeStreamSummary", "kinesis:ListShards", *_READ_KINESIS),
+        *(*_FIND_CHANGES, "dynamodb:BatchGetItem", "lambda:InvokeFunction", "kinesis:DescribeStreamSummary"),
     ),
     "pause": (
         *_CONSUMERS,

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from ops.operator.dead_letters.letters import DeadLetter
     from ops.operator.stack import Stack
 
-#: Seconds that a stream keeps its records, and so the longest time that a change can be traced for.
-DAY = 86_400
-
 
 @dataclass(frozen=True)
 class Step:
@@ -75,9 +72,10 @@ def trace(
     """Show each change of an item and what every consumer did with it, as a tree with times.
 
     Reads the table's stream, which has the changes of the last 24 hours, the logs of the API and the consumers, the
-    effect ledger (by a scan) and the dead letters in buckets and queues, whose messages are hidden meanwhile. A
-    consumer without a failure, an effect or a dead letter for a change is shown with the state that it is in. A request
-    that wrote nothing is shown with the API's outcome.
+    effect ledger (by a scan) and the dead letters in buckets and queues, whose messages are hidden meanwhile. A change
+    in Kinesis has an event id of its own, and is shown by itself, with the consumers that read Kinesis. A consumer
+    without a failure, an effect or a dead letter for a change is shown with the state that it is in. A request that
+    wrote nothing is shown with the API's outcome.
 
     Example: weir trace userId=bob -s prod
 
@@ -85,6 +83,7 @@ def trace(
     """
     from ops.operator.api_requests import requests_of
     from ops.operator.consumers import consumers_of, other_functions
+    from ops.operator.item_changes import DAY
     from ops.operator.stack import find
 
     found = find(stack, state)
@@ -129,9 +128,12 @@ def follow(
     if not records:
         return []
     answered = {each.request: each for each in requests}
-    steps: dict[str, dict[str, list[Step]]] = {event: {each.name: [] for each in consumers} for event in records}
+    steps: dict[str, dict[str, list[Step]]] = {
+        event: {each.name: [] for each in consumers if _reads(each, record)} for event, record in records.items()
+    }
     for consumer in consumers:
-        for event, step in _steps(stack, consumer, records):
+        own = {event: record for event, record in records.items() if _reads(consumer, record)}
+        for event, step in _steps(stack, consumer, own):
             steps[event][consumer.name].append(step)
     return [
         _trace(
@@ -143,17 +145,23 @@ def follow(
     ]
 
 
+def _reads(consumer: Consumer, record: Mapping[str, Any]) -> bool:
+    """Return whether a consumer gets its changes from where a record is: the table's stream, or Kinesis."""
+    return record["eventSourceARN"] == consumer.source if "kinesis" in record else not consumer.reads_kinesis
+
+
 def _trace(record: Mapping[str, Any], answered: Mapping[str, ApiRequest], steps: Mapping[str, Sequence[Step]]) -> Trace:
     from handlers.cdc import Change
-    from ops.operator.dead_letters.letters import key_text, keys_of
+    from ops.operator.dead_letters.letters import change_in, key_text, keys_of, sequence_of
 
-    change = Change(record)
+    change = Change(change_in(record))
+    arrived = record.get("kinesis", {}).get("approximateArrivalTimestamp")
     return Trace(
         change.event_id,
         change.event_name,
         key_text(keys_of(record)),
-        record["dynamodb"]["ApproximateCreationDateTime"],
-        record["dynamodb"]["SequenceNumber"],
+        record["dynamodb"]["ApproximateCreationDateTime"] if arrived is None else arrived,
+        sequence_of(record),
         None if change.correlation_id == change.event_id else change.correlation_id,
         answered.get(change.correlation_id),
         steps,
@@ -181,6 +189,7 @@ def _steps(stack: Stack, consumer: Consumer, records: Mapping[str, Mapping[str, 
 
 def _logged(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> Iterator[tuple[str, Step]]:
     from ops.function_logs import LogReader
+    from ops.operator.item_changes import DAY
 
     logs = stack.client("logs")
     reader = LogReader(logs, function=consumer.name, group=consumer.log_group, since=time.time() - DAY)
@@ -197,10 +206,11 @@ def _logged(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> Ite
 def _effects(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> Iterator[tuple[str, Step]]:
     """Yield the entries of the effect ledger that a change asked for."""
     from handlers.cdc import Change
+    from ops.operator.dead_letters.letters import change_in
 
     if consumer.ledger is None:
         return
-    by_correlation = {Change(record).correlation_id: event for event, record in records.items()}
+    by_correlation = {Change(change_in(record)).correlation_id: event for event, record in records.items()}
     pages = (
         stack.client("dynamodb")
         .get_paginator("scan")
@@ -239,15 +249,23 @@ def _letters(stack: Stack, consumer: Consumer, records: Mapping[str, Any]) -> It
 
 def _about(letter: DeadLetter, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """List the event ids of the changes in a dead letter, or in the range that one points at."""
-    from ops.operator.dead_letters.letters import change_in
+    from ops.operator.dead_letters.letters import change_in, sequence_of
 
     if letter.records is not None:
         return [event for record in letter.records if (event := str(change_in(record).get("eventID"))) in records]
     batch = letter.failure.batch
     if batch is None or not (batch.first.isdecimal() and batch.last.isdecimal()):
         return []
-    numbers = {event: int(record["dynamodb"]["SequenceNumber"]) for event, record in records.items()}
-    return [event for event, number in numbers.items() if int(batch.first) <= number <= int(batch.last)]
+    return [
+        event
+        for event, record in records.items()
+        if int(batch.first) <= int(sequence_of(record)) <= int(batch.last) and _is_in(batch.shard_id, record)
+    ]
+
+
+def _is_in(shard: str, record: Mapping[str, Any]) -> bool:
+    """Return whether a record may be in a shard: one of Kinesis names its own, and numbers of shards overlap there."""
+    return "kinesis" not in record or record["eventID"].startswith(f"{shard}:")
 
 
 def _is_about(request: ApiRequest, wanted: str) -> bool:

@@ -156,6 +156,37 @@ def test_a_pointer_at_kinesis_is_listed_shown_and_redriven(stack: Stack, tmp_pat
     assert (done.exit_code, "cyd#1" in stack.notes(), waiting()) == (0, True, [])
 
 
+def test_a_change_in_kinesis_is_traced_by_its_key_and_by_its_own_event_id(stack: Stack, tmp_path: Path) -> None:
+    def traced(wanted: str) -> list[Any]:
+        said = stack.weir(tmp_path, "trace", wanted, "--json")
+        return [json.loads(line) for line in said.stdout.splitlines()]
+
+    stack.put("eve", 1)
+    wait_until(lambda: "eve#1" in stack.notes())
+    stack.tables.delete_item(TableName=stack.outputs["usersTable"], Key={"userId": {"S": "eve"}})
+    wait_until(lambda: [change["eventName"] for change in traced("userId=eve")] == ["INSERT", "REMOVE"])
+    inserted, removed = traced("userId=eve")
+    assert [step["text"] for step in inserted["steps"]["keeping"]] == ["keeping#eve#1 is done"]
+    assert [step["kind"] for step in removed["steps"]["keeping"]] == ["filtered out"]
+    assert traced(inserted["eventId"]) == [inserted]
+
+
+def test_a_change_that_was_given_up_in_kinesis_is_traced_to_its_dead_letter(stack: Stack, tmp_path: Path) -> None:
+    def kinds() -> list[str]:
+        said = stack.weir(tmp_path, "trace", "userId=fin", "--json")
+        return [step["kind"] for line in said.stdout.splitlines() for step in json.loads(line)["steps"]["keeping"]]
+
+    stack.aws.control.fail("dynamodb:PutItem", containing="fin#1", times=1000)
+    try:
+        stack.put("fin", 1)
+        wait_until(lambda: "dead letter" in kinds())
+    finally:
+        stack.aws.control.clear_faults()
+    assert "failure" in kinds()
+    assert stack.weir(tmp_path, "dead-letters", "redrive", "keeping", "--yes").exit_code == 0
+    assert {"effect", "failure"} == {*kinds()}
+
+
 def test_a_range_of_time_is_read_again_from_kinesis(stack: Stack, tmp_path: Path) -> None:
     since = datetime.fromtimestamp(stack.aws.control.advance_clock(2), UTC)
     stack.put("dan", 1)

@@ -111,6 +111,12 @@ def test_pointers_are_read_from_the_consumers_own_stream_alone(command: str) -> 
     assert reads == set()  # its dead letters are changes, and point at nothing
 
 
+@pytest.mark.parametrize("command", ["tail", "trace", "reread"])
+def test_changes_of_a_kinesis_consumer_are_read_from_kinesis_alone(command: str) -> None:
+    assert {resource for action, resource in statements(command, "kinesis") if ":GetRecords" in action} == {KINESIS}
+    assert {resource for action, resource in statements(command, "stream") if ":GetRecords" in action} == {STREAM}
+
+
 @pytest.mark.parametrize("command", [each for each in ACTIONS if each not in ("pause", "resume")])
 def test_only_pause_and_resume_may_change_a_mapping(command: str) -> None:
     assert "lambda:UpdateEventSourceMapping" not in ACTIONS[command]

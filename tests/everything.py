@@ -16,6 +16,7 @@ EVERYTHING: Final = {
     "weir:auditHash": "email",
     "weir:auditHashKey": "a key",
     "weir:usersByEmail": "true",
+    "weir:leaderboard": "true",
     "weir:onboarding": "true",
     "weir:accounts": "true",
     "weir:webhookUrl": "https://acme.example.com/hook",

@@ -272,6 +272,7 @@ pulumi.export(
     {
         name: {
             "eventSourceMapping": consumer.event_source_mapping.uuid,
+            "stream": route.source.arn,
             "failureDestination": consumer.on_failure.arn if consumer.on_failure else None,
             "retryHorizonSeconds": consumer.delivery.retry_horizon()._asdict(),
             "guarded": route.repeats.get(name) in GUARDS,

@@ -119,7 +119,7 @@ class KinesisChanges(pulumi.ComponentResource):
             kms_key_id=_AWS_KEY if kms_key_arn is None else kms_key_arn,
             opts=child,
         )
-        table_name, described, keys = _table(table)
+        table_name, described, keys, table_stream = _table(table)
         self.destination = aws.dynamodb.KinesisStreamingDestination(
             name,
             table_name=table_name,
@@ -135,6 +135,7 @@ class KinesisChanges(pulumi.ComponentResource):
             keys=keys,
             retention_in_seconds=retention_hours * 3600,
             on_demand_advantage=on_demand_advantage,
+            table_stream=table_stream,
         )
         self.alarms = make_alarms(
             name,
@@ -277,10 +278,13 @@ def _claim(name: str, table: ChangeTable | str) -> None:
     table.kinesis_changes = name
 
 
-def _table(table: ChangeTable | str) -> tuple[pulumi.Input[str], str, Mapping[str, str] | None]:
-    """Return a table's name, its name for messages, and its keys."""
+def _table(
+    table: ChangeTable | str,
+) -> tuple[pulumi.Input[str], str, Mapping[str, str] | None, pulumi.Input[str] | None]:
+    """Return a table's name, its name for messages, its keys, and the ARN of its own stream."""
     if isinstance(table, ChangeTable):
-        return table.table.name, table.stream.table, table.stream.keys
+        return table.table.name, table.stream.table, table.stream.keys, table.stream.arn
     found: Any = aws.dynamodb.get_table(name=table)
     keys = {found.hash_key, *([found.range_key] if found.range_key else [])}
-    return table, table, {each.name: each.type for each in found.attributes if each.name in keys}
+    types = {each.name: each.type for each in found.attributes if each.name in keys}
+    return table, table, types, found.stream_arn or None

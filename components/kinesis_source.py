@@ -29,11 +29,13 @@ class KinesisSource(StreamSource):
         enhanced: ARN of the registered consumer that a mapping reads as, with enhanced fan-out; `None` for shared
             reads.
         enhanced_readers: Names of the consumers with enhanced fan-out so far.
+        table_stream: ARN of the table's own stream; `None` if it has none.
     """
 
     on_demand_advantage: bool = False
     enhanced: pulumi.Input[str] | None = None
     enhanced_readers: list[str] = field(default_factory=list[str])
+    table_stream: pulumi.Input[str] | None = None
 
     dialect = "kinesis"
 

@@ -15,6 +15,7 @@ from components.delivery import InvalidDelivery, check_retention
 from components.failure_destination import FailureDestination
 from components.function_enrichment import FunctionEnrichment, condition_of
 from components.kinesis_delivery import KinesisPipeDelivery
+from components.kinesis_source import KinesisSource
 from components.pipe_delivery import PipeDelivery
 from components.pipe_targets import Enrichment, PipeTarget
 from components.push_down import pipe_filters_of
@@ -147,12 +148,15 @@ class StreamPipe(pulumi.ComponentResource):
             failure_destination=self.on_failure.arn,
             opts=child,
         )
+        self._source = source
         self.register_outputs({"pipeName": self.pipe.name})
 
     def exported(self) -> Mapping[str, pulumi.Input[Any]]:
         """Return what the stack's output `pipes` has to say of the pipe, so that `weir dead-letters` knows it."""
         queue = self.on_failure.queue
-        return {"pipe": self.pipe.name, "deadLetterQueues": [] if queue is None else [queue.arn]}
+        exported = {"pipe": self.pipe.name, "deadLetterQueues": [] if queue is None else [queue.arn]}
+        # A stream of Kinesis does not say which table its changes are of.
+        return exported | ({"stream": self._source.table_stream} if isinstance(self._source, KinesisSource) else {})
 
     def watched(self) -> Sequence[Watched]:
         """Return what a dashboard shows of the pipe. CloudWatch does not measure how far it is behind."""

@@ -26,7 +26,7 @@ class Consumer:
         alarms: Names of its alarms, by their short names.
         queues: ARNs of the queues with what SQS gave up, and with what a topic could not deliver.
         is_guarded: Whether the program says that a version guard, a marker or a ledger decides about each change.
-        table_stream: ARN of the stream of the stack's table, where a fan-out's changes come from.
+        table_stream: ARN of the stream of the table whose changes it gets, through a fan-out or Kinesis too.
     """
 
     name: str
@@ -120,7 +120,7 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
             mapping = functions.get_event_source_mapping(UUID=output["eventSourceMapping"])
             function = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])
             queues = output.get("deadLetterQueues", ())
-            alarms, stream = output.get("alarms", {}), stack.outputs.get("streamArn")
+            alarms, stream = output.get("alarms", {}), output.get("stream", stack.outputs.get("streamArn"))
             guarded = output.get("guarded") is True
             found.append(Consumer(each, mapping["UUID"], mapping, function, alarms, queues, stream, guarded))
     return found

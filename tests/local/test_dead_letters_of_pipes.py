@@ -243,6 +243,15 @@ def test_the_printed_policy_of_a_command_is_enough_for_it(pipe: str, night: Nigh
     assert len(wait_for(night, pipe, f"gil-{pipe}", 1)) == 1
 
 
+@pytest.mark.parametrize(("pipe", "table"), [("copied", "users"), ("enriched", "accounts"), ("late", "accounts")])
+def test_a_redrive_may_compare_with_the_items_of_the_table_that_the_pipes_changes_are_of(
+    pipe: str, table: str, night: Night
+) -> None:
+    policy = json.loads(night.weir("dead-letters", "redrive", pipe, "--iam").output)
+    (asked,) = [each["Resource"] for each in policy["Statement"] if "dynamodb:BatchGetItem" in each["Action"]]
+    assert [arn.rpartition("/")[2] for arn in asked] == [night.outputs[table]]
+
+
 def test_an_unknown_name_is_answered_with_those_of_the_pipes(night: Night) -> None:
     said = night.weir("dead-letters", "list", "nobody")
     assert said.code == 2

@@ -89,6 +89,7 @@ def test_the_outputs_say_where_everything_is(program) -> None:
     assert outputs["forwarder"] == "uuid-of-changes-forwarder"
     assert outputs["consumers"]["welcome-email"] == {
         "eventSourceMapping": "uuid-of-welcome-email",
+        "stream": outputs["streamArn"],
         "failureDestination": "arn:aws:s3:::welcome-email-failures",
         "retryHorizonSeconds": {"shortest": 1022.0, "longest": 1022.0},
         "guarded": True,
@@ -115,6 +116,7 @@ def test_without_the_fan_out_a_consumer_reads_the_stream_itself(configured) -> N
     assert "forwarder" not in run.outputs
     assert run.outputs["consumers"]["welcome-email"] == {
         "eventSourceMapping": "uuid-of-welcome-email",
+        "stream": run.outputs["streamArn"],
         "failureDestination": "arn:aws:s3:::welcome-email-failures",
         "retryHorizonSeconds": {"shortest": 303.75, "longest": 1023.75},
         "guarded": True,
@@ -124,6 +126,12 @@ def test_without_the_fan_out_a_consumer_reads_the_stream_itself(configured) -> N
         },
         "deadLetterQueues": [],
     }
+
+
+def test_a_consumer_s_entry_names_the_stream_of_the_table_that_its_changes_are_of(configured) -> None:
+    consumers = configured("dev", {"weir:accounts": "true"}).outputs["consumers"]
+    tables = {name: consumers[name]["stream"].split("/")[1] for name in ("account-ready", "account-ready-accounts")}
+    assert tables == {"account-ready": "users", "account-ready-accounts": "accounts"}
 
 
 def test_only_a_protected_stack_keeps_an_archive(program) -> None:

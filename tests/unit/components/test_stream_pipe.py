@@ -18,6 +18,8 @@ from components import (
     FanOut,
     FunctionTarget,
     InvalidDelivery,
+    KinesisChanges,
+    KinesisPipeDelivery,
     PipeDelivery,
     PipeTarget,
     QueuePipe,
@@ -368,7 +370,11 @@ def test_a_pipe_says_where_the_operator_finds_its_dead_letters(run) -> None:
         kept = PipeDelivery(on_failure=ARN.format("sqs", "kept"))
         of_stream = StreamPipe("of-stream", source=users.stream, target=BUS)
         of_accounts = StreamPipe("of-accounts", source=ChangeTable("a", hash_key="i").stream, target=BUS, delivery=kept)
-        for pipe in (of_queue, of_stream, of_accounts):
+        history = KinesisChanges("history", table=users).source
+        of_kinesis = StreamPipe(
+            "of-kinesis", source=history, target=BUS, delivery=KinesisPipeDelivery(on_failure="sqs")
+        )
+        for pipe in (of_queue, of_stream, of_accounts, of_kinesis):
             pulumi.export(pipe.pulumi_resource_name, pipe.exported())
 
     outputs = run(program).outputs
@@ -380,6 +386,11 @@ def test_a_pipe_says_where_the_operator_finds_its_dead_letters(run) -> None:
         },
         "of-stream": {"pipe": "of-stream", "deadLetterQueues": [ARN.format("sqs", "of-stream-failures")]},
         "of-accounts": {"pipe": "of-accounts", "deadLetterQueues": []},  # DescribePipe names the queue
+        "of-kinesis": {
+            "pipe": "of-kinesis",
+            "stream": outputs["of-queue"]["stream"],
+            "deadLetterQueues": [ARN.format("sqs", "of-kinesis-failures")],
+        },
     }
     assert outputs["of-queue"]["stream"].startswith(ARN.format("dynamodb", "table/users/stream/"))
 

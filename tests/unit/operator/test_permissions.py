@@ -10,8 +10,9 @@ from typing import Any
 import botocore.session
 import pytest
 
-from ops.operator.consumers import Consumer
+from ops.operator.consumers import Consumer, consumers_of
 from ops.operator.permissions import ACTIONS, policy
+from ops.operator.stack import Stack
 
 ARN = "arn:aws:{service}:us-east-1:111122223333:{name}"
 STREAM = ARN.format(service="dynamodb", name="table/users/stream/2026-01-01T00:00:00.000")
@@ -62,6 +63,16 @@ CONSUMERS = {
 }
 
 
+class Functions:
+    """A client of Lambda that knows the consumer of the queue."""
+
+    def get_event_source_mapping(self, **_: str) -> Any:
+        return CONSUMERS["queue"].mapping
+
+    def get_function_configuration(self, **_: str) -> Any:
+        return CONSUMERS["queue"].function
+
+
 def statements(command: str, *names: str) -> list[tuple[str, str]]:
     """The pairs of action and resource that a command's policy allows."""
     printed = policy(command, [CONSUMERS[name] for name in names])
@@ -109,6 +120,19 @@ def test_pointers_are_read_from_the_consumers_own_stream_alone(command: str) -> 
     assert reads == {KINESIS}
     reads = {resource for action, resource in statements(command, "queue") if action.endswith(":GetRecords")}
     assert reads == set()  # its dead letters are changes, and point at nothing
+
+
+@pytest.mark.parametrize("command", ["dead-letters show", "dead-letters redrive", "reread"])
+def test_items_are_read_in_the_table_that_the_consumers_changes_are_of(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stack, "client", lambda *_: Functions())
+    accounts = STREAM.replace("users", "accounts")
+    entry = {"eventSourceMapping": "uuid-queue", "stream": accounts}
+    stack = Stack("dev", {"streamArn": STREAM, "consumers": {"queue": entry}})
+    printed = policy(command, consumers_of(stack, "queue"))
+    (asked,) = [each["Resource"] for each in printed["Statement"] if "dynamodb:BatchGetItem" in each["Action"]]
+    assert asked == [ARN.format(service="dynamodb", name="table/accounts")]
 
 
 @pytest.mark.parametrize("command", ["tail", "trace", "reread"])

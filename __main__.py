@@ -196,12 +196,20 @@ if config.accounts:
         alarm_actions=[alarms.arn],
     )
     routes.append(account_changes)
-    waiting = Sequencer("waiting", deletion_protection=config.protect)
+    waiting = Sequencer(
+        "waiting",
+        timed_out=account_ready.overdue,
+        access=[ledger.access(), mail.send_access()],
+        function=function,
+        deletion_protection=config.protect,
+        alarm_actions=[alarms.arn],
+    )
     brings = [waiting.access(), ledger.access(), mail.send_access()]
     changes.subscribe(account_ready.handler, access=brings)
     account_changes.subscribe(account_ready.handler, name="account-ready-accounts", access=brings)
     pulumi.export("accountsTable", accounts.table.name)
     pulumi.export("waitingTable", waiting.table.name)
+    pulumi.export("timeOuts", waiting.time_outs and waiting.time_outs.function.name)
 
 reaching_out = replace(function, vpc=config.vpc)  # for backends in a VPC
 if config.postgresql_url is not None:

@@ -155,6 +155,20 @@ PARTNER_ALARMS = (
     ),
 )
 
+#: Time-outs of a sequencer that were given up.
+TIME_OUT_ALARMS = (
+    AlarmOpinion(
+        name="time-outs-failed",
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimension="QueueName",
+        statistic="Maximum",
+        threshold=1,
+        description="A wait is over, and what had to be done then has failed three times: its key is in this queue.",
+        command="weir status",
+    ),
+)
+
 #: A consumer has several queues, and CloudWatch one name for the dimension.
 _QUEUE_ROLES = {"DeadLetterQueueName": "QueueName", "UndeliveredQueueName": "QueueName"}
 

@@ -27,6 +27,7 @@ from handlers.cdc.redis import Cache
 from handlers.cdc.secrets import Secret
 from handlers.cdc.sequencer import Sequencer
 from handlers.cdc.sequencer_table import SequencerTable
+from handlers.cdc.sequencer_timer import SequencerTimer
 from handlers.cdc.workflow import Workflow
 from handlers.cdc.write_once import WriteOnceBucket
 
@@ -107,7 +108,9 @@ def _variables(value: object) -> Iterator[_Variable]:
             yield _Variable(variable, f'environment={{"{variable}": "rediss://host:6379/0"}}')
         case Secret(variable=variable):
             yield _Variable(variable, f'access=[secret_access(secret.arn, "{variable}")]')
-        case Sequencer(store=SequencerTable(variable=variable), ledger=ledger):
+        case Sequencer(store=SequencerTable(variable=variable), ledger=ledger, timer=timer):
+            if isinstance(timer, SequencerTimer):
+                yield _Variable(timer.variable, "timed_out= to the Sequencer whose access() it has")
             yield _Variable(variable, f'access=[waiting.access("{variable}")], with waiting = Sequencer("waiting")')
             yield from _variables(ledger)
         case Workflow(variable=variable):

@@ -26,6 +26,7 @@ class PythonFunction(pulumi.ComponentResource):
         environment: Further variables.
         settings: How it runs: timeout, memory, logs, tracing, layers, VPC.
         further_modules: Handler modules that it imports by name while it runs.
+        dead_letters: ARN of the queue of asynchronous calls that failed; without one Lambda drops them.
 
     Attributes:
         function: The `aws.lambda_.Function`.
@@ -51,6 +52,7 @@ class PythonFunction(pulumi.ComponentResource):
         environment: Mapping[str, pulumi.Input[str]] | None = None,
         settings: FunctionSettings | None = None,
         further_modules: Sequence[str] = (),
+        dead_letters: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         module, _, _ = entry_point.rpartition(".")
@@ -78,11 +80,12 @@ class PythonFunction(pulumi.ComponentResource):
             opts=child,
         )
         logs = allow(["logs:CreateLogStream", "logs:PutLogEvents"], pulumi.Output.concat(self.log_group.arn, ":*"))
+        parks = [] if dead_letters is None else [allow(["sqs:SendMessage"], dead_letters)]
         granted = [statement for each in access for statement in each.statements]
         self.policy = aws.iam.RolePolicy(
             name,
             role=self.role.name,
-            policy=policy_document([logs, *settings.statements(), *granted, *statements]),
+            policy=policy_document([logs, *settings.statements(), *granted, *statements, *parks]),
             opts=child,
         )
         self.function = aws.lambda_.Function(
@@ -95,6 +98,7 @@ class PythonFunction(pulumi.ComponentResource):
             environment={"variables": variables} if variables else None,
             logging_config={"log_format": "JSON", "log_group": self.log_group.name},
             layers=layers or None,
+            dead_letter_config=None if dead_letters is None else {"target_arn": dead_letters},
             **settings.arguments(),
             # The first invocation may follow at once, and then needs its permissions and its log group.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),

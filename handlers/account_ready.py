@@ -1,16 +1,17 @@
-"""One mail once a user has a paid plan and an account, whichever comes first."""
+"""One mail once a user has a paid plan and an account, whichever comes first; a reminder if the account never comes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from handlers.cdc import Change, client, consumer, on
 from handlers.cdc.projection import VERSIONED
 from handlers.cdc.sequencer import Sequencer
 
-ready = Sequencer("account-ready", parts=["user", "account"])
+ready = Sequencer("account-ready", parts=["user", "account"], patience=timedelta(days=7))
 # One attempt: SendEmail is not idempotent, so it is the record that is retried, and there the ledger sees it.
 ses = client("sesv2", attempts=1)
 
@@ -32,13 +33,23 @@ def handler(change: Change) -> None:
 def send_ready(parts: Mapping[str, Mapping[str, Any]]) -> None:
     """Send the mail."""
     user, account = parts["user"], parts["account"]
+    text = f"Your {user['plan']} plan is active for account {account['accountId']}."
+    send(user["email"], f"Your account {account['accountId']} is ready", text)
+
+
+@ready.timed_out
+def overdue(key: str, parts: Mapping[str, Mapping[str, Any]]) -> None:  # noqa: ARG001 - the user's id is in no mail
+    """Remind a user with a paid plan of the missing account; an account without one is no reason for a mail."""
+    if user := parts.get("user"):
+        send(
+            user["email"], "Your account is missing", f"Your {user['plan']} plan is active. Open an account to use it."
+        )
+
+
+def send(to: str, subject: str, text: str) -> None:
+    """Send a mail."""
     ses.send_email(
         FromEmailAddress=os.environ["MAIL_FROM"],
-        Destination={"ToAddresses": [user["email"]]},
-        Content={
-            "Simple": {
-                "Subject": {"Data": f"Your account {account['accountId']} is ready"},
-                "Body": {"Text": {"Data": f"Your {user['plan']} plan is active for account {account['accountId']}."}},
-            }
-        },
+        Destination={"ToAddresses": [to]},
+        Content={"Simple": {"Subject": {"Data": subject}, "Body": {"Text": {"Data": text}}}},
     )

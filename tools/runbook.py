@@ -15,6 +15,7 @@ from components.alarms import (
     QUEUE_ALARMS,
     REPLICATION_ALARMS,
     STREAM_ALARMS,
+    TIME_OUT_ALARMS,
     TOPIC_ALARMS,
     WAITING,
     WORKFLOW_ALARMS,
@@ -156,6 +157,16 @@ _MISSING = Steps(
     "since a reconciliation brings back what items imply now and not what happened between.",
 )
 
+_TIME_OUT = Steps(
+    lost="The effect of a time-out, unless it is repeated: nothing calls the function again. The queue keeps its key "
+    "for 14 days.",
+    commands={"weir status": "Whether the consumers that bring the parts are well"},
+    over="ERROR_MESSAGE of the messages, or the function's log, names the error. Once it is fixed, invoke the function "
+    "with the body of each message (`aws lambda invoke`): nothing happens for a wait that has ended. The body of a "
+    "call that EventBridge Scheduler gave up is the call, and its `Payload` is what to invoke with. Then purge the "
+    "queue.",
+)
+
 #: The steps of each alarm, by its name.
 STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(
@@ -172,6 +183,7 @@ STEPS: Mapping[str, Steps] = {
     "walk-failed": _WALK_FAILED,
     "effects-missing": _MISSING,
     "webhooks-undelivered": _PARTNER,
+    "time-outs-failed": _TIME_OUT,
 }
 
 
@@ -185,6 +197,7 @@ def alarms() -> Mapping[str, list[AlarmOpinion]]:
         *REPLICATION_ALARMS,
         *WORKFLOW_ALARMS,
         *PARTNER_ALARMS,
+        *TIME_OUT_ALARMS,
         *RECONCILIATION_ALARMS,
     )
     for opinion in (*standing, POLLING, WAITING):

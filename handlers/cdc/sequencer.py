@@ -6,6 +6,7 @@ waits for all of them, and whoever sees it complete runs the effect, through the
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -15,9 +16,14 @@ from handlers.cdc.attribute_values import Wire, encode_item
 from handlers.cdc.change import Change
 from handlers.cdc.effect_ledger import KEEP, EffectLedger
 from handlers.cdc.image import Image
+from handlers.cdc.invocation import LambdaContext, running
+from handlers.cdc.metrics import emit
 from handlers.cdc.namespace import SEPARATOR, check_namespace
 from handlers.cdc.projection import GuardNotAvailable
 from handlers.cdc.sequencer_table import Documents, SequencerTable
+from handlers.cdc.sequencer_timer import SequencerTimer
+
+logger = logging.getLogger("handlers.cdc")
 
 #: The environment variable of the table that `components.Sequencer` makes.
 TABLE_VARIABLE: Final = "SEQUENCER_TABLE"
@@ -43,6 +49,32 @@ class SequencerStore(Protocol):
         """
         ...
 
+    def get(self, key: str) -> Documents:
+        """Return the documents of all parts that have arrived.
+
+        Args:
+            key: The item's key, with the sequencer's name.
+        """
+        ...
+
+
+class Timer(Protocol):
+    """The starter of a sequencer's time-outs."""
+
+    def start(self, name: str, key: str, moment: float) -> None:
+        """Start the time-out of a key, unless it was started before.
+
+        Args:
+            name: The key with the sequencer's name.
+            key: The key.
+            moment: When the time is out, in seconds since 1970.
+        """
+        ...
+
+
+#: A time-out's effect: it is called with the key, and the documents of the parts that have arrived.
+WhenTimedOut = Callable[[str, Mapping[str, Mapping[str, Any]]], None]
+
 
 class Sequencer:
     """A wait for changes of several items, e.g. of a user and of the user's account, and one effect when all are there.
@@ -61,10 +93,13 @@ class Sequencer:
             again). A part that comes later than that waits alone. Default 400 days; `None` is for ever.
         store: The place of the items; the DynamoDB table by default.
         clock: Returns seconds since 1970.
+        patience: Time after the write of the first part until the wait is over, shorter than `keep`; `None` for a wait
+            without end. Then the function runs that is decorated with `timed_out`, unless all parts have arrived.
+        timer: The starter of time-outs; EventBridge Scheduler by default.
 
     Raises:
-        ValueError: There are fewer than two parts, one is named twice or is empty, `keep` is shorter than 24 hours, or
-            `name` is empty or has a `#`.
+        ValueError: There are fewer than two parts, one is named twice or is empty, `keep` is shorter than 24 hours,
+            `patience` is not positive or not shorter than `keep`, or `name` is empty or has a `#`.
 
     Example:
         >>> from handlers.cdc import EffectLedger
@@ -93,6 +128,8 @@ class Sequencer:
         keep: timedelta | None = KEEP,
         store: SequencerStore | None = None,
         clock: Callable[[], float] = time.time,
+        patience: timedelta | None = None,
+        timer: Timer | None = None,
     ) -> None:
         self.name = check_namespace(name)
         self.parts = tuple(parts)
@@ -103,9 +140,15 @@ class Sequencer:
                 f"keep={keep} is shorter than the 24 hours a stream can deliver a record again: a part could be "
                 "forgotten while the other is on its way"
             )
+        if patience is not None and not timedelta(0) < patience < (keep or timedelta.max):
+            raise ValueError(
+                f"patience={patience} must be positive, and shorter than keep={keep}: an item is forgotten then"
+            )
         self.ledger = EffectLedger(namespace=name, keep=None) if ledger is None else ledger
         self.keep = keep
         self.store: SequencerStore = SequencerTable(variable) if store is None else store
+        self.patience = patience
+        self.timer: Timer | None = timer if timer is not None or patience is None else SequencerTimer()
         self._clock = clock
 
     def arrived(
@@ -128,7 +171,8 @@ class Sequencer:
             then: The effect. It is called with the document of each part, by its name.
 
         Returns:
-            True if all parts have arrived, and the effect is done; `False` if one is still missing.
+            True if all parts have arrived, and the effect is done, or the time-out's in its place; `False` if one is
+            still missing.
 
         Raises:
             ValueError: There is no such part, or the key is empty.
@@ -146,10 +190,81 @@ class Sequencer:
                 "advance it in every write (SET version = if_not_exists(version, :now) + :one)"
             )
         expires_at = None if self.keep is None else int(self._clock() + self.keep.total_seconds())
-        documents = self.store.put(
-            f"{self.name}{SEPARATOR}{key}", part, version, encode_item(document), expires_at=expires_at
-        )
+        documents = self.store.put(self._named(key), part, version, encode_item(document), expires_at=expires_at)
         if any(each not in documents for each in self.parts):
+            self._start_timer(change, key)
             return False
         self.ledger.once(key, then, {each: Image(documents[each]) for each in self.parts})
         return True
+
+    def timed_out(self, action: WhenTimedOut) -> TimeOut:
+        """Make a handler of what is done when a part has not come in time, for `components.Sequencer`.
+
+        The time-out takes the effect's key in the ledger, so that one of the two happens and never both.
+
+        Args:
+            action: The effect of a time-out.
+        """
+        return TimeOut(self, action)
+
+    def end_wait(self, key: str, action: WhenTimedOut) -> bool:
+        """Run a time-out's effect, unless all parts have arrived or one of the two effects is done.
+
+        Args:
+            key: The identity that the parts have in common.
+            action: The effect of a time-out.
+
+        Returns:
+            Whether a part is missing.
+
+        Raises:
+            Exception: Whatever the effect or its ledger raises; the time-out is tried again.
+        """
+        documents = self.store.get(self._named(key))
+        # The delivery that saw all parts runs the effect, or is delivered again until it has. No item: it has expired.
+        if not documents or all(each in documents for each in self.parts):
+            return False
+        self.ledger.once(key, action, key, {each: Image(found) for each, found in documents.items()})
+        return True
+
+    def _named(self, key: str) -> str:
+        return f"{self.name}{SEPARATOR}{key}"
+
+    def _start_timer(self, change: Change[Any], key: str) -> None:
+        """Start the time-out, from the time of the write: a repeat that comes late does not wait anew."""
+        if self.timer is None or self.patience is None or change.history_until is not None:
+            return
+        written, now = change.approximate_creation_time, self._clock()
+        over = (now if written is None else written.timestamp()) + self.patience.total_seconds()
+        # What AWS does with a moment that is over is not known.
+        self.timer.start(self._named(key), key, max(over, now + 60))
+
+
+class TimeOut:
+    """The Lambda handler of a sequencer's time-outs, which EventBridge Scheduler calls with the key.
+
+    Args:
+        sequencer: The sequencer.
+        action: The effect of a time-out.
+
+    Attributes:
+        module: Name of the module that it is defined in.
+        entry_point: The handler's name for Lambda, e.g. `handlers.account_ready.overdue`.
+    """
+
+    def __init__(self, sequencer: Sequencer, action: WhenTimedOut) -> None:
+        self.sequencer = sequencer
+        self.action = action
+        self.module = action.__module__
+        self.entry_point = f"{self.module}.{getattr(action, '__name__', '')}"
+
+    def __call__(self, event: Mapping[str, Any], context: LambdaContext | None = None) -> None:
+        """Answer one call."""
+        with running(context) as invocation:
+            try:
+                missing = self.sequencer.end_wait(event["key"], self.action)
+                logger.info(
+                    "the wait of %s for %s is over, parts missing: %s", self.sequencer.name, event["key"], missing
+                )
+            finally:
+                emit(invocation.counts)

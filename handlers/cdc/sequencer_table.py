@@ -54,10 +54,19 @@ class SequencerTable:
             )["Attributes"]
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refused:
             item = refused.response["Item"]
-        return {name.removeprefix(_DOCUMENT): value["M"] for name, value in item.items() if name.startswith(_DOCUMENT)}
+        return _documents(item)
+
+    def get(self, key: str) -> Documents:
+        """Read all parts, as `SequencerStore.get` describes."""
+        found = self._dynamodb.get_item(TableName=self._table(), Key={"sequenceKey": {"S": key}}, ConsistentRead=True)
+        return _documents(found.get("Item", {}))
 
     def _table(self) -> str:
         name = os.environ.get(self.variable)
         if not name:
             raise RuntimeError(f"{self.variable} is not set, so there is no table to wait in: give the consumer access")
         return name
+
+
+def _documents(item: Mapping[str, Wire]) -> Documents:
+    return {name.removeprefix(_DOCUMENT): value["M"] for name, value in item.items() if name.startswith(_DOCUMENT)}

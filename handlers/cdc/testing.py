@@ -487,3 +487,24 @@ class InMemorySequences:
             if part not in item or item[part][0] < version:
                 item[part] = (version, document)
             return {name: stored for name, (_, stored) in item.items()}
+
+    def get(self, key: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the documents of all parts."""
+        with self._lock:
+            return {name: stored for name, (_, stored) in self.items.get(key, {}).items()}
+
+
+class InMemoryTimer:
+    """A sequencer's `Timer` whose time-outs a test runs itself.
+
+    Attributes:
+        started: When each time-out is over, in seconds since 1970, by the key with the sequencer's name.
+    """
+
+    def __init__(self) -> None:
+        self.started: dict[str, float] = {}
+
+    def start(self, name: str, key: str, moment: float) -> None:
+        """Note a time-out, unless there is one."""
+        del key
+        self.started.setdefault(name, moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -312,3 +313,46 @@ class TestOnboarding:
         }
         tried = {key: value.format(**names) if isinstance(value, str) else value for key, value in parameters.items()}
         assert "AccessDenied" in refusal(aws, outputs, "onboarding", service, operation, tried)
+
+
+class TestTimeOuts:
+    """The last of this module: they move the clock by a week."""
+
+    def mails(self, aws: Endpoint, user: str) -> list[str]:
+        subjects = ("Your account is missing", f"Your account of-{user} is ready")
+        sent = [each["Subject"] for each in aws.control.mails() if each["To"] == [f"{user}@example.com"]]
+        return [each for each in sent if each in subjects]
+
+    def waiting(self, aws: Endpoint, user: str) -> list[str]:
+        """The schedules that wait for a user's account."""
+        name = hashlib.sha256(f"account-ready#{user}".encode()).hexdigest()
+        return [each["Name"] for each in aws.client("scheduler").list_schedules(NamePrefix=name)["Schedules"]]
+
+    def open_account(self, aws: Endpoint, outputs: dict[str, Any], user: str) -> None:
+        answer = post(aws, f"{outputs['apiUrl']}/accounts/of-{user}", json.dumps({"userId": user}))
+        assert answer == (201, {"accountId": f"of-{user}", "userId": user})
+
+    def test_a_user_is_reminded_once_of_an_account_that_never_came_and_otherwise_never(
+        self, aws: Endpoint, outputs: dict[str, Any]
+    ) -> None:
+        for user in ("wes", "xan"):
+            put_user(aws, outputs, user)
+            upgrade(aws, outputs, user)
+            wait_until(lambda user=user: self.waiting(aws, user))
+        self.open_account(aws, outputs, "xan")
+        wait_until(lambda: self.mails(aws, "xan"))
+        calls = {"FunctionName": outputs["timeOuts"]}
+        aws.control.advance_clock(7 * 24 * 3600)
+        wait_until(lambda: self.mails(aws, "wes"))
+        wait_until(lambda: not self.waiting(aws, "wes") and not self.waiting(aws, "xan"))
+        # The other part comes too late: the time-out's effect has taken its place.
+        self.open_account(aws, outputs, "wes")
+        key = {"sequenceKey": {"S": "account-ready#wes"}}
+        table = {"TableName": outputs["waitingTable"], "Key": key}
+        wait_until(lambda: "document#account" in aws.client("dynamodb").get_item(**table)["Item"])
+        mapping = outputs["consumers"]["account-ready-accounts"]["eventSourceMapping"]
+        aws.control.wait_until_idle([mapping], timeout=60)
+        wait_until(lambda: aws.control.metric_sum("Invocations", **calls) >= 2)
+        assert self.mails(aws, "wes") == ["Your account is missing"]
+        assert self.mails(aws, "xan") == ["Your account of-xan is ready"]
+        assert aws.control.metric_sum("Errors", **calls) == 0

@@ -155,6 +155,13 @@ def test_scd_8_a_rate_without_a_start_begins_at_once(plans: Plans) -> None:
     assert before <= first <= plans.now()
 
 
+@conforms("SCD-7", "deduced")
+def test_scd_7_a_moment_that_is_over_is_due_at_once(plans: Plans) -> None:
+    moment = plans.now() - timedelta(days=1)
+    plans.create(at(moment), ActionAfterCompletion="DELETE")
+    assert plans.moments(1) == [moment]
+
+
 def test_a_cron_expression_calls_at_the_minutes_that_it_selects(plans: Plans) -> None:
     begin = plans.now()
     plans.create("cron(0 3 * * ? *)", EndDate=begin + timedelta(days=2), ActionAfterCompletion="DELETE")
@@ -395,7 +402,6 @@ def test_schedules_are_listed_by_group_name_and_state_and_by_page(plans: Plans) 
             "ValidationException",
         ),
         ("cron(0 3 L * ? *)", {}, "NotSimulated"),
-        ("at(2020-01-01T00:00:00)", {}, "NotSimulated"),
         ("rate(1 day)", {"ScheduleExpressionTimezone": "Europe/Berlin"}, "NotSimulated"),
         ("rate(1 day)", {"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"}}, "NotSimulated"),
         ("rate(1 day)", {"Target": {"Input": "<aws.scheduler.attempt-number>"}}, "NotSimulated"),

@@ -1,4 +1,7 @@
-"""Sequencers: however deliveries repeat, interleave and crash, the effect happens once when all parts are there."""
+"""Sequencers: however deliveries repeat, interleave and crash, the effect happens once when all parts are there.
+
+With time-outs, either the effect happens or that of the time-out, and never both.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from handlers.cdc.sequencer import Sequencer
 from handlers.cdc.testing import InMemoryLedger, InMemorySequences, change
 
 PARTS = ("user", "account")
+#: What stands for a part in the call of a time-out.
+TIME_OUT = "time-out"
 
 
 class Crash(Exception):
@@ -33,6 +38,7 @@ class World:
 
     def __init__(self) -> None:
         self.emitted: list[Mapping[str, Mapping[str, Any]]] = []
+        self.reminded: list[Mapping[str, Mapping[str, Any]]] = []
         self.failed: list[Delivery] = []
         self.table = InMemorySequences()
         self.between: Callable[[], None] = lambda: None
@@ -51,8 +57,14 @@ class World:
         between()
         return documents
 
+    def get(self, key: str) -> Mapping[str, Mapping[str, Any]]:
+        between, self.between = self.between, lambda: None
+        documents = self.table.get(key)
+        between()
+        return documents
+
     def deliver(self, delivery: Delivery) -> None:
-        """Deliver a part; a worker that dies leaves its delivery to be repeated."""
+        """Deliver a part, or call a time-out; a worker that dies leaves its delivery to be repeated."""
 
         def between() -> None:
             for each in delivery.meanwhile:
@@ -65,25 +77,39 @@ class World:
                 raise Crash
             self.emitted.append(parts)
 
+        def remind(key: str, parts: Mapping[str, Mapping[str, Any]]) -> None:
+            if delivery.dies == "in the effect":
+                raise Crash
+            self.reminded.append(parts)
+
         item = {"id": delivery.part, "version": delivery.version}
         try:
             if delivery.dies == "before the write":
                 between()
                 raise Crash
             self.between = between
+            if delivery.part == TIME_OUT:
+                self.sequencer.end_wait("u1", remind)
+                return
             self.sequencer.arrived(change(new=item), delivery.part, "u1", item, then=emit)
         except Crash:
             self.failed.append(delivery)
 
 
 places = st.sampled_from([None, "before the write", "after the write", "in the effect"])
-arrivals = st.tuples(st.sampled_from(PARTS), st.integers(1, 3), places)
-histories = st.lists(
-    st.tuples(arrivals, st.lists(arrivals, max_size=2)).map(
-        lambda drawn: Delivery(*drawn[0], tuple(Delivery(*inner) for inner in drawn[1]))
-    ),
-    max_size=4,
-)
+
+
+def histories_of(*parts: str) -> st.SearchStrategy[list[Delivery]]:
+    deliveries = st.tuples(st.sampled_from(parts), st.integers(1, 3), places)
+    return st.lists(
+        st.tuples(deliveries, st.lists(deliveries, max_size=2)).map(
+            lambda drawn: Delivery(*drawn[0], tuple(Delivery(*inner) for inner in drawn[1]))
+        ),
+        max_size=4,
+    )
+
+
+histories = histories_of(*PARTS)
 
 
 def all_of(deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -120,3 +146,18 @@ def test_each_part_ends_with_its_newest_document(history: list[Delivery]) -> Non
     }
     stored = after(history).table.items.get("ready#u1", {})
     assert {part: version for part, (version, _) in stored.items()} == newest
+
+
+@given(histories_of(*PARTS, TIME_OUT))
+@example([Delivery("user", 1), Delivery(TIME_OUT, 1), Delivery("account", 1)])
+@example([Delivery("user", 1), Delivery(TIME_OUT, 1, None, (Delivery("account", 1),))])
+@example([Delivery("user", 1), Delivery("account", 1, None, (Delivery(TIME_OUT, 1),))])
+@example([Delivery("user", 1), Delivery("account", 1, "after the write"), Delivery(TIME_OUT, 1)])
+def test_either_the_effect_happens_or_the_time_outs_and_never_both(history: list[Delivery]) -> None:
+    world = after(history)
+    brought = {each.part for each in all_of(history)}
+    happened = len(world.emitted) + len(world.reminded)
+    assert happened <= 1
+    assert happened == 1 or not brought >= {*PARTS}
+    assert all(set(parts) < {*PARTS} for parts in world.reminded)
+    assert TIME_OUT in brought or not world.reminded

@@ -48,8 +48,9 @@ def _update_function(aws: Aws, id_: str, change: Change) -> None:
     updated = lambda_.get_waiter("function_updated_v2")
     if change.names - set(_CODE):
         request = {name: value for name, value in change.new.items() if name not in _CODE}
-        # A request without them leaves the former variables.
-        lambda_.update_function_configuration(**{"Environment": {"Variables": {}}, **request})
+        # A request without them leaves the former variables, and the former queue.
+        without = {"Environment": {"Variables": {}}, "DeadLetterConfig": {"TargetArn": ""}}
+        lambda_.update_function_configuration(**{**without, **request})
         updated.wait(FunctionName=id_, WaiterConfig=WAIT)
     if change.names & set(_CODE):
         architectures = change.new.get("Architectures", ["x86_64"])
@@ -214,6 +215,7 @@ TYPES: Mapping[str, ResourceType] = {
             "code": Member("Code", encode=lambda code: {"ZipFile": zipped(code)}),
             "environment": Block("Environment", {"variables": "Variables"}),
             "layers": Member("Layers", decode=lambda layers: [each["Arn"] for each in layers], key=_layer_arns),
+            "deadLetterConfig": Block("DeadLetterConfig", {"targetArn": "TargetArn"}),
             "loggingConfig": Block("LoggingConfig", {"logFormat": "LogFormat", "logGroup": "LogGroup"}),
         },
         begin=_create_function,

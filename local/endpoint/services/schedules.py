@@ -131,9 +131,8 @@ class Schedules:
         def create() -> dict[str, Any]:
             if arn in self._schedules:
                 raise AwsError("ConflictException", f"Schedule {parameters['Name']} already exists.", status=409)
-            _check_to_come(plan, now)
             self._schedules[arn] = self._document(arn, parameters, created=now)
-            self._enter(arn, plan, now)
+            self._enter(arn, plan)
             return {"ScheduleArn": arn}
 
         return self._once(parameters, create)
@@ -147,11 +146,10 @@ class Schedules:
         def update() -> dict[str, Any]:
             before = self._found(parameters)
             after = self._document(arn, parameters, created=before["CreationDate"])
-            if before["ScheduleExpression"] != after["ScheduleExpression"]:
-                _check_to_come(plan, now)
             self._schedules[arn] = after
-            if any(before.get(each) != after.get(each) for each in _TIMES):
-                self._enter(arn, plan, now)
+            moved = before["ScheduleExpression"] != after["ScheduleExpression"]
+            if moved or (not _is_past(plan, now) and any(before.get(each) != after.get(each) for each in _TIMES)):
+                self._enter(arn, plan)
             return {"ScheduleArn": arn}
 
         return self._once(parameters, update)
@@ -232,9 +230,9 @@ class Schedules:
             window=60.0 * window.get("MaximumWindowInMinutes", 0),
         )
 
-    def _enter(self, arn: str, plan: Plan, now: float) -> None:
+    def _enter(self, arn: str, plan: Plan) -> None:
         self._agenda.drop(arn)
-        if self._schedules[arn]["State"] == "ENABLED" and not _is_past(plan, now):
+        if self._schedules[arn]["State"] == "ENABLED":
             self._agenda.put(arn, plan)
 
     def _document(self, arn: str, parameters: Parameters, *, created: float) -> dict[str, Any]:
@@ -315,14 +313,6 @@ def _expression(text: str) -> Expression:
 
 def _is_past(plan: Plan, now: float) -> bool:
     return isinstance(plan.expression, At) and plan.expression.moment < now
-
-
-def _check_to_come(plan: Plan, now: float) -> None:
-    if _is_past(plan, now):
-        raise NotSimulated(
-            "it is not known what AWS does with an at(…) in the past, so the local endpoint takes none: schedule a "
-            "moment that is still to come"
-        )
 
 
 def _check_model(operation: str, parameters: Parameters) -> None:

@@ -76,6 +76,10 @@ OUTPUTS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
     "aws:secretsmanager/secretVersion:SecretVersion": lambda name: {"arn": arn("secretsmanager", f"secret:{name}")},
     "aws:sesv2/emailIdentity:EmailIdentity": lambda name: {"arn": arn("ses", f"identity/{name}")},
     "aws:scheduler/schedule:Schedule": lambda name: {},
+    "aws:scheduler/scheduleGroup:ScheduleGroup": lambda name: {
+        "name": name,
+        "arn": arn("scheduler", f"schedule-group/{name}"),
+    },
     "aws:sfn/stateMachine:StateMachine": lambda name: {"arn": arn("states", f"stateMachine:{name}"), "name": name},
     "aws:sns/topic:Topic": lambda name: {"arn": arn("sns", name), "name": name},
     "aws:sns/topicSubscription:TopicSubscription": lambda name: {},

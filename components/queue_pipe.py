@@ -201,11 +201,12 @@ class QueuePipe(pulumi.ComponentResource):
         self.register_outputs({"pipeName": self.pipe.name, "queueArn": self.queue.arn})
 
     def exported(self) -> Mapping[str, pulumi.Input[Any]]:
-        """Return what the stack's output `pipes` has to say of the pipe, so that `weir dead-letters` knows it."""
+        """Return what the stack's output `pipes` has to say of the pipe, so that the operator's commands know it."""
         return {
             "pipe": self.pipe.name,
             "stream": self._stream,
             "deadLetterQueues": [self.dead_letters.arn, self.undelivered.arn],
+            "alarms": {alarm: made.name for alarm, made in self.alarms.items()},
         }
 
     def watched(self) -> Sequence[Watched]:

@@ -152,9 +152,13 @@ class StreamPipe(pulumi.ComponentResource):
         self.register_outputs({"pipeName": self.pipe.name})
 
     def exported(self) -> Mapping[str, pulumi.Input[Any]]:
-        """Return what the stack's output `pipes` has to say of the pipe, so that `weir dead-letters` knows it."""
+        """Return what the stack's output `pipes` has to say of the pipe, so that the operator's commands know it."""
         queue = self.on_failure.queue
-        exported = {"pipe": self.pipe.name, "deadLetterQueues": [] if queue is None else [queue.arn]}
+        exported: dict[str, pulumi.Input[Any]] = {
+            "pipe": self.pipe.name,
+            "deadLetterQueues": [] if queue is None else [queue.arn],
+            "alarms": {alarm: made.name for alarm, made in {**self.alarms, **self.on_failure.alarms}.items()},
+        }
         # A stream of Kinesis does not say which table its changes are of.
         return exported | ({"stream": self._source.table_stream} if isinstance(self._source, KinesisSource) else {})
 

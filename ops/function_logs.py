@@ -53,6 +53,8 @@ def parse(event: Mapping[str, Any], function: str) -> LogLine:
     elif found := _object(text):
         members = found
         level, request_id = str(found.get("level", "")), str(found.get("requestId", ""))
+        if {"resourceArn", "executionId", "messageType"} <= found.keys():
+            return _step_of_pipe(event, function, found)
         if "_aws" in found:
             kind = "metrics"
         elif found.get("logger") == _RUNTIME:
@@ -62,6 +64,15 @@ def parse(event: Mapping[str, Any], function: str) -> LogLine:
     return LogLine(
         event["timestamp"] / 1000, function, event.get("logStreamName", ""), kind, level, request_id, text, members
     )
+
+
+def _step_of_pipe(event: Mapping[str, Any], pipe: str, members: Mapping[str, Any]) -> LogLine:
+    """Read a step of a pipe's execution (docs/aws-semantics.md §3.6)."""
+    level, step, error = str(members.get("logLevel", "")), str(members["messageType"]), members.get("error")
+    text = f"{step}: {error.get('message', '')}" if isinstance(error, Mapping) else step
+    kind: Kind = "failure" if level == "ERROR" else "log"
+    at, stream = event["timestamp"] / 1000, event.get("logStreamName", "")
+    return LogLine(at, pipe, stream, kind, level, str(members["executionId"]), text, members)
 
 
 class LogReader:

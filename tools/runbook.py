@@ -11,6 +11,7 @@ from pathlib import Path
 
 from components.alarms import (
     PARTNER_ALARMS,
+    PIPE_ALARMS,
     POLLING,
     QUEUE_ALARMS,
     REPLICATION_ALARMS,
@@ -122,6 +123,18 @@ _PARTNER = Steps(
     "them on the bus again (`aws events start-replay`, docs/guides/webhooks.md); the other partners know them by their "
     "event id. Then purge the queue.",
 )
+_PIPE = Steps(
+    lost="Nothing yet: the pipe tries again, in a stream until the record age and at most for the stream's retention, "
+    "in a fan-out's queue until the messages go to its dead-letter queue.",
+    commands={
+        "weir status {consumer}": "The pipe's state, its dead letters and its alarms",
+        "weir tail {consumer} --no-follow --since 1h --level ERROR": "The errors of enrichment and target",
+        "weir dead-letters list {consumer}": "Changes that were given up meanwhile",
+        "weir dead-letters redrive {consumer} --yes": "Those changes again, once the cause is fixed",
+    },
+    over="Mend the target, the enrichment or the pipe's role; throttled: ask for a higher quota of concurrent "
+    "executions. The alarm ends by itself when executions succeed.",
+)
 _REPLICATION = Steps(
     lost="Nothing while DynamoDB still tries, for 168 hours; then it switches the replication off by itself, and what "
     "is written until it is on again never reaches the Kinesis stream. Skipped changes (`replication-failed`) are lost "
@@ -179,6 +192,7 @@ STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(
         ("replication-age-warn", "replication-age-page", "replication-throttled", "replication-failed"), _REPLICATION
     ),
+    **dict.fromkeys((opinion.name for opinion in PIPE_ALARMS), _PIPE),
     **dict.fromkeys(("executions-failed", "executions-timed-out"), _WORKFLOW),
     "walk-failed": _WALK_FAILED,
     "effects-missing": _MISSING,
@@ -198,6 +212,7 @@ def alarms() -> Mapping[str, list[AlarmOpinion]]:
         *WORKFLOW_ALARMS,
         *PARTNER_ALARMS,
         *TIME_OUT_ALARMS,
+        *PIPE_ALARMS,
         *RECONCILIATION_ALARMS,
     )
     for opinion in (*standing, POLLING, WAITING):

@@ -134,9 +134,9 @@ _RESOURCES: Mapping[str, Arns] = {
 }
 
 _CONSUMERS = ("lambda:GetEventSourceMapping", "lambda:GetFunctionConfiguration")
+_READERS = (*_CONSUMERS, "pipes:DescribePipe")
 _READ_LETTERS = (
-    *_CONSUMERS,
-    "pipes:DescribePipe",
+    *_READERS,
     *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration"),
     *("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
     "kinesis:DescribeStreamSummary",
@@ -148,14 +148,14 @@ _FIND_CHANGES = ("dynamodb:DescribeStream", *_READ_STREAM, "kinesis:ListShards",
 #: The actions that each command needs. `sts:GetCallerIdentity`, which redrives sign receipts with, needs no permission.
 ACTIONS: Mapping[str, Sequence[str]] = {
     "status": (
-        *_CONSUMERS,
+        *_READERS,
         *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "pipes:ListPipes"),
         *("s3:ListBucket", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
         *("dynamodb:DescribeKinesisStreamingDestination", "kinesis:DescribeStreamSummary"),
     ),
     # With --key the stream is read as well.
     "tail": (
-        *_CONSUMERS,
+        *_READERS,
         *("logs:FilterLogEvents", "s3:ListBucket", "sqs:GetQueueUrl", *_FIND_CHANGES),
         "kinesis:DescribeStreamSummary",
     ),
@@ -198,6 +198,8 @@ ACTIONS: Mapping[str, Sequence[str]] = {
 
 #: Commands that look at the queues which consumers read, and at no queue with dead letters.
 _OF_SOURCES = ("pause",)
+#: The actions of `tail` on pipes, whose logs name no records to look for.
+_TAIL_OF_PIPES = ("pipes:DescribePipe", "logs:FilterLogEvents")
 #: Commands that read a table's stream only for documents that point at it, and so never for a queue or Kinesis.
 _OF_POINTERS = ("dead-letters list", "dead-letters show", "dead-letters redrive")
 
@@ -217,7 +219,9 @@ def policy(command: str, readers: Sequence[Reader], functions: Sequence[Function
         elif command in _OF_POINTERS and action in _READ_STREAM:
             resources = [each.source for each in readers if ":dynamodb:" in each.source]
         else:
-            resources = [*_RESOURCES[action](readers), *_of_functions(action, functions)]
+            without_pipes = command == "tail" and action not in _TAIL_OF_PIPES
+            about = [each for each in readers if isinstance(each, Consumer)] if without_pipes else readers
+            resources = [*_RESOURCES[action](about), *_of_functions(action, functions)]
         if resources:
             by_resources[tuple(sorted(set(resources)))].append(action)
     return {

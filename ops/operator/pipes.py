@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from aws_semantics.permissions import calling
@@ -25,6 +25,7 @@ class Pipe:
         described: The pipe as DescribePipe describes it.
         kept_in: ARNs of the queues with its dead letters, as far as the program knows them.
         table_stream: ARN of the stream of the table whose changes it gets.
+        alarms: Names of its alarms, by their short names.
         guarded: Nothing at its target is known to decide about an older change.
     """
 
@@ -32,6 +33,7 @@ class Pipe:
     described: Mapping[str, Any]
     kept_in: Sequence[str] = ()
     table_stream: str | None = None
+    alarms: Mapping[str, str] = field(default_factory=dict[str, str])
     guarded: ClassVar[bool] = False
 
     @property
@@ -149,4 +151,4 @@ def readers_of(stack: Stack, name: str | None = None) -> Sequence[Reader]:
 def _pipe(stack: Stack, name: str, output: Mapping[str, Any]) -> Pipe:
     described = stack.client("pipes").describe_pipe(Name=output["pipe"])
     stream = output.get("stream", stack.outputs.get("streamArn"))
-    return Pipe(name, described, tuple(output.get("deadLetterQueues", ())), stream)
+    return Pipe(name, described, tuple(output.get("deadLetterQueues", ())), stream, output.get("alarms", {}))

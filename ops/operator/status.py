@@ -15,8 +15,8 @@ from rich.text import Text
 
 from ops.operator.options import (
     AsJson,
-    ConsumerName,
     Iam,
+    ReaderName,
     StackName,
     StateFile,
     duration,
@@ -29,6 +29,7 @@ from ops.stopping import stopped_by_ctrl_c
 if TYPE_CHECKING:
     from ops.operator.consumers import Consumer
     from ops.operator.metrics import Readings
+    from ops.operator.pipes import Pipe, Reader
     from ops.operator.replication import ReplicationStatus
     from ops.operator.stack import Stack
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 BEHIND_SECONDS = 300
 #: Names that alarms have whose records are in no failure destination.
 _LOSSES = ("dropped", "destination-failures")
+#: States of a pipe that reads, or is about to.
+_WELL = ("RUNNING", "STARTING", "CREATING", "UPDATING")
+#: States of a pipe that exists as declared and does not read.
+_STARTS_AGAIN = ("STOPPED", "STOPPING", "START_FAILED", "STOP_FAILED")
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,28 @@ class ConsumerStatus:
 
 
 @dataclass(frozen=True)
+class PipeStatus:
+    """The state of one pipe.
+
+    Attributes:
+        source: ARN of the stream or queue that it reads.
+        state: Its CurrentState.
+        stateReason: The reason of the state, where EventBridge gives one.
+        deadLetters: Those that wait.
+        alarms: Short names of its alarms in state ALARM.
+        advice: Reasons to act.
+    """
+
+    name: str
+    source: str
+    state: str
+    stateReason: str | None  # noqa: N815 - the document's own names
+    deadLetters: DeadLetters  # noqa: N815
+    alarms: Sequence[str]
+    advice: Sequence[Advice]
+
+
+@dataclass(frozen=True)
 class ReaderStatus:
     """The readers of one stream, and the number that it serves."""
 
@@ -102,6 +129,7 @@ class Status:
     stack: str
     at: float
     consumers: Sequence[ConsumerStatus]
+    pipes: Sequence[PipeStatus]
     readers: Sequence[ReaderStatus]
     replications: Sequence[ReplicationStatus]
 
@@ -109,13 +137,13 @@ class Status:
     def needs_somebody(self) -> bool:
         """`True` if somebody should act."""
         crowded = any(len(each.readers) > each.limit for each in self.readers)
-        return crowded or any(each.advice for each in (*self.consumers, *self.replications))
+        return crowded or any(each.advice for each in (*self.consumers, *self.pipes, *self.replications))
 
 
 @stopped_by_ctrl_c(0)
 @reports_errors
 def status(
-    consumer: ConsumerName = None,
+    consumer: ReaderName = None,
     watch: Annotated[
         float | None, typer.Option("--watch", min=1, metavar="SECONDS", help="Look again and again.")
     ] = None,
@@ -124,25 +152,26 @@ def status(
     as_json: AsJson = False,
     iam: Iam = False,
 ) -> None:
-    """Show the state of every consumer, and the command to type next.
+    """Show the state of every consumer and pipe, and the command to type next.
 
     For each consumer: its mapping's state, its distance behind the source now and an hour ago, failures and retries
     of the last hour, dead letters that wait and until when they can be redriven, its alarms, its stream's readers. For
-    each table that is replicated into Kinesis: the destination's state, how far behind it is, and what it lost.
+    each pipe: its state with the reason, dead letters and alarms. For each table that is replicated into Kinesis: the
+    destination's state, how far behind it is, and what it lost.
 
     Example: weir status -s prod
 
     Exits 0 if all is well, 1 if somebody should act, 2 if the stack cannot be read.
     """
-    from ops.operator.consumers import consumers_of
+    from ops.operator.pipes import readers_of
     from ops.operator.stack import find
 
     found = find(stack, state)
     while True:
-        consumers = consumers_of(found, consumer)
+        readers = readers_of(found, consumer)
         if iam:
-            print_policy("status", consumers)
-        looked = look(found, consumers, now=time.time())
+            print_policy("status", readers)
+        looked = look(found, readers, now=time.time())
         if as_json:
             typer.echo(json.dumps(asdict(looked) | {"needsSomebody": looked.needs_somebody}))
         else:
@@ -152,24 +181,28 @@ def status(
         time.sleep(watch)
 
 
-def look(stack: Stack, consumers: Sequence[Consumer], *, now: float) -> Status:
-    """Find out the state of consumers.
+def look(stack: Stack, readers: Sequence[Reader], *, now: float) -> Status:
+    """Find out the state of consumers and pipes.
 
     Args:
         stack: The stack.
-        consumers: The consumers.
+        readers: The consumers and pipes.
         now: Seconds since 1970.
     """
     from ops.operator import metrics
+    from ops.operator.consumers import Consumer
+    from ops.operator.pipes import Pipe
     from ops.operator.replication import replications
 
+    consumers = [each for each in readers if isinstance(each, Consumer)]
     readings = metrics.read(stack.client("cloudwatch"), consumers, now=now)
-    ringing = _ringing(stack.client("cloudwatch"), consumers)
-    streams = sorted({each.stream for each in consumers if each.stream is not None})
+    ringing = _ringing(stack.client("cloudwatch"), readers)
+    streams = sorted({each.stream for each in readers if each.stream is not None})
     return Status(
         stack.name,
         now,
         [_consumer(stack, each, readings[each.name], ringing, now) for each in consumers],
+        [_pipe(stack, each, ringing) for each in readers if isinstance(each, Pipe)],
         [_readers(stack, stream) for stream in streams],
         replications(stack, sorted({stream.split("/")[1] for stream in streams}), now=now),
     )
@@ -177,18 +210,11 @@ def look(stack: Stack, consumers: Sequence[Consumer], *, now: float) -> Status:
 
 def _consumer(stack: Stack, consumer: Consumer, readings: Readings, ringing: set[str], now: float) -> ConsumerStatus:
     from ops.operator import metrics
-    from ops.operator.dead_letters.stores import stores_of
     from ops.operator.deadlines import horizon_of
 
     behind, before = metrics.behind(readings, consumer)
     delivered = readings.total(metrics.POLLED) - readings.total(metrics.FILTERED)
-    counted = [store.waiting() for store in stores_of(stack, consumer)]
-    letters = DeadLetters(
-        sum(waiting for waiting, _, _ in counted),
-        min((oldest for _, oldest, _ in counted if oldest is not None), default=None),
-        min((deadline for _, _, deadline in counted if deadline is not None), default=None),
-    )
-    alarms = sorted(short for short, name in consumer.alarms.items() if name in ringing)
+    letters, alarms = _letters(stack, consumer), _alarms(consumer, ringing)
     paused = consumer.mapping["State"] in ("Disabled", "Disabling")
     loses = consumer.mapping["LastModified"].timestamp() + horizon_of(stack, consumer).first if paused else None
     return ConsumerStatus(
@@ -205,6 +231,43 @@ def _consumer(stack: Stack, consumer: Consumer, readings: Readings, ringing: set
         loses,
         [*_advice(stack, consumer, behind, letters, alarms, loses, now)],
     )
+
+
+def _pipe(stack: Stack, pipe: Pipe, ringing: set[str]) -> PipeStatus:
+    state, reason = pipe.described["CurrentState"], pipe.described.get("StateReason")
+    letters, alarms = _letters(stack, pipe), _alarms(pipe, ringing)
+    found: list[Advice] = []
+    if state not in _WELL:
+        said = f"it is {state}{f': {reason}' if reason else ''}"
+        again = f"aws pipes start-pipe --name {pipe.described['Name']}" if state in _STARTS_AGAIN else "pulumi up"
+        found.append(Advice(said, again))
+    found += _advice_on_letters(stack, pipe, letters)
+    if alarms and not found:
+        found.append(Advice(f"in ALARM: {', '.join(alarms)}", f"weir tail {pipe.name}{stack.option}"))
+    return PipeStatus(pipe.name, pipe.source, state, reason, letters, alarms, found)
+
+
+def _letters(stack: Stack, reader: Reader) -> DeadLetters:
+    from ops.operator.dead_letters.stores import stores_of
+
+    counted = [store.waiting() for store in stores_of(stack, reader)]
+    return DeadLetters(
+        sum(waiting for waiting, _, _ in counted),
+        min((oldest for _, oldest, _ in counted if oldest is not None), default=None),
+        min((deadline for _, _, deadline in counted if deadline is not None), default=None),
+    )
+
+
+def _alarms(reader: Reader, ringing: set[str]) -> list[str]:
+    return sorted(short for short, name in reader.alarms.items() if name in ringing)
+
+
+def _advice_on_letters(stack: Stack, reader: Reader, letters: DeadLetters) -> list[Advice]:
+    if not letters.waiting:
+        return []
+    until = "" if letters.deadline is None else f", the oldest until {moment(letters.deadline)}"
+    count = f"{letters.waiting} dead letter{'' if letters.waiting == 1 else 's'} wait{until}"
+    return [Advice(count, f"weir dead-letters list {reader.name}{stack.option}")]
 
 
 def _advice(
@@ -225,10 +288,7 @@ def _advice(
         found.append(Advice(f"its mapping is {consumer.mapping['State']}", f"weir resume {name}{option}"))
     if any(alarm in _LOSSES for alarm in alarms):
         found.append(Advice("records were given up and are in no destination", f"weir reread {name} --from …{option}"))
-    if letters.waiting:
-        until = "" if letters.deadline is None else f", the oldest until {moment(letters.deadline)}"
-        count = f"{letters.waiting} dead letter{'' if letters.waiting == 1 else 's'} wait{until}"
-        found.append(Advice(count, f"weir dead-letters list {name}{option}"))
+    found += _advice_on_letters(stack, consumer, letters)
     if behind is not None and behind >= BEHIND_SECONDS:
         found.append(Advice(f"{duration(behind)} behind its source", f"weir tail {name}{option}"))
     elif _is_stuck(consumer):
@@ -244,9 +304,9 @@ def _is_stuck(consumer: Consumer) -> bool:
     return result.startswith("PROBLEM") and result != "PROBLEM: Function call failed"
 
 
-def _ringing(cloudwatch: Any, consumers: Sequence[Consumer]) -> set[str]:
-    """Return the names of the consumers' alarms that are in state ALARM."""
-    names = [name for consumer in consumers for name in consumer.alarms.values()]
+def _ringing(cloudwatch: Any, readers: Sequence[Reader]) -> set[str]:
+    """Return the names of the alarms of consumers and pipes that are in state ALARM."""
+    names = [name for reader in readers for name in reader.alarms.values()]
     found: set[str] = set()
     for start in range(0, len(names), 100):
         described = cloudwatch.describe_alarms(AlarmNames=names[start : start + 100], StateValue="ALARM")
@@ -289,7 +349,10 @@ def _print(looked: Status) -> None:
             Text(str(letters.waiting), style="bold red" if letters.waiting else ""),
             Text(", ".join(each.alarms), style="bold red"),
         )
-    console.print(table)
+    if looked.consumers:
+        console.print(table)
+    if looked.pipes:
+        console.print(_table_of_pipes(looked.pipes))
     for stream in looked.readers:
         over = len(stream.readers) > stream.limit
         line = f"{stream.stream}: {len(stream.readers)} of {stream.limit} readers: {', '.join(stream.readers)}"
@@ -300,10 +363,23 @@ def _print(looked: Status) -> None:
         console.print(Text(line, style="bold red" if each.advice else ""), soft_wrap=True)
         if each.advice:
             console.print(Text(f"  {each.advice}", style="yellow"), soft_wrap=True)
-    for each in looked.consumers:
+    for each in (*looked.consumers, *looked.pipes):
         for advice in each.advice:
             console.print(Text(f"{each.name}: {advice.reason}", style="yellow"), soft_wrap=True)
             console.print(Text(f"  {advice.command}"), soft_wrap=True)
+
+
+def _table_of_pipes(pipes: Sequence[PipeStatus]) -> Table:
+    table = Table("pipe", "state", "dead letters", "alarms")
+    for each in pipes:
+        letters = each.deadLetters
+        table.add_row(
+            each.name,
+            Text(each.state, style="" if each.state == "RUNNING" else "yellow"),
+            Text(str(letters.waiting), style="bold red" if letters.waiting else ""),
+            Text(", ".join(each.alarms), style="bold red"),
+        )
+    return table
 
 
 def _seconds(value: float | None) -> str:

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ops.function_logs import Kind, LogLine, LogReader, log_group_in
-from ops.operator.options import AsJson, ConsumerName, Iam, StackName, StateFile, fail, print_policy, reports_errors
+from ops.operator.options import AsJson, Iam, ReaderName, StackName, StateFile, fail, print_policy, reports_errors
 from ops.stopping import stopped_by_ctrl_c
 
 if TYPE_CHECKING:
     from ops.operator.consumers import Consumer
     from ops.operator.mails import MailReader
+    from ops.operator.pipes import Pipe
     from ops.operator.stack import Stack
 
 #: Seconds between two reads of the logs.
@@ -50,7 +51,7 @@ _COUNTED = {
 @stopped_by_ctrl_c(0)
 @reports_errors
 def tail(
-    consumer: ConsumerName = None,
+    consumer: ReaderName = None,
     since: Annotated[str, typer.Option(help="How far back to begin: 30s, 10m, 2h, 1d.")] = "10m",
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for new lines until Ctrl-C.")] = True,
     key: Annotated[
@@ -63,7 +64,7 @@ def tail(
     as_json: AsJson = False,
     iam: Iam = False,
 ) -> None:
-    """Follow the logs of all functions: invocations, failures with the exception, effects, dead letters.
+    """Follow the logs of all functions and pipes: invocations, failures with the exception, effects, dead letters.
 
     Lines are merged in the order of time. Effects are counted per invocation: applied, suppressed because they were
     done already, uncertain. Without a consumer, the functions of the API are included, and the mails of the local
@@ -71,21 +72,29 @@ def tail(
 
     Example: weir tail welcome-email --since 1h -s prod
     """
-    from ops.operator.consumers import consumers_of, other_functions
+    from ops.operator.consumers import Consumer, other_functions
     from ops.operator.mails import MailReader
+    from ops.operator.pipes import Pipe, readers_of
     from ops.operator.stack import find
 
     began = time.time() - _seconds(since)
     if level.upper() not in LEVELS:
         fail(f"--level {level} is not one of {', '.join(LEVELS)}")
     found = find(stack, state)
-    consumers = consumers_of(found, consumer)
+    readers = readers_of(found, consumer)
+    consumers = [each for each in readers if isinstance(each, Consumer)]
+    pipes = [each for each in readers if isinstance(each, Pipe)]
+    if consumer is not None:
+        for pipe in pipes:
+            _check_pipe(pipe, key)
     groups = {each.name: each.log_group for each in consumers}
     others = {} if consumer is not None else other_functions(found, known=groups)
     if iam:
-        print_policy("tail", consumers, list(others.values()))
+        print_policy("tail", readers, list(others.values()))
     console = Console()
     groups |= {name: log_group_in(function) for name, function in others.items()}
+    if key is None:  # the log of a pipe names no records
+        groups |= {each.name: each.log_group for each in pipes if each.log_group is not None}
     mails = MailReader(found, since=began) if consumer is None and key is None else None
     for line in lines(found, consumers, groups, since=began, follow=follow, key=key, mails=mails):
         shown = describe(line)
@@ -97,6 +106,13 @@ def tail(
         else:
             stamp = time.strftime("%H:%M:%S", time.localtime(line.at))
             console.print(Text(f"{stamp}  {line.function}  {shown}", style=_STYLES.get(line.kind, "")), soft_wrap=True)
+
+
+def _check_pipe(pipe: Pipe, key: str | None) -> None:
+    if key is not None:
+        fail(f"the log of the pipe {pipe.name} names no items: leave --key out")
+    if pipe.log_group is None:
+        fail(f"the pipe {pipe.name} writes no log to CloudWatch Logs: set its LogConfiguration to a log group")
 
 
 def lines(

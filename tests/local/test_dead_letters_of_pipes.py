@@ -14,6 +14,7 @@ from local.deploy import deploy
 from local.endpoint import Endpoint
 from tests.local.operator_world import Night, acting_as
 from tests.local.world import wait_until
+from tools import runbook
 
 ROOT = Path(__file__).parents[2]
 
@@ -241,6 +242,66 @@ def test_the_printed_policy_of_a_command_is_enough_for_it(pipe: str, night: Nigh
         assert said.code == (1 if words[0] == "list" else 0), said.errors or said.output
         assert "AccessDenied" not in said.output
     assert len(wait_for(night, pipe, f"gil-{pipe}", 1)) == 1
+
+
+def status(night: Night, pipe: str) -> tuple[int, Any]:
+    said = night.weir("status", pipe, "--json")
+    document = json.loads(said.output)
+    assert document["consumers"] == []
+    (found,) = document["pipes"]
+    return said.code, found
+
+
+def test_the_status_of_a_pipe_counts_its_dead_letters_and_names_the_next_command(night: Night) -> None:
+    give_up(night, "in-order", "hal", "pro")
+    code, pipe = status(night, "in-order")
+    assert (code, pipe["name"], pipe["state"], pipe["deadLetters"]["waiting"]) == (1, "in-order", "RUNNING", 1)
+    assert [advice["command"] for advice in pipe["advice"]] == ["weir dead-letters list in-order"]
+    whole = night.weir("status")
+    assert (whole.code, "weir dead-letters list in-order" in whole.output) == (1, True)
+    assert redrive(night, "in-order", "--yes") == (0, ["applied"])
+    assert status(night, "in-order")[1]["deadLetters"]["waiting"] == 0
+    wait_for(night, "in-order", "hal", 1)
+
+
+def test_a_stopped_pipe_needs_somebody_who_starts_it(night: Night) -> None:
+    pipes, name = night.client("pipes"), night.outputs["pipes"]["late"]["pipe"]
+    pipes.stop_pipe(Name=name)
+    wait_until(lambda: pipes.describe_pipe(Name=name)["CurrentState"] == "STOPPED")
+    try:
+        code, pipe = status(night, "late")
+        assert (code, pipe["state"]) == (1, "STOPPED")
+        assert pipe["advice"][0]["command"] == f"aws pipes start-pipe --name {name}"
+    finally:
+        pipes.start_pipe(Name=name)
+        wait_until(lambda: pipes.describe_pipe(Name=name)["CurrentState"] == "RUNNING")
+
+
+def test_the_errors_that_a_pipe_logged_are_followed_by_its_name(night: Night) -> None:
+    give_up(night, "in-order", "ivy", "pro")
+    followed = "tail", "in-order", "--no-follow", "--level", "ERROR"
+    wait_until(lambda: "in-order  EXECUTION_FAILED" in night.weir(*followed).output)
+    refused = night.weir("tail", "in-order", "--no-follow", "--key", "userId=ivy")
+    assert (refused.code, "names no items: leave --key out" in refused.errors) == (2, True)
+    assert night.weir("dead-letters", "drop", "in-order", "--yes").code == 0
+
+
+@pytest.mark.parametrize("pipe", ["copied", "in-order"])
+def test_the_commands_on_the_pages_of_a_pipes_alarms_run_with_its_name(pipe: str, night: Night) -> None:
+    alarms = night.outputs["pipes"][pipe]["alarms"]
+    commands = {command for alarm in alarms for command in runbook.STEPS[alarm].commands}
+    assert "weir status {consumer}" in commands
+    for command in sorted(commands):
+        said = night.weir(*command.format(consumer=pipe).split()[1:])
+        assert said.code in (0, 1), f"{command}: {said.errors}"
+
+
+@pytest.mark.parametrize("pipe", ["copied", "in-order"])
+def test_the_printed_policies_of_status_and_tail_are_enough_for_a_pipe(pipe: str, night: Night, tmp_path: Path) -> None:
+    for words in (["status", pipe], ["tail", pipe, "--no-follow"]):
+        policy = json.loads(night.weir(*words, "--iam").output)
+        said = acting_as(night, policy, tmp_path / "acting.json").weir(*words)
+        assert said.code in (0, 1), said.errors
 
 
 @pytest.mark.parametrize(("pipe", "table"), [("copied", "users"), ("enriched", "accounts"), ("late", "accounts")])

@@ -100,10 +100,8 @@ def _log_of_pipe(stack: Stack, pipe: Pipe, letter: DeadLetter) -> list[dict[str,
     last: deque[dict[str, Any]] = deque(maxlen=LAST_ERRORS)
     try:
         for line in log.new():
-            error = line.members.get("error")
-            if isinstance(error, Mapping) and line.at <= letter.at + 1:
-                text = f"{line.members.get('messageType')}: {error.get('message')}"
-                last.append({"at": line.at, "requestId": line.members.get("executionId", ""), "text": text})
+            if "error" in line.members and line.at <= letter.at + 1:
+                last.append({"at": line.at, "requestId": line.request_id, "text": line.text})
     except logs.exceptions.ResourceNotFoundException:
         return []
     return list(last)

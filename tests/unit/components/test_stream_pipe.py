@@ -11,6 +11,7 @@ import pulumi_aws as aws
 import pytest
 
 from components import (
+    QUEUE_PIPE_ALARMS,
     ApiDestinationTarget,
     BusTarget,
     ChangeTable,
@@ -378,6 +379,11 @@ def test_a_pipe_says_where_the_operator_finds_its_dead_letters(run) -> None:
             pulumi.export(pipe.pulumi_resource_name, pipe.exported())
 
     outputs = run(program).outputs
+    alarms = {name: entry.pop("alarms") for name, entry in outputs.items()}
+    assert alarms["of-queue"] == {opinion.name: f"of-queue-{opinion.name}" for opinion in QUEUE_PIPE_ALARMS}
+    assert alarms["of-stream"]["execution-failed"] == "of-stream-execution-failed"
+    assert alarms["of-stream"]["waiting"] == "of-stream-failures-waiting"
+    assert "waiting" not in alarms["of-accounts"]
     assert outputs == {
         "of-queue": {
             "pipe": "of-queue",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ops.operator.permissions import policy
 from ops.operator.pipes import Pipe, readers_of
 from ops.operator.stack import NoStack, Stack
+from ops.operator.status import Advice, look
 
 ARN = "arn:aws:{service}:us-east-1:111122223333:{name}"
 STREAM = ARN.format(service="dynamodb", name="table/users/stream/2026-01-01T00:00:00.000")
@@ -101,6 +103,42 @@ def test_a_pipe_whose_execution_cannot_be_reproduced_is_refused_by_the_part_of_i
 def test_a_pipes_own_queues_and_its_destination_are_looked_into_once_each() -> None:
     assert pipe().destinations == (DEAD,)
     assert (pipe().queues, pipe(source=QUEUE).queues) == ((), (DEAD,))
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        ("START_FAILED", "aws pipes start-pipe --name to-target"),
+        ("UPDATE_FAILED", "pulumi up"),
+        ("CREATE_FAILED", "pulumi up"),
+    ],
+)
+def test_a_failed_pipe_needs_somebody_and_says_its_reason(
+    state: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stack, "client", lambda *_: None)
+    failed = replace(
+        pipe(source=QUEUE, CurrentState=state, StateReason="the role denies it"), kept_in=(), table_stream=None
+    )
+    looked = look(Stack("dev", {}), [failed], now=0.0)
+    assert looked.needs_somebody
+    assert looked.pipes[0].advice == [Advice(f"it is {state}: the role denies it", command)]
+
+
+class Ringing:
+    """A client of CloudWatch where one alarm is in state ALARM."""
+
+    def describe_alarms(self, **_: Any) -> Any:
+        return {"MetricAlarms": [{"AlarmName": "to-target-execution-failed"}]}
+
+
+def test_a_pipe_whose_alarm_fires_needs_somebody_who_reads_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stack, "client", lambda *_: Ringing())
+    alarms = {name: f"to-target-{name}" for name in ("execution-failed", "execution-throttled")}
+    fails = replace(pipe(source=QUEUE, CurrentState="RUNNING"), kept_in=(), table_stream=None, alarms=alarms)
+    (status,) = look(Stack("dev", {}), [fails], now=0.0).pipes
+    assert status.alarms == ["execution-failed"]
+    assert status.advice == [Advice("in ALARM: execution-failed", "weir tail to-target -s dev")]
 
 
 def test_without_pipes_an_unknown_name_is_answered_with_the_consumers_alone() -> None:

@@ -16,12 +16,6 @@ from tests.wheels import lock, wheel
 
 PROGRAM = ROOT / "tests" / "reference" / "every_component.py"
 
-#: Schedules do not run on the endpoint.
-STUBS = """
-  weir:localStubs:
-    aws:scheduler/schedule:Schedule: {}
-"""
-
 
 @pytest.fixture(scope="module")
 def every(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Iterator[Lab]:
@@ -31,8 +25,6 @@ def every(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Iterator[Lab]:
     shutil.copy(PROGRAM, project / "__main__.py")
     shutil.copytree(PROGRAM.parent, project / "tests" / "reference", ignore=shutil.ignore_patterns("__pycache__"))
     (project / "done.asl.json").write_text(json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}))
-    stack_file = project / "Pulumi.local.yaml"
-    stack_file.write_text(stack_file.read_text().replace("\nconfig:", f"\nconfig:{STUBS.rstrip()}"))
     lock(project / "packages.txt", wheel(directory, "said", "WORD = 'said'\n"))
     with lab(directory, cli, project) as made:
         made.aws.client("dynamodb").create_table(

@@ -44,7 +44,7 @@ from components import (
     protect_stack,
 )
 from handlers.cdc import on
-from tests.reference import enrich, expected, plans_per_window, upgrade_api, welcome_email
+from tests.reference import enrich, expected, in_time, plans_per_window, upgrade_api, welcome_email
 
 config = StackConfig.load()
 protect_stack(config.protect)
@@ -70,7 +70,7 @@ orders = ChangeTable(
 ledger = EffectLedgerTable("effects", deletion_protection=kept)
 counts = CounterTable("counts", deletion_protection=kept)
 rights = ProjectionTable("rights", hash_key="userId", deletion_protection=kept)
-Sequencer("waiting", deletion_protection=kept)
+Sequencer("waiting", timed_out=in_time.overdue, access=[ledger.access()], deletion_protection=kept)
 mail = EmailSender("mail", mail_from=config.mail_from)
 AuditBucket("audit-log", source=users.stream, hashed=["email"], hash_key=pulumi.Output.secret("of the hashes"))
 

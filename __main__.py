@@ -288,6 +288,7 @@ pulumi.export(
             "deadLetterQueues": (
                 [consumer.dead_letters.arn, consumer.undelivered.arn] if isinstance(consumer, QueueConsumer) else []
             ),
+            "archive": route.exported_archive() if isinstance(route, FanOut) else None,
         }
         for route in routes
         for name, consumer in route.consumers.items()

@@ -288,6 +288,10 @@ class FanOut(pulumi.ComponentResource):
         self.repeats[name] = repeats
         return made
 
+    def exported_archive(self) -> Mapping[str, pulumi.Input[str]] | None:
+        """Return what the stack's output `consumers` has to say of the archive, so that `weir reread` reads it."""
+        return {"topic": self.topic.arn, "claimChecks": self.claim_checks.arn} if self._archive_days else None
+
     def watched(self) -> Sequence[Watched]:
         """Return what a dashboard shows of the forwarder, the topic, and each consumer and pipe."""
         parts = [self.forwarder, *self.consumers.values(), *self.pipes.values()]

@@ -15,6 +15,19 @@ from ops.running import FORWARDER
 
 
 @dataclass(frozen=True)
+class Archive:
+    """The archive of a fan-out's topic.
+
+    Attributes:
+        topic: ARN of the topic.
+        claim_checks: ARN of the bucket with the changes that no message holds.
+    """
+
+    topic: str
+    claim_checks: str
+
+
+@dataclass(frozen=True)
 class Consumer:
     """A consumer of a stream or a queue.
 
@@ -27,6 +40,7 @@ class Consumer:
         queues: ARNs of the queues with what SQS gave up, and with what a topic could not deliver.
         is_guarded: Whether the program says that a version guard, a marker or a ledger decides about each change.
         table_stream: ARN of the stream of the table whose changes it gets, through a fan-out or Kinesis too.
+        archive: The archive of its fan-out's topic, if the topic keeps one.
     """
 
     name: str
@@ -37,6 +51,7 @@ class Consumer:
     queues: Sequence[str] = ()
     table_stream: str | None = None
     is_guarded: bool = False
+    archive: Archive | None = None
 
     @property
     def function_name(self) -> str:
@@ -122,7 +137,9 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
             queues = output.get("deadLetterQueues", ())
             alarms, stream = output.get("alarms", {}), output.get("stream", stack.outputs.get("streamArn"))
             guarded = output.get("guarded") is True
-            found.append(Consumer(each, mapping["UUID"], mapping, function, alarms, queues, stream, guarded))
+            kept = output.get("archive")
+            archive = None if kept is None else Archive(kept["topic"], kept["claimChecks"])
+            found.append(Consumer(each, mapping["UUID"], mapping, function, alarms, queues, stream, guarded, archive))
     return found
 
 

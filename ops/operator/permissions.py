@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ops.function_logs import log_group_in
-from ops.operator.consumers import Consumer
+from ops.operator.archive import PREFIX
+from ops.operator.consumers import Archive, Consumer
 from ops.operator.dead_letters.bucket import ATTEMPTS, SETTLED
 from ops.operator.pipes import Pipe, Reader
 
@@ -86,6 +87,23 @@ def _ledgers(readers: Sequence[Reader]) -> list[str]:
     ]
 
 
+def _archives(readers: Sequence[Reader]) -> list[Archive]:
+    return [each.archive for each in readers if isinstance(each, Consumer) and each.archive is not None]
+
+
+def _topics(readers: Sequence[Reader]) -> list[str]:
+    return [archive.topic for archive in _archives(readers)]
+
+
+def _replay_queues(readers: Sequence[Reader]) -> list[str]:
+    """Return the queues that archives are replayed into, which are made for one run."""
+    return [
+        f"arn:{partition}:sqs:{region}:{account}:{PREFIX}*"
+        for archive in _archives(readers)
+        for _, partition, _, region, account in [archive.topic.split(":")[:5]]
+    ]
+
+
 #: Resources of each action. `*` where AWS knows no resource for it.
 _RESOURCES: Mapping[str, Arns] = {
     "cloudwatch:DescribeAlarms": lambda _: ["*"],
@@ -118,8 +136,16 @@ _RESOURCES: Mapping[str, Arns] = {
     "s3:PutObject": lambda readers: [
         f"{arn}/{folder}*" for arn in _destinations(readers, "s3") for folder in (SETTLED, ATTEMPTS)
     ],
+    # SNS has no resource type for subscriptions: it asks about their topic.
+    "sns:GetSubscriptionAttributes": _topics,
+    "sns:GetTopicAttributes": _topics,
+    "sns:ListSubscriptionsByTopic": _topics,
     "sns:Publish": _needed("sns:Publish"),
+    "sns:Subscribe": _topics,
+    "sns:Unsubscribe": _topics,
     "sqs:ChangeMessageVisibility": lambda readers: _destinations(readers, "sqs"),
+    "sqs:CreateQueue": _replay_queues,
+    "sqs:DeleteQueue": _replay_queues,
     "sqs:DeleteMessage": lambda readers: _destinations(readers, "sqs"),
     "sqs:GetQueueAttributes": lambda readers: [*_destinations(readers, "sqs"), *_of(readers, queues=True)],
     "sqs:GetQueueUrl": lambda readers: [
@@ -144,6 +170,9 @@ _READ_LETTERS = (
 _READ_STREAM = ("dynamodb:GetShardIterator", "dynamodb:GetRecords")
 _READ_KINESIS = ("kinesis:GetShardIterator", "kinesis:GetRecords")
 _FIND_CHANGES = ("dynamodb:DescribeStream", *_READ_STREAM, "kinesis:ListShards", *_READ_KINESIS)
+
+#: `reread` where the stream has forgotten the range and the fan-out's topic keeps an archive.
+FROM_ARCHIVE = "reread from the archive"
 
 #: The actions that each command needs. `sts:GetCallerIdentity`, which redrives sign receipts with, needs no permission.
 ACTIONS: Mapping[str, Sequence[str]] = {
@@ -187,6 +216,12 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *_CONSUMERS,
         *(*_FIND_CHANGES, "dynamodb:BatchGetItem", "lambda:InvokeFunction", "kinesis:DescribeStreamSummary"),
     ),
+    FROM_ARCHIVE: (
+        *(*_CONSUMERS, "dynamodb:BatchGetItem", "lambda:InvokeFunction", "s3:GetObject"),
+        *("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:Subscribe", "sns:GetSubscriptionAttributes"),
+        *("sns:Unsubscribe", "sqs:CreateQueue", "sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:DeleteMessage"),
+        "sqs:DeleteQueue",
+    ),
     "pause": (
         *_CONSUMERS,
         *("cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
@@ -216,6 +251,10 @@ def policy(command: str, readers: Sequence[Reader], functions: Sequence[Function
     for action in ACTIONS[command]:
         if command in _OF_SOURCES and action.startswith("sqs:"):
             resources = _of(readers, queues=True)
+        elif command == FROM_ARCHIVE and action.startswith("sqs:"):
+            resources = _replay_queues(readers)
+        elif command == FROM_ARCHIVE and action == "s3:GetObject":
+            resources = [f"{archive.claim_checks}/*" for archive in _archives(readers)]
         elif command in _OF_POINTERS and action in _READ_STREAM:
             resources = [each.source for each in readers if ":dynamodb:" in each.source]
         else:

@@ -1,13 +1,14 @@
-"""`weir reread`: a range of time from a table's stream or from Kinesis, through one consumer again."""
+"""`weir reread`: a range of time from a table's stream, an archive or Kinesis, through one consumer again."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,8 +29,10 @@ from ops.operator.options import (
 )
 
 if TYPE_CHECKING:
-    from ops.operator.consumers import Consumer
+    from ops.operator.consumers import Archive, Consumer
     from ops.operator.stack import Stack
+
+    Records = Iterator[Mapping[str, Any]]
 
 #: Records that go to the function in one invocation.
 BATCH = 100
@@ -46,6 +49,10 @@ class Range:
 
     start: float
     end: float
+
+    def has(self, record: Mapping[str, Any]) -> bool:
+        """Return whether a change was written within it."""
+        return self.start <= record["dynamodb"]["ApproximateCreationDateTime"] <= self.end
 
 
 @reports_errors
@@ -67,16 +74,20 @@ def reread(
     """Send the changes of a range of time through a consumer again, e.g. after the alarm `dropped` or an outage.
 
     Reads the table's stream from its oldest record, since a table's stream cannot be read from a time, once a second:
-    its shards serve two readers, and this is one more for as long as it runs. A consumer of Kinesis gets the range from
-    its own stream, which is read from the time. Records that the consumer's filter turns down are left out; the others
-    go to its function in the order of their items, and through its effect ledger. A table's stream keeps 24 hours, and
-    Kinesis its retention: the command says if the range begins before that.
+    its shards serve two readers, and this is one more for as long as it runs. A range that begins before the 24 hours
+    of the stream comes from the archive of the consumer's fan-out, if its topic keeps one: by a queue and a
+    subscription that exist for as long as the command runs, also for a dry run. A consumer of Kinesis gets the range
+    from its own stream, which is read from the time. Records that the consumer's filter turns down are left out; the
+    others go to its function in the order of their items, and through its effect ledger. The command says if the range
+    begins before what stream, archive or Kinesis keep.
 
     Example: weir reread welcome-email --from 2h --yes -s prod
 
     Exits 0 if every record of the range is done, 1 if some are forgotten or failed, 2 if the stack cannot be read.
     """
     from ops.operator.consumers import consumers_of
+    from ops.operator.dead_letters.stores import STREAM_RETENTION_SECONDS
+    from ops.operator.permissions import FROM_ARCHIVE
     from ops.operator.sending import limit_rate
     from ops.operator.stack import find
 
@@ -86,21 +97,26 @@ def reread(
         fail(f"--to {end} is not after --from {start}")
     found = find(stack, state)
     (one,) = consumers_of(found, consumer)
+    archive = one.archive if wanted.start < now - STREAM_RETENTION_SECONDS else None
     if iam:
-        print_policy("reread", [one])
-    stream = one.source if one.reads_kinesis else one.stream
-    if stream is None:
+        print_policy("reread" if archive is None else FROM_ARCHIVE, [one])
+    read = one.source if one.reads_kinesis else one.stream
+    if archive is not None:
+        read = archive.topic
+    if read is None:
         fail(f"{consumer} reads {one.source}, and the stack has no output `streamArn`, so no table's stream is known")
     console = Console(stderr=True)
     counts: Counter[str] = Counter()
-    with console.status(f"read {stream}") as status:
-        run = _Reread(found, one, stream, wanted, stale, limit_rate(rate) if yes else None)
-        for outcome, count in run.outcomes(limit_rate(READS_PER_SECOND)):
+    run = _Reread(found, one, stale, limit_rate(rate) if yes else None)
+    opened = _stream(found, one, read, wanted, now) if archive is None else _archive(found, archive, wanted)
+    with console.status(f"read {read}") as status, opened as source:
+        for outcome, count in run.outcomes(source.shards):
             counts[outcome] += count
             status.update(f"reread: {_counted(counts)}")
-    forgotten = run.forgotten_until(now)
+    forgotten = source.beginning if wanted.start < source.beginning else None
     if as_json:
-        typer.echo(json.dumps({"from": wanted.start, "to": wanted.end, "counts": counts, "forgottenUntil": forgotten}))
+        said = {"from": wanted.start, "to": wanted.end, "source": read}
+        typer.echo(json.dumps({**said, "counts": counts, "forgottenUntil": forgotten}))
     else:
         typer.echo(f"{moment(wanted.start)} to {moment(wanted.end)}: {_counted(counts) or 'no records'}")
         for note in sorted(run.notes):
@@ -108,13 +124,67 @@ def reread(
         if forgotten is not None:
             hours = round((now - forgotten) / 3600)
             typer.echo(
-                f"The stream keeps {hours} hours: what was written before {moment(forgotten)} is forgotten. "
+                f"The {source.name} keeps {hours} hours: what was written before {moment(forgotten)} is forgotten. "
                 f"Compare the consumer's target with the table for it: weir reconcile{found.option}"
             )
         if not yes and counts["planned"]:
             again = f"weir reread {consumer} --from {moment(wanted.start).replace(' ', 'T')} --yes{found.option}"
             typer.echo(f"This was a dry run; to do it: {again}")
     raise typer.Exit(1 if forgotten is not None or counts["failed"] or counts["planned"] else 0)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A place that the range is read from.
+
+    Attributes:
+        name: Its name for people.
+        beginning: Time before which it has forgotten what was written, in seconds since 1970.
+        shards: The range's records of each shard.
+    """
+
+    name: str
+    beginning: float
+    shards: Iterator[Records]
+
+
+@contextlib.contextmanager
+def _archive(stack: Stack, archive: Archive, wanted: Range) -> Generator[_Source]:
+    """Replay the archive of a fan-out's topic."""
+    from ops.operator.archive import ArchiveReplay
+
+    with ArchiveReplay(stack, archive, wanted.start) as replay:
+        records = filter(wanted.has, replay.records())
+        yield _Source("archive", replay.beginning, iter([records]))
+
+
+@contextlib.contextmanager
+def _stream(stack: Stack, consumer: Consumer, arn: str, wanted: Range, now: float) -> Generator[_Source]:
+    """Read the table's stream, or the consumer's own of Kinesis."""
+    from ops.operator.dead_letters.stores import stream_retention
+    from ops.operator.sending import limit_rate
+
+    pause = limit_rate(READS_PER_SECOND)
+    shards = _of_kinesis(stack, arn, wanted, pause) if consumer.reads_kinesis else _of_table(stack, arn, wanted, pause)
+    yield _Source("stream", now - stream_retention(stack, arn), shards)
+
+
+def _of_kinesis(stack: Stack, stream: str, wanted: Range, pause: Callable[[], None]) -> Iterator[Records]:
+    from ops.operator.kinesis_records import KinesisCursor, kinesis_shards
+
+    kinesis = stack.client("kinesis")
+    for shard in kinesis_shards(kinesis, stream):
+        cursor = KinesisCursor(kinesis, stream, shard, wanted.start, pause)
+        # Records are in the order of their arrival, and a shard may go on for ever.
+        yield itertools.takewhile(lambda record: _arrived(record) <= wanted.end, cursor.new())
+
+
+def _of_table(stack: Stack, stream: str, wanted: Range, pause: Callable[[], None]) -> Iterator[Records]:
+    from ops.operator.dead_letters.pointers import Cursor, shards_of
+
+    streams = stack.client("dynamodbstreams")
+    for shard in shards_of(streams, stream):
+        yield filter(wanted.has, Cursor(streams, stream, shard, pause=pause).new())
 
 
 class _Reread:
@@ -124,8 +194,6 @@ class _Reread:
         self,
         stack: Stack,
         consumer: Consumer,
-        stream: str,
-        wanted: Range,
         stale: Literal["apply", "skip"] | None,
         pause: Callable[[], None] | None,
     ) -> None:
@@ -133,16 +201,14 @@ class _Reread:
 
         self._stack = stack
         self._consumer = consumer
-        self._stream = stream
-        self._wanted = wanted
         self._skips_stale = stale == "skip" or (stale is None and not consumer.guarded)
         # Its function takes a stream's records whatever its mapping reads.
         self._sender = None if pause is None else FunctionSender(stack, consumer.mapping["FunctionArn"], pause)
         self.notes: set[str] = set()
 
-    def outcomes(self, pause: Callable[[], None]) -> Iterator[tuple[str, int]]:
-        """Read the range and send it; yields outcomes and their counts."""
-        for records in self._shards(pause):
+    def outcomes(self, shards: Iterator[Records]) -> Iterator[tuple[str, int]]:
+        """Send the records of each shard; yields outcomes and their counts."""
+        for records in shards:
             batch: list[Mapping[str, Any]] = []
             for record in records:
                 batch.append(record)
@@ -150,33 +216,6 @@ class _Reread:
                     yield from self._send(batch)
                     batch = []
             yield from self._send(batch)
-
-    def _shards(self, pause: Callable[[], None]) -> Iterator[Iterator[Mapping[str, Any]]]:
-        """Yield the range's records of each shard."""
-        from ops.operator.dead_letters.pointers import Cursor, shards_of
-        from ops.operator.kinesis_records import KinesisCursor, kinesis_shards
-
-        if self._consumer.reads_kinesis:
-            kinesis = self._stack.client("kinesis")
-            for shard in kinesis_shards(kinesis, self._stream):
-                cursor = KinesisCursor(kinesis, self._stream, shard, self._wanted.start, pause)
-                # Records are in the order of their arrival, and a shard may go on for ever.
-                yield itertools.takewhile(lambda record: _arrived(record) <= self._wanted.end, cursor.new())
-            return
-        streams = self._stack.client("dynamodbstreams")
-        for shard in shards_of(streams, self._stream):
-            yield (
-                record
-                for record in Cursor(streams, self._stream, shard, pause=pause).new()
-                if self._wanted.start <= record["dynamodb"]["ApproximateCreationDateTime"] <= self._wanted.end
-            )
-
-    def forgotten_until(self, now: float) -> float | None:
-        """Return the time before which the stream has forgotten the range; `None` if it has all of it."""
-        from ops.operator.dead_letters.stores import stream_retention
-
-        horizon = now - stream_retention(self._stack, self._stream)
-        return horizon if self._wanted.start < horizon else None
 
     def _send(self, batch: list[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
         from ops.operator.dead_letters.letters import key_text, keys_of

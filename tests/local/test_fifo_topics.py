@@ -204,6 +204,27 @@ def test_a_new_subscription_replays_the_archive_from_a_time_and_goes_on_live(wor
     assert topic.received(url) == [("g", "after"), ("g", "live")]
 
 
+@honours("sns:GetSubscriptionAttributes", "SubscriptionArn")
+@honours("sns:ListSubscriptionsByTopic", "TopicArn")
+def test_a_subscription_with_a_replay_policy_says_how_far_the_replay_is(world) -> None:
+    topic = Topic(world, ArchivePolicy='{"MessageRetentionPeriod":"2"}')
+    since = datetime.fromtimestamp(world.control.advance_clock(0), UTC).isoformat()
+    topic.publish("one")
+    url = topic.queue("a")
+    replays = topic.subscribe(url, ReplayPolicy=json.dumps({"PointType": "Timestamp", "StartingPoint": since}))
+    without = topic.subscribe(topic.queue("b"))
+
+    def status(subscription: str) -> str | None:
+        described = topic.sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
+        assert described["SubscriptionArn"] == subscription
+        return described.get("ReplayStatus")
+
+    assert (status(replays), status(without)) == ("Completed", None)
+    assert topic.received(url) == [("g", "one")]
+    listed = topic.sns.list_subscriptions_by_topic(TopicArn=topic.arn)["Subscriptions"]
+    assert [each["SubscriptionArn"] for each in listed] == [replays, without]
+
+
 def test_a_topic_with_an_archive_is_deleted_in_two_steps(world) -> None:
     topic = Topic(world, ArchivePolicy='{"MessageRetentionPeriod":"1"}')
     message = refused(topic.sns.delete_topic, TopicArn=topic.arn)

@@ -80,6 +80,8 @@ class FifoTopics:
         self._metrics = metrics
         self._clock = clock
         self._memories: dict[str, FifoTopic] = {}
+        #: The replay policy of each subscription that has one; ministack forgets it.
+        self._replays: dict[str, str] = {}
 
     @property
     def routes(self) -> Routes:
@@ -97,6 +99,7 @@ class FifoTopics:
                 "sns:Publish": self._publish,
                 "sns:PublishBatch": self._publish_batch,
                 "sns:Subscribe": self._subscribe,
+                "sns:GetSubscriptionAttributes": self._describe_subscription,
             },
         )
 
@@ -139,9 +142,22 @@ class FifoTopics:
             since = _time(json.loads(replay)["StartingPoint"])
             endpoint = call.parameters["Endpoint"]
             subscription = next(each for each in topic.subscriptions if each["Endpoint"] == endpoint)
+            self._replays[subscription["SubscriptionArn"]] = replay
             for message in list(self._memory(topic).replayed(since)):
                 self._deliver(topic, subscription, message)
         return reply
+
+    async def _describe_subscription(self, call: AwsCall, pass_on: PassOn) -> Reply:
+        """Describe a subscription; a replay is over when Subscribe has answered."""
+        reply = await pass_on(call)
+        policy = self._replays.get(call.parameters["SubscriptionArn"])
+        if reply.status != 200 or policy is None:
+            return reply
+        added = "".join(
+            f"<entry><key>{name}</key><value>{escape(value)}</value></entry>"
+            for name, value in (("ReplayPolicy", policy), ("ReplayStatus", "Completed"))
+        )
+        return reply.with_body(reply.body.replace(b"</Attributes>", f"{added}</Attributes>".encode()))
 
     def _take(self, topic: Topic, message: TopicMessage) -> str:
         """Take a message, deliver it if it is new, and write the members of the answer.

@@ -107,6 +107,10 @@ def test_the_outputs_say_where_everything_is(program) -> None:
         "deadLetterQueues": [
             f"arn:aws:sqs:eu-central-1:123456789012:welcome-email-{name}" for name in ("dead-letters", "undelivered")
         ],
+        "archive": {
+            "topic": "arn:aws:sns:eu-central-1:123456789012:changes",
+            "claimChecks": "arn:aws:s3:::changes-claim-checks",
+        },
     }
 
 
@@ -134,9 +138,12 @@ def test_a_consumer_s_entry_names_the_stream_of_the_table_that_its_changes_are_o
     assert tables == {"account-ready": "users", "account-ready-accounts": "accounts"}
 
 
-def test_only_a_protected_stack_keeps_an_archive(program) -> None:
+def test_only_a_protected_stack_keeps_an_archive_and_names_it_beside_its_consumers(program) -> None:
     archived = {stack: "archivePolicy" in program(stack).one("Topic", "changes").inputs for stack in STACKS}
     assert archived == {"dev": False, "prod": True, "local": False}
+    named = {stack: "archive" in program(stack).outputs["consumers"]["welcome-email"] for stack in STACKS}
+    assert named == archived
+    assert sorted(program("prod").outputs["consumers"]["welcome-email"]["archive"]) == ["claimChecks", "topic"]
 
 
 @pytest.mark.parametrize("stack", STACKS)

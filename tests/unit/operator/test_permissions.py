@@ -10,8 +10,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from ops.operator.consumers import Consumer, consumers_of
-from ops.operator.permissions import ACTIONS, policy
+from ops.operator.consumers import Archive, Consumer, consumers_of
+from ops.operator.permissions import ACTIONS, FROM_ARCHIVE, policy
 from ops.operator.stack import Stack
 
 ARN = "arn:aws:{service}:us-east-1:111122223333:{name}"
@@ -19,6 +19,9 @@ STREAM = ARN.format(service="dynamodb", name="table/users/stream/2026-01-01T00:0
 KINESIS = ARN.format(service="kinesis", name="stream/history")
 QUEUE = ARN.format(service="sqs", name="mails.fifo")
 BUCKET = "arn:aws:s3:::failures"
+TOPIC = ARN.format(service="sns", name="changes.fifo")
+CLAIM_CHECKS = "arn:aws:s3:::claim-checks"
+REPLAY_QUEUES = ARN.format(service="sqs", name="weir-reread-*")
 POINTERS = ARN.format(service="sqs", name="pointers")
 
 #: Actions without a resource of their own
@@ -53,7 +56,8 @@ def consumer(name: str, source: str, destination: str, queues: Sequence[str] = (
     }
     environment = {"Variables": {"EFFECT_LEDGER_TABLE": "effects"}}
     described = {"FunctionName": name, "FunctionArn": function, "Environment": environment}
-    return Consumer(name, f"uuid-{name}", mapping, described, {}, queues, STREAM)
+    archive = Archive(TOPIC, CLAIM_CHECKS) if source == QUEUE else None
+    return Consumer(name, f"uuid-{name}", mapping, described, {}, queues, STREAM, archive=archive)
 
 
 CONSUMERS = {
@@ -103,8 +107,9 @@ def test_a_policy_names_exact_resources_of_the_actions_own_service(command: str,
         assert (resource == "*") == (action in WITHOUT_RESOURCE), (action, resource)
         if resource != "*":
             assert resource.split(":")[2] == action.split(":")[0], (action, resource)
-            # Objects of a bucket, and the streams of a log group, are all that has a pattern.
-            assert "*" not in resource or re.fullmatch(r"arn:aws:s3:::failures/(.+/)?\*|arn:aws:logs:.+:\*", resource)
+            # Objects of a bucket, the streams of a log group and the queues of replays are all that has a pattern.
+            pattern = r"arn:aws:s3:::(failures|claim-checks)/(.+/)?\*|arn:aws:logs:.+:\*|arn:aws:sqs:.+:weir-reread-\*"
+            assert "*" not in resource or re.fullmatch(pattern, resource)
 
 
 @pytest.mark.parametrize("command", ACTIONS)
@@ -139,6 +144,14 @@ def test_items_are_read_in_the_table_that_the_consumers_changes_are_of(
 def test_changes_of_a_kinesis_consumer_are_read_from_kinesis_alone(command: str) -> None:
     assert {resource for action, resource in statements(command, "kinesis") if ":GetRecords" in action} == {KINESIS}
     assert {resource for action, resource in statements(command, "stream") if ":GetRecords" in action} == {STREAM}
+
+
+def test_an_archive_is_read_by_a_queue_of_the_run_s_own_and_no_other() -> None:
+    allowed = statements(FROM_ARCHIVE, "queue")
+    assert {resource for action, resource in allowed if action.startswith("sqs:")} == {REPLAY_QUEUES}
+    assert {resource for action, resource in allowed if action.startswith("sns:")} == {TOPIC}
+    assert {resource for action, resource in allowed if action == "s3:GetObject"} == {f"{CLAIM_CHECKS}/*"}
+    assert not [action for action, _ in allowed if action in ("sqs:SendMessage", "sqs:SetQueueAttributes")]
 
 
 @pytest.mark.parametrize("command", [each for each in ACTIONS if each not in ("pause", "resume")])

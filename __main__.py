@@ -268,6 +268,14 @@ pulumi.export("alarmTopicArn", alarms.arn)
 pulumi.export("dashboard", page.url)
 if isinstance(changes, FanOut):
     pulumi.export("forwarder", changes.forwarder.event_source_mapping.uuid)
+    pulumi.export(
+        "forwarders",
+        {
+            route.forwarder.pulumi_resource_name: route.forwarder.event_source_mapping.uuid
+            for route in routes
+            if isinstance(route, FanOut)
+        },
+    )
 pulumi.export(
     "functionNames",
     {

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.endpoint.control.client import Control, ControlError
 from ops.function_logs import LogLine, LogReader, log_group_of
-from ops.running import FORWARDER
+from ops.running import forwarders_of
 
 #: Seconds between two looks at the endpoint.
 LOOK_SECONDS = 0.5
@@ -102,9 +102,7 @@ class Watch:
     def _names(self) -> dict[str, str]:
         """The consumers of the stack as it is now, by their mappings."""
         names = {each["eventSourceMapping"]: name for name, each in self._outputs.get("consumers", {}).items()}
-        if FORWARDER in self._outputs:
-            names[self._outputs[FORWARDER]] = FORWARDER
-        return names
+        return names | {uuid: name for name, uuid in forwarders_of(self._outputs).items()}
 
     def _of_history(self, name: str, entries: list[dict[str, Any]]) -> Iterator[Happening]:
         for entry in entries:

@@ -12,8 +12,21 @@ from typing import Any
 
 FILE = "running.json"
 
-#: Output with the mapping of a fan-out's forwarder, and the name by which commands know it.
+#: Output with the mapping of the first fan-out's forwarder, and the name by which commands know it.
 FORWARDER = "forwarder"
+#: Output with the mapping of each fan-out's forwarder, by its name among the alarms.
+FORWARDERS = "forwarders"
+
+
+def forwarders_of(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the mapping of each forwarder of a stack, by the name that commands know it by.
+
+    >>> forwarders_of({"forwarder": "1", "forwarders": {"changes-forwarder": "1", "orders-forwarder": "2"}})
+    {'forwarder': '1', 'orders-forwarder': '2'}
+    """
+    first = outputs.get(FORWARDER)
+    others = {name: uuid for name, uuid in outputs.get(FORWARDERS, {}).items() if uuid != first}
+    return {**({} if first is None else {FORWARDER: first}), **others}
 
 
 def state_directory(program: Path, stack: str) -> Path:

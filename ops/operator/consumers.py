@@ -11,7 +11,7 @@ from handlers.cdc.discard import DESTINATION_VARIABLE
 from handlers.cdc.ledger_table import TABLE_VARIABLE
 from ops.function_logs import log_group_in
 from ops.operator.stack import NoStack, Stack
-from ops.running import FORWARDER
+from ops.running import FORWARDER, FORWARDERS, forwarders_of
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Consumer:
     @property
     def guarded(self) -> bool:
         """`True` if an older change can do no harm: a ledger or a guard decides, or those behind a forwarder do."""
-        return self.is_guarded or self.ledger is not None or self.name == FORWARDER
+        return self.is_guarded or self.ledger is not None
 
     @property
     def _environment(self) -> Mapping[str, str]:
@@ -122,10 +122,10 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
     if not isinstance(consumers, Mapping):
         raise NoStack("the stack has no output `consumers`: deploy the program's present version")
     known = dict(consumers)
-    if FORWARDER in stack.outputs:
-        known[FORWARDER] = {"eventSourceMapping": stack.outputs[FORWARDER]}
-    if name is not None and name.endswith(f"-{FORWARDER}") and FORWARDER in known:
-        name = FORWARDER  # its name among the alarms
+    # Those behind a forwarder decide about a change that it repeats.
+    known |= {each: {"eventSourceMapping": it, "guarded": True} for each, it in forwarders_of(stack.outputs).items()}
+    if name is not None and name not in known and FORWARDER in known and name in stack.outputs.get(FORWARDERS, [name]):
+        name = FORWARDER if name.endswith(f"-{FORWARDER}") else name  # its name among the alarms
     if name is not None and name not in known:
         raise NoStack(f"there is no consumer {name!r}: the stack has {', '.join(sorted(known)) or 'none'}")
     functions = stack.client("lambda")

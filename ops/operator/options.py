@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec
@@ -31,10 +32,10 @@ Iam = Annotated[bool, typer.Option("--iam", help="Print the least IAM policy tha
 
 def consumer_names(ctx: typer.Context) -> list[str]:
     """List the names that complete a consumer: those in the outputs of the stack that the line names so far."""
-    from ops.running import FORWARDER
+    from ops.running import forwarders_of
 
     outputs = _outputs(ctx)
-    return [*outputs.get("consumers", {}), *([FORWARDER] if FORWARDER in outputs else [])]
+    return [*outputs.get("consumers", {}), *forwarders_of(outputs)]
 
 
 def reader_names(ctx: typer.Context) -> list[str]:
@@ -100,6 +101,22 @@ def print_policy(command: str, readers: Any, functions: Any = ()) -> NoReturn:
 
     typer.echo(json.dumps(policy(command, readers, functions), indent=2))
     raise typer.Exit
+
+
+def to_do_it(command: str, typed: Mapping[str, object], option: str) -> str:
+    """Return the hint after a dry run: the same command with the options that were typed, and `--yes`.
+
+    Args:
+        command: The command with its arguments.
+        typed: Values by option; `None` for those that were left out.
+        option: The option that names the stack, with a space before it.
+
+    Example:
+        >>> to_do_it("weir reread mail", {"--stale": None, "--to": "2026-01-31T08:30:00Z"}, " -s prod")
+        'This was a dry run; to do it: weir reread mail --to 2026-01-31T08:30:00Z --yes -s prod'
+    """
+    options = "".join(f" {name} {shlex.quote(str(value))}" for name, value in typed.items() if value is not None)
+    return f"This was a dry run; to do it: {command}{options} --yes{option}"
 
 
 def moment(seconds: float | None) -> str:

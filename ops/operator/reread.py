@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -26,6 +27,7 @@ from ops.operator.options import (
     moment,
     print_policy,
     reports_errors,
+    to_do_it,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 BATCH = 100
 #: Reads of a shard per second: a shard serves five, and each mapping takes four.
 READS_PER_SECOND = 1.0
+#: Invocations per second unless told otherwise.
+SENDS_PER_SECOND = 5.0
 
 _AGO = re.compile(r"(\d+)\s*(s|min|h|d)")
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
@@ -64,7 +68,7 @@ def reread(
         Literal["apply", "skip"] | None,
         typer.Option(help="Records older than their item is now: as for `weir dead-letters redrive`."),
     ] = None,
-    rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Invocations per second.")] = 5.0,
+    rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Invocations per second.")] = SENDS_PER_SECOND,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, the command only counts the records.")] = False,
     stack: StackName = None,
     state: StateFile = None,
@@ -104,7 +108,10 @@ def reread(
     if archive is not None:
         read = archive.topic
     if read is None:
-        fail(f"{consumer} reads {one.source}, and the stack has no output `streamArn`, so no table's stream is known")
+        fail(
+            f"{consumer} reads {one.source}, and neither its entry in the output `consumers` nor the output "
+            "`streamArn` names its table's stream: export them as __main__.py does"
+        )
     console = Console(stderr=True)
     counts: Counter[str] = Counter()
     run = _Reread(found, one, stale, limit_rate(rate) if yes else None)
@@ -128,8 +135,13 @@ def reread(
                 f"Compare the consumer's target with the table for it: weir reconcile{found.option}"
             )
         if not yes and counts["planned"]:
-            again = f"weir reread {consumer} --from {moment(wanted.start).replace(' ', 'T')} --yes{found.option}"
-            typer.echo(f"This was a dry run; to do it: {again}")
+            typed = {
+                "--from": _typed(wanted.start),
+                "--to": None if end is None else _typed(math.ceil(wanted.end)),
+                "--stale": stale,
+                "--rate": None if rate == SENDS_PER_SECOND else rate,
+            }
+            typer.echo(to_do_it(f"weir reread {consumer}", typed, found.option))
     raise typer.Exit(1 if forgotten is not None or counts["failed"] or counts["planned"] else 0)
 
 
@@ -251,6 +263,11 @@ def _time(text: str, now: float) -> float:
     except ValueError:
         fail(f"{text} is not a time: write 2h, 30min or 2026-01-31T08:30:00Z")
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _typed(at: float) -> str:
+    """Write a time as it is typed: a range of `2h` would be another one a minute later."""
+    return moment(at).replace(" ", "T")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

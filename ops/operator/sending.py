@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from aws_semantics.event_patterns import matches
+from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
 from local.engine.streams.filtering import seen
 from ops.operator.dead_letters.letters import change_in, event_id_of, key_text, keys_of, sequence_of
 from ops.operator.pipes import Reader
@@ -16,6 +17,8 @@ from ops.operator.stack import Stack
 Record = Mapping[str, Any]
 #: Stands between a change's event id and the number of the redrive in a deduplication id.
 _REDRIVE = "#redrive-"
+#: Room for what an event has beside its records.
+_WRAPPING_BYTES = 100
 
 
 class Sender(Protocol):
@@ -50,7 +53,16 @@ class FunctionSender:
     def send(self, records: Sequence[Record]) -> tuple[list[str], str]:  # noqa: D102 - see `Sender`
         done: list[str] = []
         note = ""
-        left = list(records)
+        for part in _parts(records):
+            finished, reason = self._send(part)
+            done += finished
+            note = note or reason
+        return done, note
+
+    def _send(self, records: Sequence[Record]) -> tuple[list[str], str]:
+        done: list[str] = []
+        note = ""
+        left = [record for record in records if key_text(keys_of(record)) not in self.blocked]
         while left:
             self._pause()
             failed, reason = self._invoke(left)
@@ -127,6 +139,21 @@ class QueueSender:
                 }
             sqs.send_message(QueueUrl=url, MessageBody=record["body"], **fifo)
         return [event_id_of(record) for record in records], ""
+
+
+def _parts(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Split records so that each part fits into one invocation."""
+    part: list[Record] = []
+    size = 0
+    for record in records:
+        more = len(json.dumps(record)) + len(", ")
+        if part and size + more > INVOCATION_PAYLOAD_BYTES - _WRAPPING_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(record)
+        size += more
+    if part:
+        yield part
 
 
 def passes(reader: Reader, record: Record) -> bool:

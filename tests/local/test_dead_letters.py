@@ -42,6 +42,9 @@ def test_from_the_break_to_none_waiting(night: Night) -> None:
     dry = night.weir("dead-letters", "redrive", CONSUMER)
     assert (dry.code, len(night.mails())) == (1, before)
     assert f"weir dead-letters redrive {CONSUMER} --yes" in dry.output
+    chosen = ("--only", "userId=ada", "--limit", "2", "--stale", "skip", "--rate", "3.0")
+    one = night.weir("dead-letters", "redrive", CONSUMER, *chosen)
+    assert f"weir dead-letters redrive {CONSUMER} {' '.join(chosen)} --yes" in one.output
 
     assert redrive(night).code == 0
     assert night.mails()[before:] == ["ada@example.com", "bob@example.com", "cyd@example.com"]

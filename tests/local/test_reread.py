@@ -26,6 +26,15 @@ def test_a_range_of_time_goes_through_the_consumer_again_and_nothing_happens_twi
         assert sorted(night.mails()[before:]) == ["reread-a@example.com", "reread-b@example.com"]
 
 
+def test_the_hint_after_a_dry_run_covers_the_range_that_was_counted_and_no_more(night: Night) -> None:
+    began = _iso(time.time())
+    night.upgrade("reread-d")
+    night.endpoint.control.wait_until_idle([night.mapping])
+    until = _iso(time.time() + 1)
+    said = night.weir("reread", CONSUMER, "--from", began, "--to", until, "--stale", "skip", "--rate", "2.0")
+    assert f"weir reread {CONSUMER} --from {began} --to {until} --stale skip --rate 2.0 --yes" in said.output
+
+
 def test_records_outside_the_range_are_left_alone(night: Night) -> None:
     night.upgrade("reread-c")
     time_after = time.time() + 60

@@ -26,6 +26,7 @@ from ops.operator.options import (
     moment,
     print_policy,
     reports_errors,
+    to_do_it,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 Only = Annotated[str | None, typer.Option("--only", metavar="KEY", help="Only records of one item, e.g. userId=bob.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many dead letters.")]
+#: Invocations or messages per second unless told otherwise.
+REDRIVES_PER_SECOND = 10.0
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, the command only says what it would do.")]
 
 dead_letters = typer.Typer(
@@ -146,7 +150,9 @@ def redrive(
             "ledger, which decides, and skipped where it has none."
         ),
     ] = None,
-    rate: Annotated[float, typer.Option(min=0.01, max=1000, help="Invocations or messages per second.")] = 10.0,
+    rate: Annotated[
+        float, typer.Option(min=0.01, max=1000, help="Invocations or messages per second.")
+    ] = REDRIVES_PER_SECOND,
     yes: Yes = False,
     stack: StackName = None,
     state: StateFile = None,
@@ -204,7 +210,13 @@ def redrive(
     if not as_json:
         typer.echo(f"{total} dead letters: {_counted(counts) or 'nothing to do'}, in {seconds:.1f} s")
         if not yes and total:
-            typer.echo(f"This was a dry run; to do it: weir dead-letters redrive {consumer} --yes{found.option}")
+            typed = {
+                "--only": only,
+                "--limit": limit,
+                "--stale": stale,
+                "--rate": None if rate == REDRIVES_PER_SECOND else rate,
+            }
+            typer.echo(to_do_it(f"weir dead-letters redrive {consumer}", typed, found.option))
     left = total - counts["applied"] - counts["queued"]
     raise typer.Exit(1 if left else 0)
 

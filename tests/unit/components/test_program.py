@@ -114,6 +114,14 @@ def test_the_outputs_say_where_everything_is(program) -> None:
     }
 
 
+def test_each_fan_out_s_forwarder_has_the_name_that_its_alarms_give_it(configured) -> None:
+    outputs = configured("dev", {"weir:accounts": "true"}).outputs
+    assert outputs["forwarders"] == {
+        "changes-forwarder": outputs["forwarder"],
+        "account-changes-forwarder": "uuid-of-account-changes-forwarder",
+    }
+
+
 def test_without_the_fan_out_a_consumer_reads_the_stream_itself(configured) -> None:
     run = configured("dev", DIRECT)
     assert run.one("EventSourceMapping").inputs["eventSourceArn"] == run.outputs["streamArn"]

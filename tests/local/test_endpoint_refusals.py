@@ -150,7 +150,7 @@ def test_a_service_that_the_program_does_not_use_is_refused_by_name(world, servi
             "publish_batch",
             {
                 "TopicArn": "arn:aws:sns:us-east-1:111122223333:t",
-                "PublishBatchRequestEntries": [{"Id": "1", "Message": "m", "Subject": "s"}],
+                "PublishBatchRequestEntries": [{"Id": "1", "Message": "m", "MessageStructure": "json"}],
             },
             "PublishBatchRequestEntries=",
         ),

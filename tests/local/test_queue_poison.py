@@ -41,6 +41,8 @@ class Consumer:
         self.world.enable(self.mapping)
         for number, pause in enumerate(pauses, start=1):
             self.world.wait_until(lambda number=number: len(self.receives(group)) >= number)
+            # The time must not pass for what still runs: its messages would come a second time.
+            self.world.wait_until(lambda: self.world.control.mapping(self.mapping).unfinished == 0)
             self.world.control.advance_clock(pause)
         self.world.settle(self.mapping)
 

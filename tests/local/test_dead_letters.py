@@ -7,9 +7,11 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -59,10 +61,14 @@ def test_from_the_break_to_none_waiting(night: Night) -> None:
 
 def test_the_night_drill_brings_twelve_dead_letters_to_none_with_the_guides_three_commands(night: Night) -> None:
     (block,) = re.findall(r"^## Night drill.*?```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
-    users = [f"drill-{number}" for number in range(12)]
+    users = [f"drill-{uuid4()}" for _ in range(12)]
     night.give_up(*users)
     before = len(night.mails())
-    codes = [night.weir(*shlex.split(command)[1:]).code for command in block.strip().splitlines()]
+    codes: list[int] = []
+    for command in block.strip().splitlines():
+        codes.append(night.weir(*shlex.split(command)[1:]).code)
+        # An alarm that rang when a minute ended rings for some more: as if they were over.
+        night.endpoint.control.evaluate_alarms(at=time.time() + 1_800)
     assert codes == [1, 0, 0]
     assert sorted(night.mails()[before:]) == sorted(f"{user}@example.com" for user in users)
 

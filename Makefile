@@ -5,19 +5,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-local test-browser test-search test-faults test-engine engine coverage check format property benchmark docs golden policy-pack test-policy-pack lock clean
+.PHONY: help demo test test-policy test-local test-browser test-search test-faults test-engine engine coverage check format property benchmark docs golden policy-pack test-policy-pack lock clean
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(VENV)/local.installed ## Run the whole program here: upgrades, mails, dead letters
 	$(BIN)/weir demo
 
-# Tests that start nothing, and those that start the local endpoint and commands; the others have targets of their own.
-ALONE := --ignore tests/local --ignore tests/engine --ignore tests/search --ignore tests/browser
-LOCAL := --no-loadscope-reorder tests/local --ignore tests/local/faults
+# Tests that start nothing, those of what the pack and AWS's schemas say to programs, and those that start the local endpoint
+# and commands; the others have targets of their own.
+POLICY := tests/policy tests/unit/aws_checks
+ALONE  := $(foreach folder,tests/local tests/engine tests/search tests/browser $(POLICY),--ignore $(folder))
+LOCAL  := --no-loadscope-reorder tests/local --ignore tests/local/faults
 
 test: $(VENV)/dev.installed ## Run the tests that start nothing, and the documents' examples
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ALONE)
+
+test-policy: $(VENV)/dev.installed ## Run the policy pack and AWS's own schemas over programs, right and wrong ones
+	$(BIN)/python -m pytest -n auto --dist loadfile $(POLICY)
 
 test-local: $(VENV)/dev.installed ## Run the tests end to end on the local endpoint (about ten minutes)
 	$(BIN)/python -m pytest -n auto --dist loadfile $(LOCAL)
@@ -37,8 +42,9 @@ test-browser: $(VENV)/dev.installed ## Let a page in headless Chromium attack th
 test-search: $(VENV)/dev.installed ## Run the tests of the search index on a real OpenSearch (needs Java 17 and Maven)
 	$(BIN)/python -m pytest tests/search
 
-coverage: $(VENV)/dev.installed ## Run both, and fail below 96 % of lines and branches (takes longer)
+coverage: $(VENV)/dev.installed ## Run all three, and fail below 96 % of lines and branches (takes longer)
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report= $(ALONE)
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-append --cov-report= $(POLICY)
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=96 $(LOCAL)
 
 check: $(VENV)/dev.installed ## Lint, format, types, import directions

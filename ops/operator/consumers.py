@@ -124,8 +124,8 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
     known = dict(consumers)
     # Those behind a forwarder decide about a change that it repeats.
     known |= {each: {"eventSourceMapping": it, "guarded": True} for each, it in forwarders_of(stack.outputs).items()}
-    if name is not None and name not in known and FORWARDER in known and name in stack.outputs.get(FORWARDERS, [name]):
-        name = FORWARDER if name.endswith(f"-{FORWARDER}") else name  # its name among the alarms
+    if name in stack.outputs.get(FORWARDERS, ()) and name not in known:
+        name = FORWARDER  # its name among the alarms
     if name is not None and name not in known:
         raise NoStack(f"there is no consumer {name!r}: the stack has {', '.join(sorted(known)) or 'none'}")
     functions = stack.client("lambda")

@@ -150,7 +150,7 @@ class Environment:
 
     @property
     def alive(self) -> bool:
-        """Whether it can run another invocation, which a process that was told to end cannot."""
+        """`True` if it can run another invocation; a process that was told to end cannot."""
         return not self._ended and self._process.poll() is None
 
     def load(self, request_id: str, trace: Trace) -> None:

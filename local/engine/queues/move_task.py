@@ -42,12 +42,12 @@ class MoveTask:
 
     @property
     def is_active(self) -> bool:
-        """Whether it keeps another task of its queue from starting."""
+        """`True` if it keeps another task of its queue from starting."""
         return self.status in ("RUNNING", "CANCELLING")
 
     @property
     def due(self) -> float:
-        """When its next message may be moved, in seconds since 1970."""
+        """Time from which its next message may be moved, in seconds since 1970."""
         return self.started + (self.moved / self.rate if self.rate else 0.0)
 
     def cancel(self) -> None:

@@ -30,7 +30,7 @@ class Expression(Protocol):
 
     @property
     def recurs(self) -> bool:
-        """Whether there is more than one moment, so that StartDate and EndDate count."""
+        """`True` if there is more than one moment, so that StartDate and EndDate count."""
         ...
 
     def following(self, moment: float | None, begin: float) -> float | None:

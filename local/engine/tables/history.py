@@ -1,4 +1,4 @@
-"""What the writes to a table show of its past: its items at a time, and what changed within a window.
+"""A table's past, from its writes: its items at a time, and what changed within a window.
 
 An export has an item once (docs/aws-semantics.md §10.2, EXP-2): of the writes A → B → C within a window it has A as the
 old image and C as the new one, and nothing of an item that was inserted and deleted within it.

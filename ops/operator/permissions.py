@@ -179,7 +179,9 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     "status": (
         *_READERS,
         *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "pipes:ListPipes"),
-        *("s3:ListBucket", "s3:GetLifecycleConfiguration", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+        # Contents tell a receipt of the document's own second from an earlier one.
+        *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration"),
+        *("sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
         *("dynamodb:DescribeKinesisStreamingDestination", "kinesis:DescribeStreamSummary"),
     ),
     # With --key the stream is read as well.

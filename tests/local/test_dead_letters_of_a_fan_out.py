@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from rich.console import Console
 
 from ops.local_stack import local_stack
+from ops.operator.dead_letters.bucket import SETTLED
+from ops.operator.dead_letters.letters import Receipt
 from tests.local.operator_world import CONSUMER, Night, acting_as
 from tests.local.world import wait_until
 
@@ -131,6 +134,23 @@ def test_the_printed_policy_of_a_command_is_enough_for_it(
         fan_out.weir("resume", CONSUMER)
     assert said.code in (0, 1), said.errors
     assert "AccessDenied" not in said.output
+
+
+def test_the_printed_policy_of_status_is_enough_where_a_receipt_has_the_second_of_its_document(
+    letter: str, fan_out: Night, tmp_path: Path
+) -> None:
+    s3, bucket = fan_out.client("s3"), fan_out.bucket
+    body = s3.get_object(Bucket=bucket, Key=letter)["Body"].read()
+    document, receipt = letter.replace(".json", "-settled.json"), Receipt("dropped", "2999-01-01T00:00:00Z", "operator")
+
+    def changed(key: str, content: bytes) -> datetime:
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
+        return s3.head_object(Bucket=bucket, Key=key)["LastModified"]
+
+    wait_until(lambda: changed(document, body) == changed(f"{SETTLED}{document}", receipt.as_json()))
+    policy = json.loads(fan_out.weir("status", "--iam").output)
+    said = acting_as(fan_out, policy, tmp_path / "acting.json").weir("status")
+    assert said.code in (0, 1), said.errors
 
 
 @pytest.mark.parametrize("command", ["status", f"dead-letters redrive {CONSUMER}", f"pause {CONSUMER}"])

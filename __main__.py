@@ -77,6 +77,7 @@ api.route(
 )
 
 changes: FanOut | Stream
+reconciled: dict[str, tuple[ChangeTable, FanOut]] = {}
 
 if config.fan_out:
     changes = FanOut(
@@ -87,6 +88,7 @@ if config.fan_out:
         function=function,
         alarm_actions=[alarms.arn],
     )
+    reconciled["reconciliation"] = users, changes
 else:
     changes = Stream(
         "changes",
@@ -196,6 +198,7 @@ if config.accounts:
         alarm_actions=[alarms.arn],
     )
     routes.append(account_changes)
+    reconciled["account-reconciliation"] = accounts, account_changes
     waiting = Sequencer(
         "waiting",
         timed_out=account_ready.overdue,
@@ -248,15 +251,19 @@ if isinstance(changes, FanOut) and config.backfill:
     backfill = Backfill("backfill", table=users, fan_out=changes, consumers=config.backfill, alarm_actions=[alarms.arn])
     pulumi.export("backfill", backfill.state_machine.arn)
 
-if isinstance(changes, FanOut) and config.reconciliation:  # of the consumers so far
-    reconciliation = Reconciliation(
-        "reconciliation",
-        table=users,
-        fan_out=changes,
-        schedule=config.reconciliation_schedule,
-        alarm_actions=[alarms.arn],
-    )
-    pulumi.export("reconciliation", reconciliation.state_machine.arn)
+if config.reconciliation:  # of the consumers so far
+    reconciliations = {
+        name: Reconciliation(
+            name,
+            table=table,
+            fan_out=fan_out,
+            schedule=config.reconciliation_schedule,
+            alarm_actions=[alarms.arn],
+        ).state_machine.arn
+        for name, (table, fan_out) in reconciled.items()
+    }
+    pulumi.export("reconciliation", reconciliations["reconciliation"])
+    pulumi.export("reconciliations", reconciliations)
 
 page = StreamDashboard("overview", routes=[*routes, *workflows], actions=[alarms.arn])
 

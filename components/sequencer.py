@@ -98,8 +98,19 @@ class Sequencer(pulumi.ComponentResource):
         writes = allow(["dynamodb:UpdateItem"], self.table.arn)
         starts = Access([]) if self._starts is None else self._starts
         return Access(
-            [writes, *decrypt(self.kms_key_arn), *starts.statements], {variable: self.table.name, **starts.environment}
+            [writes, *decrypt(self.kms_key_arn), *starts.statements],
+            {variable: self.table.name, **starts.environment},
+            lookup=self.read_access(variable),
         )
+
+    def read_access(self, variable: str = TABLE_VARIABLE) -> Access:
+        """Return the permission to look waiting items up by their keys, for a `Reconciliation`.
+
+        Args:
+            variable: The environment variable that the sequencer takes the table's name from.
+        """
+        reads = allow(["dynamodb:BatchGetItem"], self.table.arn)
+        return Access([reads, *decrypt(self.kms_key_arn)], {variable: self.table.name})
 
     def _end_waits(
         self,

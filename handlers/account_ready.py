@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from handlers.cdc import Change, client, consumer, on
+from handlers.cdc import Change, Expectations, client, consumer, on
 from handlers.cdc.projection import VERSIONED
 from handlers.cdc.sequencer import Sequencer
 
@@ -15,7 +15,8 @@ ready = Sequencer("account-ready", parts=["user", "account"], patience=timedelta
 # One attempt: SendEmail is not idempotent, so it is the record that is retried, and there the ledger sees it.
 ses = client("sesv2", attempts=1)
 
-UPGRADED = on.modify & on.changed("plan") & on.new("plan").is_in(["pro", "enterprise"])
+PAID = ("pro", "enterprise")
+UPGRADED = on.modify & on.changed("plan") & on.new("plan").is_in(PAID)
 OPENED = on.insert & on.new("accountId").exists() & on.new("userId").exists()
 
 
@@ -28,6 +29,17 @@ def handler(change: Change) -> None:
     else:
         user = {"email": item["email"], "plan": item["plan"]}
         ready.arrived(change, "user", item["userId"], user, then=send_ready)
+
+
+@handler.expects
+def mail(item: Mapping[str, Any]) -> Expectations:
+    """Expect the part of each user whom the API has upgraded, and of each user's account."""
+    user = item.get("userId")
+    if "version" not in item or not isinstance(user, str) or not user:
+        return None
+    if "accountId" in item:
+        return ready.expected("account", user)
+    return ready.expected("user", user) if item.get("plan") in PAID and "lastRequestId" in item else None
 
 
 def send_ready(parts: Mapping[str, Mapping[str, Any]]) -> None:

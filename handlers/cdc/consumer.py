@@ -153,7 +153,8 @@ class Consumer:
 
         Args:
             function: Called with an item, as `change.item` has it. Returns `ledger.expected(key)`,
-                `projection.expected(item, key)`, a list of them, or `None` for an item that implies nothing.
+                `projection.expected(item, key)`, `sequencer.expected(part, key)`, a list of them, or `None` for an item
+                that implies nothing.
 
         Raises:
             TypeError: The consumer has several functions, of which none could be chosen for a snapshot, or there is an

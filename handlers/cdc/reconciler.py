@@ -24,7 +24,7 @@ from handlers.cdc.attribute_values import decode, encode
 from handlers.cdc.bounded_client import BoundedClient
 from handlers.cdc.clients import client
 from handlers.cdc.consumer import Consumer
-from handlers.cdc.expectations import Expected
+from handlers.cdc.expectations import Expected, Place
 from handlers.cdc.image import Image
 from handlers.cdc.invocation import LambdaContext, remaining_seconds, running
 from handlers.cdc.message_groups import MESSAGE_BYTES, group_of
@@ -36,8 +36,8 @@ PAGE_ITEMS: Final = 100
 RESERVE_SECONDS: Final = 20.0
 _MESSAGES_PER_CALL: Final = 10
 
-#: A table, by its variable, and a key in it.
-_Place = tuple[str, frozenset[tuple[str, Any]]]
+#: A place as a key of a dictionary: the table's variable, and the decoded key.
+_Located = tuple[str, frozenset[tuple[str, Any]]]
 
 dynamodb = BoundedClient("dynamodb")
 sqs = client("sqs")
@@ -182,23 +182,26 @@ class Walk:
 
     def _look_up(self, found: Sequence[Missing]) -> None:
         """Keep of the expectations those that are not met."""
-        entries = self._entries([expected for each in found for expected in each.expected])
+        entries = self._entries([place for each in found for expected in each.expected for place in expected.places])
         now = self._now()
         for each in found:
-            states = [(expected, expected.state(entries.get(_place(expected)), now)) for expected in each.expected]
+            states = [
+                (expected, expected.state([entries.get(_located(place)) for place in expected.places], now))
+                for expected in each.expected
+            ]
             each.expected = [expected for expected, state in states if state == "missing"]
             each.uncertain = [expected for expected, state in states if state == "uncertain"]
 
-    def _entries(self, expectations: Iterable[Expected]) -> dict[_Place, Mapping[str, Any]]:
-        found: dict[_Place, Mapping[str, Any]] = {}
-        by_table: dict[str, dict[_Place, Expected]] = {}
-        for expected in expectations:
-            by_table.setdefault(expected.variable, {})[_place(expected)] = expected
+    def _entries(self, places: Iterable[Place]) -> dict[_Located, Mapping[str, Any]]:
+        entries: dict[_Located, Mapping[str, Any]] = {}
+        by_table: dict[str, dict[_Located, Place]] = {}
+        for place in places:
+            by_table.setdefault(place.variable, {})[_located(place)] = place
         for variable, wanted in by_table.items():
             sample = next(iter(wanted.values()))
             for item in self._read(_table(variable), [each.key for each in wanted.values()]):
-                found[_placed(variable, {name: item[name] for name in sample.key})] = item
-        return found
+                entries[_located(Place(variable, {name: item[name] for name in sample.key}))] = item
+        return entries
 
     def _read(self, table: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         waiting = list(keys)
@@ -340,13 +343,9 @@ def _table(variable: str) -> str:
     return name
 
 
-def _place(expected: Expected) -> _Place:
-    return _placed(expected.variable, expected.key)
-
-
-def _placed(variable: str, key: Mapping[str, Any]) -> _Place:
+def _located(place: Place) -> _Located:
     # Decoded, since numbers that are equal may be written differently.
-    return variable, frozenset((name, decode(value)) for name, value in key.items())
+    return place.variable, frozenset((name, decode(value)) for name, value in place.key.items())
 
 
 def _from_json(key: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from typing import Any, Final, Protocol
 from handlers.cdc.attribute_values import Wire, encode_item
 from handlers.cdc.change import Change
 from handlers.cdc.effect_ledger import KEEP, EffectLedger
+from handlers.cdc.expectations import ExpectedPart, Place
 from handlers.cdc.image import Image
 from handlers.cdc.invocation import LambdaContext, running
 from handlers.cdc.metrics import emit
 from handlers.cdc.namespace import SEPARATOR, check_namespace
 from handlers.cdc.projection import GuardNotAvailable
-from handlers.cdc.sequencer_table import Documents, SequencerTable
+from handlers.cdc.sequencer_table import DOCUMENT, Documents, SequencerTable
 from handlers.cdc.sequencer_timer import SequencerTimer
 
 logger = logging.getLogger("handlers.cdc")
@@ -146,6 +147,7 @@ class Sequencer:
             )
         self.ledger = EffectLedger(namespace=name, keep=None) if ledger is None else ledger
         self.keep = keep
+        self.variable = variable
         self.store: SequencerStore = SequencerTable(variable) if store is None else store
         self.patience = patience
         self.timer: Timer | None = timer if timer is not None or patience is None else SequencerTimer()
@@ -180,10 +182,7 @@ class Sequencer:
             TypeError: DynamoDB has no type for a value of the document.
             Exception: Whatever the effect or its ledger raises; the part is stored, and the record is delivered again.
         """
-        if part not in self.parts:
-            raise ValueError(f"{self.name} waits for {', '.join(self.parts)}, and not for {part!r}")
-        if not key:
-            raise ValueError(f"the key of {self.name} is empty: name what its parts have in common, e.g. a user's id")
+        self._check(part, key)
         if (version := change.version) is None:
             raise GuardNotAvailable(
                 f"the item has no version, so {self.name} cannot tell which of its changes is newer: "
@@ -196,6 +195,25 @@ class Sequencer:
             return False
         self.ledger.once(key, then, {each: Image(documents[each]) for each in self.parts})
         return True
+
+    def expected(self, part: str, key: str) -> ExpectedPart:
+        """Return an item's part as an expectation, for `@handler.expects`.
+
+        It is met when the effect is done, or the time-out's in its place, and also while the part waits for another
+        one. That other part's own item implies it: a reconciliation of each table finds a loss of either.
+
+        Args:
+            part: Name of the part that the item is.
+            key: The identity that the parts have in common, as for `arrived`.
+
+        Raises:
+            ValueError: There is no such part, or the key is empty.
+        """
+        self._check(part, key)
+        waiting = Place(self.variable, {"sequenceKey": {"S": self._named(key)}})
+        return ExpectedPart(
+            self.ledger.expected(key), waiting, f"{DOCUMENT}{part}", tuple(f"{DOCUMENT}{each}" for each in self.parts)
+        )
 
     def timed_out(self, action: WhenTimedOut) -> TimeOut:
         """Make a handler of what is done when a part has not come in time, for `components.Sequencer`.
@@ -226,6 +244,12 @@ class Sequencer:
             return False
         self.ledger.once(key, action, key, {each: Image(found) for each, found in documents.items()})
         return True
+
+    def _check(self, part: str, key: str) -> None:
+        if part not in self.parts:
+            raise ValueError(f"{self.name} waits for {', '.join(self.parts)}, and not for {part!r}")
+        if not key:
+            raise ValueError(f"the key of {self.name} is empty: name what its parts have in common, e.g. a user's id")
 
     def _named(self, key: str) -> str:
         return f"{self.name}{SEPARATOR}{key}"

@@ -16,7 +16,8 @@ from handlers.cdc.bounded_client import BoundedClient
 #: An item's documents in DynamoDB's types, by part.
 Documents = Mapping[str, Mapping[str, Wire]]
 
-_DOCUMENT: Final = "document#"
+#: The name of a part's attribute, before that of the part.
+DOCUMENT: Final = "document#"
 
 
 class SequencerTable:
@@ -36,7 +37,7 @@ class SequencerTable:
         """Put a part's document and read all parts, in one conditional write, as `SequencerStore.put` describes."""
         table = self._table()
         changes = ["#document = :document", "#version = :version"]
-        names = {"#document": f"{_DOCUMENT}{part}", "#version": f"version#{part}"}
+        names = {"#document": f"{DOCUMENT}{part}", "#version": f"version#{part}"}
         values: dict[str, Any] = {":document": {"M": document}, ":version": {"N": str(version)}}
         if expires_at is not None:
             changes.append("expiresAt = :expires")
@@ -69,4 +70,4 @@ class SequencerTable:
 
 
 def _documents(item: Mapping[str, Wire]) -> Documents:
-    return {name.removeprefix(_DOCUMENT): value["M"] for name, value in item.items() if name.startswith(_DOCUMENT)}
+    return {name.removeprefix(DOCUMENT): value["M"] for name, value in item.items() if name.startswith(DOCUMENT)}

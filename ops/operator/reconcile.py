@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -22,6 +22,9 @@ POLL_SECONDS = 1.0
 #: The command of each walk, by the stack's output with its machine.
 _COMMANDS = {"reconciliation": "reconcile", "backfill": "backfill"}
 
+#: The output with the machines of all walks of a kind, by name; a stack may lack it.
+_ALL = {"reconciliation": "reconciliations"}
+
 
 @reports_errors
 def reconcile(
@@ -33,8 +36,8 @@ def reconcile(
 ) -> None:
     """Look for effects and rows that are missing, and with --yes have them brought about.
 
-    Reads the whole table, as the stack's reconciliation does on its schedule, and waits for the end. What is missing
-    goes to the queues of its consumers, which bring it about once. The report in S3 has a line for each.
+    Reads each table of a reconciliation, as that does on its schedule, and waits for the end. What is missing goes to
+    the queues of its consumers, which bring it about once. The reports in S3 have a line for each.
 
     Example: weir reconcile -s prod
 
@@ -76,29 +79,42 @@ def _run(
     machine = found.outputs.get(walk)
     if not isinstance(machine, str):
         fail(f"the stack has no {walk}: run  {how}  and  pulumi up")
+    machines: dict[str, str] = found.outputs.get(_ALL.get(walk, ""), {walk: machine})
     if iam:
-        typer.echo(json.dumps(_policy(machine), indent=2))
+        typer.echo(json.dumps(_policy(list(machines.values())), indent=2))
         raise typer.Exit
-    execution, segments = _walk(found, machine, dry_run=not yes)
+    executions, segments = _walk(found, machines, dry_run=not yes)
     results = {kind: _totals(segments, kind) for kind in ("missing", "uncertain", "sent")}
     checked = sum(each["checked"] for each in segments)
     if as_json:
-        typer.echo(json.dumps({"execution": execution, "dryRun": not yes, "checked": checked, **results}))
+        first = executions.get(walk) or next(iter(executions.values()))
+        said = {"execution": first, "executions": executions, "dryRun": not yes, "checked": checked}
+        typer.echo(json.dumps({**said, **results}))
     else:
         _print(found, checked, results, yes=yes, command=_COMMANDS[walk])
     raise typer.Exit(int(bool(results["uncertain"] or (results["missing"] and not yes))))
 
 
-def _walk(stack: Stack, machine: str, *, dry_run: bool) -> tuple[str, list[dict[str, Any]]]:
-    machines = stack.client("stepfunctions")
-    execution = machines.start_execution(stateMachineArn=machine, input=json.dumps({"dryRun": dry_run}))["executionArn"]
+def _walk(stack: Stack, machines: Mapping[str, str], *, dry_run: bool) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Run all machines at once, and return their executions, by name, and the results of all segments."""
+    client = stack.client("stepfunctions")
+    asked = json.dumps({"dryRun": dry_run})
+    executions = {
+        name: client.start_execution(stateMachineArn=machine, input=asked)["executionArn"]
+        for name, machine in machines.items()
+    }
+    return executions, [each for execution in executions.values() for each in _results(client, execution)]
+
+
+def _results(client: Any, execution: str) -> list[dict[str, Any]]:
+    """Wait for an execution, and return the results of its segments."""
     while True:
-        found = machines.describe_execution(executionArn=execution)
+        found = client.describe_execution(executionArn=execution)
         match found["status"]:
             case "RUNNING":
                 time.sleep(POLL_SECONDS)
             case "SUCCEEDED":
-                return execution, json.loads(found["output"])
+                return json.loads(found["output"])
             case ended:
                 fail(
                     f"the walk {ended.lower()}: {found.get('cause') or found.get('error') or 'no cause'} ({execution})"
@@ -131,12 +147,12 @@ def _print(stack: Stack, checked: int, results: Mapping[str, Mapping[str, int]],
         )
 
 
-def _policy(machine: str) -> dict[str, Any]:
-    executions = machine.replace(":stateMachine:", ":execution:")
+def _policy(machines: Sequence[str]) -> dict[str, Any]:
+    executions = [f"{each.replace(':stateMachine:', ':execution:')}:*" for each in machines]
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": ["states:StartExecution"], "Resource": [machine]},
-            {"Effect": "Allow", "Action": ["states:DescribeExecution"], "Resource": [f"{executions}:*"]},
+            {"Effect": "Allow", "Action": ["states:StartExecution"], "Resource": machines},
+            {"Effect": "Allow", "Action": ["states:DescribeExecution"], "Resource": executions},
         ],
     }

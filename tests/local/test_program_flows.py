@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
 from handlers.cdc.signatures import is_signed
 from handlers.cdc.workflow import execution_name
 from local.deploy import deploy
 from local.endpoint import Endpoint
+from ops.cli import app
 from tests.local.test_deploy import post
 from tests.local.test_program_read_models import refusal
 from tests.local.world import wait_until
@@ -52,6 +54,8 @@ def outputs(aws: Endpoint, partner: Partner, subscriber: Partner) -> dict[str, A
         "weir:functionTimeout": "4",
         "weir:onboarding": "true",
         "weir:accounts": "true",
+        "weir:reconciliation": "true",
+        "weir:reconciliationSchedule": "by hand",
         "weir:webhookUrl": f"{partner.url}/hook",
         "weir:webhookKey": "s3cret",
         "weir:signedWebhookUrl": f"{subscriber.url}/signed",
@@ -313,6 +317,65 @@ class TestOnboarding:
         }
         tried = {key: value.format(**names) if isinstance(value, str) else value for key, value in parameters.items()}
         assert "AccessDenied" in refusal(aws, outputs, "onboarding", service, operation, tried)
+
+
+class TestReconciliation:
+    """An outage that outlasts the stream: what the accounts' mail rests on is lost, with users of this test's own."""
+
+    def mails(self, aws: Endpoint, user: str) -> int:
+        subject = f"Your account of-{user} is ready"
+        return sum(each["Subject"] == subject and each["To"] == [f"{user}@example.com"] for each in aws.control.mails())
+
+    def lose(self, aws: Endpoint, outputs: dict[str, Any], user: str, *tables: str) -> None:
+        keys = {"waitingTable": "sequenceKey", "effectLedgerTable": "effectKey"}
+        for table in tables:
+            key = {keys[table]: {"S": f"account-ready#{user}"}}
+            lost = aws.client("dynamodb").delete_item(TableName=outputs[table], Key=key, ReturnValues="ALL_OLD")
+            assert lost["Attributes"]
+
+    def weir(self, aws: Endpoint, outputs: dict[str, Any], directory: Path, *arguments: str) -> dict[str, Any]:
+        """Run `weir reconcile`, and return what it says of the accounts' consumers."""
+        environment = {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_REGION": aws.region,
+            "AWS_ACCESS_KEY_ID": aws.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": aws.secret_access_key,
+        }
+        state = directory / "stack.json"
+        state.write_text(json.dumps({"environment": environment, "outputs": outputs}))
+        ran = CliRunner().invoke(app, ["reconcile", "--json", "--state", str(state), *arguments])
+        assert ran.exit_code in (0, 1), ran.output
+        said = json.loads(ran.stdout)
+        names = ("account-ready", "account-ready-accounts")
+        return {kind: {name: said[kind].get(name, 0) for name in names} for kind in ("missing", "sent")} | {
+            "executions": sorted(said["executions"])
+        }
+
+    def test_a_mail_whose_two_halves_are_there_is_found_missing_and_sent_once(
+        self, aws: Endpoint, outputs: dict[str, Any], tmp_path: Path
+    ) -> None:
+        for user in ("sam", "tom", "ute"):
+            put_user(aws, outputs, user)
+            upgrade(aws, outputs, user)
+        for user in ("sam", "tom"):
+            answer = post(aws, f"{outputs['apiUrl']}/accounts/of-{user}", json.dumps({"userId": user}))
+            assert answer[0] == 201
+            wait_until(lambda user=user: self.mails(aws, user) == 1)
+        mappings = [each["eventSourceMapping"] for each in outputs["consumers"].values()]
+        aws.control.wait_until_idle([*outputs["forwarders"].values(), *mappings], timeout=180)
+        nothing = {"account-ready": 0, "account-ready-accounts": 0}
+        walks = ["account-reconciliation", "reconciliation"]
+        assert self.weir(aws, outputs, tmp_path) == {"missing": nothing, "sent": nothing, "executions": walks}
+
+        self.lose(aws, outputs, "sam", "effectLedgerTable")  # both halves wait in the sequencer's table
+        self.lose(aws, outputs, "tom", "effectLedgerTable", "waitingTable")  # and of these two neither does
+        lost = {"account-ready": 2, "account-ready-accounts": 2}
+        assert self.weir(aws, outputs, tmp_path) == {"missing": lost, "sent": nothing, "executions": walks}
+        assert self.weir(aws, outputs, tmp_path, "--yes") == {"missing": lost, "sent": lost, "executions": walks}
+        wait_until(lambda: self.mails(aws, "sam") == 2 and self.mails(aws, "tom") == 2)
+        aws.control.wait_until_idle(mappings, timeout=180)
+        assert [self.mails(aws, user) for user in ("sam", "tom", "ute")] == [2, 2, 0]
+        assert self.weir(aws, outputs, tmp_path) == {"missing": nothing, "sent": nothing, "executions": walks}
 
 
 class TestTimeOuts:

@@ -57,6 +57,18 @@ def test_a_reconciliation_is_scheduled_where_it_is_switched_on(program, configur
     assert configured("dev", by_hand).all("Schedule") == []
 
 
+def test_each_table_whose_changes_fan_out_is_reconciled(configured) -> None:
+    run = configured("dev", {"weir:reconciliation": "true", "weir:accounts": "true"})
+    machines = ("reconciliation", "account-reconciliation")
+    assert run.outputs["reconciliations"] == {
+        name: f"arn:aws:states:eu-central-1:123456789012:stateMachine:{name}" for name in machines
+    }
+    assert run.outputs["reconciliation"] == run.outputs["reconciliations"]["reconciliation"]
+    assert {each.name for each in run.all("Schedule")} == {*machines}
+    variables = run.one("Function", "account-reconciliation").inputs["environment"]["variables"]
+    assert {"SEQUENCER_TABLE", "EFFECT_LEDGER_TABLE"} <= variables.keys()
+
+
 def test_a_backfill_is_there_where_consumers_are_named(configured) -> None:
     run = configured("dev", {"weir:backfill": "entitlements, welcome-email"})
     assert run.outputs["backfill"] == "arn:aws:states:eu-central-1:123456789012:stateMachine:backfill"

@@ -6,7 +6,6 @@ import pulumi
 import pulumi_aws as aws
 
 from components import (
-    GUARDS,
     ApiKey,
     AuditBucket,
     Backfill,
@@ -18,7 +17,6 @@ from components import (
     FunctionSettings,
     HttpApi,
     ProjectionTable,
-    QueueConsumer,
     QueueDelivery,
     Reconciliation,
     Route,
@@ -29,6 +27,7 @@ from components import (
     StreamDelivery,
     WebhookBus,
     Workflow,
+    export_for_operator,
     kept_secret,
     protect_stack,
     search_access,
@@ -273,43 +272,4 @@ pulumi.export("streamArn", users.table.stream_arn)
 pulumi.export("effectLedgerTable", ledger.table.name)
 pulumi.export("alarmTopicArn", alarms.arn)
 pulumi.export("dashboard", page.url)
-if isinstance(changes, FanOut):
-    pulumi.export("forwarder", changes.forwarder.event_source_mapping.uuid)
-    pulumi.export(
-        "forwarders",
-        {
-            route.forwarder.pulumi_resource_name: route.forwarder.event_source_mapping.uuid
-            for route in routes
-            if isinstance(route, FanOut)
-        },
-    )
-pulumi.export(
-    "functionNames",
-    {
-        **{key: made.function.name for key, made in api.functions.items()},
-        **{name: consumer.function.name for route in routes for name, consumer in route.consumers.items()},
-    },
-)
-pulumi.export(
-    "consumers",
-    {
-        name: {
-            "eventSourceMapping": consumer.event_source_mapping.uuid,
-            "stream": route.source.arn,
-            "failureDestination": consumer.on_failure.arn if consumer.on_failure else None,
-            "retryHorizonSeconds": consumer.delivery.retry_horizon()._asdict(),
-            "guarded": route.repeats.get(name) in GUARDS,
-            "alarms": {alarm: made.name for alarm, made in consumer.alarms.alarms.items()},
-            "deadLetterQueues": (
-                [consumer.dead_letters.arn, consumer.undelivered.arn] if isinstance(consumer, QueueConsumer) else []
-            ),
-            "archive": route.exported_archive() if isinstance(route, FanOut) else None,
-        }
-        for route in routes
-        for name, consumer in route.consumers.items()
-    },
-)
-pulumi.export(
-    "pipes",
-    {name: pipe.exported() for route in routes if isinstance(route, FanOut) for name, pipe in route.pipes.items()},
-)
+export_for_operator(routes, functions=api.functions)

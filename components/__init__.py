@@ -39,6 +39,7 @@ from components.kept_secret import kept_secret
 from components.kinesis_changes import KinesisChanges
 from components.kinesis_delivery import KinesisDelivery, KinesisPipeDelivery
 from components.kinesis_source import KinesisSource
+from components.operator_outputs import export_for_operator
 from components.pipe_delivery import PipeDelivery
 from components.pipe_targets import (
     ApiDestinationTarget,
@@ -59,7 +60,6 @@ from components.queue_delivery import QueueDelivery
 from components.queue_pipe import QUEUE_PIPE_ALARMS, QueuePipe, QueuePipeDelivery
 from components.reconciliation import RECONCILIATION_ALARMS, Reconciliation
 from components.refusal import Refused
-from components.repeats import GUARDS
 from components.search_access import search_access
 from components.sequencer import Sequencer
 from components.stack_config import StackConfig
@@ -75,7 +75,6 @@ from components.workflow import Workflow
 __all__ = [
     "BACKFILL_ALARMS",
     "GIVEN_UP",
-    "GUARDS",
     "ITERATOR_AGE",
     "KINESIS_ALARMS",
     "PARKED",
@@ -152,6 +151,7 @@ __all__ = [
     "Workflow",
     "WorkflowTarget",
     "allow",
+    "export_for_operator",
     "kept_secret",
     "make_alarms",
     "parameter_access",

@@ -41,6 +41,7 @@ from components import (
     WebhookBus,
     Workflow,
     WorkflowTarget,
+    export_for_operator,
     protect_stack,
 )
 from handlers.cdc import on
@@ -149,7 +150,9 @@ existing.subscribe(welcome_email.handler, name="existing-mail", access=access)
 history = KinesisChanges("history", table=orders, retention_hours=48, function=settings, alarm_actions=[alarms.arn])
 history.subscribe(welcome_email.handler, name="late-mail", access=access)
 
-StreamDashboard("overview", routes=[changes, wanted, direct, existing, history], actions=[alarms.arn])
+routes = [changes, wanted, direct, existing, history]
+StreamDashboard("overview", routes=routes, actions=[alarms.arn])
+export_for_operator(routes, functions=api.functions)
 
 pulumi.export("usersTable", users.table.name)
 pulumi.export("queue", queue.url)

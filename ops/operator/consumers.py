@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from handlers.cdc.discard import DESTINATION_VARIABLE
 from handlers.cdc.ledger_table import TABLE_VARIABLE
 from ops.function_logs import log_group_in
+from ops.operator.reader import ReadsSource, patterns_in
 from ops.operator.stack import NoStack, Stack
 from ops.running import FORWARDER, FORWARDERS, forwarders_of
 
@@ -28,7 +28,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Consumer:
+class Consumer(ReadsSource):
     """A consumer of a stream or a queue.
 
     Attributes:
@@ -69,22 +69,6 @@ class Consumer:
         return self.mapping["EventSourceArn"]
 
     @property
-    def stream(self) -> str | None:
-        """ARN of the table's stream that its changes come from, if by a fan-out or Kinesis too; `None` if unknown."""
-        arn = self.table_stream if self.reads_queue or self.reads_kinesis else self.source
-        return arn if arn is not None and ":dynamodb:" in arn else None
-
-    @property
-    def reads_queue(self) -> bool:
-        """`True` if the source is an SQS queue."""
-        return self.source.split(":")[2] == "sqs"
-
-    @property
-    def reads_kinesis(self) -> bool:
-        """`True` if the source is a Kinesis stream."""
-        return self.source.split(":")[2] == "kinesis"
-
-    @property
     def destinations(self) -> Sequence[str]:
         """ARNs of the places with the consumer's failures: of its mapping, and of the records that it parks itself."""
         of_mapping = self.mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
@@ -94,8 +78,7 @@ class Consumer:
     @property
     def patterns(self) -> Sequence[Any]:
         """The patterns of the mapping's filter; empty if it has none."""
-        filters = self.mapping.get("FilterCriteria", {}).get("Filters", [])
-        return tuple(json.loads(each["Pattern"]) for each in filters)
+        return patterns_in(self.mapping)
 
     @property
     def ledger(self) -> str | None:

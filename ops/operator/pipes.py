@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,11 +12,12 @@ from local.engine.pipes.configuration import not_simulated
 from local.engine.pipes.sources import source_of
 from local.engine.pipes.targets import UnsupportedTarget, service_of, waits_for_answer
 from ops.operator.consumers import Consumer, consumers_of
+from ops.operator.reader import ReadsSource, patterns_in
 from ops.operator.stack import NoStack, Stack
 
 
 @dataclass(frozen=True)
-class Pipe:
+class Pipe(ReadsSource):
     """A pipe that reads a stream, or a queue of a fan-out.
 
     Attributes:
@@ -47,22 +47,6 @@ class Pipe:
         return self.described["Target"]
 
     @property
-    def stream(self) -> str | None:
-        """ARN of the table's stream that its changes come from; `None` if unknown."""
-        arn = self.source if ":dynamodb:" in self.source else self.table_stream
-        return arn if arn is not None and ":dynamodb:" in arn else None
-
-    @property
-    def reads_queue(self) -> bool:
-        """`True` if the source is an SQS queue."""
-        return self.source.split(":")[2] == "sqs"
-
-    @property
-    def reads_kinesis(self) -> bool:
-        """`True` if the source is a Kinesis stream."""
-        return self.source.split(":")[2] == "kinesis"
-
-    @property
     def queues(self) -> Sequence[str]:
         """ARNs of the queues with messages that SQS or a topic gave up; a stream's dead letters are documents."""
         return self.kept_in if self.reads_queue else ()
@@ -76,8 +60,7 @@ class Pipe:
     @property
     def patterns(self) -> Sequence[Any]:
         """The patterns of the pipe's filter; empty if it has none."""
-        filters = self.described.get("SourceParameters", {}).get("FilterCriteria", {}).get("Filters", [])
-        return tuple(json.loads(each["Pattern"]) for each in filters)
+        return patterns_in(self.described.get("SourceParameters", {}))
 
     @property
     def log_group(self) -> str | None:

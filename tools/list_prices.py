@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: Region and month of the prices. They were written down from AWS's public pricing pages as remembered, and no page was
-#: fetched to confirm them: check each at its address before a decision depends on it.
+#: Region and month of the prices. They were written down from AWS's public pricing pages as remembered; `seen` says
+#: which of them were met again since. Check each at its address before a decision depends on it.
 REGION, AS_OF = "us-east-1", "2025-11"
 
 HOURS = 730
+
+#: Long polls of an empty queue in a month, at the five pollers that Lambda begins with and 20 seconds each. AWS says
+#: that they are charged (https://repost.aws/knowledge-center/sqs-high-charges), not how many they are: deduced.
+EMPTY_RECEIVES = 5 * 3 * 60 * HOURS
 
 
 class Price(NamedTuple):
@@ -20,22 +24,26 @@ class Price(NamedTuple):
         dollars: US dollars for the unit.
         unit: The unit that it is charged for.
         source: Page that lists it.
+        seen: Month in which a page of somebody else listed the same price for the region; empty if none was found.
     """
 
     dollars: float
     unit: str
     source: str
+    seen: str = ""
 
 
 PRICES: Mapping[str, Price] = {
-    "lambda-request": Price(0.20, "million requests", "https://aws.amazon.com/lambda/pricing/"),
-    "lambda-duration": Price(0.0000133334, "GB-second on Graviton", "https://aws.amazon.com/lambda/pricing/"),
-    "sns-fifo-publish": Price(0.30, "million published messages", "https://aws.amazon.com/sns/pricing/"),
+    "lambda-request": Price(0.20, "million requests", "https://aws.amazon.com/lambda/pricing/", "2026-03"),
+    "lambda-duration": Price(
+        0.0000133334, "GB-second on Graviton", "https://aws.amazon.com/lambda/pricing/", "2026-03"
+    ),
+    "sns-fifo-publish": Price(0.30, "million published messages", "https://aws.amazon.com/sns/pricing/", "2026-06"),
     "sns-fifo-publish-gb": Price(0.017, "GB published", "https://aws.amazon.com/sns/pricing/"),
     "sns-fifo-delivery": Price(0.01, "million messages to a queue", "https://aws.amazon.com/sns/pricing/"),
     "sns-fifo-delivery-gb": Price(0.001, "GB to a queue", "https://aws.amazon.com/sns/pricing/"),
-    "sqs-fifo": Price(0.50, "million requests of 64 KB", "https://aws.amazon.com/sqs/pricing/"),
-    "pipes": Price(0.40, "million requests after the filter", "https://aws.amazon.com/eventbridge/pricing/"),
+    "sqs-fifo": Price(0.50, "million requests of 64 KB", "https://aws.amazon.com/sqs/pricing/", "2026-06"),
+    "pipes": Price(0.40, "million requests after the filter", "https://aws.amazon.com/eventbridge/pricing/", "2026-06"),
     "kinesis-hour": Price(0.04, "on-demand stream and hour", "https://aws.amazon.com/kinesis/data-streams/pricing/"),
     "kinesis-in": Price(0.08, "GB written", "https://aws.amazon.com/kinesis/data-streams/pricing/"),
     "kinesis-out": Price(0.04, "GB read by a shared reader", "https://aws.amazon.com/kinesis/data-streams/pricing/"),

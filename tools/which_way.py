@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools import written_files
-from tools.list_prices import AS_OF, HOURS, PRICES, REGION, Load, per_million
+from tools.list_prices import AS_OF, EMPTY_RECEIVES, HOURS, PRICES, REGION, Load, per_million
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "guides" / "which-way.md"
@@ -91,8 +91,9 @@ def page() -> str:
             f"the stream, ${stream:.2f}, and alarms",
         )
     )
-    prices = [("for", "dollars", "listed at"), ("---",) * 3]
-    prices += [(each.unit, f"{each.dollars:g}", each.source) for each in PRICES.values()]
+    prices = [("for", "dollars", "listed at", "met again"), ("---",) * 4]
+    prices += [(each.unit, f"{each.dollars:g}", each.source, each.seen) for each in PRICES.values()]
+    polling = EMPTY_RECEIVES / 1e6 * PRICES["sqs-fifo"].dollars
     return f"""# Which way?
 
 Written by `make docs` from `tools/which_way.py` and `tools/list_prices.py`.
@@ -107,10 +108,16 @@ The costs are those of the way itself: reading, carrying and running a function 
 consumer wanting each. Calls of the consumer, logs and the table are on top. Filters lower them on every way, except
 that a fan-out's queues receive what their mappings then filter out.
 
+Lambda asks a queue all the time, and SQS charges the answers that hold nothing. While nothing happens that is
+{EMPTY_RECEIVES / 1e6:.2f} million requests a month, ${polling:.2f}, for each consumer of a fan-out, if it has the five
+pollers that it begins with (deduced: AWS says that they are charged and not how many they are; the metric
+`NumberOfEmptyReceives` shows yours).
+
 ## List prices
 
-Of {REGION}, as of {AS_OF}. They were written down from AWS's pricing pages as remembered and were not fetched again:
-check each at its address before a decision depends on it, then correct `tools/list_prices.py` and run `make docs`.
+Of {REGION}, as of {AS_OF}. They were written down from AWS's pricing pages as remembered. The last column has the month
+in which a page of somebody else listed the same price; where it is empty, none was found. Check each at its address
+before a decision depends on it, then correct `tools/list_prices.py` and run `make docs`.
 
 {_table(prices)}
 

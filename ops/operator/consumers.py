@@ -9,7 +9,7 @@ from typing import Any
 from handlers.cdc.discard import DESTINATION_VARIABLE
 from handlers.cdc.ledger_table import TABLE_VARIABLE
 from ops.function_logs import log_group_in
-from ops.operator.reader import ReadsSource, patterns_in
+from ops.operator.reader import ReadsSource, age_in, patterns_in
 from ops.operator.stack import NoStack, Stack
 from ops.running import FORWARDER, FORWARDERS, forwarders_of
 
@@ -67,6 +67,21 @@ class Consumer(ReadsSource):
     def source(self) -> str:
         """ARN of the stream or queue that the mapping reads."""
         return self.mapping["EventSourceArn"]
+
+    @property
+    def state(self) -> str:
+        """State of the mapping."""
+        return self.mapping["State"]
+
+    @property
+    def changed_at(self) -> float:
+        """When the mapping was changed last, in seconds since 1970."""
+        return self.mapping["LastModified"].timestamp()
+
+    @property
+    def record_age(self) -> float:
+        """Age in seconds at which the mapping gives records up; infinite without one."""
+        return age_in(self.mapping)
 
     @property
     def destinations(self) -> Sequence[str]:

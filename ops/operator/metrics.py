@@ -1,4 +1,4 @@
-"""Metrics of a consumer, read from CloudWatch."""
+"""Metrics of consumers and pipes, read from CloudWatch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ops.operator.consumers import Consumer
+from ops.operator.pipes import Pipe, Reader
 
 #: Seconds of one datapoint.
 PERIOD = 300
@@ -19,7 +19,7 @@ _QUERIES = 500
 
 @dataclass(frozen=True)
 class Wanted:
-    """A metric of a consumer.
+    """A metric of a consumer or a pipe.
 
     Attributes:
         name: Name of the metric.
@@ -46,7 +46,7 @@ Series = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Readings:
-    """Datapoints of a consumer's metrics in the last hour, oldest first: times (seconds since 1970) and values."""
+    """Datapoints of a reader's metrics in the last hour, oldest first: times (seconds since 1970) and values."""
 
     series: Mapping[Wanted, Series]
 
@@ -63,16 +63,16 @@ class Readings:
         return self.series[wanted][0][1] if self.series.get(wanted) else None
 
 
-def read(cloudwatch: Any, consumers: Sequence[Consumer], *, now: float) -> dict[str, Readings]:
-    """Read the metrics of consumers, by their names.
+def read(cloudwatch: Any, readers: Sequence[Reader], *, now: float) -> dict[str, Readings]:
+    """Read the metrics of consumers and pipes, by their names.
 
     Args:
         cloudwatch: A boto3 client of CloudWatch.
-        consumers: The consumers.
+        readers: The consumers and pipes.
         now: Seconds since 1970.
     """
-    asked = [(consumer, wanted) for consumer in consumers for wanted in _wanted(consumer)]
-    found: dict[str, dict[Wanted, Series]] = {consumer.name: {} for consumer in consumers}
+    asked = [(reader, wanted) for reader in readers for wanted in _wanted(reader)]
+    found: dict[str, dict[Wanted, Series]] = {reader.name: {} for reader in readers}
     for start in range(0, len(asked), _QUERIES):
         part = asked[start : start + _QUERIES]
         pages = cloudwatch.get_paginator("get_metric_data").paginate(
@@ -83,34 +83,41 @@ def read(cloudwatch: Any, consumers: Sequence[Consumer], *, now: float) -> dict[
         )
         for page in pages:
             for result in page["MetricDataResults"]:
-                consumer, wanted = part[int(result["Id"][1:])]
+                reader, wanted = part[int(result["Id"][1:])]
                 points = zip((at.timestamp() for at in result["Timestamps"]), result["Values"], strict=True)
-                found[consumer.name][wanted] = [*found[consumer.name].get(wanted, ()), *points]
+                found[reader.name][wanted] = [*found[reader.name].get(wanted, ()), *points]
     return {name: Readings(series) for name, series in found.items()}
 
 
-def behind(readings: Readings, consumer: Consumer) -> tuple[float | None, float | None]:
+def behind(readings: Readings, reader: Reader) -> tuple[float | None, float | None]:
     """Return the seconds behind the source now and an hour ago; `None` where nothing was recorded."""
-    wanted, scale = (QUEUE_AGE, 1) if consumer.reads_queue else (STREAM_AGE, 1000)
+    wanted, scale = (QUEUE_AGE, 1) if reader.reads_queue else (STREAM_AGE, 1000)
     now, before = readings.latest(wanted), readings.earliest(wanted)
     return (None if now is None else now / scale), (None if before is None else before / scale)
 
 
-def _wanted(consumer: Consumer) -> Sequence[Wanted]:
-    if consumer.reads_queue:
+def _wanted(reader: Reader) -> Sequence[Wanted]:
+    if isinstance(reader, Pipe):
+        # How far a pipe is behind a stream is not measured.
+        return (QUEUE_AGE,) if reader.reads_queue else ()
+    if reader.reads_queue:
         return (QUEUE_AGE, ERRORS, FAILED, INVOKED, POLLED, FILTERED)
     return (STREAM_AGE, ERRORS, FAILED, INVOKED, POLLED, FILTERED, DROPPED)
 
 
-def _query(name: str, consumer: Consumer, wanted: Wanted) -> dict[str, Any]:
-    namespace, dimension, value = {
-        "function": ("AWS/Lambda", "FunctionName", consumer.function_name),
-        "mapping": ("AWS/Lambda", "EventSourceMappingUUID", consumer.uuid),
-        "queue": ("AWS/SQS", "QueueName", consumer.source.rpartition(":")[2]),
-    }[wanted.of]
+def _query(name: str, reader: Reader, wanted: Wanted) -> dict[str, Any]:
+    namespace, dimension, value = _place(reader, wanted)
     metric = {
         "Namespace": namespace,
         "MetricName": wanted.name,
         "Dimensions": [{"Name": dimension, "Value": value}],
     }
     return {"Id": name, "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": wanted.statistic}}
+
+
+def _place(reader: Reader, wanted: Wanted) -> tuple[str, str, str]:
+    if isinstance(reader, Pipe) or wanted.of == "queue":
+        return "AWS/SQS", "QueueName", reader.source.rpartition(":")[2]
+    if wanted.of == "function":
+        return "AWS/Lambda", "FunctionName", reader.function_name
+    return "AWS/Lambda", "EventSourceMappingUUID", reader.uuid

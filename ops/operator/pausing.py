@@ -1,4 +1,4 @@
-"""`weir pause` and `weir resume`: stop a consumer's reading, and start it again."""
+"""`weir pause` and `weir resume`: stop the reading of a consumer or a pipe, and start it again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from ops.operator.options import (
     AsJson,
     Iam,
-    OneConsumer,
+    OneReader,
     StackName,
     StateFile,
     duration,
@@ -24,26 +24,29 @@ from ops.operator.options import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ops.operator.consumers import Consumer
+    from ops.operator.pipes import Reader
     from ops.operator.stack import Stack
 
+#: States of a mapping and of a pipe that read.
+_READING = ("Enabled", "RUNNING")
 #: Seconds before the first record would be given up or forgotten in which a pause is refused.
 NEAR_SECONDS = 3600
 
 
 @reports_errors
 def pause(
-    consumer: OneConsumer,
+    consumer: OneReader,
     force: Annotated[bool, typer.Option("--force", help="Pause even if records would be lost within an hour.")] = False,
     stack: StackName = None,
     state: StateFile = None,
     as_json: AsJson = False,
     iam: Iam = False,
 ) -> None:
-    """Stop a consumer's reading, and say when it would begin to lose records.
+    """Stop the reading of a consumer or a pipe, and say when it would begin to lose records.
 
-    Its source keeps the records meanwhile: a table's stream for 24 hours. Records that are older than the mapping's
-    record age when it resumes are given up. Refused within an hour of that.
+    Its source keeps the records meanwhile: a table's stream for 24 hours. Records that are older than the record age of
+    the mapping or pipe when it resumes are given up. Refused within an hour of that, as far as is known how far it is
+    behind: CloudWatch does not measure it for a pipe that reads a stream.
 
     Example: weir pause welcome-email -s prod
 
@@ -67,7 +70,7 @@ def pause(
             err=True,
         )
         raise typer.Exit(1)
-    found.client("lambda").update_event_source_mapping(UUID=one.uuid, Enabled=False)
+    _switch(found, one, on=False)
     given_up = None if math.isinf(horizon.given_up) else max(0.0, horizon.given_up - (behind or 0.0))
     forgotten = max(0.0, horizon.forgotten - (behind or 0.0))
     if as_json:
@@ -83,22 +86,22 @@ def pause(
 
 @reports_errors
 def resume(
-    consumer: OneConsumer,
+    consumer: OneReader,
     stack: StackName = None,
     state: StateFile = None,
     as_json: AsJson = False,
     iam: Iam = False,
 ) -> None:
-    """Start a paused consumer's reading again, from where it stopped.
+    """Start the reading of a paused consumer or pipe again, from where it stopped.
 
     Example: weir resume welcome-email -s prod
     """
     found, one = _open(consumer, stack, state)
     if iam:
         print_policy("resume", [one])
-    if one.mapping["State"] == "Enabled":
-        fail(f"{consumer} is not paused: its mapping is Enabled")
-    found.client("lambda").update_event_source_mapping(UUID=one.uuid, Enabled=True)
+    if one.state in _READING:
+        fail(f"{consumer} is not paused: it is {one.state}")
+    _switch(found, one, on=True)
     if as_json:
         typer.echo(json.dumps({"consumer": consumer, "pausedSeconds": _paused(one)}))
         return
@@ -107,14 +110,24 @@ def resume(
     )
 
 
-def _paused(consumer: Consumer) -> float:
-    return max(0.0, time.time() - consumer.mapping["LastModified"].timestamp())
+def _switch(stack: Stack, reader: Reader, *, on: bool) -> None:
+    from ops.operator.pipes import Pipe
+
+    if isinstance(reader, Pipe):
+        pipes = stack.client("pipes")
+        (pipes.start_pipe if on else pipes.stop_pipe)(Name=reader.described["Name"])
+    else:
+        stack.client("lambda").update_event_source_mapping(UUID=reader.uuid, Enabled=on)
 
 
-def _open(consumer: str, stack: str | None, state: Path | None) -> tuple[Stack, Consumer]:
-    from ops.operator.consumers import consumers_of
+def _paused(reader: Reader) -> float:
+    return max(0.0, time.time() - reader.changed_at)
+
+
+def _open(reader: str, stack: str | None, state: Path | None) -> tuple[Stack, Reader]:
+    from ops.operator.pipes import readers_of
     from ops.operator.stack import find
 
     found = find(stack, state)
-    (one,) = consumers_of(found, consumer)
+    (one,) = readers_of(found, reader)
     return found, one

@@ -46,6 +46,10 @@ def _log_group(function: Function) -> str:
     return f"arn:{partition}:logs:{region}:{account}:log-group:{log_group_in(function)}:*"
 
 
+def _pipes(readers: Sequence[Reader]) -> list[str]:
+    return [each.described["Arn"] for each in readers if isinstance(each, Pipe)]
+
+
 def _of_functions(action: str, functions: Sequence[Function]) -> list[str]:
     match action:
         case "lambda:GetFunctionConfiguration":
@@ -128,8 +132,10 @@ _RESOURCES: Mapping[str, Arns] = {
     "lambda:ListEventSourceMappings": lambda _: ["*"],
     "lambda:UpdateEventSourceMapping": _consumers(_mapping),
     "logs:FilterLogEvents": _logs,
-    "pipes:DescribePipe": lambda readers: [each.described["Arn"] for each in readers if isinstance(each, Pipe)],
+    "pipes:DescribePipe": _pipes,
     "pipes:ListPipes": lambda _: ["*"],
+    "pipes:StartPipe": _pipes,
+    "pipes:StopPipe": _pipes,
     "s3:GetLifecycleConfiguration": lambda readers: _destinations(readers, "s3"),
     "s3:GetObject": lambda readers: [f"{arn}/*" for arn in _destinations(readers, "s3")],
     "s3:ListBucket": lambda readers: _destinations(readers, "s3"),
@@ -225,11 +231,12 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         "sqs:DeleteQueue",
     ),
     "pause": (
-        *_CONSUMERS,
-        *("cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+        *_READERS,
+        *("cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping", "pipes:StopPipe"),
+        *("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "kinesis:DescribeStreamSummary"),
     ),
     "recount": (*_CONSUMERS, "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
-    "resume": (*_CONSUMERS, "lambda:UpdateEventSourceMapping"),
+    "resume": (*_READERS, "lambda:UpdateEventSourceMapping", "pipes:StartPipe"),
 }
 
 

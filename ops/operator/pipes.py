@@ -12,7 +12,7 @@ from local.engine.pipes.configuration import not_simulated
 from local.engine.pipes.sources import source_of
 from local.engine.pipes.targets import UnsupportedTarget, service_of, waits_for_answer
 from ops.operator.consumers import Consumer, consumers_of
-from ops.operator.reader import ReadsSource, patterns_in
+from ops.operator.reader import ReadsSource, age_in, patterns_in
 from ops.operator.stack import NoStack, Stack
 
 
@@ -40,6 +40,21 @@ class Pipe(ReadsSource):
     def source(self) -> str:
         """ARN of the stream or queue that it reads."""
         return self.described["Source"]
+
+    @property
+    def state(self) -> str:
+        """Its CurrentState."""
+        return self.described["CurrentState"]
+
+    @property
+    def changed_at(self) -> float:
+        """When it was changed, stopped or started last, in seconds since 1970."""
+        return self.described["LastModifiedTime"].timestamp()
+
+    @property
+    def record_age(self) -> float:
+        """Age in seconds at which it gives records up; infinite without one."""
+        return age_in(source_of(self.source).given(self.described))
 
     @property
     def target(self) -> str:

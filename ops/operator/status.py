@@ -215,12 +215,12 @@ def _consumer(stack: Stack, consumer: Consumer, readings: Readings, ringing: set
     behind, before = metrics.behind(readings, consumer)
     delivered = readings.total(metrics.POLLED) - readings.total(metrics.FILTERED)
     letters, alarms = _letters(stack, consumer), _alarms(consumer, ringing)
-    paused = consumer.mapping["State"] in ("Disabled", "Disabling")
-    loses = consumer.mapping["LastModified"].timestamp() + horizon_of(stack, consumer).first if paused else None
+    paused = consumer.state in ("Disabled", "Disabling")
+    loses = consumer.changed_at + horizon_of(stack, consumer).first if paused else None
     return ConsumerStatus(
         consumer.name,
         consumer.source,
-        consumer.mapping["State"],
+        consumer.state,
         consumer.mapping.get("LastProcessingResult"),
         behind,
         before,
@@ -234,12 +234,12 @@ def _consumer(stack: Stack, consumer: Consumer, readings: Readings, ringing: set
 
 
 def _pipe(stack: Stack, pipe: Pipe, ringing: set[str]) -> PipeStatus:
-    state, reason = pipe.described["CurrentState"], pipe.described.get("StateReason")
+    state, reason = pipe.state, pipe.described.get("StateReason")
     letters, alarms = _letters(stack, pipe), _alarms(pipe, ringing)
     found: list[Advice] = []
     if state not in _WELL:
         said = f"it is {state}{f': {reason}' if reason else ''}"
-        again = f"aws pipes start-pipe --name {pipe.described['Name']}" if state in _STARTS_AGAIN else "pulumi up"
+        again = f"weir resume {pipe.name}{stack.option}" if state in _STARTS_AGAIN else "pulumi up"
         found.append(Advice(said, again))
     found += _advice_on_letters(stack, pipe, letters)
     if alarms and not found:
@@ -284,7 +284,7 @@ def _advice(
     if loses is not None:
         left = f"it begins to lose records in {duration(loses - now)}" if loses > now else "it is losing records"
         found.append(Advice(f"paused, and {left}", f"weir resume {name}{option}"))
-    elif consumer.mapping["State"] not in ("Enabled", "Enabling", "Creating", "Updating"):
+    elif consumer.state not in ("Enabled", "Enabling", "Creating", "Updating"):
         found.append(Advice(f"its mapping is {consumer.mapping['State']}", f"weir resume {name}{option}"))
     if any(alarm in _LOSSES for alarm in alarms):
         found.append(Advice("records were given up and are in no destination", f"weir reread {name} --from …{option}"))

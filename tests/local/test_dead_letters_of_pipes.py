@@ -1,4 +1,4 @@
-"""`weir dead-letters` for pipes: a fan-out's, which reads a queue, and those that read a stream."""
+"""The operator's commands for pipes: a fan-out's, which reads a queue, and those that read a stream."""
 
 from __future__ import annotations
 
@@ -264,17 +264,47 @@ def test_the_status_of_a_pipe_counts_its_dead_letters_and_names_the_next_command
     wait_for(night, "in-order", "hal", 1)
 
 
-def test_a_stopped_pipe_needs_somebody_who_starts_it(night: Night) -> None:
-    pipes, name = night.client("pipes"), night.outputs["pipes"]["late"]["pipe"]
-    pipes.stop_pipe(Name=name)
-    wait_until(lambda: pipes.describe_pipe(Name=name)["CurrentState"] == "STOPPED")
-    try:
-        code, pipe = status(night, "late")
-        assert (code, pipe["state"]) == (1, "STOPPED")
-        assert pipe["advice"][0]["command"] == f"aws pipes start-pipe --name {name}"
-    finally:
-        pipes.start_pipe(Name=name)
+@pytest.mark.parametrize("pipe", ["copied", "in-order", "late"])
+def test_a_paused_pipe_needs_somebody_and_goes_on_where_it_stopped(pipe: str, night: Night) -> None:
+    pipes, name = night.client("pipes"), night.outputs["pipes"][pipe]["pipe"]
+
+    def has_come_to(state: str) -> bool:
+        return pipes.describe_pipe(Name=name)["CurrentState"] == state
+
+    paused = night.weir("pause", pipe, "--json")
+    assert (paused.code, json.loads(paused.output)["forgetsInSeconds"] > 23 * 3600) == (0, True)
+    wait_until(lambda: has_come_to("STOPPED"))
+    write(night, pipe, f"jan-{pipe}", "pro")
+    code, shown = status(night, pipe)
+    assert (code, shown["state"]) == (1, "STOPPED")
+    assert shown["advice"][0]["command"] == f"weir resume {pipe}"
+
+    assert night.weir("resume", pipe).code == 0
+    wait_until(lambda: has_come_to("RUNNING"))
+    assert len(wait_for(night, pipe, f"jan-{pipe}", 1)) == 1
+    again = night.weir("resume", pipe)
+    assert (again.code, again.errors) == (2, f"{pipe} is not paused: it is RUNNING\n")
+
+
+def test_a_pipe_whose_record_age_is_within_the_hour_is_paused_by_force_alone(night: Night) -> None:
+    pipes, name = night.client("pipes"), night.outputs["pipes"]["in-order"]["pipe"]
+    described = pipes.describe_pipe(Name=name)
+    settings = described["SourceParameters"]["DynamoDBStreamParameters"]
+    kept = {each: value for each, value in settings.items() if each != "StartingPosition"}
+
+    def give_up_after(seconds: int) -> None:
+        parameters = {"DynamoDBStreamParameters": {**kept, "MaximumRecordAgeInSeconds": seconds}}
+        pipes.update_pipe(Name=name, RoleArn=described["RoleArn"], SourceParameters=parameters)
         wait_until(lambda: pipes.describe_pipe(Name=name)["CurrentState"] == "RUNNING")
+
+    give_up_after(600)
+    refused = night.weir("pause", "in-order")
+    assert (refused.code, "begins to lose records in 10 min" in refused.errors) == (1, True)
+    assert night.weir("pause", "in-order", "--force").code == 0
+    wait_until(lambda: pipes.describe_pipe(Name=name)["CurrentState"] == "STOPPED")
+    assert night.weir("resume", "in-order").code == 0
+    wait_until(lambda: pipes.describe_pipe(Name=name)["CurrentState"] == "RUNNING")
+    give_up_after(settings["MaximumRecordAgeInSeconds"])
 
 
 def test_the_errors_that_a_pipe_logged_are_followed_by_its_name(night: Night) -> None:
@@ -297,11 +327,14 @@ def test_the_commands_on_the_pages_of_a_pipes_alarms_run_with_its_name(pipe: str
 
 
 @pytest.mark.parametrize("pipe", ["copied", "in-order"])
-def test_the_printed_policies_of_status_and_tail_are_enough_for_a_pipe(pipe: str, night: Night, tmp_path: Path) -> None:
-    for words in (["status", pipe], ["tail", pipe, "--no-follow"]):
+def test_the_printed_policies_of_the_other_commands_are_enough_for_a_pipe(
+    pipe: str, night: Night, tmp_path: Path
+) -> None:
+    for words in (["status", pipe], ["tail", pipe, "--no-follow"], ["pause", pipe], ["resume", pipe]):
         policy = json.loads(night.weir(*words, "--iam").output)
         said = acting_as(night, policy, tmp_path / "acting.json").weir(*words)
         assert said.code in (0, 1), said.errors
+        wait_until(lambda: status(night, pipe)[1]["state"] in ("STOPPED", "RUNNING"))
 
 
 @pytest.mark.parametrize(("pipe", "table"), [("copied", "users"), ("enriched", "accounts"), ("late", "accounts")])

@@ -154,6 +154,12 @@ def test_an_archive_is_read_by_a_queue_of_the_run_s_own_and_no_other() -> None:
     assert not [action for action, _ in allowed if action in ("sqs:SendMessage", "sqs:SetQueueAttributes")]
 
 
+@pytest.mark.parametrize("command", ["status", "pause"])
+def test_how_long_a_source_keeps_its_records_may_be_asked_where_it_is_shown(command: str) -> None:
+    asked = {"kinesis": ("kinesis:DescribeStreamSummary", KINESIS), "queue": ("sqs:GetQueueAttributes", QUEUE)}
+    assert all(pair in statements(command, name) for name, pair in asked.items())
+
+
 @pytest.mark.parametrize("command", [each for each in ACTIONS if each not in ("pause", "resume")])
 def test_only_pause_and_resume_may_change_a_mapping(command: str) -> None:
     assert "lambda:UpdateEventSourceMapping" not in ACTIONS[command]

@@ -108,7 +108,7 @@ def test_a_pipes_own_queues_and_its_destination_are_looked_into_once_each() -> N
 @pytest.mark.parametrize(
     ("state", "command"),
     [
-        ("START_FAILED", "aws pipes start-pipe --name to-target"),
+        ("START_FAILED", "weir resume to-target -s dev"),
         ("UPDATE_FAILED", "pulumi up"),
         ("CREATE_FAILED", "pulumi up"),
     ],

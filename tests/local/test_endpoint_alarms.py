@@ -159,7 +159,11 @@ def seen(world) -> str:
 
 
 def subjects(world, queue) -> list[dict]:
-    messages = world.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    """Take what an alarm has said out of its queue."""
+    sqs = world.client("sqs")
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
 
 

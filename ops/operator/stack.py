@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aws_semantics.limits import FUNCTION_TIMEOUT
 from ops.running import FILE, state_directory
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(__file__).resolve().parents[2]
 LOCAL = "local"
+
+#: Services with a call that answers when code is done. boto3 gives up after a minute and calls again, while the code of
+#: the first call still runs: each record would be in work twice.
+_WAITING = ("lambda", "stepfunctions")
+_READ_SECONDS = 60
 
 
 class NoStack(Exception):
@@ -86,7 +92,12 @@ def _client(
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret_access_key,
         aws_session_token=session_token,
-        config=Config(retries={"mode": "standard", "total_max_attempts": 5}, user_agent_extra="weir"),
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 5},
+            read_timeout=FUNCTION_TIMEOUT.maximum + 10 if service in _WAITING else _READ_SECONDS,
+            tcp_keepalive=True,  # what lies between closes a connection that is silent for minutes
+            user_agent_extra="weir",
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
+from aws_semantics.limits import FUNCTION_TIMEOUT, INVOCATION_PAYLOAD_BYTES
 from ops.operator.sending import FunctionSender
 from ops.operator.stack import Stack
 
@@ -67,3 +67,11 @@ def test_a_newer_change_of_an_item_that_failed_waits_also_in_the_next_invocation
     assert done == [f"e{number}" for number in range(1, 20, 2)]
     assert note.startswith("the function reported the record")
     assert not {f"e{number}" for number in range(2, 20, 2)} & set(function.seen)
+
+
+@pytest.mark.parametrize("service", ["lambda", "stepfunctions"])
+def test_a_call_is_not_made_again_while_its_code_still_runs(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    stack = Stack("prod", {"streamArn": "arn:aws:dynamodb:us-east-1:111122223333:table/users/stream/1"})
+    assert stack.client(service).meta.config.read_timeout > FUNCTION_TIMEOUT.maximum

@@ -309,10 +309,10 @@ def _ringing(cloudwatch: Any, readers: Sequence[Reader]) -> set[str]:
     names = [name for reader in readers for name in reader.alarms.values()]
     found: set[str] = set()
     for start in range(0, len(names), 100):
-        described = cloudwatch.describe_alarms(AlarmNames=names[start : start + 100], StateValue="ALARM")
-        found |= {
-            alarm["AlarmName"] for kind in ("MetricAlarms", "CompositeAlarms") for alarm in described.get(kind, [])
-        }
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmNames=names[start : start + 100], StateValue="ALARM"
+        )
+        found |= {alarm["AlarmName"] for page in pages for alarm in page.get("MetricAlarms", [])}
     return found
 
 

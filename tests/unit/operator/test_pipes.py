@@ -126,14 +126,29 @@ def test_a_failed_pipe_needs_somebody_and_says_its_reason(
 
 
 class Ringing:
-    """A client of CloudWatch where one alarm is in state ALARM."""
+    """A client of CloudWatch where some alarms are in state ALARM, one on each page."""
 
-    def describe_alarms(self, **_: Any) -> Any:
-        return {"MetricAlarms": [{"AlarmName": "to-target-execution-failed"}]}
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, **_: Any) -> Any:
+        return [{"MetricAlarms": [{"AlarmName": name}]} for name in self._names]
+
+
+def test_alarms_on_later_pages_ring_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stack, "client", lambda *_: Ringing("a", "b"))
+    fails = replace(
+        pipe(source=QUEUE, CurrentState="RUNNING"), kept_in=(), table_stream=None, alarms={"one": "a", "two": "b"}
+    )
+    (status,) = look(Stack("dev", {}), [fails], now=0.0).pipes
+    assert status.alarms == ["one", "two"]
 
 
 def test_a_pipe_whose_alarm_fires_needs_somebody_who_reads_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stack, "client", lambda *_: Ringing())
+    monkeypatch.setattr(Stack, "client", lambda *_: Ringing("to-target-execution-failed"))
     alarms = {name: f"to-target-{name}" for name in ("execution-failed", "execution-throttled")}
     fails = replace(pipe(source=QUEUE, CurrentState="RUNNING"), kept_in=(), table_stream=None, alarms=alarms)
     (status,) = look(Stack("dev", {}), [fails], now=0.0).pipes

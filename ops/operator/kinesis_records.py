@@ -31,22 +31,25 @@ class KinesisCursor:
         first: str | float,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        position: dict[str, Any] = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": first}
+        self._position: dict[str, Any] = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": first}
         if not isinstance(first, str):
-            position = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": datetime.fromtimestamp(first, UTC)}
+            self._position = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": datetime.fromtimestamp(first, UTC)}
         self._kinesis = kinesis
         self._stream_arn = stream_arn
         self._shard_id = shard_id
         self._pause = pause
-        self._iterator: str | None = kinesis.get_shard_iterator(StreamARN=stream_arn, ShardId=shard_id, **position).get(
-            "ShardIterator"
-        )
+        self._iterator = self._iterator_of_position()
 
     def new(self) -> Iterator[Mapping[str, Any]]:
         """Yield the records up to the shard's present end, as Lambda would pass them to a function."""
         while self._iterator is not None:
             self._pause()
-            page = self._kinesis.get_records(ShardIterator=self._iterator)
+            try:
+                page = self._kinesis.get_records(ShardIterator=self._iterator)
+            except self._kinesis.exceptions.ExpiredIteratorException:
+                # What was done with the last page, of up to 10,000 records, took longer than an iterator lives: 5 min.
+                self._iterator = self._iterator_of_position()
+                continue
             for record in page["Records"]:
                 yield from_kinesis(
                     partition_key=record["PartitionKey"],
@@ -57,10 +60,16 @@ class KinesisCursor:
                     stream_arn=self._stream_arn,
                     role_arn="",  # the role of the mapping is not known here, and nothing decides by it
                 )
+                number = record["SequenceNumber"]
+                self._position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": number}
             self._iterator = page.get("NextShardIterator")
             # A page may be empty in the middle of a shard; at its end it is not behind.
             if not page["Records"] and not page.get("MillisBehindLatest"):
                 return
+
+    def _iterator_of_position(self) -> str | None:
+        where = {"StreamARN": self._stream_arn, "ShardId": self._shard_id}
+        return self._kinesis.get_shard_iterator(**where, **self._position).get("ShardIterator")
 
 
 def read_kinesis_range(kinesis: Any, batch: BatchRange) -> list[Mapping[str, Any]] | None:

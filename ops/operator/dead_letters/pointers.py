@@ -67,6 +67,9 @@ def read_range(client: Callable[[str], Any], batch: BatchRange) -> list[Mapping[
         if error_code(error) in _GONE:
             raise forgotten from None
         raise
+    # Fewer would be taken for the whole range, and what is missing for done.
+    if not records or records[-1]["dynamodb"]["SequenceNumber"] != batch.last:
+        raise forgotten
     return records
 
 
@@ -103,27 +106,35 @@ class Cursor:
         first: str | None = None,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        position = {"ShardIteratorType": "TRIM_HORIZON"}
+        self._position = {"ShardIteratorType": "TRIM_HORIZON"}
         if first is not None:
-            position = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": first}
+            self._position = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": first}
         self._streams = streams
-        self._stream_arn = stream_arn
+        self._shard = {"StreamArn": stream_arn, "ShardId": shard_id}
         self._pause = pause
-        self._iterator: str | None = streams.get_shard_iterator(StreamArn=stream_arn, ShardId=shard_id, **position).get(
-            "ShardIterator"
-        )
+        self._iterator = self._iterator_of_position()
 
     def new(self) -> Iterator[Mapping[str, Any]]:
         """Yield the records up to the shard's present end, as Lambda would pass them to a function."""
         empty = 0
         while self._iterator is not None and empty < _EMPTY_PAGES:
             self._pause()
-            page = self._streams.get_records(ShardIterator=self._iterator)
+            try:
+                page = self._streams.get_records(ShardIterator=self._iterator)
+            except self._streams.exceptions.ExpiredIteratorException:
+                # What was done with the last page took longer than an iterator lives: 15 minutes.
+                self._iterator = self._iterator_of_position()
+                continue
             for record in page["Records"]:
-                yield from_get_records(record, stream_arn=self._stream_arn, visible=time.time()).event
+                yield from_get_records(record, stream_arn=self._shard["StreamArn"], visible=time.time()).event
+                number = record["dynamodb"]["SequenceNumber"]
+                self._position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": number}
             # An open shard has no end: some empty pages in a row are taken for it.
             empty = 0 if page["Records"] else empty + 1
             self._iterator = page.get("NextShardIterator")
+
+    def _iterator_of_position(self) -> str | None:
+        return self._streams.get_shard_iterator(**self._shard, **self._position).get("ShardIterator")
 
 
 #: Pages without records after which an open shard is taken to be read to its end.

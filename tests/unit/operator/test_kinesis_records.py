@@ -184,6 +184,26 @@ def test_a_shard_is_read_from_a_time_with_a_pause_before_each_page(kinesis: Any)
     assert len(pauses) == 2
 
 
+def test_a_shard_is_read_on_behind_its_last_record_when_the_iterator_expired_meanwhile(kinesis: Any) -> None:
+    with Stubber(kinesis) as stubber:
+        stubber.add_response("get_shard_iterator", {"ShardIterator": "i1"})
+        page(stubber, "i1", stored("101", change("ada")), following="i2", behind=5)
+        stubber.add_client_error("get_records", "ExpiredIteratorException")
+        stubber.add_response(
+            "get_shard_iterator",
+            {"ShardIterator": "i3"},
+            {
+                "StreamARN": STREAM,
+                "ShardId": SHARD,
+                "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
+                "StartingSequenceNumber": "101",
+            },
+        )
+        page(stubber, "i3", stored("103", change("bob")))
+        cursor = KinesisCursor(kinesis, STREAM, SHARD, ARRIVED.timestamp())
+        assert [sequence_of(record) for record in cursor.new()] == ["101", "103"]
+
+
 def test_a_shard_follows_both_that_it_was_merged_from(kinesis: Any) -> None:
     ranges = {
         "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "9"},

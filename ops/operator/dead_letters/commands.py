@@ -70,16 +70,20 @@ def list_(
 
     Exits 0 if none waits, 1 if some do, 2 if the stack cannot be read.
     """
+    from ops.operator.dead_letters.letters import is_key
+
     found, readers = _open(stack, state, consumer)
     if iam:
         print_policy("dead-letters list", readers)
     table = Table("consumer", "given up", "why", "items", "deadline", "state", "id")
     waiting = shown = 0
     for each in readers:
+        if limit is not None and shown >= limit:
+            break
         with _letters(found, each, settled=settled) as letters:
             for letter, _ in letters:
                 keys = _keys(found, letter)
-                if only is not None and not _matches(letter, only):
+                if only is not None and not any(is_key(text, only) for text in keys):
                     continue
                 waiting += letter.waits
                 shown += 1
@@ -311,12 +315,6 @@ def _keys(stack: Stack, letter: DeadLetter) -> Sequence[str]:
         except NotReadable:
             return [f"{batch.size} records"]
     return list(dict.fromkeys(key_text(keys_of(record)) for record in records))
-
-
-def _matches(letter: DeadLetter, key: str) -> bool:
-    from ops.operator.dead_letters.letters import has_key
-
-    return any(has_key(record, key) for record in letter.records or ())
 
 
 def _all_match(letter: DeadLetter, key: str) -> bool:

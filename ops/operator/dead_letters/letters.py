@@ -131,5 +131,9 @@ def key_text(keys: Mapping[str, Any]) -> str:
 
 def has_key(record: Mapping[str, Any], wanted: str) -> bool:
     """Return whether a record's item has a key, given as `userId=bob`, `bob` or all keys as `key_text` writes them."""
-    text = key_text(keys_of(record))
+    return is_key(key_text(keys_of(record)), wanted)
+
+
+def is_key(text: str, wanted: str) -> bool:
+    """Return whether keys that `key_text` wrote are those of the item that is wanted, as for `has_key`."""
     return wanted == text or wanted in text.split(" ") or wanted in [part.partition("=")[2] for part in text.split(" ")]

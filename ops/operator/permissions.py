@@ -235,7 +235,10 @@ ACTIONS: Mapping[str, Sequence[str]] = {
         *("cloudwatch:GetMetricData", "lambda:UpdateEventSourceMapping", "pipes:StopPipe"),
         *("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "kinesis:DescribeStreamSummary"),
     ),
-    "recount": (*_CONSUMERS, "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+    "recount": (
+        *(*_CONSUMERS, "sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+        *("s3:ListBucket", "s3:GetObject", "s3:GetLifecycleConfiguration"),
+    ),
     "resume": (*_READERS, "lambda:UpdateEventSourceMapping", "pipes:StartPipe"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,19 +49,22 @@ def recount(
     from handlers.plans import FEATURES
     from ops.operator.consumers import consumers_of
     from ops.operator.stack import find
+    from ops.running import FORWARDER, forwarders_of
 
     found = find(stack, state)
     tables = [found.outputs.get(name) for name in ("usersTable", "planCountsTable")]
     if not all(isinstance(table, str) for table in tables):
         fail("the stack counts no plans: run  pulumi config set fanOut true  and  pulumi up")
     users, counts = str(tables[0]), str(tables[1])
-    (consumer,) = consumers_of(found, CONSUMER)
+    # A change that its forwarder has not passed on waits for the consumer as well.
+    names = [CONSUMER, *({FORWARDER} & forwarders_of(found.outputs).keys())]
+    waited_for = [each for name in names for each in consumers_of(found, name)]
     if iam:
-        typer.echo(json.dumps(_policy(consumer, users, counts), indent=2))
+        typer.echo(json.dumps(_policy(waited_for, users, counts), indent=2))
         raise typer.Exit
     dynamodb = found.client("dynamodb")
     counters = Counters(CONSUMER, store=CounterTable(DEFAULT_VARIABLE, table=counts, dynamodb=dynamodb))
-    quiet = _waiting(found, consumer) == 0
+    quiet = _waiting(found, waited_for) == 0
     result = compare(
         counters,
         lambda: _items(dynamodb, users),
@@ -70,7 +73,7 @@ def recount(
         passes=passes,
         between=lambda: time.sleep(wait),
     )
-    waiting = _waiting(found, consumer)
+    waiting = _waiting(found, waited_for)
     repaired = yes and bool(result.differences) and quiet and not waiting
     if repaired:
         repair(counters, result.differences, str(uuid.uuid4()))
@@ -86,7 +89,7 @@ def recount(
         elif yes and result.differences:
             typer.echo(
                 f"not repaired: changes wait for {CONSUMER} and would be counted a second time. Look at them: "
-                f"weir status {CONSUMER}{found.option}"
+                f"weir status{found.option}"
             )
         elif result.differences:
             typer.echo(f"to repair: weir recount --yes{found.option}")
@@ -107,25 +110,32 @@ def _items(dynamodb: Any, table: str) -> Iterator[Mapping[str, Any]]:
             yield {name: value.get("S") for name, value in item.items()}
 
 
-def _waiting(stack: Stack, consumer: Consumer) -> int:
-    """Return how many changes are in the consumer's queue and among its dead letters, or 1 if it does not read."""
-    sqs = stack.client("sqs")
-    names = ["", "NotVisible", "Delayed"]
-    total = 0 if consumer.mapping["State"] == "Enabled" else 1
-    for arn in (consumer.source, *consumer.queues):
-        url = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
-        attributes = [f"ApproximateNumberOfMessages{name}" for name in names]
-        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=attributes)["Attributes"]
-        total += sum(int(answer[name]) for name in attributes)
+def _waiting(stack: Stack, consumers: Sequence[Consumer]) -> int:
+    """Return how many changes are in queues and among dead letters, and one more for each that does not read."""
+    from ops.operator.dead_letters.stores import stores_of
+
+    total = 0
+    for consumer in consumers:
+        total += 0 if consumer.mapping["State"] == "Enabled" else 1
+        total += sum(store.waiting()[0] for store in stores_of(stack, consumer))
+        if consumer.reads_queue:
+            total += _in_queue(stack.client("sqs"), consumer.source)
     return total
 
 
-def _policy(consumer: Consumer, users: str, counts: str) -> dict[str, Any]:
+def _in_queue(sqs: Any, arn: str) -> int:
+    names = [f"ApproximateNumberOfMessages{name}" for name in ("", "NotVisible", "Delayed")]
+    url = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(answer[name]) for name in names)
+
+
+def _policy(consumers: Sequence[Consumer], users: str, counts: str) -> dict[str, Any]:
     from ops.operator.permissions import policy
 
-    _, partition, _, region, account = consumer.source.split(":")[:5]
+    _, partition, _, region, account = consumers[0].source.split(":")[:5]
     of = f"arn:{partition}:dynamodb:{region}:{account}:table/"
-    common = policy("recount", [consumer])
+    common = policy("recount", consumers)
     common["Statement"] += [
         {"Effect": "Allow", "Action": ["dynamodb:Scan"], "Resource": [f"{of}{users}"]},
         {

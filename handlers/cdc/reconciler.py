@@ -34,6 +34,8 @@ from handlers.cdc.snapshot import json_wire, snapshot_message, snapshot_record
 PAGE_ITEMS: Final = 100
 #: Seconds kept back for the second look, the messages and the report.
 RESERVE_SECONDS: Final = 20.0
+#: Items for consumers after which an invocation ends its part: what is kept back has to suffice to send them.
+MOST_SUSPECTS: Final = 1_000
 _MESSAGES_PER_CALL: Final = 10
 
 #: A place as a key of a dictionary: the table's variable, and the decoded key.
@@ -142,7 +144,7 @@ class Walk:
             checked += len(page["Items"])
             cursor = page.get("LastEvaluatedKey")
             cursor = None if cursor is None else json_wire(cursor)
-            if cursor is None or not self._has_time():
+            if cursor is None or len(suspects) >= MOST_SUSPECTS or not self._has_time():
                 break
             self._sleep(max(0.0, len(page["Items"]) / event["itemsPerSecond"] - (self._clock() - began)))
         part = int(event.get("part", 0))

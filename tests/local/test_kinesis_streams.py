@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from local.endpoint import Endpoint
 
 conforms = pytest.mark.conformance
 honours = pytest.mark.honours
 
 MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Endpoint]:
+    """An endpoint of its own: a year passes here, and other tests keep items until a time by the machine's clock."""
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def clients() -> dict[str, Any]:
+    return {}
 
 
 class Stream:

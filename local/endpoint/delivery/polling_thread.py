@@ -54,12 +54,12 @@ class PollingThread(ABC):
     def unfinished(self) -> int:
         """Number of records or messages that were read and are not finished."""
 
-    def _sleep(self, seconds: float | None) -> None:
-        """Wait for a wake-up, for a time at most; forever if it is `None`."""
+    def _sleep(self, seconds: float | None) -> bool:
+        """Wait for a wake-up, for a time at most, forever if it is `None`; returns whether there was one."""
         if self._counted:
             period = PERIOD - self._clock.now() % PERIOD
             seconds = period if seconds is None else min(seconds, period)
-        self._wake.wait(seconds)
+        return self._wake.wait(seconds)
 
     @abstractmethod
     def _run(self) -> None:

@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 #: Maximum of messages in one ReceiveMessage or DeleteMessageBatch.
 MESSAGES_PER_CALL = 10
 
-#: Seconds between two looks at a queue with messages that are delayed or in flight.
-LOOK_AGAIN_SECONDS = 0.1
+#: Seconds between two looks at a queue with messages that are delayed or in flight: at first, and after looks in vain.
+LOOK_AGAIN_SECONDS, LATER_SECONDS = 0.1, 0.4
 #: Seconds before a queue that could not be asked is asked again.
 ASK_AGAIN_SECONDS = 1.0
 
@@ -87,6 +87,7 @@ class QueuePoller(PollingThread):
         self._queue_url = queue_url
         self._queue_arn = queue_arn
         self._running: set[threading.Thread] = set()
+        self._look_again = LOOK_AGAIN_SECONDS
         #: Guards the machine and the set of running deliveries.
         self._lock = threading.Lock()
 
@@ -112,6 +113,8 @@ class QueuePoller(PollingThread):
                 wants, wake_at = self._machine.wants, self._machine.wake_at
             for call in calls:
                 self._start(call)
+            if received:
+                self._look_again = LOOK_AGAIN_SECONDS
             if not wants:
                 self._wake.wait()
             elif not received:
@@ -158,8 +161,10 @@ class QueuePoller(PollingThread):
             self._idle = not any(counts) and not self._running
         if wake_at is not None:
             self._sleep(max(0.0, min(wake_at - self._clock.now(), LOOK_AGAIN_SECONDS)))
+        elif self._sleep(self._look_again if any(counts) else None):
+            self._look_again = LOOK_AGAIN_SECONDS
         else:
-            self._sleep(LOOK_AGAIN_SECONDS if any(counts) else None)
+            self._look_again = min(2 * self._look_again, LATER_SECONDS)
 
     def _start(self, call: Invoke) -> None:
         thread = threading.Thread(target=self._call, args=(call,), name=self.name, daemon=True)

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +49,7 @@ def update_crm(user: Mapping[str, Any], key: str) -> None:
     left = remaining_seconds()
     timeout = TIMEOUT_SECONDS if left is None else max(0.1, min(TIMEOUT_SECONDS, left - RESERVE_SECONDS))
     request = urllib.request.Request(  # noqa: S310
-        f"{os.environ['CRM_URL']}/users/{user['userId']}",
+        f"{os.environ['CRM_URL']}/users/{urllib.parse.quote(user['userId'], safe='')}",
         method="PUT",
         data=json.dumps({"plan": user["plan"]}).encode(),
         headers={

@@ -66,6 +66,9 @@ class _Answer(BaseHTTPRequestHandler):
         (self.server.requests if self.server.status == 200 else self.server.refused).append(kept)
         self._answer(self.server.status, {}, self.server.headers)
 
+    def do_GET(self) -> None:
+        self._answer(200, {})  # a page, e.g. the one that a redirect leads to
+
     def _answer(self, status: int, document: Any, headers: dict[str, str] | None = None) -> None:
         body = json.dumps(document).encode()
         self.send_response(status)

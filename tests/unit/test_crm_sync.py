@@ -40,6 +40,12 @@ def test_a_change_of_plan_reaches_the_crm_with_token_and_idempotency_key(crm: Cr
     assert (request["Authorization"], request["Idempotency-Key"]) == ("Bearer s3cret", "u1#7")
 
 
+def test_a_users_id_names_that_user_whatever_it_is_written_with(crm: CrmServer) -> None:
+    old = {"userId": "../a b?x=é", "version": 7}
+    crm_sync.handler.function(change(old={**old, "plan": "free", "version": 6}, new={**old, "plan": "pro"}))
+    assert [request["path"] for request in crm.requests] == ["/users/..%2Fa%20b%3Fx%3D%C3%A9"]
+
+
 def test_a_repeated_change_is_sent_once(crm: CrmServer) -> None:
     upgrade()
     upgrade()

@@ -95,6 +95,14 @@ def test_a_failure_that_may_pass_is_tried_again(partner: Partner, status: int) -
         webhook_sender.handler.function(UPGRADE)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307])
+def test_a_redirect_is_no_delivery_and_is_not_followed(partner: Partner, status: int) -> None:
+    partner.status, partner.headers = status, {"Location": f"{partner.url}/elsewhere"}
+    with pytest.raises(OSError, match=str(status)):
+        webhook_sender.handler.function(UPGRADE)
+    assert len(partner.refused) == 1
+
+
 def test_a_refused_signature_reads_the_secret_again(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten: list[bool] = []
     monkeypatch.setattr(webhook_sender.key, "forget", lambda: forgotten.append(True))

@@ -14,6 +14,7 @@ from aws_semantics.limits import FIFO_TOPIC_SUBSCRIPTIONS, MESSAGE_BYTES, TOPIC_
 from components.access import Access, allow
 from components.alarms import QUEUE_ALARMS, TOPIC_ALARMS, AlarmOpinion, make_alarms
 from components.delivery import StreamDelivery
+from components.failure_destination import KEEP_FAILED_BATCHES_DAYS
 from components.function_enrichment import FunctionEnrichment
 from components.function_settings import FunctionSettings
 from components.pipe_targets import Enrichment, PipeTarget
@@ -37,7 +38,7 @@ FORWARDING = StreamDelivery(maximum_retry_attempts=-1)
 #: The forwarder waits for calls most of its time, and a batch of a hundred changes takes one item a hundred of them.
 _FORWARDER_TIMEOUT_SECONDS = 60
 
-#: Days that a change waits in its queue at most; a large one must wait in S3 for as long.
+#: Days that a change waits in its queue at most.
 _QUEUE_DAYS = 15
 
 
@@ -129,8 +130,9 @@ class FanOut(pulumi.ComponentResource):
         )
         self.claim_checks, claim_check_resources = private_bucket(
             f"{name}-claim-checks",
-            # A replayed change may be as old as the archive.
-            days=_QUEUE_DAYS + archive_days,
+            # A replayed change may be as old as the archive, and then wait in its queue. What is parked is the message,
+            # and so its claim check: the change must be there for as long as the dead letter is.
+            days=archive_days + _QUEUE_DAYS + KEEP_FAILED_BATCHES_DAYS,
             rule="expire-claim-checks",
             opts=child,
         )

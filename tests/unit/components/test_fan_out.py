@@ -269,7 +269,8 @@ def test_an_archive_is_kept_and_replayed_from_a_time_without_an_end(run) -> None
         "StartingPoint": "2026-01-31T08:30:00Z",
     }
     claims = done.one("BucketLifecycleConfiguration", "fan-out-claim-checks").inputs["rules"]
-    assert claims[0]["expiration"] == {"days": 45}
+    # 14 days in the queue and the moment of parking, and then a year among the dead letters.
+    assert claims[0]["expiration"] == {"days": 30 + 15 + 365}
 
 
 def test_a_customer_managed_key_encrypts_topic_and_queues_and_is_granted(run) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from aws_semantics.event_patterns import matches
 from aws_semantics.limits import INVOCATION_PAYLOAD_BYTES
+from handlers.cdc.message_groups import MESSAGE_BYTES, compact_json, group_of
 from local.engine.streams.filtering import seen
 from ops.operator.dead_letters.letters import change_in, event_id_of, key_text, keys_of, sequence_of
 from ops.operator.pipes import Reader
@@ -125,20 +126,41 @@ class QueueSender:
     def send(self, records: Sequence[Record]) -> tuple[list[str], str]:  # noqa: D102 - see `Sender`
         sqs = self._stack.client("sqs")
         url = sqs.get_queue_url(QueueName=self._queue.rpartition(":")[2])["QueueUrl"]
+        done: list[str] = []
+        note = ""
         for record in records:
+            body, group, former = _message(record)
+            if len(body.encode()) > MESSAGE_BYTES:
+                note = "a change is larger than a message: bring it to the consumer's target by hand, then drop it"
+                self.blocked.add(key_text(keys_of(record)))
+            if key_text(keys_of(record)) in self.blocked:
+                continue
             self._pause()
-            attributes = record.get("attributes", {})
             fifo: dict[str, str] = {}
             if self._queue.endswith(".fifo"):
                 # SQS swallows an id that it has seen within five minutes, so each redrive has one of its own.
-                former = attributes.get("MessageDeduplicationId") or record.get("messageId", "")
                 identity, _, attempt = former.partition(_REDRIVE)
                 fifo = {
-                    "MessageGroupId": attributes.get("MessageGroupId", identity),
+                    "MessageGroupId": group or identity,
                     "MessageDeduplicationId": f"{identity}{_REDRIVE}{int(attempt or 0) + 1}",
                 }
-            sqs.send_message(QueueUrl=url, MessageBody=record["body"], **fifo)
-        return [event_id_of(record) for record in records], ""
+            sqs.send_message(QueueUrl=url, MessageBody=body, **fifo)
+            done.append(event_id_of(record))
+        return done, note
+
+
+def _message(record: Record) -> tuple[str, str, str]:
+    """Return the body of a record's message, its group, empty if none is known, and its former deduplication id.
+
+    A change that the consumer parked when it was read again, or when it read the stream itself, was in no message. It
+    becomes the one that a forwarder makes of it.
+    """
+    if "body" in record:
+        attributes = record.get("attributes", {})
+        former = attributes.get("MessageDeduplicationId") or record.get("messageId", "")
+        return record["body"], attributes.get("MessageGroupId", ""), former
+    change = change_in(record)
+    return compact_json(change), group_of(change["dynamodb"]["Keys"]), str(change["eventID"])
 
 
 def _parts(records: Sequence[Record]) -> Iterator[list[Record]]:

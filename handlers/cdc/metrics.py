@@ -18,7 +18,7 @@ NAMESPACE = "Weir"
 #: The variable with which a function records nothing but what an alarm watches.
 VARIABLE = "WEIR_METRICS"
 ALARMED_ONLY = "alarms"
-_ALARMED = frozenset({"Discarded"})
+_ALARMED = frozenset({"Discarded", "Missing"})
 
 
 def count(name: str, value: int = 1) -> None:

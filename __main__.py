@@ -247,7 +247,14 @@ if config.leaderboard:
     pulumi.export("leaderboardTable", upgrades.table.name)
 
 if isinstance(changes, FanOut) and config.backfill:
-    backfill = Backfill("backfill", table=users, fan_out=changes, consumers=config.backfill, alarm_actions=[alarms.arn])
+    backfill = Backfill(
+        "backfill",
+        table=users,
+        fan_out=changes,
+        consumers=config.backfill,
+        exports=config.backfill_exports,
+        alarm_actions=[alarms.arn],
+    )
     pulumi.export("backfill", backfill.state_machine.arn)
 
 if config.reconciliation:  # of the consumers so far

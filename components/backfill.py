@@ -1,4 +1,4 @@
-"""`Backfill`: gives a new consumer the content of a table that was there before it."""
+"""`Backfill`: gives consumers the content of a table, or of exports of it, that was there before them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from components.function_settings import FunctionSettings
 from components.queue_consumer import QueueConsumer
 from components.reconciliation import RECONCILIATION_ALARMS
 from components.refusal import Refused
-from components.repeats import found_harmless
+from components.repeats import effects_beside_projections, found_harmless, guarded_by_sequence
 from components.table_walk import TableWalk
 from handlers.cdc import EffectLedger
 from handlers.cdc.counters import Counters
@@ -29,13 +29,19 @@ class Backfill(TableWalk):
 
     The consumers are subscribed first and get every change from then on; the walk reads the table afterwards. So there
     is no gap, and a change that comes by both ways is one: projections keep the newer version, and the ledger marks the
-    effects of the past as done without running them. Guide: docs/guides/backfill.md; the reasons:
-    docs/decisions/0036-a-backfill-marks-effects.md.
+    effects of the past as done without running them.
+
+    With `exports`, `weir backfill --export ARN` reads exports of the table from S3 in the table's place. A full export
+    has its items; incremental ones have what changed within a window, deletes too, for projections alone. Guide:
+    docs/guides/backfill.md; the reasons: docs/decisions/0036-a-backfill-marks-effects.md and
+    docs/decisions/0082-exports-are-read-by-the-backfill.md.
 
     Args:
         table: The table.
         fan_out: The fan-out that the consumers are subscribed to.
         consumers: Names of the consumers.
+        exports: ARN of the bucket that exports of the table are read from, with a prefix or without:
+            `arn:aws:s3:::exports/users`; `None` for none.
         access: Permissions beyond those to look up what the consumers' own accesses write, e.g. a key to decrypt.
         segments: Parts that the table is read in, 1 to 1,000.
         concurrency: Segments that are read at once, at least 1.
@@ -52,7 +58,8 @@ class Backfill(TableWalk):
 
     Raises:
         Refused: A number is out of range, there is no such consumer, or one could not take the past: it counts
-            changes, takes whole batches of effects, or has nothing that makes a repeat harmless.
+            changes, takes whole batches of effects, is guarded by sequence numbers, or has nothing that makes a repeat
+            harmless. Whether a consumer can take an incremental export is decided when one is named.
 
     Example:
         fan_out.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
@@ -66,6 +73,7 @@ class Backfill(TableWalk):
         table: ChangeTable,
         fan_out: FanOut,
         consumers: Sequence[str],
+        exports: pulumi.Input[str] | None = None,
         access: Sequence[Access] = (),
         segments: int = 16,
         concurrency: int = 4,
@@ -90,6 +98,8 @@ class Backfill(TableWalk):
             table=table,
             fan_out=fan_out,
             consumers={each: fan_out.consumers[each] for each in consumers},
+            exports=exports,
+            not_from_windows={each: _lost_in_windows(fan_out.consumers[each]) for each in consumers},
             access=access,
             segments=segments,
             concurrency=concurrency,
@@ -114,8 +124,23 @@ def _check_takes_the_past(name: str, consumer: str, made: QueueConsumer) -> None
             f"{name}: {consumer} takes whole batches, so nothing tells which of a batch's effects are of the past: "
             "give it one change at a time"
         )
+    if guarded_by_sequence(made.consumer):
+        raise Refused(
+            f"{name}: a projection of {made.consumer.module} is guarded by sequence numbers, which a table's items "
+            'do not have: guard it by the item\'s version, guard_by="version"'
+        )
     if found_harmless(made.consumer) is None:
         raise Refused(
             f"{name}: {consumer} has neither an effect ledger nor a projection, so its effects of the past would all "
             "happen now: run them through effects.once(…), or write with a projection"
         )
+
+
+def _lost_in_windows(made: QueueConsumer) -> str | None:
+    """Return why a consumer cannot be fed from incremental exports; `None` if it can."""
+    effects = effects_beside_projections(made.consumer)
+    if effects is not None:
+        return f"is not a projection alone ({effects})"
+    if made.consumer.has_several_functions:
+        return "chooses among its functions by conditions, which cannot be asked about what lay in between"
+    return None

@@ -37,6 +37,9 @@ _FOUND: tuple[tuple[type, str], ...] = (
     (Workflow, "Step Functions starts an execution once per name"),
 )
 
+#: The means of those that are copies of items, and nothing more.
+_PROJECTIONS = (DynamoDBProjection, RedisProjection, SearchProjection, SqlProjection)
+
 #: The runtime's words: with these, an older change that comes late is harmless too.
 GUARDS = frozenset({_SEARCH, *(words for _, words in _FOUND)})
 
@@ -80,12 +83,11 @@ def check_keys_through_kinesis(name: str, consumer: Consumer, declared: str | No
         Refused: The module, or a module of the project that it imports, reads `event_id`; or a projection is guarded by
             sequence numbers.
     """
-    for value in vars(sys.modules[consumer.module]).values():
-        if isinstance(value, DynamoDBProjection | SqlProjection | RedisProjection) and value.guard_by == "sequence":
-            raise Refused(
-                f"{name}: a projection of {consumer.module} is guarded by sequence numbers, and changes that come "
-                'through Kinesis have none: guard it by the item\'s version, guard_by="version"'
-            )
+    if guarded_by_sequence(consumer):
+        raise Refused(
+            f"{name}: a projection of {consumer.module} is guarded by sequence numbers, and changes that come "
+            'through Kinesis have none: guard it by the item\'s version, guard_by="version"'
+        )
     if declared is not None and declared.strip():
         return
     root = project_root(consumer.module)
@@ -110,3 +112,20 @@ def found_harmless(consumer: Consumer) -> str | None:
             if isinstance(value, kind):
                 return words
     return None
+
+
+def effects_beside_projections(consumer: Consumer) -> str | None:
+    """Return how a consumer's effects that are not rows of a projection are kept from a repeat; `None` without any."""
+    for value in vars(sys.modules[consumer.module]).values():
+        for kind, words in _FOUND:
+            if isinstance(value, kind) and not isinstance(value, _PROJECTIONS):
+                return words
+    return None
+
+
+def guarded_by_sequence(consumer: Consumer) -> bool:
+    """Return whether a projection of a consumer's module is guarded by sequence numbers."""
+    return any(
+        isinstance(value, DynamoDBProjection | SqlProjection | RedisProjection) and value.guard_by == "sequence"
+        for value in vars(sys.modules[consumer.module]).values()
+    )

@@ -25,6 +25,7 @@ from aws_semantics.limits import (
     Range,
 )
 from components.function_settings import Vpc
+from components.table_walk import is_bucket
 
 #: A schedule for what only a person starts.
 BY_HAND = "by hand"
@@ -51,6 +52,7 @@ BELONG_TO = {
     "auditDrop": "auditLog",
     "auditHash": "auditLog",
     "auditHashKey": "auditLog",
+    "backfillExports": "backfill",
     "cachePassword": "cacheUrl",
     "crmToken": "crmUrl",
     "postgresqlPassword": "postgresqlUrl",
@@ -123,6 +125,7 @@ class StackConfig:
         vpc: The VPC of the consumers whose backends are in one; `None` for none.
         leaderboard: Whether a table has the most recent upgrades of each day.
         backfill: Names of the consumers that a walk gives the table's items to.
+        backfill_exports: ARN of the bucket that the walk may read exports of the table from; `None` for none.
         reconciliation: Whether a walk over the table looks for effects that are missing.
         reconciliation_schedule: Time of that walk as EventBridge Scheduler writes it; `None` for one by hand.
         alarm_email: The address that alarms are mailed to; `None` for none.
@@ -164,6 +167,7 @@ class StackConfig:
     vpc: Vpc | None
     leaderboard: bool
     backfill: Sequence[str]
+    backfill_exports: str | None
     reconciliation: bool
     reconciliation_schedule: str | None
     alarm_email: pulumi.Input[str] | None
@@ -213,6 +217,7 @@ class StackConfig:
             vpc=reader.vpc("vpcSubnetIds", "vpcSecurityGroupIds"),
             leaderboard=reader.boolean("leaderboard"),
             backfill=reader.names("backfill"),
+            backfill_exports=reader.bucket("backfillExports"),
             reconciliation=reader.boolean("reconciliation"),
             reconciliation_schedule=reader.schedule("reconciliationSchedule"),
             alarm_email=reader.address("alarmEmail", required=False),
@@ -316,6 +321,12 @@ class _Reader:
         value = self._plain(key) or None
         if value is not None and not re.fullmatch(rf"arn:[\w-]+:{service}:[\w-]+:\d{{12}}:\S+", value):
             self._problems.append(f"{key} is {value!r}: write arn:aws:{service}:eu-west-1:123456789012:domain/users")
+        return value
+
+    def bucket(self, key: str) -> str | None:
+        value = self._plain(key) or None
+        if value is not None and not is_bucket(value):
+            self._problems.append(f"{key} is {value!r}: write arn:aws:s3:::exports, or arn:aws:s3:::exports/users")
         return value
 
     def vpc(self, subnets: str, groups: str) -> Vpc | None:

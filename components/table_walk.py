@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -26,6 +27,10 @@ from handlers.cdc import claim_check, reconciler
 LARGEST_SEGMENTS: Final = 1_000
 #: Days that reports are kept.
 _REPORT_DAYS: Final = 90
+#: The ARN of a bucket, and a prefix that neither ends with a slash nor has a wildcard of IAM's in it.
+_BUCKET: Final = re.compile(r"arn:[\w-]+:s3:::([a-z0-9.-]+(?:/[^*?]*[^*?/])?)")
+#: Another attempt finds the same export.
+_REFUSED_EXPORTS: Final = [{"ErrorEquals": ["ExportRefused"], "MaxAttempts": 0}]
 _SEGMENT_RETRIES: Final = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 5, "MaxAttempts": 5, "BackoffRate": 2}
 
 
@@ -33,7 +38,8 @@ class TableWalk(pulumi.ComponentResource):
     """A Step Functions state machine with one child execution per segment of a table, each a function with a cursor.
 
     A child goes on over several invocations until its segment is done. An execution takes `{"dryRun": false}` as its
-    input; with any other it sends nothing. Its output lists the results of the segments.
+    input; with any other it sends nothing. A backfill takes `"exports"`, too: the ARNs of exports that are read in the
+    table's place. Its output lists the results of the segments.
 
     Args:
         type_: Name of the component's type.
@@ -42,6 +48,8 @@ class TableWalk(pulumi.ComponentResource):
         table: The table.
         fan_out: The fan-out whose consumers get items.
         consumers: The consumers, by name.
+        exports: ARN of the bucket that exports of the table are read from, with a prefix or without; `None` for none.
+        not_from_windows: Why a consumer cannot be fed from incremental exports, by its name.
         access: Permissions beyond those to look up what the consumers' own accesses write.
         segments: Parts that the table is read in, 1 to 1,000.
         concurrency: Segments that are read at once, at least 1.
@@ -71,6 +79,8 @@ class TableWalk(pulumi.ComponentResource):
         fan_out: FanOut,
         consumers: Mapping[str, QueueConsumer],
         access: Sequence[Access],
+        exports: pulumi.Input[str] | None = None,
+        not_from_windows: Mapping[str, str | None] | None = None,
         segments: int,
         concurrency: int,
         items_per_second: int,
@@ -90,7 +100,10 @@ class TableWalk(pulumi.ComponentResource):
             name,
             entry_point=f"{reconciler.__name__}.{reconciler.handler.__name__}",
             access=[*_lookups(name, consumers), *access],
-            statements=self._statements(purpose, table, fan_out, list(consumers.values())),
+            statements=[
+                *self._statements(purpose, table, fan_out, list(consumers.values())),
+                *_reads_exports(table, exports),
+            ],
             environment={claim_check.BUCKET_VARIABLE: fan_out.claim_checks.bucket},
             settings=function or FunctionSettings(timeout=300),
             further_modules=sorted({each.consumer.module for each in consumers.values()}),
@@ -104,7 +117,7 @@ class TableWalk(pulumi.ComponentResource):
             policy=policy_document([allow(["lambda:InvokeFunction"], self.function.arn)]),
             opts=child,
         )
-        job = {
+        job: dict[str, Any] = {
             "purpose": purpose,
             "table": table.table.name,
             "keys": list(table.stream.keys or {}),
@@ -117,11 +130,21 @@ class TableWalk(pulumi.ComponentResource):
                 for each, made in consumers.items()
             },
         }
+        if exports is not None:
+            is_known = isinstance(exports, str)
+            job["exportsIn"] = (
+                _place(name, exports)
+                if is_known
+                else pulumi.Output.from_input(exports).apply(lambda arn: _place(name, arn))
+            )
+            for each, reason in (not_from_windows or {}).items():
+                if reason is not None:
+                    job["consumers"][each]["notFromWindows"] = reason
         subscriptions = [each.subscription for each in consumers.values()]
         self.state_machine = aws.sfn.StateMachine(
             name,
             role_arn=machine_role.arn,
-            definition=pulumi.Output.json_dumps(_definition(self.function.arn, job, segments, concurrency)),
+            definition=pulumi.Output.json_dumps(_definition(name, self.function.arn, job, segments, concurrency)),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[invokes, *bucket_resources, *subscriptions],
@@ -183,10 +206,71 @@ def _lookups(name: str, consumers: Mapping[str, QueueConsumer]) -> list[Access]:
     return list(found.values())
 
 
+def _reads_exports(table: ChangeTable, exports: pulumi.Input[str] | None) -> list[Statement]:
+    """Return the permissions to find the table's exports and to read them."""
+    if exports is None:
+        return []
+    return [
+        allow(["dynamodb:DescribeExport"], pulumi.Output.concat(table.table.arn, "/export/*")),
+        allow(["s3:GetObject"], pulumi.Output.concat(exports, "/*")),
+    ]
+
+
+def is_bucket(arn: str) -> bool:
+    """Return whether a text is the ARN of a bucket, with a prefix or without."""
+    return _BUCKET.fullmatch(arn) is not None
+
+
+def _place(name: str, arn: str) -> str:
+    """Return the bucket of an ARN, with its prefix.
+
+    Raises:
+        Refused: It is not the ARN of a bucket.
+    """
+    found = _BUCKET.fullmatch(arn)
+    if found is None:
+        raise Refused(
+            f"{name}: exports={arn!r} is not the ARN of a bucket: write arn:aws:s3:::BUCKET, or "
+            "arn:aws:s3:::BUCKET/PREFIX"
+        )
+    return found[1]
+
+
+def _source(name: str, function: pulumi.Output[str], job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the states of a backfill that decide what is read: the table, or the exports that the input names."""
+    if "exportsIn" not in job:
+        missing = {
+            "Type": "Fail",
+            "Error": "NoExports",
+            "Cause": f"{name} reads no exports: give Backfill(exports=…) the ARN of their bucket and run  pulumi up",
+        }
+        first, states, otherwise = "NoExports", {"NoExports": missing}, "Segments"
+    else:
+        check = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": function, "Payload": {**job, "check": True, "exports.$": "$.exports"}},
+            "ResultPath": "$.found",
+            "Retry": [*_REFUSED_EXPORTS, _SEGMENT_RETRIES],
+            "Next": "Segments",
+        }
+        table = {"Type": "Pass", "Result": {"Payload": {"exports": []}}, "ResultPath": "$.found", "Next": "Segments"}
+        first, states, otherwise = "Check", {"Check": check, "Table": table}, "Table"
+    choice = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.exports", "IsPresent": True, "Next": first}],
+        "Default": otherwise,
+    }
+    return {"Source": choice, **states}
+
+
 def _definition(
-    function: pulumi.Output[str], job: Mapping[str, Any], segments: int, concurrency: int
+    name: str, function: pulumi.Output[str], job: Mapping[str, Any], segments: int, concurrency: int
 ) -> Mapping[str, Any]:
     """Return the states: all segments at once, and in each of them parts until it is done."""
+    is_backfill = job["purpose"] == "backfill"
+    source = _source(name, function, job) if is_backfill else {}
+    begin = "Source" if is_backfill else "Segments"
     results = ("segment", "checked", "missing", "uncertain", "sent")
     part = {
         "Part": {
@@ -194,7 +278,7 @@ def _definition(
             "Resource": "arn:aws:states:::lambda:invoke",
             "Parameters": {"FunctionName": function, "Payload.$": "$"},
             "OutputPath": "$.Payload",
-            "Retry": [_SEGMENT_RETRIES],
+            "Retry": [*_REFUSED_EXPORTS, _SEGMENT_RETRIES] if "exportsIn" in job else [_SEGMENT_RETRIES],
             "Next": "IsDone",
         },
         "IsDone": {
@@ -216,12 +300,13 @@ def _definition(
                             {"Variable": "$.dryRun", "IsPresent": True},
                             {"Variable": "$.dryRun", "BooleanEquals": False},
                         ],
-                        "Next": "Segments",
+                        "Next": begin,
                     }
                 ],
                 "Default": "DryRun",
             },
-            "DryRun": {"Type": "Pass", "Result": True, "ResultPath": "$.dryRun", "Next": "Segments"},
+            "DryRun": {"Type": "Pass", "Result": True, "ResultPath": "$.dryRun", "Next": begin},
+            **source,
             "Segments": {
                 "Type": "Pass",
                 "Result": list(range(segments)),
@@ -237,6 +322,7 @@ def _definition(
                     "segment.$": "$$.Map.Item.Value",
                     "run.$": "$$.Execution.Name",
                     "dryRun.$": "$.dryRun",
+                    **({"exports.$": "$.found.Payload.exports"} if "exportsIn" in job else {}),
                 },
                 "ItemProcessor": {
                     "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},

@@ -25,8 +25,8 @@ CONTENT = ("table", "eventName", "keys", "old", "new")
 def handler(change: Change) -> None:
     """Write the change under its own day, item and version, unless it is there already."""
     at = change.approximate_creation_time
-    if at is None:
-        return  # a snapshot has an item's content, and neither a change nor its time
+    if at is None or change.origin == "export":
+        return  # a snapshot has an item's content, and an export no change but what became of several
     keys = redaction.apply(change.keys)
     body = to_json(
         {

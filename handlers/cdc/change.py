@@ -24,8 +24,9 @@ else:
 Model = TypeVar("Model")
 
 EventName = Literal["INSERT", "MODIFY", "REMOVE"]
-#: The way a change reached the consumer: from the stream, from a walk over the table, or redelivered on request.
-Origin = Literal["stream", "snapshot", "replay"]
+#: The way a change reached the consumer: from the stream, from a walk over the table or a full export of it, from an
+#: incremental export, or redelivered on request.
+Origin = Literal["stream", "snapshot", "export", "replay"]
 ImageName = Literal["OldImage", "NewImage"]
 
 #: A place in an item: a string such as `"address.city"` or `"tags[0]"`, or a tuple whose members are map keys (`str`)
@@ -113,7 +114,11 @@ class Change(Generic[T_co]):
 
     @property
     def origin(self) -> Origin:
-        """The way the change got here: `stream`, `snapshot` (read from the table) or `replay`."""
+        """The way the change got here: `stream`, `snapshot` (an item of the table), `export` or `replay`.
+
+        One of origin `export` stands for all changes of its item within a window: `old` is the item before them, `new`
+        after them, and what lay between is not known (docs/guides/backfill.md).
+        """
         return self._record.get("origin", "stream")
 
     @property
@@ -128,7 +133,7 @@ class Change(Generic[T_co]):
     def sequence_number(self) -> str | None:
         """The stream's sequence number in decimal digits. Compare as `int`: lengths vary inside one shard.
 
-        `None` on routes without sequence numbers: Kinesis Data Streams for DynamoDB and snapshots
+        `None` on routes without sequence numbers: Kinesis Data Streams for DynamoDB, snapshots and exports
         (docs/aws-semantics.md §4).
         """
         return self._dynamodb.get("SequenceNumber")
@@ -142,7 +147,7 @@ class Change(Generic[T_co]):
 
     @property
     def approximate_creation_time(self) -> datetime | None:
-        """The time of the write, to the second (finer through Kinesis). It orders nothing: use `version`.
+        """The time of the write, to the second (finer through Kinesis and exports). It orders nothing: use `version`.
 
         `None` for snapshots, which show the content of a table without its history.
         """

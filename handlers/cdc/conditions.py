@@ -107,6 +107,36 @@ def check_condition(condition: object) -> Condition:
     return condition
 
 
+def can_hold(condition: Condition, event_name: EventName, *, value: bool = True) -> bool:
+    """Return whether a condition may have a truth value for changes of one kind, whatever their images are.
+
+    >>> can_hold(on.modify & on.changed("plan"), "REMOVE")
+    False
+    >>> can_hold(on.changed("plan"), "REMOVE")
+    True
+
+    Args:
+        condition: The condition.
+        event_name: The kind of change.
+        value: The truth value.
+    """
+    match condition:
+        case And(parts) | Or(parts):
+            # A conjunction is true, and a disjunction false, if all of their parts are.
+            together = all if isinstance(condition, And) is value else any
+            return together(can_hold(each, event_name, value=value) for each in parts)
+        case Not(part):
+            return can_hold(part, event_name, value=not value)
+        case EventIs(wanted):
+            return (wanted == event_name) is value
+        case TtlDelete() if event_name != "REMOVE":
+            return not value
+        case Compare(image) if (image, event_name) in (("OldImage", "INSERT"), ("NewImage", "REMOVE")):
+            return not value
+        case _:
+            return True
+
+
 class And(Condition):
     """All of several conditions; evaluated in order, up to the first that is false."""
 

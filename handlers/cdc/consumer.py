@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from handlers.cdc import batch as stream_batch
 from handlers.cdc import metrics, queue_batch
 from handlers.cdc.attempt import Work
-from handlers.cdc.change import Change, Model
-from handlers.cdc.conditions import Condition, check_condition
+from handlers.cdc.change import Change, EventName, Model
+from handlers.cdc.conditions import Condition, can_hold, check_condition
 from handlers.cdc.discard import Discard
 from handlers.cdc.expectations import Expectations, Expected, listed
 from handlers.cdc.image import Image
@@ -22,6 +22,10 @@ from handlers.cdc.namespace import check_namespace
 from handlers.cdc.queues import make_clients_early
 from handlers.cdc.sources import ClaimCheck, batch_of
 from handlers.cdc.unrun import check_it_ran
+
+#: Origins of changes that a condition is not asked about: a snapshot has no old image, and an export hides what lay
+#: between its two.
+_UNASKED = ("snapshot", "export")
 
 F = TypeVar("F", bound=Callable[..., object])
 ReturnedByFunction = TypeVar("ReturnedByFunction")
@@ -190,6 +194,11 @@ class Consumer:
         """Is true if `expects` has declared what items imply."""
         return self._expectations is not None
 
+    @property
+    def has_several_functions(self) -> bool:
+        """Is true if conditions choose among functions."""
+        return self._own_function is None
+
     def expected(self, item: Image) -> list[Expected]:
         """Return the effects and rows that an item implies.
 
@@ -270,9 +279,11 @@ class Consumer:
     def _work(self) -> Work:
         if self._own_function is None or self.condition is None:
             return Work(self.function)
-        matches = self.condition.matches
-        # A snapshot has no old image that a condition could be asked about.
-        return Work(self.function, lambda record: record.get("origin") == "snapshot" or matches(record))
+        condition, matches = self.condition, self.condition.matches
+        return Work(
+            self.function,
+            lambda record: _may_take(condition, record) if record.get("origin") in _UNASKED else matches(record),
+        )
 
     def _route(self, change: Change[Any]) -> None:
         wanted = False
@@ -290,6 +301,15 @@ class Consumer:
             raise Discard.of_several(discards)
         if not wanted:
             metrics.count("Unwanted")
+
+
+def _may_take(condition: Condition, record: Mapping[str, Any]) -> bool:
+    """Return whether a consumer gets a record that its condition cannot judge: unless it takes none of the kind."""
+    if record["origin"] == "snapshot":
+        return True
+    # The last change of an item that is there was an insertion or a modification, whatever the images show.
+    kinds: tuple[EventName, ...] = ("REMOVE",) if record["eventName"] == "REMOVE" else ("INSERT", "MODIFY")
+    return any(can_hold(condition, kind) for kind in kinds)
 
 
 @overload

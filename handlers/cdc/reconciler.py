@@ -1,11 +1,13 @@
 """The reconciler: walks one segment of a table, and sends to each consumer the items whose effects are missing.
 
+A backfill may read exports of the table in its place; a segment of them is every nth file.
+
 A state machine runs one such walk per segment (components/table_walk.py). An invocation goes on for as long as its time
 lasts and answers with its event brought up to date, which is the event of the next one. So nothing is kept between
 invocations, and one that is repeated only sends messages that the queues or the consumers' own guards drop.
 
-It reads the table, the effect ledger and the rows of projections, and writes to the consumers' queues, the report and,
-for items that no message holds, the claim checks. It brings about nothing itself.
+It reads the table or its exports, the effect ledger and the rows of projections, and writes to the consumers' queues,
+the report and, for items that no message holds, the claim checks. It brings about nothing itself.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, NamedTuple
 
 from handlers.cdc import claim_check, metrics
 from handlers.cdc.attribute_values import decode, encode
@@ -25,6 +27,15 @@ from handlers.cdc.bounded_client import BoundedClient
 from handlers.cdc.clients import client
 from handlers.cdc.consumer import Consumer
 from handlers.cdc.expectations import Expected, Place
+from handlers.cdc.exports import (
+    ExportReader,
+    ExportRefused,
+    check_lead,
+    check_of_table,
+    described,
+    files_of,
+    window_record,
+)
 from handlers.cdc.image import Image
 from handlers.cdc.invocation import LambdaContext, remaining_seconds, running
 from handlers.cdc.message_groups import MESSAGE_BYTES, group_of
@@ -61,6 +72,18 @@ class Target:
     queue_url: str
 
 
+class Entry(NamedTuple):
+    """An item of the table or of a full export, or one that changed within an incremental export.
+
+    Attributes:
+        item: The item in wire format, for a delete as it was before.
+        change: The line of an incremental export; `None` for an item.
+    """
+
+    item: Mapping[str, Any]
+    change: Mapping[str, Any] | None = None
+
+
 @dataclass
 class Missing:
     """An item that a consumer has to process.
@@ -71,6 +94,8 @@ class Missing:
         expected: The effects and rows that are missing; none where every item is sent.
         uncertain: Effects whose outcome no one knows; they are reported and not repeated.
         seen: Time at which it was found, in seconds of the process's clock.
+        always: Whether it is sent whatever is expected.
+        change: The line of an incremental export that it comes from.
     """
 
     target: Target
@@ -78,6 +103,8 @@ class Missing:
     expected: list[Expected] = field(default_factory=list[Expected])
     uncertain: list[Expected] = field(default_factory=list[Expected])
     seen: float = 0.0
+    always: bool = False
+    change: Mapping[str, Any] | None = None
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -86,14 +113,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Args:
         event: `table`, `keys` (names of its key), `consumers` (by name: `entryPoint`, `queueUrl`), `reports` (a
             bucket), `itemsPerSecond`, `settleSeconds`, `purpose` (`reconcile` or `backfill`), `dryRun`, `run` (name of
-            this walk), `segment`, `segments`, `cursor`, and the results so far.
+            this walk), `segment`, `segments`, `cursor`, and the results so far. `exports` has the exports that are read
+            in the table's place; with `check` they are ARNs, and are looked at alone.
         context: Lambda's context.
 
     Returns:
         The event with the new `cursor`, `done`, and the results so far: `checked`, and by consumer `missing`,
-        `uncertain` and `sent`.
+        `uncertain` and `sent`. With `check`, the exports in the order of their times.
+
+    Raises:
+        ExportRefused: An export is damaged, or cannot restore what its consumers miss.
     """
     with running(context) as invocation:
+        if event.get("check"):
+            return {"exports": _checked(event)}
         walk = Walk(event)
         try:
             return walk.run()
@@ -126,6 +159,8 @@ class Walk:
         ]
         self._is_backfill = event["purpose"] == "backfill"
         self._history: dict[str, int] = {}
+        exports = event.get("exports")
+        self._exports = ExportReader(exports, event["segment"], event["segments"], s3) if exports else None
         self._results: dict[str, dict[str, int]] = {
             name: dict(event.get(name, {})) for name in ("missing", "uncertain", "sent")
         }
@@ -137,16 +172,14 @@ class Walk:
         cursor = event.get("cursor")
         while True:
             began = self._clock()
-            page = self._page(cursor)
-            found = [each for item in page["Items"] for each in self._found(item, began)]
+            page, cursor = self._page(cursor)
+            found = [each for entry in page for each in self._found(entry, began)]
             self._look_up(found)
-            suspects += [each for each in found if each.expected or each.uncertain or self._takes_all(each.target)]
-            checked += len(page["Items"])
-            cursor = page.get("LastEvaluatedKey")
-            cursor = None if cursor is None else json_wire(cursor)
+            suspects += [each for each in found if each.expected or each.uncertain or each.always]
+            checked += len(page)
             if cursor is None or len(suspects) >= MOST_SUSPECTS or not self._has_time():
                 break
-            self._sleep(max(0.0, len(page["Items"]) / event["itemsPerSecond"] - (self._clock() - began)))
+            self._sleep(max(0.0, len(page) / event["itemsPerSecond"] - (self._clock() - began)))
         part = int(event.get("part", 0))
         confirmed = suspects if self._is_backfill else self._confirmed(suspects)
         self._settle(confirmed)
@@ -161,9 +194,13 @@ class Walk:
             **self._results,
         }
 
-    def _page(self, cursor: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    def _page(self, cursor: Mapping[str, Any] | None) -> tuple[list[Entry], Mapping[str, Any] | None]:
+        """Return the next items, and the cursor after them; `None` at the end."""
+        if self._exports is not None:
+            lines, after = self._exports.page(cursor, PAGE_ITEMS)
+            return [_entry(line) for line in lines], after
         where = {} if cursor is None else {"ExclusiveStartKey": _from_json(cursor)}
-        return dynamodb.scan(
+        page = dynamodb.scan(
             TableName=self._event["table"],
             Segment=self._event["segment"],
             TotalSegments=self._event["segments"],
@@ -171,16 +208,17 @@ class Walk:
             ConsistentRead=True,
             **where,
         )
+        after = page.get("LastEvaluatedKey")
+        return [Entry(item) for item in page["Items"]], None if after is None else json_wire(after)
 
-    def _takes_all(self, target: Target) -> bool:
-        return self._is_backfill and not target.consumer.has_expectations
-
-    def _found(self, item: Mapping[str, Any], seen: float) -> Iterator[Missing]:
-        image = Image(json_wire(item))
+    def _found(self, entry: Entry, seen: float) -> Iterator[Missing]:
+        image = Image(json_wire(entry.item))
         for target in self._targets:
-            expected = target.consumer.expected(image)
-            if expected or self._takes_all(target):
-                yield Missing(target, item, expected, seen=seen)
+            # Rows of a former key are implied by nothing, so a change is sent though a present row may be there.
+            expected = target.consumer.expected(image) if entry.change is None else []
+            always = self._is_backfill and (entry.change is not None or not target.consumer.has_expectations)
+            if expected or always:
+                yield Missing(target, entry.item, expected, seen=seen, always=always, change=entry.change)
 
     def _look_up(self, found: Sequence[Missing]) -> None:
         """Keep of the expectations those that are not met."""
@@ -240,13 +278,15 @@ class Walk:
         to_send: dict[Target, list[Missing]] = {}
         for each in found:
             name = each.target.name
-            is_sent = not self._event["dryRun"] and bool(each.expected or self._takes_all(each.target))
+            is_sent = not self._event["dryRun"] and bool(each.expected or each.always)
             if is_sent:
                 to_send.setdefault(each.target, []).append(each)
-            self._count("missing", name, len(each.expected) or int(self._takes_all(each.target)))
+            self._count("missing", name, len(each.expected) or int(each.always))
             self._count("uncertain", name, len(each.uncertain))
             for state, expected in (("missing", each.expected), ("uncertain", each.uncertain)):
                 self._lines += [self._line(each, one.name, state, is_sent) for one in expected]
+            if each.change is not None:
+                self._lines.append(self._line(each, None, "changed", is_sent))
         for target, items in to_send.items():
             self._send(target, items)
             self._count("sent", target.name, len(items))
@@ -257,13 +297,13 @@ class Walk:
             counts = self._results[result]
             counts[name] = counts.get(name, 0) + number
 
-    def _line(self, each: Missing, name: str, state: str, is_sent: bool) -> str:
+    def _line(self, each: Missing, name: str | None, state: str, is_sent: bool) -> str:
         line = {
             "consumer": each.target.name,
             "keys": json_wire(self._key(each.item)),
             "expected": name,
             "state": state,
-            "sent": is_sent and state == "missing",
+            "sent": is_sent and state != "uncertain",
         }
         return json.dumps(line, separators=(",", ":"))
 
@@ -272,10 +312,10 @@ class Walk:
         call: list[dict[str, str]] = []
         size = 0
         for each in items:
-            record = snapshot_record(each.item, self._event["keys"], table=self._event["table"], history_until=until)
+            record = self._record(each, until)
             identity = f"{self._event['run']}#{target.name}#{record['eventID']}"
             digest = hashlib.sha256(identity.encode()).hexdigest()
-            body = snapshot_message(record)
+            body = snapshot_message(record, origin="snapshot" if each.change is None else "export")
             if len(body) > MESSAGE_BYTES:
                 body = json.dumps({"claimCheck": claim_check.put(digest, body)})
             if call and (len(call) == _MESSAGES_PER_CALL or size + len(body) > MESSAGE_BYTES):
@@ -294,11 +334,15 @@ class Walk:
         if call:
             _send_batch(target, call)
 
+    def _record(self, each: Missing, history_until: int | None) -> dict[str, Any]:
+        table = self._event["table"]
+        if each.change is not None and history_until is not None:
+            return window_record(each.change, table=table, history_until=history_until)
+        return snapshot_record(each.item, self._event["keys"], table=table, history_until=history_until)
+
     def _history_until(self, target: Target) -> int:
-        """Return the time since which the consumer gets changes: that of its queue."""
         if target.name not in self._history:
-            answer = sqs.get_queue_attributes(QueueUrl=target.queue_url, AttributeNames=["CreatedTimestamp"])
-            self._history[target.name] = int(answer["Attributes"]["CreatedTimestamp"])
+            self._history[target.name] = _subscribed(target.queue_url)
         return self._history[target.name]
 
     def _report(self, part: int) -> None:
@@ -321,6 +365,44 @@ class Walk:
     def _has_time(self) -> bool:
         left = remaining_seconds()
         return left is None or left > RESERVE_SECONDS + self._event["settleSeconds"]
+
+
+def _checked(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the exports that a run names, once they are known to be what its consumers can be fed."""
+    table, consumers = event["table"], event["consumers"]
+    arns: Any = event["exports"]
+    if not isinstance(arns, list) or not all(isinstance(each, str) for each in arns):
+        raise ExportRefused(f"exports is {arns!r}: write a list of ARNs of exports")
+    found: list[Any] = []
+    for arn in dict.fromkeys(arns):
+        check_of_table(arn, table)
+        description = dynamodb.describe_export(ExportArn=arn)["ExportDescription"]
+        found.append(described(description, table=table, within=event["exportsIn"]))
+    windows = [each.arn for each in found if each.begins is not None]
+    refused = [f"{name} {each['notFromWindows']}" for name, each in consumers.items() if each.get("notFromWindows")]
+    if windows and refused:
+        raise ExportRefused(
+            f"{windows[0]} has each item once, with its state before the window and after it: of A, B, C it has A and "
+            f"C, so that what happened at B cannot be restored, and {'; '.join(refused)}. Take it out of the "
+            "backfill's consumers, or feed it from the fan-out's archive or from Kinesis (docs/guides/backfill.md)"
+        )
+    exports = check_lead(found, {name: _subscribed(each["queueUrl"]) for name, each in consumers.items()})
+    checked = [asdict(each) for each in exports]
+    for each in checked:
+        files_of(each, s3)
+    return checked
+
+
+def _subscribed(queue_url: str) -> int:
+    """Return the time since which a consumer gets changes: that of its queue."""
+    answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["CreatedTimestamp"])
+    return int(answer["Attributes"]["CreatedTimestamp"])
+
+
+def _entry(line: Mapping[str, Any]) -> Entry:
+    if "Item" in line:
+        return Entry(line["Item"])
+    return Entry(line.get("NewImage") or line.get("OldImage") or line["Keys"], line)
 
 
 def _send_batch(target: Target, entries: Sequence[Mapping[str, str]]) -> None:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from handlers.cdc.attribute_values import Wire
 from handlers.cdc.message_groups import compact_json
@@ -41,12 +41,12 @@ def snapshot_record(
     return record if history_until is None else {**record, "historyUntil": history_until}
 
 
-def snapshot_message(record: Mapping[str, Any]) -> str:
-    """Return the body of a queue's message with a snapshot.
+def snapshot_message(record: Mapping[str, Any], *, origin: Literal["snapshot", "export"] = "snapshot") -> str:
+    """Return the body of a queue's message with a snapshot, or with what an incremental export has of an item.
 
     The record is wrapped: the filters of a consumer's queue let pass what is not a change itself.
     """
-    return compact_json({"snapshot": record})
+    return compact_json({origin: record})
 
 
 def json_wire(item: Mapping[str, Any]) -> dict[str, Wire]:

@@ -65,7 +65,7 @@ class Batch(NamedTuple):
     source: Source
     records: Sequence[Mapping[str, Any]]
     identifiers: Sequence[str]
-    origin: Literal["replay", "snapshot"] | None = None
+    origin: Literal["replay", "snapshot", "export"] | None = None
     model: Callable[[Image], Any] | None = None
     claim_check: ClaimCheck | None = None
 
@@ -113,8 +113,8 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
 
     Accepts a DynamoDB stream event, an SQS event and a Kinesis event whose records carry changes, the array of an
     EventBridge pipe that reads any of the three, an event of an EventBridge bus and of an SNS topic, a replayed batch
-    (`{"origin": "replay", "Records": [...]}`, or `"snapshot"`), and the document that an on-failure destination in S3
-    holds.
+    (`{"origin": "replay", "Records": [...]}`, or `"snapshot"` or `"export"`), and the document that an on-failure
+    destination in S3 holds.
 
     Raises:
         UnknownEventShape: The event is of another shape, or a record has no identifier, so that its failure could
@@ -138,8 +138,8 @@ def batch_of(event: Any, model: Callable[[Image], Any] | None = None, claim_chec
             "@windowed (handlers.cdc.windows), or take tumbling_window_in_seconds out of its delivery"
         )
     origin = event.get("origin")
-    if origin not in (None, "replay", "snapshot"):
-        raise UnknownEventShape(f"the batch has the origin {origin!r}, not 'replay' or 'snapshot'")
+    if origin not in (None, "replay", "snapshot", "export"):
+        raise UnknownEventShape(f"the batch has the origin {origin!r}, not 'replay', 'snapshot' or 'export'")
     if not records:
         return Batch(_STREAM, (), ())
     source = _source_of(records[0], _BY_EVENT_SOURCE, "Records[0]") if origin is None else _REPLAY
@@ -200,7 +200,8 @@ def unwrapped(record: Any, claim_check: ClaimCheck | None = None) -> Any:
     """Take the change out of everything around it, in the shape of a DynamoDB stream record.
 
     Around a change there may be an SQS message, a Kinesis record, an SNS notification, an EventBridge event, a claim
-    check, and the document of a failure about one record, in any order; around a snapshot there is a name for it.
+    check, and the document of a failure about one record, in any order; a snapshot and what an export has of an item
+    have their origin's name around them.
 
     Raises:
         UnknownEventShape: One of them is damaged, or holds more than one change.
@@ -218,6 +219,8 @@ def unwrapped(record: Any, claim_check: ClaimCheck | None = None) -> Any:
                 record = _object(record.get("Message"), "the notification's Message")
             case {"snapshot": Mapping() as snapshot}:
                 return {**snapshot, "origin": "snapshot"}
+            case {"export": Mapping() as change}:
+                return {**change, "origin": "export"}
             case {"claimCheck": ticket}:
                 record = _fetched(ticket, claim_check)
             case Mapping() if _is_of_a_bus(record):

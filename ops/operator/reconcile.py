@@ -51,6 +51,10 @@ def reconcile(
 @reports_errors
 def backfill(
     yes: Annotated[bool, typer.Option("--yes", help="Give the items to the consumers.")] = False,
+    export: Annotated[
+        list[str] | None,
+        typer.Option("--export", metavar="ARN", help="Read this export in the table's place. Repeat it for several."),
+    ] = None,
     stack: StackName = None,
     state: StateFile = None,
     as_json: AsJson = False,
@@ -59,7 +63,8 @@ def backfill(
     """Count the items that new consumers have not seen, and with --yes give them to those consumers.
 
     Reads the whole table and waits for the end. Projections are written under their version guard; effects of the past
-    are marked as done and not run.
+    are marked as done and not run. With --export it reads finished exports from S3: a full one for every consumer, and
+    incremental ones, which meet each other, for projections.
 
     Example: weir backfill --yes -s prod
 
@@ -67,11 +72,19 @@ def backfill(
     has no backfill.
     """
     how = "pulumi config set backfill CONSUMER"
-    _run("backfill", how, yes=yes, stack=stack, state=state, as_json=as_json, iam=iam)
+    _run("backfill", how, yes=yes, stack=stack, state=state, as_json=as_json, iam=iam, exports=export or ())
 
 
 def _run(
-    walk: str, how: str, *, yes: bool, stack: str | None, state: Path | None, as_json: bool, iam: bool
+    walk: str,
+    how: str,
+    *,
+    yes: bool,
+    stack: str | None,
+    state: Path | None,
+    as_json: bool,
+    iam: bool,
+    exports: Sequence[str] = (),
 ) -> NoReturn:
     from ops.operator.stack import find
 
@@ -83,7 +96,7 @@ def _run(
     if iam:
         typer.echo(json.dumps(_policy(list(machines.values())), indent=2))
         raise typer.Exit
-    executions, segments = _walk(found, machines, dry_run=not yes)
+    executions, segments = _walk(found, machines, dry_run=not yes, exports=exports)
     results = {kind: _totals(segments, kind) for kind in ("missing", "uncertain", "sent")}
     checked = sum(each["checked"] for each in segments)
     if as_json:
@@ -91,14 +104,17 @@ def _run(
         said = {"execution": first, "executions": executions, "dryRun": not yes, "checked": checked}
         typer.echo(json.dumps({**said, **results}))
     else:
-        _print(found, checked, results, yes=yes, command=_COMMANDS[walk])
+        command = " ".join([_COMMANDS[walk], *(f"--export {each}" for each in exports)])
+        _print(found, checked, results, yes=yes, command=command)
     raise typer.Exit(int(bool(results["uncertain"] or (results["missing"] and not yes))))
 
 
-def _walk(stack: Stack, machines: Mapping[str, str], *, dry_run: bool) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def _walk(
+    stack: Stack, machines: Mapping[str, str], *, dry_run: bool, exports: Sequence[str]
+) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Run all machines at once, and return their executions, by name, and the results of all segments."""
     client = stack.client("stepfunctions")
-    asked = json.dumps({"dryRun": dry_run})
+    asked = json.dumps({"dryRun": dry_run, **({"exports": exports} if exports else {})})
     executions = {
         name: client.start_execution(stateMachineArn=machine, input=asked)["executionArn"]
         for name, machine in machines.items()
@@ -116,9 +132,17 @@ def _results(client: Any, execution: str) -> list[dict[str, Any]]:
             case "SUCCEEDED":
                 return json.loads(found["output"])
             case ended:
-                fail(
-                    f"the walk {ended.lower()}: {found.get('cause') or found.get('error') or 'no cause'} ({execution})"
-                )
+                fail(f"the walk {ended.lower()}: {_cause(found)} ({execution})")
+
+
+def _cause(execution: Mapping[str, Any]) -> str:
+    """Return why an execution failed: a function's message alone, where it was a function."""
+    cause: str = execution.get("cause") or execution.get("error") or "no cause"
+    try:
+        found = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(found["errorMessage"]) if isinstance(found, dict) and "errorMessage" in found else cause
 
 
 def _totals(segments: list[dict[str, Any]], kind: str) -> dict[str, int]:

@@ -112,7 +112,7 @@ targets = {
 }
 changes.subscribe(expected.handler, access=[rights.access("RIGHTS_TABLE")])
 Reconciliation("reconciliation", table=users, fan_out=changes, schedule="cron(0 3 * * ? *)")
-Backfill("backfill", table=users, fan_out=changes, consumers=["expected"])
+Backfill("backfill", table=users, fan_out=changes, consumers=["expected"], exports="arn:aws:s3:::exports/users")
 for name, target in targets.items():
     changes.pipe(name, target=target, when=on.modify, repeats="a second delivery changes nothing there")
 

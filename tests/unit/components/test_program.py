@@ -72,6 +72,33 @@ def test_each_table_whose_changes_fan_out_is_reconciled(configured) -> None:
 def test_a_backfill_is_there_where_consumers_are_named(configured) -> None:
     run = configured("dev", {"weir:backfill": "entitlements, welcome-email"})
     assert run.outputs["backfill"] == "arn:aws:states:eu-central-1:123456789012:stateMachine:backfill"
+    assert "DescribeExport" not in run.one("RolePolicy", "backfill").inputs["policy"]
+
+
+def test_a_backfill_may_read_exports_where_their_bucket_is_named(configured) -> None:
+    named = {"weir:backfill": "entitlements", "weir:backfillExports": "arn:aws:s3:::exports/users"}
+    policy = configured("dev", named).one("RolePolicy", "backfill").inputs["policy"]
+    assert "arn:aws:s3:::exports/users/*" in policy
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            {"weir:backfill": "entitlements", "weir:backfillExports": "exports"},
+            "weir:backfillExports is 'exports': write arn:aws:s3:::exports, or arn:aws:s3:::exports/users",
+        ),
+        (
+            {"weir:backfillExports": "arn:aws:s3:::exports"},
+            "weir:backfillExports is set, and backfill is not, so that nothing uses it: run  pulumi config set "
+            + "backfill …",
+        ),
+    ],
+)
+def test_a_bucket_of_exports_that_cannot_be_read_is_one_line(configured, overrides: dict[str, str], line: str) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        configured("dev", overrides)
+    assert str(refused.value) == f"Pulumi.dev.yaml: {line}"
 
 
 @pytest.mark.parametrize("schedule", ["nightly", "cron(0 3 * *)", "rate(0 hours)", "at(2026-01-31T08:30:00)"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pulumi
 import pytest
 
 from components import (
@@ -18,7 +19,7 @@ from components import (
     Refused,
 )
 from local.endpoint.services.state_language import check_definition
-from tests.reference import bare, counting, greeting, rows
+from tests.reference import bare, by_sequence, counting, greeting, routed_rows, rows
 
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
 MACHINE = ARN.format("states", "stateMachine:nightly")
@@ -119,13 +120,16 @@ def test_a_number_out_of_range_is_refused(run, options: dict[str, int], message:
         run(lambda: nightly(**options))
 
 
-def filled(*consumers: str) -> Backfill:
+def filled(*consumers: str, exports: pulumi.Input[str] | None = None) -> Backfill:
     users = ChangeTable("users", hash_key="userId")
     fan_out = FanOut("changes", source=users.stream)
     fan_out.subscribe(greeting.handler, access=[EffectLedgerTable("effects").access()])
     fan_out.subscribe(counting.handler, access=[CounterTable("counts").access()])
     fan_out.subscribe(bare.handler, repeats="it does nothing")
-    return Backfill("past", table=users, fan_out=fan_out, consumers=consumers)
+    fan_out.subscribe(rows.handler, access=[ProjectionTable("copies", hash_key="userId").access("COPIES_TABLE")])
+    fan_out.subscribe(by_sequence.handler, access=[ProjectionTable("late", hash_key="id").access("LATE_TABLE")])
+    fan_out.subscribe(routed_rows.handler, access=[ProjectionTable("routed", hash_key="id").access("ROUTED_TABLE")])
+    return Backfill("past", table=users, fan_out=fan_out, consumers=consumers, exports=exports)
 
 
 def test_a_backfill_asks_the_queue_since_when_it_gets_changes(run) -> None:
@@ -138,8 +142,9 @@ def test_a_backfill_asks_the_queue_since_when_it_gets_changes(run) -> None:
 @pytest.mark.parametrize(
     ("consumers", "message"),
     [
-        ((), r"past: consumers=\[\] names none, and the fan-out has greeting, counting, bare"),
-        (("gretting",), "names gretting, and the fan-out has greeting, counting, bare"),
+        ((), r"past: consumers=\[\] names none, and the fan-out has greeting, counting, bare, rows"),
+        (("gretting",), "names gretting, and the fan-out has greeting, counting, bare, rows"),
+        (("by-sequence",), "guarded by sequence numbers, which a table's items do not have"),
         (("counting",), "counting counts changes, and a table has items"),
         (("bare",), "bare has neither an effect ledger nor a projection"),
     ],
@@ -147,3 +152,43 @@ def test_a_backfill_asks_the_queue_since_when_it_gets_changes(run) -> None:
 def test_a_consumer_that_cannot_take_the_past_is_refused(run, consumers: tuple[str, ...], message: str) -> None:
     with pytest.raises(Refused, match=message):
         run(lambda: filled(*consumers))
+
+
+def test_a_backfill_from_exports_may_find_and_read_those_of_its_table_and_nothing_else(run) -> None:
+    done = run(lambda: filled("rows", exports="arn:aws:s3:::exports/users"))
+    ours = [each for each in statements(done, "past") if "Export" in str(each) or "s3:GetObject" in str(each)]
+    assert ours == [
+        (["dynamodb:DescribeExport"], ARN.format("dynamodb", "table/users/export/*")),
+        (["s3:GetObject"], "arn:aws:s3:::exports/users/*"),
+    ]
+
+
+def test_the_exports_of_a_run_are_checked_once_and_then_read_by_every_segment(run) -> None:
+    place = "arn:aws:s3:::exports/users"
+    for exports in (place, pulumi.Output.from_input(place)):
+        done = run(lambda exports=exports: filled("greeting", "rows", "routed-rows", exports=exports))
+        definition = done.one("StateMachine").inputs["definition"]
+        check_definition(definition)
+        states = json.loads(definition)["States"]
+        check = states["Check"]
+        payload = check["Parameters"]["Payload"]
+        assert (payload["check"], payload["exports.$"], payload["exportsIn"]) == (True, "$.exports", "exports/users")
+        assert check["Retry"][0] == {"ErrorEquals": ["ExportRefused"], "MaxAttempts": 0}
+        assert states["Walk"]["ItemSelector"]["exports.$"] == "$.found.Payload.exports"
+        assert {name: each.get("notFromWindows") for name, each in payload["consumers"].items()} == {
+            "greeting": "is not a projection alone (the effect ledger runs each effect once per key)",
+            "rows": None,
+            "routed-rows": "chooses among its functions by conditions, which cannot be asked about what lay in between",
+        }
+
+
+def test_a_backfill_without_a_bucket_refuses_exports(run) -> None:
+    states = json.loads(run(lambda: filled("rows")).one("StateMachine").inputs["definition"])["States"]
+    assert states["Source"]["Choices"] == [{"Variable": "$.exports", "IsPresent": True, "Next": "NoExports"}]
+    assert states["NoExports"]["Cause"].startswith("past reads no exports: give Backfill(exports=…)")
+
+
+@pytest.mark.parametrize("exports", ["exports", "arn:aws:s3:::exports/", "arn:aws:s3:::exports/*", "arn:aws:sqs:::x"])
+def test_a_place_of_exports_that_is_not_a_bucket_is_refused(run, exports: str) -> None:
+    with pytest.raises(Refused, match="is not the ARN of a bucket: write arn:aws:s3:::BUCKET"):
+        run(lambda: filled("rows", exports=exports))

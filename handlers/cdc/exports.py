@@ -205,7 +205,8 @@ def files_of(export: Mapping[str, Any], buckets: Any) -> list[File]:
         ) from wrong
     if summary.get("exportArn") != export["arn"]:
         raise ExportRefused(
-            f"{manifest} in {bucket} is the manifest of {summary.get('exportArn')} and not of {export['arn']}: export again"
+            f"{manifest} in {bucket} is the manifest of {summary.get('exportArn')} and not of {export['arn']}: export "
+            "again"
         )
     counted = sum(each.items for each in files)
     if not counted == summary.get("itemCount") == export["items"]:

@@ -25,8 +25,9 @@ CHUNK_BYTES: Final = 4 * 1024 * 1024
 #: Seconds by which AWS's times of an export may be wrong.
 CLOCK_SECONDS: Final = 60
 
-#: A place in the files that a segment reads: the number of the file among them, and of the line in it.
-Cursor = Mapping[str, int]
+#: A place in the files of a segment: `file` is the number of the file among them, `line` that of the line in it,
+#: and `etag` the file's ETag if some of its lines were read.
+Cursor = Mapping[str, Any]
 
 
 class ExportRefused(ValueError):
@@ -220,7 +221,8 @@ def files_of(export: Mapping[str, Any], buckets: Any) -> list[File]:
 class ExportReader:
     """Reads the lines of exports that fall to one segment: whole files, in turns.
 
-    A file is held against its checksum and its number of lines before a line of it is given out.
+    A file is held against its checksum and its number of lines before any line is given out. An invocation that goes
+    on within a file holds it against the ETag that it had then.
 
     Args:
         exports: The exports, each with the members of an `Export`.
@@ -234,6 +236,7 @@ class ExportReader:
         self._files = files[segment::segments]
         self._buckets = buckets
         self._open: tuple[Cursor, Iterator[bytes]] | None = None
+        self._etag: str | None = None
 
     def page(self, cursor: Cursor | None, limit: int) -> tuple[list[dict[str, Any]], Cursor | None]:
         """Return the next lines, and the place after them; `None` at the end.
@@ -244,27 +247,27 @@ class ExportReader:
         number, line = (0, 0) if cursor is None else (cursor["file"], cursor["line"])
         if number >= len(self._files):
             return [], None
-        lines = self._lines(number, line)
+        lines = self._lines(number, line, None if cursor is None else cursor.get("etag"))
         found = [json.loads(each) for each in itertools.islice(lines, limit)]
         done = line + len(found)
         if done < self._files[number].items:
-            after = {"file": number, "line": done}
+            after: Cursor = {"file": number, "line": done, "etag": self._etag}
             self._open = (after, lines)
         else:
             after = {"file": number + 1, "line": 0}
         return found, after if after["file"] < len(self._files) else None
 
-    def _lines(self, number: int, line: int) -> Iterator[bytes]:
-        at = {"file": number, "line": line}
-        if self._open is not None and self._open[0] == at:
+    def _lines(self, number: int, line: int, etag: str | None) -> Iterator[bytes]:
+        if self._open is not None and self._open[0] == {"file": number, "line": line, "etag": etag}:
             return self._open[1]
         file = self._files[number]
-        self._check(file)
+        self._etag = self._checked(file) if etag is None else etag
         return itertools.islice(
-            iter(gzip.GzipFile(fileobj=io.BufferedReader(_Object(file, self._buckets)))), line, None
+            iter(gzip.GzipFile(fileobj=io.BufferedReader(_Object(file, self._buckets, self._etag)))), line, None
         )
 
-    def _check(self, file: File) -> None:
+    def _checked(self, file: File) -> str | None:
+        """Return the ETag of a file that has what its manifest says."""
         content = _Object(file, self._buckets)
         try:
             with gzip.GzipFile(fileobj=io.BufferedReader(content)) as lines:
@@ -280,6 +283,7 @@ class ExportReader:
             raise ExportRefused(
                 f"{file.key} in {file.bucket} has {counted} lines, and its manifest says {file.items}: export again"
             )
+        return content.etag
 
 
 def window_record(line: Mapping[str, Any], *, table: str, history_until: int) -> dict[str, Any]:
@@ -316,9 +320,19 @@ def window_record(line: Mapping[str, Any], *, table: str, history_until: int) ->
 
 
 class _Object(io.RawIOBase):
-    """The content of an object in S3 as a file that is read once, in parts."""
+    """The content of an object in S3 as a file that is read once, in parts.
 
-    def __init__(self, file: File, buckets: Any) -> None:
+    Args:
+        file: The object.
+        buckets: A boto3 client of S3.
+        etag: The ETag that it must have; `None` for that of its first part.
+
+    Attributes:
+        etag: Its ETag.
+    """
+
+    def __init__(self, file: File, buckets: Any, etag: str | None = None) -> None:
+        self.etag = etag
         self._file = file
         self._buckets = buckets
         self._part = memoryview(b"")
@@ -346,6 +360,12 @@ class _Object(io.RawIOBase):
     def _fetch(self) -> bytes:
         wanted = f"bytes={self._read}-{self._read + CHUNK_BYTES - 1}"
         answer = self._buckets.get_object(Bucket=self._file.bucket, Key=self._file.key, Range=wanted)
+        if self.etag not in (None, answer["ETag"]):
+            raise ExportRefused(
+                f"{self._file.key} in {self._file.bucket} was changed while it was read: export again, and give its "
+                "consumers the whole of that"
+            )
+        self.etag = answer["ETag"]
         self._size = int(answer["ContentRange"].rpartition("/")[2])
         part: bytes = answer["Body"].read()
         self._read += len(part)

@@ -75,7 +75,11 @@ class Buckets:
             return {"Body": io.BytesIO(content)}
         first, last = map(int, parameters["Range"].removeprefix("bytes=").split("-"))
         part = content[first : last + 1]
-        return {"Body": io.BytesIO(part), "ContentRange": f"bytes {first}-{first + len(part) - 1}/{len(content)}"}
+        return {
+            "Body": io.BytesIO(part),
+            "ContentRange": f"bytes {first}-{first + len(part) - 1}/{len(content)}",
+            "ETag": md5(content, usedforsecurity=False).hexdigest(),
+        }
 
     def export(self, *files: list[dict[str, Any]], arn: str = ARN, home: str = "home") -> dict[str, Any]:
         """Write an export with some files."""
@@ -238,6 +242,15 @@ def test_a_damaged_file_is_refused_before_a_line_of_it_is_read(damage: str):
             buckets.objects[key] = b"{}\n"
     with pytest.raises(ExportRefused, match=f"{key} in exports {message}"):
         ExportReader([export], 0, 1, buckets).page(None, 1)
+
+
+def test_a_file_that_changes_between_two_invocations_is_refused():
+    buckets = Buckets()
+    export = buckets.export(items("a", "b", "c"))
+    _, cursor = ExportReader([export], 0, 1, buckets).page(None, 1)
+    buckets.export(items("a", "x", "c"))
+    with pytest.raises(ExportRefused, match=r"0\.json\.gz in exports was changed while it was read: export again"):
+        ExportReader([export], 0, 1, buckets).page(cursor, 1)
 
 
 def test_a_file_with_more_lines_than_its_manifest_says_is_refused():

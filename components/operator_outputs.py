@@ -23,8 +23,8 @@ Operated = FanOut | KinesisChanges | Stream | StreamPipe
 def export_for_operator(routes: Sequence[Operated], *, functions: Mapping[str, PythonFunction] | None = None) -> None:
     """Export the consumers, pipes and forwarders of a program, so that the commands of `weir` find them.
 
-    The outputs are `consumers`, `pipes`, `functionNames`, and with a fan-out `forwarders` and the first one's
-    `forwarder`. Call it once, after the last `subscribe` and `pipe`.
+    The outputs are `consumers`, `pipes`, `functionNames`, and with a fan-out `forwarders`, `forwarderAlarms` (those of
+    its topic too) and the first one's `forwarder`. Call it once, after the last `subscribe` and `pipe`.
 
     Args:
         routes: The fan-outs, streams and pipes of the program.
@@ -47,6 +47,15 @@ def export_for_operator(routes: Sequence[Operated], *, functions: Mapping[str, P
             each.forwarder.pulumi_resource_name: each.forwarder.event_source_mapping.uuid for each in fan_outs
         }
         pulumi.export("forwarders", forwarders)
+        pulumi.export(
+            "forwarderAlarms",
+            {
+                each.forwarder.pulumi_resource_name: {
+                    alarm: made.name for alarm, made in {**each.forwarder.alarms.alarms, **each.alarms}.items()
+                }
+                for each in fan_outs
+            },
+        )
         pulumi.export("forwarder", fan_outs[0].forwarder.event_source_mapping.uuid)
 
 

@@ -16,6 +16,8 @@ FILE = "running.json"
 FORWARDER = "forwarder"
 #: Output with the mapping of each fan-out's forwarder, by its name among the alarms.
 FORWARDERS = "forwarders"
+#: Output with the alarms of each forwarder and its topic, by the forwarder's name among the alarms.
+FORWARDER_ALARMS = "forwarderAlarms"
 
 
 def forwarders_of(outputs: Mapping[str, Any]) -> dict[str, str]:
@@ -27,6 +29,22 @@ def forwarders_of(outputs: Mapping[str, Any]) -> dict[str, str]:
     first = outputs.get(FORWARDER)
     others = {name: uuid for name, uuid in outputs.get(FORWARDERS, {}).items() if uuid != first}
     return {**({} if first is None else {FORWARDER: first}), **others}
+
+
+def forwarder_alarms_of(outputs: Mapping[str, Any], name: str) -> Mapping[str, str]:
+    """Return the alarms of a forwarder and its topic, by their short names; none in the outputs of an older program.
+
+    Args:
+        outputs: The stack's outputs.
+        name: The forwarder, by the name that commands know it by.
+
+    >>> outputs = {"forwarder": "1", "forwarders": {"changes-forwarder": "1"}}
+    >>> forwarder_alarms_of({**outputs, "forwarderAlarms": {"changes-forwarder": {"dropped": "d-4f"}}}, "forwarder")
+    {'dropped': 'd-4f'}
+    """
+    uuid = forwarders_of(outputs)[name]
+    names = (each for each, other in outputs.get(FORWARDERS, {}).items() if other == uuid)
+    return outputs.get(FORWARDER_ALARMS, {}).get(next(names, name), {})
 
 
 def state_directory(program: Path, stack: str) -> Path:

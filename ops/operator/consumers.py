@@ -11,7 +11,7 @@ from handlers.cdc.ledger_table import TABLE_VARIABLE
 from ops.function_logs import log_group_in
 from ops.operator.reader import ReadsSource, age_in, patterns_in
 from ops.operator.stack import NoStack, Stack
-from ops.running import FORWARDER, FORWARDERS, forwarders_of
+from ops.running import FORWARDER, FORWARDERS, forwarder_alarms_of, forwarders_of
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,14 @@ def consumers_of(stack: Stack, name: str | None = None) -> list[Consumer]:
         raise NoStack("the stack has no output `consumers`: deploy the program's present version")
     known = dict(consumers)
     # Those behind a forwarder decide about a change that it repeats.
-    known |= {each: {"eventSourceMapping": it, "guarded": True} for each, it in forwarders_of(stack.outputs).items()}
+    known |= {
+        each: {
+            "eventSourceMapping": mapping,
+            "guarded": True,
+            "alarms": forwarder_alarms_of(stack.outputs, each),
+        }
+        for each, mapping in forwarders_of(stack.outputs).items()
+    }
     if name in stack.outputs.get(FORWARDERS, ()) and name not in known:
         name = FORWARDER  # its name among the alarms
     if name is not None and name not in known:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: Seconds behind its source at which somebody should look at a consumer: the threshold of the alarm that warns.
 BEHIND_SECONDS = 300
 #: Names that alarms have whose records are in no failure destination.
-_LOSSES = ("dropped", "destination-failures")
+_LOSSES = ("dropped", "destination-failures", "notifications-lost")
 #: States of a pipe that reads, or is about to.
 _WELL = ("RUNNING", "STARTING", "CREATING", "UPDATING")
 #: States of a pipe that exists as declared and does not read.

@@ -51,3 +51,9 @@ def test_functions_of_an_api_are_named_beside_those_of_consumers(outputs: Any) -
 
 def test_each_fan_out_names_its_forwarder(outputs: Any) -> None:
     assert outputs["forwarders"] == {"changes-forwarder": outputs["forwarder"]}
+
+
+def test_the_alarms_of_a_forwarder_and_of_its_topic_are_known_by_its_name(outputs: Any) -> None:
+    alarms = outputs["forwarderAlarms"]["changes-forwarder"]
+    assert {"dropped", "destination-failures", "notifications-lost"} <= {*alarms}
+    assert alarms["dropped"].startswith("changes-forwarder-dropped")

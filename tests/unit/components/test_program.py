@@ -39,6 +39,7 @@ def test_every_stack_deploys_with_inputs_that_the_provider_takes(program, stack:
         "alarmTopicArn",
         "dashboard",
         "forwarder",
+        "forwarderAlarms",
         "forwarders",
         "functionNames",
         "consumers",

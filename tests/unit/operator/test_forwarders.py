@@ -11,11 +11,13 @@ from ops.operator.stack import NoStack, Stack
 
 STREAM = "arn:aws:dynamodb:us-east-1:111122223333:table/{table}/stream/2026-01-01T00:00:00.000"
 SOURCES = {"one": STREAM.format(table="users"), "two": STREAM.format(table="accounts")}
+SECOND = "account-changes-forwarder"
 OUTPUTS = {
     "streamArn": SOURCES["one"],
     "consumers": {},
     "forwarder": "one",
     "forwarders": {"changes-forwarder": "one", "account-changes-forwarder": "two"},
+    "forwarderAlarms": {name: {"dropped": f"{name}-dropped-4f"} for name in ("changes-forwarder", SECOND)},
 }
 
 
@@ -47,6 +49,19 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
 def test_a_forwarder_is_known_by_the_name_in_its_alarms(stack: Stack, name: str, known_as: str, uuid: str) -> None:
     (found,) = consumers_of(stack, name)
     assert (found.name, found.uuid, found.source, found.guarded) == (known_as, uuid, SOURCES[uuid], True)
+
+
+def test_a_forwarders_alarms_are_known_since_all_consumers_lose_what_it_loses(stack: Stack) -> None:
+    assert {each.name: each.alarms for each in consumers_of(stack)} == {
+        "forwarder": {"dropped": "changes-forwarder-dropped-4f"},
+        SECOND: {"dropped": f"{SECOND}-dropped-4f"},
+    }
+
+
+def test_the_outputs_of_an_older_program_name_no_alarms_of_forwarders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stack, "client", lambda *_: Functions())
+    older = {name: value for name, value in OUTPUTS.items() if name != "forwarderAlarms"}
+    assert [each.alarms for each in consumers_of(Stack("prod", older))] == [{}, {}]
 
 
 def test_each_forwarder_is_listed_once(stack: Stack) -> None:

@@ -44,6 +44,9 @@ STREAM_MAPPING_METRICS = ("EventCount",)
 QUEUE_MAPPING_RANGES = {"BatchSize": Range(1, 10_000), "MaximumBatchingWindowInSeconds": Range(0, 300)}
 QUEUE_MAPPING_CONCURRENCY = Range(2, 1_000)
 
+#: Messages of a standard queue in one batch without a window (PIPE-SQS-1).
+QUEUE_BATCH_WITHOUT_WINDOW = 10
+
 #: Messages of a FIFO queue in one batch, which takes no window (§10.1).
 FIFO_QUEUE_BATCH = Range(1, 10)
 
@@ -76,6 +79,9 @@ EXECUTION_INPUT_CHARACTERS = 262_144
 
 #: Events that a pipe sends to a target in one call, by the service in its ARN (§3.4); others take any number.
 PIPE_TARGET_BATCH = {"api-destination": 1, "events": 10, "sns": 10, "sqs": 10}
+
+#: Seconds that a pipe's enrichment and target may take together (PIPE-TARGET-6).
+PIPE_EXECUTION_SECONDS = 300
 
 #: The size of one PutEvents request, in bytes (§3.4).
 PUT_EVENTS_BYTES = 1024 * 1024

@@ -13,6 +13,12 @@ PATH = re.compile(r"\$((\.[\w/-]+|\[(\d+|\*)\])*)")
 CONSTANTS = ("pipe-arn", "pipe-name", "source-arn", "enrichment-arn", "target-arn")
 VARIABLES = tuple(f"aws.pipes.{name}" for name in (*CONSTANTS, "event.ingestion-time", "event", "event.json"))
 
+#: Members of an event from a queue (PIPE-SQS-2).
+MESSAGE_MEMBERS = (
+    *("messageId", "receiptHandle", "body", "attributes", "messageAttributes", "md5OfBody", "md5OfMessageAttributes"),
+    *("eventSource", "eventSourceARN", "awsRegion"),
+)
+
 #: Characters of a template.
 TEMPLATE_CHARACTERS = 8_192
 
@@ -24,6 +30,15 @@ def is_path(value: str) -> bool:
     (True, False)
     """
     return PATH.fullmatch(value) is not None
+
+
+def paths_of(text: str) -> list[str]:
+    """Return the JSON paths in an input template.
+
+    >>> paths_of('{"user": <$.body.user>, "pipe": <aws.pipes.pipe-name>}')
+    ['$.body.user']
+    """
+    return [name for name in PLACEHOLDER.findall(text) if PATH.fullmatch(name)]
 
 
 def template_problem(text: str) -> str | None:

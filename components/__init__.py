@@ -11,6 +11,7 @@ from components.alarms import (
     POLLING,
     QUEUE_AGE,
     QUEUE_ALARMS,
+    QUEUE_SOURCE_ALARMS,
     REPLICATION_ALARMS,
     STREAM_ALARMS,
     TIME_OUT_ALARMS,
@@ -58,6 +59,7 @@ from components.python_layer import PythonLayer
 from components.queue_consumer import QueueConsumer
 from components.queue_delivery import QueueDelivery
 from components.queue_pipe import QUEUE_PIPE_ALARMS, QueuePipe, QueuePipeDelivery
+from components.queue_source import QueueSource, QueueSourceDelivery
 from components.reconciliation import RECONCILIATION_ALARMS, Reconciliation
 from components.refusal import Refused
 from components.search_access import search_access
@@ -84,6 +86,7 @@ __all__ = [
     "QUEUE_AGE",
     "QUEUE_ALARMS",
     "QUEUE_PIPE_ALARMS",
+    "QUEUE_SOURCE_ALARMS",
     "RECONCILIATION_ALARMS",
     "REPLICATION_ALARMS",
     "STREAM_ALARMS",
@@ -130,6 +133,8 @@ __all__ = [
     "QueueDelivery",
     "QueuePipe",
     "QueuePipeDelivery",
+    "QueueSource",
+    "QueueSourceDelivery",
     "QueueTarget",
     "Reconciliation",
     "Refused",

@@ -290,6 +290,29 @@ PIPE_ALARMS = (
     ),
 )
 
+#: A pipe that reads a queue which is not its own: what waits there, and what the queue's redrive policy moved.
+QUEUE_SOURCE_ALARMS = (
+    replace(
+        PIPE_ALARMS[0],
+        description="The pipe has failed for 3 minutes. Its log says why; its messages come back, until the queue's "
+        "redrive policy moves them.",
+    ),
+    *PIPE_ALARMS[1:],
+    replace(
+        QUEUE_AGE[0],
+        description="The oldest message in the pipe's queue is 5 minutes old. Look at the pipe's log, or for load.",
+    ),
+    replace(
+        QUEUE_AGE[1],
+        description="The oldest message in the pipe's queue is an hour old; the queue forgets it after its retention.",
+    ),
+    replace(
+        PARKED[1],
+        description="SQS moved messages to the dead-letter queue of the pipe's queue: enrichment or target refused "
+        "them each time. Fix the cause, then redrive them.",
+    ),
+)
+
 #: Deliveries that a fan-out's topic could not make.
 TOPIC_ALARMS = (
     AlarmOpinion(

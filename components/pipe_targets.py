@@ -30,12 +30,21 @@ class PipeTarget:
     #: Events per call at most; `None` where only the payload limits them.
     maximum_batch: ClassVar[int | None] = None
 
+    @property
+    def works(self) -> bool:
+        """Whether the pipe waits while somebody's code works, and not only until AWS has taken the events."""
+        return False
+
     def parameters(self) -> Mapping[str, Any]:
         """Return the target parameters, apart from the input template."""
         return {}
 
-    def of_queue(self) -> PipeTarget:
-        """Return the same target for a pipe that reads a queue, whose events hold the change in `body`."""
+    def of_queue(self, identity: str = "$.body.eventID") -> PipeTarget:  # noqa: ARG002 - for those that need one
+        """Return the same target for a pipe that reads a queue.
+
+        Args:
+            identity: Path to the id of an event: by default that of the change in its `body`.
+        """
         return self
 
     def problem(self) -> str | None:
@@ -55,8 +64,8 @@ class QueueTarget(PipeTarget):
         fifo: Whether it is a FIFO queue; then a group is needed.
         message_group_id: For a FIFO queue: a text, or a path into the event such as `$.dynamodb.Keys.userId.S`, so
             that the order of each item is kept and items do not wait for each other.
-        message_deduplication_id: For a FIFO queue: a text or a path; the change's event id by default, so that a repeat
-            within five minutes is dropped.
+        message_deduplication_id: For a FIFO queue: a text or a path; by default the change's event id, or the id of a
+            message that is no change, so that a repeat within five minutes is dropped.
     """
 
     fifo: bool = False
@@ -76,9 +85,9 @@ class QueueTarget(PipeTarget):
             }
         }
 
-    def of_queue(self) -> PipeTarget:  # noqa: D102 - see `PipeTarget`
+    def of_queue(self, identity: str = "$.body.eventID") -> PipeTarget:  # noqa: D102 - see `PipeTarget`
         by_event = self.message_deduplication_id == _EVENT_ID
-        return replace(self, message_deduplication_id="$.body.eventID") if by_event else self
+        return replace(self, message_deduplication_id=identity) if by_event else self
 
     def problem(self) -> str | None:  # noqa: D102 - see `PipeTarget`
         if self.fifo and not self.message_group_id:
@@ -146,6 +155,10 @@ class FunctionTarget(PipeTarget):
 
     service = ("lambda", "function")
 
+    @property
+    def works(self) -> bool:  # noqa: D102 - see `PipeTarget`
+        return self.wait
+
     def parameters(self) -> Mapping[str, Any]:  # noqa: D102 - see `PipeTarget`
         return {"lambda_function_parameters": {"invocation_type": _invocation(self.wait)}}
 
@@ -162,6 +175,10 @@ class WorkflowTarget(PipeTarget):
     express: bool = False
 
     service = ("states", "stateMachine")
+
+    @property
+    def works(self) -> bool:  # noqa: D102 - see `PipeTarget`
+        return self.express
 
     def parameters(self) -> Mapping[str, Any]:  # noqa: D102 - see `PipeTarget`
         return {"step_function_state_machine_parameters": {"invocation_type": _invocation(self.express)}}
@@ -186,6 +203,10 @@ class ApiDestinationTarget(PipeTarget):
 
     service = ("events", "api-destination")
     maximum_batch = PIPE_TARGET_BATCH["api-destination"]
+
+    @property
+    def works(self) -> bool:  # noqa: D102 - see `PipeTarget`
+        return True
 
     def parameters(self) -> Mapping[str, Any]:  # noqa: D102 - see `PipeTarget`
         chosen: dict[str, Any] = {}

@@ -17,9 +17,9 @@ from components.consumer_queue import ConsumerQueue
 from components.delivery import InvalidDelivery, filter_problems
 from components.function_enrichment import FunctionEnrichment, condition_of
 from components.names import FIFO_QUEUE, check_name
+from components.pipe_parts import check_message_paths, check_parts, pipe_arguments, pipe_log
 from components.pipe_targets import Enrichment, PipeTarget
 from components.push_down import pipe_filters_of
-from components.stream_pipe import check_parts, pipe_arguments, pipe_log
 from components.stream_source import StreamSource
 from components.watched import Watched, pipe_lines, queue_age, waiting
 from handlers.cdc import Condition
@@ -105,7 +105,8 @@ class QueuePipe(pulumi.ComponentResource):
 
     Raises:
         InvalidDelivery: The batch is larger than what target or enrichment takes.
-        Refused: AWS would refuse target, enrichment or template, or could not evaluate the condition.
+        Refused: AWS would refuse target, enrichment or template, or could not evaluate the condition; a path reads
+            what no message has.
 
     Example:
         bus = aws.cloudwatch.EventBus("plans")
@@ -139,7 +140,9 @@ class QueuePipe(pulumi.ComponentResource):
     ) -> None:
         delivery = delivery or QueuePipeDelivery()
         when = condition_of(name, when, enrichment)
+        target = target.of_queue()
         check_parts(name, target, enrichment, input_template, batch_size=delivery.batch_size)
+        check_message_paths(name, target, enrichment, input_template)
         check_name(f"{name}-dead-letters", FIFO_QUEUE, of=name)
         filters = delivery.filters or pipe_filters_of(
             name,
@@ -178,7 +181,7 @@ class QueuePipe(pulumi.ComponentResource):
             role_arn=self.role.arn,
             source=self.queue.arn,
             **_source_arguments(delivery, filters),
-            **pipe_arguments(self.log_group, target.of_queue(), made, input_template),
+            **pipe_arguments(self.log_group, target, made, input_template),
             # AWS tries the role when the pipe is created, and a failure is final.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.policy]),
         )

@@ -13,7 +13,7 @@ from components.function_settings import FunctionSettings
 from components.python_layer import PythonLayer
 from components.repeats import found_harmless
 from components.stream_consumer import StreamConsumer
-from components.stream_source import StreamSource
+from components.stream_source import StreamSource, check_stream
 from components.subscription import subscription_name
 from components.watched import Watched
 from handlers.cdc import Consumer
@@ -49,6 +49,7 @@ class Stream(pulumi.ComponentResource):
         page_actions: Sequence[pulumi.Input[str]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        check_stream(name, source)
         super().__init__("weir:index:Stream", name, {}, opts)
         self._name = name
         self.source = source

@@ -59,3 +59,12 @@ def other_place(changes: str, _outputs: Mapping[str, Any]) -> str:
         "skipped, or old ones come again. To do it, wait until its iterator age is 0 and pass "
         "allow_stream_change=True; a new reader under another name needs no permission (docs/guides/deploy.md)"
     )
+
+
+def other_queue(changes: str, _outputs: Mapping[str, Any]) -> str:
+    """Word the refusal of a queue as the source in place of another queue or of a stream."""
+    return (
+        f"{changes}: it would be replaced, and what waits in its former source would stay there with nobody to "
+        "read it. To do it, wait until that is empty and pass allow_stream_change=True; a new pipe under another name "
+        "needs no permission (docs/guides/deploy.md)"
+    )

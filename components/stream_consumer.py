@@ -22,7 +22,7 @@ from components.needs import check_needs
 from components.push_down import filters_of
 from components.python_function import PythonFunction
 from components.stream_change import kept, other_place, place_of
-from components.stream_source import StreamSource
+from components.stream_source import StreamSource, check_stream
 from components.watched import Watched, stream_lines
 from handlers.cdc import Consumer
 from handlers.cdc.effect_ledger import LEASE_MARGIN_SECONDS
@@ -92,6 +92,7 @@ class StreamConsumer(pulumi.ComponentResource):
         allow_stream_change: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        check_stream(name, source)
         delivery = delivery or StreamDelivery()
         function = function or FunctionSettings()
         function.check(name)

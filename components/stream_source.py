@@ -15,6 +15,20 @@ from components.access import Statement, allow, decrypt
 from components.refusal import Refused
 
 
+def check_stream(name: str, source: object) -> None:
+    """Refuse a reader of a stream another source.
+
+    Raises:
+        Refused: It is not a `StreamSource`.
+    """
+    if not isinstance(source, StreamSource):
+        raise Refused(
+            f"{name}: source is {type(source).__name__}, and a consumer reads the stream of a table: pass users.stream "
+            "of a ChangeTable or a StreamSource; a queue is read by a StreamPipe(source=QueueSource(queue=…)), or by a "
+            "function with an aws.lambda_.EventSourceMapping"
+        )
+
+
 class TooManyReaders(Refused):
     """One reader more than the stream's shards serve without throttling each other."""
 
@@ -67,8 +81,8 @@ class StreamSource:
         if isinstance(self.arn, str) and self.arn.startswith("arn:") and ":sqs:" in self.arn:
             raise Refused(
                 f"{self.table}: arn={self.arn!r} is a queue's, and a StreamSource is the stream of a table: let "
-                "FanOut.pipe(…) or FanOut.subscribe(…) make the queue that is read; for a queue of anything else than "
-                "changes declare an aws.pipes.Pipe or aws.lambda_.EventSourceMapping"
+                "FanOut.pipe(…) or FanOut.subscribe(…) make the queue that is read; a StreamPipe of any other queue "
+                "takes QueueSource(queue=…), and a function an aws.lambda_.EventSourceMapping"
             )
         if isinstance(self.arn, str) and "/stream/" not in self.arn:
             raise Refused(

@@ -100,15 +100,17 @@ def queue_age(queue: aws.sqs.Queue) -> list[Line]:
 
 def waiting(*queues: aws.sqs.Queue) -> list[Line]:
     """Return the lines of messages that wait in dead-letter queues."""
-    return [
-        Line(
-            namespace="AWS/SQS",
-            metric="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": queue.name},
-            statistic="Maximum",
-        )
-        for queue in queues
-    ]
+    return [waiting_in(queue.name) for queue in queues]
+
+
+def waiting_in(queue: pulumi.Input[str]) -> Line:
+    """Return the line of messages that wait in the dead-letter queue of a name."""
+    return Line(
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimensions={"QueueName": queue},
+        statistic="Maximum",
+    )
 
 
 def pipe_lines(pipe: aws.pipes.Pipe) -> dict[str, list[Line]]:

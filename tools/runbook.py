@@ -14,6 +14,7 @@ from components.alarms import (
     PIPE_ALARMS,
     POLLING,
     QUEUE_ALARMS,
+    QUEUE_SOURCE_ALARMS,
     REPLICATION_ALARMS,
     STREAM_ALARMS,
     TIME_OUT_ALARMS,
@@ -213,6 +214,7 @@ def alarms() -> Mapping[str, list[AlarmOpinion]]:
         *PARTNER_ALARMS,
         *TIME_OUT_ALARMS,
         *PIPE_ALARMS,
+        *QUEUE_SOURCE_ALARMS,
         *RECONCILIATION_ALARMS,
     )
     for opinion in (*standing, POLLING, WAITING):
@@ -241,10 +243,10 @@ def _page(name: str, opinions: list[AlarmOpinion]) -> str:
     return "\n".join(
         [
             f"# Alarm {name}\n",
-            *(f"{opinion.description}\n" for opinion in opinions),
+            *dict.fromkeys(f"{opinion.description}\n" for opinion in opinions),
             "| metric | statistic | threshold | periods | notifies |",
             "|---|---|---|---|---|",
-            *(_row(opinion) for opinion in opinions),
+            *dict.fromkeys(_row(opinion) for opinion in opinions),
             f"\n## What is lost\n\n{steps.lost}\n",
             f"## Type\n\nWith the consumer and the stack that the alarm names:\n\n```sh\n{typed}\n```\n",
             f"## When it is over\n\n{steps.over}\n",

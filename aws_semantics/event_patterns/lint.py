@@ -147,6 +147,15 @@ def impossible(
     return list(dict.fromkeys(finding for way in reasons for finding in way)) if all(reasons) else []
 
 
+def names_at_the_top(pattern: Source) -> set[str]:
+    """Return the members of an event that a valid pattern wants to be there.
+
+    >>> sorted(names_at_the_top({"body": {"kind": ["a"]}, "attributes": {"SenderId": [{"exists": False}]}}))
+    ['body']
+    """
+    return {clause.path[0] for clause in _leaves(parse(pattern)) if not clause.field.absent}
+
+
 def _deadly(way: Sequence[Clause | Or], stream: _Stream) -> Iterator[Finding]:
     """Yield the findings that keep a way to match, a conjunction of fields, from matching."""
     for clause in _leaves(way):

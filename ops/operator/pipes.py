@@ -18,7 +18,7 @@ from ops.operator.stack import NoStack, Stack
 
 @dataclass(frozen=True)
 class Pipe(ReadsSource):
-    """A pipe that reads a stream, or a queue of a fan-out.
+    """A pipe that reads a stream, or a queue: one of a fan-out or any other.
 
     Attributes:
         name: Its name in the program.
@@ -148,5 +148,7 @@ def readers_of(stack: Stack, name: str | None = None) -> Sequence[Reader]:
 
 def _pipe(stack: Stack, name: str, output: Mapping[str, Any]) -> Pipe:
     described = stack.client("pipes").describe_pipe(Name=output["pipe"])
-    stream = output.get("stream", stack.outputs.get("streamArn"))
+    # The messages of a queue need not be changes of any table.
+    default = None if described["Source"].split(":")[2] == "sqs" else stack.outputs.get("streamArn")
+    stream = output.get("stream", default)
     return Pipe(name, described, tuple(output.get("deadLetterQueues", ())), stream, output.get("alarms", {}))

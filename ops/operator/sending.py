@@ -144,7 +144,10 @@ class QueueSender:
                     "MessageGroupId": group or identity,
                     "MessageDeduplicationId": f"{identity}{_REDRIVE}{int(attempt or 0) + 1}",
                 }
-            sqs.send_message(QueueUrl=url, MessageBody=body, **fifo)
+            elif group:  # of a standard queue with fair shares
+                fifo = {"MessageGroupId": group}
+            own = {"MessageAttributes": kept} if (kept := record.get("MessageAttributes")) else {}
+            sqs.send_message(QueueUrl=url, MessageBody=body, **fifo, **own)
             done.append(event_id_of(record))
         return done, note
 

@@ -65,6 +65,17 @@ def test_a_pipe_that_would_begin_elsewhere_is_refused_before_anything_has_happen
             assert not {"update", "replace", "create-replacement", "delete"} & set(refused.steps.values())
 
 
+def test_a_pipe_that_would_leave_what_waits_in_its_queue_is_refused(every: Lab) -> None:
+    other = (
+        "QueueSource(queue=jobs)",
+        'QueueSource(queue=aws.sqs.Queue("others", redrive_policy=jobs.redrive_policy))',
+    )
+    with every.edited("__main__.py", other):
+        refused = every.preview(status=1)
+        assert "stream from the queue jobs to the queue others" in refused.errors
+        assert "wait until that is empty and pass allow_stream_change=True" in refused.errors
+
+
 def test_a_stack_with_an_archive_is_destroyed_in_the_documented_steps(every: Lab) -> None:
     assert "protected" in every.destroy(status=1).output
     every.config("protect", "false")

@@ -1,5 +1,7 @@
 """A program that uses every component, each by a statement or two. It is run as the `__main__.py` of a project."""
 
+import json
+
 import pulumi
 import pulumi_aws as aws
 
@@ -28,6 +30,8 @@ from components import (
     PythonFunction,
     PythonLayer,
     QueueDelivery,
+    QueueSource,
+    QueueSourceDelivery,
     QueueTarget,
     Reconciliation,
     Sequencer,
@@ -128,6 +132,20 @@ wanted = StreamPipe(
     alarm_actions=[alarms.arn],
 )
 
+# A pipe of a queue that holds anything.
+jobs_dead = aws.sqs.Queue("jobs-dead")
+jobs = aws.sqs.Queue(
+    "jobs",
+    redrive_policy=jobs_dead.arn.apply(lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5})),
+)
+of_jobs = StreamPipe(
+    "jobs-to-bus",
+    source=QueueSource(queue=jobs),
+    target=BusTarget(arn=bus.arn, detail_type="$.body.kind", source="jobs"),
+    delivery=QueueSourceDelivery(filters=('{"body": {"kind": [{"exists": true}]}}',)),
+    alarm_actions=[alarms.arn],
+)
+
 # Consumers that read a stream themselves, each with another failure destination.
 direct = Stream("orders", source=orders.stream, function=settings, alarm_actions=[alarms.arn])
 direct.subscribe(
@@ -150,7 +168,7 @@ existing.subscribe(welcome_email.handler, name="existing-mail", access=access)
 history = KinesisChanges("history", table=orders, retention_hours=48, function=settings, alarm_actions=[alarms.arn])
 history.subscribe(welcome_email.handler, name="late-mail", access=access)
 
-routes = [changes, wanted, direct, existing, history]
+routes = [changes, wanted, of_jobs, direct, existing, history]
 StreamDashboard("overview", routes=routes, actions=[alarms.arn])
 export_for_operator(routes, functions=api.functions)
 

@@ -295,7 +295,8 @@ def _letters(stack: Stack, reader: Reader, *, settled: bool) -> Generator[Iterat
         for store in stores:
             store.close()
             for each in store.unreadable:
-                typer.secho(f"{each} is not a failure document and is left alone", fg="yellow", err=True)
+                left_alone = f"{each} is neither a failure document nor a message of {reader.name}, and is left alone"
+                typer.secho(left_alone, fg="yellow", err=True)
 
 
 def _keys(stack: Stack, letter: DeadLetter) -> Sequence[str]:
@@ -314,7 +315,7 @@ def _keys(stack: Stack, letter: DeadLetter) -> Sequence[str]:
             return [f"{batch.size} forgotten"]
         except NotReadable:
             return [f"{batch.size} records"]
-    return list(dict.fromkeys(key_text(keys_of(record)) for record in records))
+    return [key for key in dict.fromkeys(key_text(keys_of(record)) for record in records) if key]
 
 
 def _all_match(letter: DeadLetter, key: str) -> bool:

@@ -28,7 +28,7 @@ class QueueLetters:
         condition: Why such messages are here; empty if the queue holds documents alone.
 
     Attributes:
-        unreadable: Ids of messages that are not failure documents.
+        unreadable: Ids of messages that are not failure documents, or came from another reader's queue.
     """
 
     def __init__(self, sqs: Any, url: str, *, stream_retention: int, source: str, condition: str = "") -> None:
@@ -55,6 +55,7 @@ class QueueLetters:
                 MaxNumberOfMessages=10,
                 VisibilityTimeout=HIDDEN_SECONDS,
                 MessageSystemAttributeNames=["All"],
+                MessageAttributeNames=["All"],
             ).get("Messages", [])
             if not messages:
                 return
@@ -86,8 +87,12 @@ class QueueLetters:
     def _letter(self, message: dict[str, Any], kept: int) -> DeadLetter | None:
         sent = int(message["Attributes"]["SentTimestamp"]) / 1000
         try:
-            document = json.loads(message["Body"])
-            failure = self._message(message) if self._condition else read(document)
+            if self._condition:
+                self._check_source(message)
+                failure, document = self._message(message), _content(message["Body"])
+            else:
+                document = json.loads(message["Body"])
+                failure = read(document)
         except (NotAFailureDocument, ValueError):
             self.unreadable.append(message["MessageId"])
             return None
@@ -101,12 +106,18 @@ class QueueLetters:
             handle=message["ReceiptHandle"],
         )
 
+    def _check_source(self, message: dict[str, Any]) -> None:
+        """Reject a message that SQS moved here from another queue: several may share their dead-letter queue."""
+        if message["Attributes"].get("DeadLetterQueueSourceArn", self._source) != self._source:
+            raise NotAFailureDocument(message["MessageId"])
+
     def _message(self, message: dict[str, Any]) -> Failure:
         """Describe a message that SQS or a topic gave up: its record is the message itself."""
         record = {
             "messageId": message["MessageId"],
             "body": message["Body"],
             "attributes": message["Attributes"],
+            "MessageAttributes": message.get("MessageAttributes", {}),  # as SQS takes them back
             "eventSource": "aws:sqs",
             "eventSourceARN": self._source,
         }
@@ -116,6 +127,15 @@ class QueueLetters:
         names = ["MessageRetentionPeriod"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
         return int(attributes["MessageRetentionPeriod"])
+
+
+def _content(body: str) -> dict[str, Any]:
+    """Return the content of a message as a JSON object: a change is one, and any other is named `body`."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        content = body
+    return content if isinstance(content, dict) else {"body": content}
 
 
 def _deadline(failure: Failure, expires: float, stream_retention: int) -> float:

@@ -247,7 +247,7 @@ def test_a_queue_as_source_is_refused_with_the_way_round(run) -> None:
         StreamPipe("to-there", source=jobs, target=BUS)
 
     with pytest.raises(
-        Refused, match=r"source is Queue, and a StreamPipe reads changes.*FanOut\.pipe.*aws\.pipes\.Pipe"
+        Refused, match=r"source is Queue, and a StreamPipe reads the stream of a table.*pass QueueSource\(queue=…\)"
     ):
         run(program)
 

@@ -15,7 +15,7 @@ from aws_semantics.event_patterns import pattern as event_pattern
 from local.deploy import strict
 from local.deploy.program import Registration
 from tests.policy.engine import Asked, Pack
-from tests.unit.aws_checks import cloudformation, dashboards, requests
+from tests.unit.aws_checks import cloudformation, dashboards, events, requests
 from tests.unit.aws_checks.programs import PROGRAMS, ROOT, resources_of, run_of
 
 every_program = pytest.mark.parametrize("program", PROGRAMS)
@@ -85,6 +85,11 @@ def test_event_patterns_are_what_aws_takes(program: str) -> None:
     for each in resources_of(program):
         for pattern in patterns(each.inputs):
             event_pattern.validate(pattern)
+
+
+@every_program
+def test_every_event_pattern_matches_an_event_of_its_source(program: str) -> None:
+    assert events.dead_patterns(resources_of(program)) == []
 
 
 @every_program

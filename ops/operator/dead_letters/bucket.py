@@ -43,14 +43,16 @@ class BucketLetters:
     Args:
         s3: A boto3 client of S3.
         bucket: The bucket's name.
+        foreign: Folders with the documents of other readers, which are none of this one's.
 
     Attributes:
         unreadable: Keys of objects that are not failure documents, as far as they were read.
     """
 
-    def __init__(self, s3: Any, bucket: str) -> None:
+    def __init__(self, s3: Any, bucket: str, *, foreign: tuple[str, ...] = ()) -> None:
         self._s3 = s3
         self._bucket = bucket
+        self._foreign = foreign
         self.unreadable: list[str] = []
 
     def waiting(self) -> tuple[int, float | None, float | None]:
@@ -98,7 +100,8 @@ class BucketLetters:
         """Do nothing: a bucket hides no dead letters while they are read."""
 
     def _documents(self) -> Iterator[Stored]:
-        return itertools.chain.from_iterable(self._list(folder) for folder in FOLDERS)
+        every = itertools.chain.from_iterable(self._list(folder) for folder in FOLDERS)
+        return (each for each in every if not each.key.startswith(self._foreign))
 
     def _receipts(self, folder: str) -> dict[str, float]:
         """Return the times of the receipts in a folder, by their documents' keys."""

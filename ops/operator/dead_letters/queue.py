@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from handlers.cdc.failure_document import Failure, NotAFailureDocument, read
@@ -26,17 +26,28 @@ class QueueLetters:
         stream_retention: Seconds for which the stream keeps the records that documents point at.
         source: ARN of the reader's source, which a message that is no document came from.
         condition: Why such messages are here; empty if the queue holds documents alone.
+        is_foreign: Returns whether a document's function or pipe is another reader's, which then is none of this one's.
 
     Attributes:
         unreadable: Ids of messages that are not failure documents, or came from another reader's queue.
     """
 
-    def __init__(self, sqs: Any, url: str, *, stream_retention: int, source: str, condition: str = "") -> None:
+    def __init__(
+        self,
+        sqs: Any,
+        url: str,
+        *,
+        stream_retention: int,
+        source: str,
+        condition: str = "",
+        is_foreign: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._sqs = sqs
         self._url = url
         self._stream_retention = stream_retention
         self._source = source
         self._condition = condition
+        self._is_foreign = is_foreign
         self._held: dict[str, str] = {}
         self.unreadable: list[str] = []
 
@@ -95,6 +106,8 @@ class QueueLetters:
                 failure = read(document)
         except (NotAFailureDocument, ValueError):
             self.unreadable.append(message["MessageId"])
+            return None
+        if not self._condition and self._is_foreign(failure.name):
             return None
         return DeadLetter(
             id=message["MessageId"],

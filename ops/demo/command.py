@@ -27,7 +27,11 @@ def demo(
     without: Annotated[Mechanism | None, typer.Option(help="Switch a mechanism off to see what it prevents.")] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Show this consumer alone; repeat it for more.", autocompletion=_consumers),
+        typer.Option(
+            metavar="NAME",
+            help="Show this consumer alone, with those that it needs; repeat it for more.",
+            autocompletion=_consumers,
+        ),
     ] = None,
     direct: Annotated[
         bool, typer.Option(help="Let welcome-email read the stream itself, without a fan-out: bisection shows there.")
@@ -36,10 +40,11 @@ def demo(
 ) -> None:
     """Run the whole program on this machine, with faults, and check its claims.
 
-    Starts an AWS endpoint on 127.0.0.1, deploys the program to it and upgrades users over the API. Meanwhile the
-    faults occur that the program is built for: two addresses cannot receive mail, a record kills the function,
-    answers get lost, SES throttles, old changes come again. Then the demo checks every claim by evidence that you could
-    look at as well: the inbox, the tables, the CRM, the failure buckets, the stream, the alarms.
+    Starts an AWS endpoint on 127.0.0.1, deploys the program to it, and upgrades users and opens accounts over the API.
+    Meanwhile the faults occur that the program is built for: two addresses cannot receive mail, a record kills the
+    function, answers get lost, SES and DynamoDB throttle, onboardings are refused, old changes come again. Then the demo
+    checks every claim by evidence that you could look at as well: the inbox, the tables, the CRM, the partner's and the
+    subscriber's events, the workflows, the failure buckets, the streams, the alarms.
 
     Example: weir demo --only entitlements --without version-guard --users 20
 

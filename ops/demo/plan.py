@@ -25,6 +25,9 @@ class Plan:
         returning: Healthy ones who go back to free and up again: new records for an effect that is done.
         lost_answers: Healthy ones; for each, one invocation that held its record ran, and its answer got lost.
         throttled: Healthy ones whose mail SES throttles once.
+        refused: Healthy ones whose onboarding is refused.
+        account_first: Those who open an account and are upgraded then.
+        account_last: Those who are upgraded and open an account then.
     """
 
     users: tuple[str, ...]
@@ -34,6 +37,9 @@ class Plan:
     returning: frozenset[str]
     lost_answers: tuple[str, ...]
     throttled: tuple[str, ...]
+    refused: frozenset[str] = frozenset()
+    account_first: tuple[str, ...] = ()
+    account_last: tuple[str, ...] = ()
 
     @property
     def poison(self) -> frozenset[str]:
@@ -49,6 +55,11 @@ class Plan:
         """List the plans of a user's requests, in order."""
         return (PAID_PLAN, FREE_PLAN, PAID_PLAN) if user in self.returning else (PAID_PLAN,)
 
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The users who have an account in the end."""
+        return frozenset((*self.account_first, *self.account_last))
+
     def item_of(self, user: str) -> dict[str, str]:
         """Return the user's item before the upgrade."""
         item = {"userId": user, "plan": FREE_PLAN, "name": f"User {user}"}
@@ -58,6 +69,11 @@ class Plan:
 def address_of(user: str) -> str:
     """Return a user's email address."""
     return f"{user}@example.com"
+
+
+def account_of(user: str) -> str:
+    """Return the id of a user's account."""
+    return f"account-of-{user}"
 
 
 def make_plan(users: int) -> Plan:
@@ -79,7 +95,12 @@ def make_plan(users: int) -> Plan:
     lost_answers = _spread(healthy, max(1, users // 20))
     rest = [user for user in healthy if user not in lost_answers]
     throttled = _spread(rest, max(1, users // 40))
-    returning = _spread([user for user in rest if user not in throttled], max(1, users * 3 // 20))
+    rest = [user for user in rest if user not in throttled]
+    returning = _spread(rest, max(1, users * 3 // 20))
+    refused = _spread([user for user in rest if user not in returning], max(1, users // 20))
+    # Every fourth has no account, unless a fault needs one.
+    needed = {*lost_answers, *throttled, *returning}
+    accounts = [user for number, user in enumerate(upgraded) if number % 4 or user in needed]
     return Plan(
         users=names,
         upgraded=upgraded,
@@ -88,6 +109,9 @@ def make_plan(users: int) -> Plan:
         returning=frozenset(returning),
         lost_answers=lost_answers,
         throttled=throttled,
+        refused=frozenset(refused),
+        account_first=tuple(accounts[::2]),
+        account_last=tuple(accounts[1::2]),
     )
 
 

@@ -8,25 +8,26 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from ops.demo.evidence import Observer
 from ops.demo.receivers.receiver import Change, Deployed, user_of
 
 
-def repeat(deployed: Deployed, mapping: str, changes: Sequence[Change]) -> None:
-    """Send changes, in their order, to the queue that a mapping reads.
+def repeat(deployed: Deployed, consumer: str, changes: Sequence[Change]) -> None:
+    """Send changes, in their order, to the queue that a consumer reads.
 
     Args:
         deployed: The stack.
-        mapping: The mapping's UUID.
-        changes: Records of the table's stream.
+        consumer: The consumer's name.
+        changes: Records of the stream whose changes it gets.
     """
-    sqs = deployed.endpoint.client("sqs")
-    arn = deployed.endpoint.client("lambda").get_event_source_mapping(UUID=mapping)["EventSourceArn"]
-    url = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+    observer, sqs = Observer(deployed), deployed.endpoint.client("sqs")
+    url = sqs.get_queue_url(QueueName=observer.queue(consumer).rpartition(":")[2])["QueueUrl"]
+    stream = observer.stream(consumer)
     for change in changes:
         sqs.send_message(
             QueueUrl=url,
             # Lambda adds the stream's ARN to what GetRecords returns.
-            MessageBody=json.dumps({**change, "eventSourceARN": deployed.outputs["streamArn"]}, default=_plain),
+            MessageBody=json.dumps({**change, "eventSourceARN": stream}, default=_plain),
             MessageGroupId=user_of(change),
             # SQS swallows an id that it has seen within five minutes.
             MessageDeduplicationId=f"{change['eventID']}#again",

@@ -73,7 +73,7 @@ class Report:
 def print_report(report: Report, console: Console) -> None:
     """Print the tables, and each claim with a mark."""
     console.print(", ".join(f"{count} {what}" for what, count in report.counts.items()), soft_wrap=True)
-    happened = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    happened = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     happened.add_column("consumer", no_wrap=True)
     columns = [what for what in next(iter(report.consumers.values())).counts if _happened(report, what)]
     for heading in ("effects", *columns):

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import time
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,10 @@ from local.deploy.deployment import Deployment
 from local.endpoint import Endpoint
 from ops.demo.claims import Evidence, event_id, judge
 from ops.demo.evidence import Observer, Progress
-from ops.demo.mechanisms import OF_STREAMS, Mechanism, demo_inputs
-from ops.demo.plan import Plan, make_plan
+from ops.demo.mechanisms import OF_EVERY_CONSUMER, OF_STREAMS, Mechanism, demo_inputs
+from ops.demo.plan import Plan, account_of, make_plan
 from ops.demo.receivers import RECEIVERS, Deployed, Receiver
-from ops.demo.receivers.receiver import plan_changes, user_of
+from ops.demo.receivers.receiver import Change, plan_changes, user_of
 from ops.demo.repeats import repeat
 from ops.demo.report import Report
 from ops.demo.traffic import PlanApi, send_all
@@ -63,8 +63,9 @@ def chosen(only: Collection[str], without: Mechanism | None, *, direct: bool) ->
         if only and list(only) != [DIRECT_CONSUMER]:
             raise NotShown(f"on the direct route the demo shows {DIRECT_CONSUMER} alone")
         names = [DIRECT_CONSUMER]
-    owners = [name for name in known if known[name].mechanism is without]
-    if owners and not set(owners) & set(names):
+    names = [name for name in known if name in names or any(name in known[each].companions for each in names)]
+    owners = [name for name in known if without in known[name].mechanisms]
+    if without not in OF_EVERY_CONSUMER and owners and not set(owners) & set(names):
         raise NotShown(f"{without} belongs to {', '.join(owners)}, which this demo does not show")
     return [known[name]() for name in names]
 
@@ -118,7 +119,8 @@ def run_on(endpoint: Endpoint, outputs: Mapping[str, Any], users: int, *, consol
         ValueError: There are too few or too many users.
         NotQuiet: Changes were still on their way long after the last request.
     """
-    receivers = [each() for each in RECEIVERS if each.consumer in outputs["consumers"]]
+    deployed = {*outputs["consumers"], *outputs["pipes"]}
+    receivers = [each() for each in RECEIVERS if each.consumer in deployed and not each.has_server]
     return _run(Deployed(endpoint, outputs), receivers, users, without=None, console=console)
 
 
@@ -158,6 +160,10 @@ def _run(
     with step(console, "wait until all is quiet") as waiting:
         demo.wait_until_quiet(waiting)
         waiting.tell("every change is done with")
+    for receiver in receivers:
+        if receiver.by_hand:
+            with step(console, receiver.by_hand) as acting:
+                receiver.act(deployed, plan, acting.tell)
     if not demo.direct:
         with step(console, "let old changes come again, behind newer ones") as repeating:
             demo.repeat_old_changes(repeating)
@@ -205,22 +211,39 @@ class _Demo:
 
     def let_things_go_wrong(self, without: Mechanism | None) -> None:
         for receiver in self._receivers:
-            for user in self._plan.lost_answers:
+            for user in () if receiver.is_pipe else self._plan.lost_answers:
                 self._control.drop_answer(containing=user, function=self._deployed.function(receiver.consumer))
             receiver.begin(self._deployed, self._plan, without)
 
     def send_requests(self, upgrading: Step) -> None:
-        requests = [(user, self._plan.requests_of(user)) for user in self._plan.upgraded]
-        total = sum(len(plans) for _, plans in requests)
         endpoint = self._deployed.endpoint
         credentials = SigningCredentials(endpoint.access_key_id, endpoint.secret_access_key)
         api = PlanApi(self._deployed.outputs["apiUrl"], credentials, endpoint.region)
         try:
-            self._answers = send_all(
-                requests, api.set_plan, lambda answered: upgrading.tell(f"{answered} of {total} requests")
-            )
+            requests = [self._requests_of(user, api) for user in self._plan.upgraded]
+            total = sum(map(len, requests))
+            self._answers = send_all(requests, lambda answered: upgrading.tell(f"{answered} of {total} requests"))
         finally:
             api.close()
+
+    def _requests_of(self, user: str, api: PlanApi) -> list[Callable[[], int]]:
+        """List a user's requests: the plans, and before or behind them the account."""
+        requests: list[Callable[[], int]] = [
+            functools.partial(api.set_plan, user, plan) for plan in self._plan.requests_of(user)
+        ]
+        if self._has_accounts and user in self._plan.accounts:
+            place = 0 if user in self._plan.account_first else len(requests)
+            requests.insert(place, functools.partial(api.open_account, account_of(user), user))
+        return requests
+
+    @property
+    def _has_accounts(self) -> bool:
+        return "accountsTable" in self._deployed.outputs
+
+    def _must_be_answered(self) -> dict[int, int]:
+        """Return how many requests the API must answer with which status."""
+        upgrades = sum(len(self._plan.requests_of(user)) for user in self._plan.upgraded)
+        return {200: upgrades, **({201: len(self._plan.accounts)} if self._has_accounts else {})}
 
     def wait_until_quiet(self, waiting: Step, deliveries: Mapping[str, int] | None = None) -> None:
         """Wait until every consumer is done with every change, and has had so many deliveries.
@@ -228,39 +251,53 @@ class _Demo:
         Raises:
             NotQuiet: They are not in time.
         """
-        changes = {event_id(change) for change in self._observer.changes()}
+        changes = {name: {event_id(change) for change in found} for name, found in self._changes().items()}
         deadline = time.monotonic() + QUIET_WITHIN_SECONDS
         while True:
             work = {each.consumer: self._observer.progress(each.consumer) for each in self._receivers}
-            left = {name: len(changes - progress.done) for name, progress in work.items()}
+            left = {name: len(changes[name] - progress.done) for name, progress in work.items()}
             due = any(work[name].deliveries < least for name, least in (deliveries or {}).items())
-            if not any(left.values()) and not due and all(self._is_idle(name) for name in work):
+            if not any(left.values()) and not due and all(map(self._observer.is_idle, work)) and self._settled(work):
                 return
             waiting.tell(_told(left, work))
             if time.monotonic() > deadline:
                 raise NotQuiet(f"not quiet after {QUIET_WITHIN_SECONDS:g} s of waiting: {waiting.detail}")
             time.sleep(0.2)
 
+    def _settled(self, work: Mapping[str, Progress]) -> bool:
+        return all(each.is_settled(self._deployed, work[each.consumer].accepted) for each in self._receivers)
+
+    def _changes(self) -> dict[str, list[Change]]:
+        """Read the changes that each consumer gets, each stream once."""
+        streams = {each.consumer: self._observer.stream(each.consumer) for each in self._receivers}
+        found = {stream: self._observer.changes(stream) for stream in set(streams.values())}
+        return {name: found[stream] for name, stream in streams.items()}
+
     def repeat_old_changes(self, repeating: Step) -> None:
-        """Send the earlier changes of some users to every consumer again, as a replay or a late redrive would."""
-        latest = {user_of(change): event_id(change) for change in plan_changes(self._observer.changes())}
-        again = [
-            change
-            for change in plan_changes(self._observer.changes())
-            if user_of(change) in self._plan.returning and event_id(change) != latest[user_of(change)]
-        ]
+        """Send old changes of some users to every consumer again, as a replay or a late redrive would."""
         deliveries: dict[str, int] = {}
+        again = {name: self._old(changes) for name, changes in self._changes().items()}
         for receiver in self._receivers:
             name = receiver.consumer
-            deliveries[name] = self._observer.progress(name).deliveries + len(again)
+            deliveries[name] = self._observer.progress(name).deliveries + len(again[name])
             receiver.before_repeats(self._deployed)
-            repeat(self._deployed, self._observer.mapping(name), again)
+            repeat(self._deployed, name, again[name])
         self.wait_until_quiet(repeating, deliveries)
-        repeating.tell(f"{len(again)} changes, to each consumer")
+        repeating.tell(f"{max(map(len, again.values()))} changes, to each consumer")
+
+    def _old(self, changes: Sequence[Change]) -> list[Change]:
+        """List the changes of plans before each user's last one, or the accounts, of which there is one change each."""
+        of_plans = plan_changes(changes)
+        latest = {user_of(change): event_id(change) for change in of_plans}
+        return [
+            change
+            for change in of_plans or changes
+            if user_of(change) in self._plan.returning and latest.get(user_of(change)) != event_id(change)
+        ]
 
     def evaluate_alarms(self) -> None:
         """Let every period since the beginning end: an alarm went off if it was in ALARM at the end of any."""
-        now = time.time()
+        now = self._control.advance_clock(0)  # ahead of this machine's where a workflow's wait was cut short
         periods = int((now - self._began) // PERIOD_SECONDS) + 1
         for number in range(periods, -1, -1):
             states = self._control.evaluate_alarms(at=now + PERIOD_SECONDS * (1 - number))
@@ -269,18 +306,19 @@ class _Demo:
                     self._alarms[name] = state
 
     def evidence(self) -> Evidence:
-        changes = self._observer.changes()
-        faults = {"lost answers": (len(self._plan.lost_answers) * len(self._receivers), self._lost_answers())}
+        changes = self._changes()
+        functions = sum(not receiver.is_pipe for receiver in self._receivers)
+        faults = {"lost answers": (len(self._plan.lost_answers) * functions, self._lost_answers())}
         for receiver in self._receivers:
             faults |= receiver.faults(self._deployed, self._plan)
         return Evidence(
             direct=self.direct,
+            requests=self._must_be_answered(),
             answers=self._answers,
-            changes=changes,
             faults=faults,
             consumers={
                 receiver.consumer: self._observer.of_consumer(
-                    receiver, self._plan, changes, self._alarms_of(receiver.consumer)
+                    receiver, self._plan, changes[receiver.consumer], self._alarms_of(receiver.consumer)
                 )
                 for receiver in self._receivers
             },
@@ -289,21 +327,19 @@ class _Demo:
     def counts(self, evidence: Evidence) -> dict[str, int]:
         effects = self._control.metrics()
         return {
-            "changes written": len(evidence.changes),
+            "changes written": len(
+                {event_id(change) for each in evidence.consumers.values() for change in each.changes}
+            ),
             "effects applied": _total(effects, "EffectsApplied"),
             "duplicates suppressed": _total(effects, "EffectsSuppressed"),
             "dead letters": sum(len(each.dead_letters) for each in evidence.consumers.values()),
         }
 
     def _alarms_of(self, consumer: str) -> dict[str, str]:
-        alarms = self._deployed.outputs["consumers"][consumer]["alarms"]
-        return {short: self._alarms[name] for short, name in alarms.items()}
+        return {short: self._alarms[name] for short, name in self._observer.alarms(consumer).items()}
 
     def _lost_answers(self) -> int:
         return sum(fault["fired"] for fault in self._control.faults() if fault["kind"] == "drop answer")
-
-    def _is_idle(self, consumer: str) -> bool:
-        return self._control.mapping(self._observer.mapping(consumer)).idle
 
 
 def _told(left: Mapping[str, int], work: Mapping[str, Progress]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from botocore.auth import SigV4Auth
@@ -18,7 +18,7 @@ CALLERS = 8
 
 
 class PlanApi:
-    """`POST /users/{userId}/plan` with signed requests.
+    """`POST /users/{userId}/plan` and `POST /accounts/{accountId}` with signed requests.
 
     Args:
         url: The API's address.
@@ -33,10 +33,17 @@ class PlanApi:
 
     def set_plan(self, user: str, plan: str) -> int:
         """Set a user's plan; returns the status code of the answer."""
+        return self._post(f"users/{user}/plan", {"plan": plan})
+
+    def open_account(self, account: str, user: str) -> int:
+        """Open a user's account; returns the status code of the answer."""
+        return self._post(f"accounts/{account}", {"userId": user})
+
+    def _post(self, path: str, document: Mapping[str, str]) -> int:
         request = AWSRequest(
             "POST",
-            f"{self._url}/users/{user}/plan",
-            data=json.dumps({"plan": plan}).encode(),
+            f"{self._url}/{path}",
+            data=json.dumps(document).encode(),
             headers={"content-type": "application/json"},
         )
         self._signer.add_auth(request)
@@ -47,14 +54,11 @@ class PlanApi:
         self._session.close()
 
 
-def send_all(
-    requests: Sequence[tuple[str, Sequence[str]]], set_plan: Callable[[str, str], int], tell: Callable[[int], None]
-) -> Counter[int]:
+def send_all(requests: Sequence[Sequence[Callable[[], int]]], tell: Callable[[int], None]) -> Counter[int]:
     """Send all requests, a few users at a time, each user's one after the other.
 
     Args:
-        requests: User and the plans it is set to, in order.
-        set_plan: Sends one request and returns its status code.
+        requests: Each user's requests, in order; a request returns the status code of its answer.
         tell: Called with the number of requests answered so far.
 
     Returns:
@@ -63,16 +67,16 @@ def send_all(
     answers: Counter[int] = Counter()
     lock = threading.Lock()
 
-    def send(user: str, plans: Sequence[str]) -> None:
-        for plan in plans:
-            status = set_plan(user, plan)
+    def send(of_user: Sequence[Callable[[], int]]) -> None:
+        for request in of_user:
+            status = request()
             with lock:
                 answers[status] += 1
                 tell(answers.total())
 
     callers = ThreadPoolExecutor(CALLERS, thread_name_prefix="caller")
     try:
-        for done in [callers.submit(send, user, plans) for user, plans in requests]:
+        for done in [callers.submit(send, of_user) for of_user in requests]:
             done.result()
     finally:
         # Stopped half-way, the requests that wait are not sent any more.

@@ -32,13 +32,18 @@ SERVERS = ("read-model-sql", "read-model-cache")
 #: a later fault, and whether a poison record takes healthy ones with it depends on the batch it came in.
 GUARDED = {"entitlements", "users-by-email", "read-model-sql", "read-model-cache"}
 WITHOUT = {
-    "ledger": (["--only", "welcome-email"], {"welcome-email"}),
+    "ledger": (["--only=welcome-email", "--only=account-ready"], {"welcome-email", "account-ready"}),
     "version-guard": ([f"--only={name}" for name in sorted(GUARDED)], GUARDED),
+    "event-id": (["--only=webhooks", "--only=webhook-sender"], {"webhooks", "webhook-sender"}),
     "execution-name": (["--only", "onboarding"], {"onboarding"}),
+    "compensation": (["--only", "onboarding"], {"onboarding"}),
     "counter-markers": (["--only", "plan-counts"], {"plan-counts"}),
     "idempotency-key": (["--only", "crm-sync"], {"crm-sync"}),
     "write-once": (["--only", "audit-log"], {"audit-log"}),
-    "partial-batch-response": (["--only", "welcome-email"], {"dead-letters"}),
+    "partial-batch-response": (
+        ["--only=welcome-email", "--only=leaderboard", "--only=account-ready"],
+        {"dead-letters", "leaderboard", "account-ready-accounts"},
+    ),
     "bisect": ([], {"welcome-email", "dead-letters"}),
     "failure-destination": ([], {"dead-letters", "nothing-behind", "alarms"}),
 }
@@ -68,7 +73,8 @@ def test_a_small_demo_holds_every_claim(route: str, runs: dict[str, subprocess.P
     assert runs[route].returncode == 0, progress + printed
     report = json.loads(printed)
     assert {claim["name"]: claim["broken"] for claim in report["claims"] if not claim["holds"]} == {}
-    assert report["counts"]["dead letters"] == 3
+    # Two users have no address, which two consumers need; the third poison record ends a function.
+    assert report["counts"]["dead letters"] == (5 if route == "fan-out" else 3)
     assert report["counts"]["duplicates suppressed"] >= 1
     mail = report["consumers"]["welcome-email"]
     assert (mail["effects"], mail["alarms"]["dead-letters"]) == (12, "ALARM")
@@ -89,6 +95,11 @@ def test_a_demo_without_a_mechanism_names_what_broke(mechanism: str, runs: dict[
 
 def test_every_mechanism_can_be_seen_missing() -> None:
     assert set(WITHOUT) == set(Mechanism)
+
+
+def test_every_consumers_claim_is_seen_to_break_without_each_of_its_mechanisms() -> None:
+    rests_on = {(each.consumer, mechanism) for each in RECEIVERS for mechanism in each.mechanisms}
+    assert rests_on <= {(claim, mechanism) for mechanism, (_, broken) in WITHOUT.items() for claim in broken}
 
 
 @pytest.mark.parametrize(

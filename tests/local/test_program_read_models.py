@@ -193,7 +193,7 @@ def test_upgrades_are_ranked_by_their_time_each_once_however_often_it_comes(
     changes = [each for each in all_changes if user_of(each) in ("a1", "b1")]
     assert len(changes) == 6
     before = observer.progress("leaderboard").deliveries
-    repeat(deployed, observer.mapping("leaderboard"), changes)
+    repeat(deployed, "leaderboard", changes)
     wait_until(lambda: observer.progress("leaderboard").deliveries >= before + len(changes))
     assert ranked(aws, outputs, "a1", "b1") == board
 

@@ -8,9 +8,11 @@ import pytest
 
 from handlers.cdc.testing import record
 from ops.demo.claims import ConsumerEvidence, Evidence, judge
+from ops.demo.mechanisms import Mechanism
 from ops.demo.plan import Plan, address_of, make_plan
 from ops.demo.receivers import RECEIVERS
 from ops.demo.receivers.mailbox import Mailbox
+from ops.demo.run import chosen
 
 PLAN = make_plan(20)
 POISON = sorted(PLAN.poison)
@@ -33,12 +35,13 @@ def _as_hoped(plan: Plan) -> Evidence:
     quiet = {"dead-letters": "OK", "undelivered": "INSUFFICIENT_DATA"}
     return Evidence(
         direct=True,
+        requests={200: sum(len(plan.requests_of(user)) for user in plan.upgraded)},
         answers={200: sum(len(plan.requests_of(user)) for user in plan.upgraded)},
-        changes=changes,
         faults={"lost answers": (1, 1), "throttled mails": (1, 1)},
         consumers={
             MAIL: ConsumerEvidence(
                 claim=Mailbox.claim,
+                changes=changes,
                 expected=mails,
                 found=mails,
                 poison=plan.poison,
@@ -49,7 +52,13 @@ def _as_hoped(plan: Plan) -> Evidence:
                 counts={},
             ),
             CRM: ConsumerEvidence(
-                claim="{count} effects", expected=effects, found=effects, processed=everything, alarms=quiet, counts={}
+                claim="{count} effects",
+                changes=changes,
+                expected=effects,
+                found=effects,
+                processed=everything,
+                alarms=quiet,
+                counts={},
             ),
         },
     )
@@ -97,6 +106,21 @@ def test_an_answer_that_is_not_200_breaks_the_requests() -> None:
     assert broken(answers={200: 20, 500: 1}) == {"requests": "the API answered {200: 20, 500: 1}"}
 
 
+def test_an_account_that_was_not_opened_breaks_the_requests() -> None:
+    assert broken(requests={200: 21, 201: 12}, answers={200: 21, 201: 11, 409: 1}) == {
+        "requests": "the API answered {200: 21, 201: 11, 409: 1}"
+    }
+    verdicts = judge(PLAN, dataclasses.replace(HOPED, requests={200: 21, 201: 12}))
+    assert verdicts[0].text == "all 33 signed requests to the API were answered with 200 or 201"
+
+
+def test_each_consumer_is_judged_by_the_changes_of_its_own_table() -> None:
+    opened = [record(keys=["accountId"], new={"accountId": f"account-of-{HEALTHY}", "userId": HEALTHY})]
+    assert broken(CRM, changes=opened, processed=[opened[0]["eventID"]]) == {}
+    found = broken(CRM, changes=opened, processed=[])
+    assert found == {"nothing-behind": f"changes of {HEALTHY} were neither processed nor kept by crm-sync"}
+
+
 def test_a_fault_that_did_not_come_about_is_no_demonstration() -> None:
     faults = {"lost answers": (1, 0), "throttled mails": (1, 1)}
     assert broken(faults=faults) == {"faults": "0 of 1 lost answers"}
@@ -136,7 +160,7 @@ def test_a_poison_record_that_was_not_kept_breaks_dead_letters_and_is_lost() -> 
 
 @pytest.mark.parametrize("consumer", [MAIL, CRM])
 def test_a_healthy_record_in_a_failure_destination_breaks_dead_letters(consumer: str) -> None:
-    stranger = _upgrades_of(HOPED.changes, HEALTHY)[0]
+    stranger = _upgrades_of(HOPED.consumers[consumer].changes, HEALTHY)[0]
     kept = [*HOPED.consumers[consumer].dead_letters, stranger]
     assert broken(consumer, dead_letters=kept) == {"dead-letters": f"a dead letter for {HEALTHY} at {consumer}"}
 
@@ -162,7 +186,7 @@ def test_records_that_still_wait_break_nothing_behind() -> None:
 
 def test_a_newer_change_before_an_older_one_breaks_the_order() -> None:
     user = min(PLAN.returning)
-    own = [change["eventID"] for change in _upgrades_of(HOPED.changes, user)]
+    own = [change["eventID"] for change in _upgrades_of(HOPED.consumers[CRM].changes, user)]
     processed = [each for each in HOPED.consumers[CRM].processed if each not in own]
     found = broken(CRM, processed=[*processed, *reversed(own)])
     assert found == {"order": f"crm-sync processed a newer change before an older one of {user}"}
@@ -190,3 +214,15 @@ def test_every_consumer_of_the_demo_has_a_claim_of_its_own() -> None:
     assert len({receiver.consumer for receiver in RECEIVERS}) == len(RECEIVERS)
     assert len({receiver.claim for receiver in RECEIVERS}) == len(RECEIVERS)
     assert all("{count}" in receiver.claim for receiver in RECEIVERS)
+
+
+def test_the_companions_of_a_consumer_are_shown_with_it() -> None:
+    assert [each.consumer for each in chosen(["account-ready"], None, direct=False)] == [
+        "account-ready",
+        "account-ready-accounts",
+    ]
+
+
+def test_a_mechanism_of_every_consumer_can_be_switched_off_for_any() -> None:
+    shown = chosen(["crm-sync"], Mechanism.PARTIAL_BATCH_RESPONSE, direct=False)
+    assert [each.consumer for each in shown] == ["crm-sync"]

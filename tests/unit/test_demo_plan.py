@@ -17,11 +17,13 @@ def test_of_two_hundred_users_the_numbers_are_those_of_the_documentation() -> No
     plan = make_plan(200)
     counts = (len(plan.upgraded), len(plan.healthy), len(plan.returning), len(plan.lost_answers), len(plan.throttled))
     assert counts == (150, 147, 30, 10, 5)
+    assert (len(plan.refused), len(plan.accounts)) == (10, 122)
 
 
 def test_nobody_suffers_two_misfortunes() -> None:
     plan = make_plan(200)
-    groups = [plan.no_address, plan.crashing, plan.returning, set(plan.lost_answers), set(plan.throttled)]
+    groups = [plan.no_address, plan.crashing, plan.returning, plan.refused]
+    groups += [set(plan.lost_answers), set(plan.throttled)]
     everybody = [user for group in groups for user in group]
     assert len(everybody) == len(set(everybody))
     assert set(everybody) <= set(plan.upgraded)
@@ -33,6 +35,14 @@ def test_the_crash_has_healthy_upgrades_on_both_sides() -> None:
     position = plan.upgraded.index(crashing)
     assert set(plan.upgraded[position - 2 : position]) <= set(plan.healthy)
     assert set(plan.upgraded[position + 1 : position + 3]) <= set(plan.healthy)
+
+
+@pytest.mark.parametrize("users", [20, 200, 999])
+def test_whoever_a_fault_needs_an_account_of_has_one_and_some_have_none(users: int) -> None:
+    plan = make_plan(users)
+    assert {*plan.lost_answers, *plan.throttled, *plan.returning} <= plan.accounts < {*plan.upgraded}
+    assert not {*plan.account_first} & {*plan.account_last}
+    assert abs(len(plan.account_first) - len(plan.account_last)) <= 1
 
 
 def test_two_runs_plan_the_same() -> None:

@@ -19,7 +19,7 @@ class AuditLog(Receiver):
 
     consumer: ClassVar[str] = "audit-log"
     claim: ClassVar[str] = "each of the {count} changes is one entry of the audit log, written once"
-    mechanism: ClassVar[Mechanism] = Mechanism.WRITE_ONCE
+    mechanisms: ClassVar[tuple[Mechanism, ...]] = (Mechanism.WRITE_ONCE,)
 
     def __init__(self) -> None:
         self._written: dict[str, datetime] = {}

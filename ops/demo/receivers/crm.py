@@ -18,7 +18,8 @@ class Crm(Receiver):
 
     consumer: ClassVar[str] = "crm-sync"
     claim: ClassVar[str] = "each of the {count} changes of a plan was applied once in the CRM"
-    mechanism: ClassVar[Mechanism] = Mechanism.IDEMPOTENCY_KEY
+    has_server: ClassVar[bool] = True
+    mechanisms: ClassVar[tuple[Mechanism, ...]] = (Mechanism.IDEMPOTENCY_KEY,)
 
     def __init__(self) -> None:
         self._server: CrmServer | None = None

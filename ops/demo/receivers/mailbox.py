@@ -12,17 +12,17 @@ from ops.demo.receivers.receiver import Change, Deployed, Receiver, plan_after, 
 
 
 class Mailbox(Receiver):
-    """The mails that SES accepted."""
+    """The welcome mails that SES accepted."""
 
     consumer: ClassVar[str] = "welcome-email"
     claim: ClassVar[str] = "each of the {count} healthy upgrades became exactly one mail, and nobody else got one"
-    mechanism: ClassVar[Mechanism] = Mechanism.LEDGER
+    mechanisms: ClassVar[tuple[Mechanism, ...]] = (Mechanism.LEDGER,)
 
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:
         """Let SES throttle some mails, and a mail end the function; of the ledger, store nothing."""
         function, control = deployed.function(self.consumer), deployed.endpoint.control
         for user in plan.throttled:
-            control.throttle("sesv2:SendEmail", containing=address_of(user), times=1)
+            control.throttle("sesv2:SendEmail", containing=address_of(user), function=function, times=1)
         for user in plan.crashing:
             if "forwarder" in deployed.outputs:
                 control.kill("sesv2:SendEmail", containing=address_of(user), function=function)
@@ -34,7 +34,11 @@ class Mailbox(Receiver):
     def faults(self, deployed: Deployed, plan: Plan) -> Mapping[str, tuple[int, int]]:
         """Count the throttled mails."""
         set_faults = deployed.endpoint.control.faults()
-        fired = sum(fault["fired"] for fault in set_faults if fault["kind"] == "throttle")
+        fired = sum(
+            fault["fired"]
+            for fault in set_faults
+            if fault["operation"] == "sesv2:SendEmail" and fault["kind"] == "throttle"
+        )
         return {"throttled mails": (len(plan.throttled), fired)}
 
     def poison(self, plan: Plan) -> frozenset[str]:
@@ -48,4 +52,10 @@ class Mailbox(Receiver):
 
     def found(self, deployed: Deployed) -> Counter[str]:
         """Count the mails to each address."""
-        return Counter(address for mail in deployed.endpoint.control.mails() for address in mail["To"])
+        return mails(deployed, subject="Welcome to ")
+
+
+def mails(deployed: Deployed, *, subject: str) -> Counter[str]:
+    """Count the mails whose subject begins with a text, by their addresses."""
+    sent = deployed.endpoint.control.mails()
+    return Counter(address for mail in sent if mail["Subject"].startswith(subject) for address in mail["To"])

@@ -19,7 +19,7 @@ class PlanCounts(Receiver):
 
     consumer: ClassVar[str] = "plan-counts"
     claim: ClassVar[str] = "users per plan and upgrades per day are counted exactly: {count} in all"
-    mechanism: ClassVar[Mechanism] = Mechanism.COUNTER_MARKERS
+    mechanisms: ClassVar[tuple[Mechanism, ...]] = (Mechanism.COUNTER_MARKERS,)
 
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:  # noqa: ARG002
         """Without markers, let every delivery count."""

@@ -18,7 +18,7 @@ Image = Mapping[str, Any]
 class ProjectedTable(Receiver):
     """The rows of a projection in DynamoDB, of users whom the API has upgraded."""
 
-    mechanism: ClassVar[Mechanism] = Mechanism.VERSION_GUARD
+    mechanisms: ClassVar[tuple[Mechanism, ...]] = (Mechanism.VERSION_GUARD,)
     #: The stack's output with the table's name.
     output: ClassVar[str]
 

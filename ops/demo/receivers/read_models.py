@@ -19,7 +19,8 @@ from ops.demo.receivers.receiver import Change, Deployed, Receiver, Served, plan
 class ReadModel(Receiver):
     """A copy of the users whom the API has upgraded, on a server beside the endpoint."""
 
-    mechanism: ClassVar[Mechanism] = Mechanism.VERSION_GUARD
+    has_server: ClassVar[bool] = True
+    mechanisms: ClassVar[tuple[Mechanism, ...]] = (Mechanism.VERSION_GUARD,)
 
     def __init__(self) -> None:
         self._forgets = False

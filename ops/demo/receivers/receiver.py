@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -68,8 +68,16 @@ class Receiver(ABC):
     consumer: ClassVar[str]
     #: The claim about its effects; `{count}` is how many there must be.
     claim: ClassVar[str]
-    #: The mechanism without which the claim breaks.
-    mechanism: ClassVar[Mechanism]
+    #: The mechanisms without each of which the claim breaks.
+    mechanisms: ClassVar[tuple[Mechanism, ...]]
+    #: Whether a pipe reads its queue, and no function.
+    is_pipe: ClassVar[bool] = False
+    #: Whether its backend is a server that only `serving` starts.
+    has_server: ClassVar[bool] = False
+    #: Consumers that have to be shown with it.
+    companions: ClassVar[tuple[str, ...]] = ()
+    #: The text of the step in which people do their part, see `act`; empty if they have none.
+    by_hand: ClassVar[str] = ""
 
     @contextlib.contextmanager
     def serving(self, without: Mechanism | None) -> Generator[Served]:  # noqa: ARG002 - most need no server
@@ -94,6 +102,24 @@ class Receiver(ABC):
         """Return how often each of those faults had to come about, and how often it did."""
         return {}
 
+    def is_settled(self, deployed: Deployed, accepted: int) -> bool:  # noqa: ARG002 - most are told at once
+        """Return whether everything has arrived that its consumer has sent on.
+
+        Args:
+            deployed: The stack.
+            accepted: The number of changes that the consumer has accepted, repeats counted.
+        """
+        return True
+
+    def act(self, deployed: Deployed, plan: Plan, tell: Callable[[str], None]) -> None:  # noqa: B027 - most have no people
+        """Do what people do when all is quiet.
+
+        Args:
+            deployed: The stack.
+            plan: What they do.
+            tell: Called with the progress.
+        """
+
     def poison(self, plan: Plan) -> frozenset[str]:  # noqa: ARG002 - most have none
         """Return the users whose upgrade this consumer must give up."""
         return frozenset()
@@ -108,8 +134,9 @@ class Receiver(ABC):
 
 
 def user_of(change: Change) -> str:
-    """Return the user of a record of the table's stream."""
-    return change["dynamodb"]["Keys"]["userId"]["S"]
+    """Return the user of a change: of the user's own item, or of the account."""
+    parts = change["dynamodb"]
+    return {**parts.get("OldImage", {}), **parts.get("NewImage", {}), **parts["Keys"]}["userId"]["S"]
 
 
 def plan_before(change: Change) -> str | None:
@@ -123,5 +150,5 @@ def plan_after(change: Change) -> str | None:
 
 
 def plan_changes(changes: Sequence[Change]) -> list[Change]:
-    """List the changes of users that existed before, which are all of plans."""
+    """List the changes of items that existed before: of users, these are all of plans."""
     return [change for change in changes if change["eventName"] == "MODIFY"]

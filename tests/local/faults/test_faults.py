@@ -13,7 +13,7 @@ from ops.demo.receivers import RECEIVERS
 from tests.local.faults.service import ATTEMPTS, Service
 from tests.local.world import wait_until
 
-CONSUMERS = [receiver.consumer for receiver in RECEIVERS]
+CONSUMERS = [receiver.consumer for receiver in RECEIVERS if not receiver.is_pipe]
 
 #: The one call of a new process that writes to a server of its own, before the effect.
 SECRET = "secretsmanager:GetSecretValue"
@@ -29,6 +29,10 @@ KILLED_IN = {
     "onboarding": "stepfunctions:StartExecution",
     "read-model-sql": SECRET,
     "read-model-cache": SECRET,
+    "webhook-sender": SECRET,
+    "account-ready": "dynamodb:UpdateItem",
+    "account-ready-accounts": "dynamodb:UpdateItem",
+    "leaderboard": "dynamodb:PutItem",
 }
 
 
@@ -205,11 +209,11 @@ def forbidden(service: Service, consumer: str) -> list[tuple[str, str, dict[str,
         calls += [("dynamodb", "scan", {"TableName": outputs[output]})]
         if owner != consumer:
             calls += [("dynamodb", "put_item", {"TableName": outputs[output], "Item": key["Key"]})]
-    if consumer not in ("welcome-email", "crm-sync"):
+    if consumer not in ("welcome-email", "crm-sync", *ACCOUNTS):
         calls += [("dynamodb", "put_item", {"TableName": outputs["effectLedgerTable"], "Item": key["Key"]})]
     if consumer != "crm-sync":
         calls += [("secretsmanager", "get_secret_value", {"SecretId": secret_of_crm(service)})]
-    if consumer != "welcome-email":
+    if consumer not in ("welcome-email", *ACCOUNTS):
         content = {"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": "x"}}}}
         mail = {"FromEmailAddress": "hello@example.com", "Destination": {"ToAddresses": ["a@example.com"]}}
         calls += [("sesv2", "send_email", {**mail, "Content": content})]
@@ -228,7 +232,16 @@ SETTINGS = (
 
 
 #: The outputs with the tables that consumers own.
-TABLES = {"entitlements": "entitlementsTable", "users-by-email": "usersByEmailTable", "plan-counts": "planCountsTable"}
+TABLES = {
+    "entitlements": "entitlementsTable",
+    "users-by-email": "usersByEmailTable",
+    "plan-counts": "planCountsTable",
+    "leaderboard": "leaderboardTable",
+    "account-ready": "waitingTable",
+}
+
+#: The two consumers that send one mail together.
+ACCOUNTS = ("account-ready", "account-ready-accounts")
 
 
 def queue_of(service: Service, consumer: str) -> str:

@@ -42,9 +42,9 @@ def demo(
 
     Starts an AWS endpoint on 127.0.0.1, deploys the program to it, and upgrades users and opens accounts over the API.
     Meanwhile the faults occur that the program is built for: two addresses cannot receive mail, a record kills the
-    function, answers get lost, SES and DynamoDB throttle, onboardings are refused, old changes come again. Then the demo
-    checks every claim by evidence that you could look at as well: the inbox, the tables, the CRM, the partner's and the
-    subscriber's events, the workflows, the failure buckets, the streams, the alarms.
+    function, answers get lost, SES and DynamoDB throttle, onboardings are refused, old changes come again. Then the
+    demo checks every claim by evidence that you could look at as well: the inbox, the tables, the CRM, the events of
+    the partner and the subscriber, the workflows, the failure buckets, the streams, the alarms.
 
     Example: weir demo --only entitlements --without version-guard --users 20
 

@@ -36,7 +36,7 @@ class ReadyMails(_Accounts):
     mechanisms: ClassVar[tuple[Mechanism, ...]] = (Mechanism.LEDGER,)
 
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:  # noqa: ARG002
-        """Of the ledger, store nothing."""
+        """Let the ledger forget what is written to it."""
         if without is Mechanism.LEDGER:
             deployed.endpoint.control.lose_writes(deployed.outputs["effectLedgerTable"])
 

@@ -27,6 +27,7 @@ from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import rpc, settings
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
+from local.deploy.pending import PendingOutputs
 from local.deploy.stubs import STACK_REFERENCE_TYPE, Stubs
 
 STACK_TYPE = "pulumi:pulumi:Stack"
@@ -198,6 +199,7 @@ def _run(
         )
     )
     current: Any = settings.SETTINGS  # its attributes are properties that the SDK makes up
+    current.outputs = PendingOutputs()
     current.callbacks = _Callbacks()
     with asyncio.Runner() as runner, contextlib.ExitStack() as cleanup:
         loop = runner.get_loop()

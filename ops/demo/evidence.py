@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +62,12 @@ class Observer:
         retries = sum(entry["attempt"] > 1 for entry in invocations)
         return Progress(frozenset(done), len(accepted), len(done), len(invocations), retries)
 
-    def is_idle(self, consumer: str) -> bool:
-        """Return whether a consumer has nothing to do."""
-        return self._status(consumer).idle
+    def are_idle(self, consumers: Collection[str]) -> bool:
+        """Return whether consumers have nothing to do."""
+        pipes = {name: pipe["pipe"] for name in consumers if (pipe := self._pipe(name))}
+        idle = {each.uuid: each.idle for each in self._control.mappings()}
+        idle |= {each.name: each.idle for each in self._control.pipes()} if pipes else {}
+        return all(idle[pipes[name] if name in pipes else self.mapping(name)] for name in consumers)
 
     def stream(self, consumer: str) -> str:
         """Return the ARN of the stream whose changes a consumer gets."""

@@ -32,6 +32,8 @@ DIRECT_CONSUMER = "welcome-email"
 _DIRECT = {"weir:fanOut": "false"}
 #: Many times what a run takes, for a machine with other work to do.
 QUIET_WITHIN_SECONDS = 600.0
+#: Seconds between two looks at the consumers' work.
+POLL_SECONDS = 0.5
 #: The alarms' period.
 PERIOD_SECONDS = 60
 
@@ -253,19 +255,27 @@ class _Demo:
         """
         changes = {name: {event_id(change) for change in found} for name, found in self._changes().items()}
         deadline = time.monotonic() + QUIET_WITHIN_SECONDS
+        work: dict[str, Progress] = {}
+        left = {name: len(found) for name, found in changes.items()}
+        busy = list(left)
         while True:
-            work = {each.consumer: self._observer.progress(each.consumer) for each in self._receivers}
-            left = {name: len(changes[name] - progress.done) for name, progress in work.items()}
-            due = any(work[name].deliveries < least for name, least in (deliveries or {}).items())
-            if not any(left.values()) and not due and all(map(self._observer.is_idle, work)) and self._settled(work):
+            for name in busy:  # each question takes time from the work itself
+                work[name] = self._observer.progress(name)
+                left[name] = len(changes[name] - work[name].done)
+            busy = [name for name in work if left[name] or work[name].deliveries < (deliveries or {}).get(name, 0)]
+            if not busy and self._observer.are_idle(work) and self._is_settled():
                 return
             waiting.tell(_told(left, work))
             if time.monotonic() > deadline:
                 raise NotQuiet(f"not quiet after {QUIET_WITHIN_SECONDS:g} s of waiting: {waiting.detail}")
-            time.sleep(0.2)
+            time.sleep(POLL_SECONDS)
 
-    def _settled(self, work: Mapping[str, Progress]) -> bool:
-        return all(each.is_settled(self._deployed, work[each.consumer].accepted) for each in self._receivers)
+    def _is_settled(self) -> bool:
+        return all(
+            each.is_settled(self._deployed, self._observer.progress(each.consumer).accepted)
+            for each in self._receivers
+            if each.is_pipe
+        )
 
     def _changes(self) -> dict[str, list[Change]]:
         """Read the changes that each consumer gets, each stream once."""

@@ -103,11 +103,11 @@ class Receiver(ABC):
         return {}
 
     def is_settled(self, deployed: Deployed, accepted: int) -> bool:  # noqa: ARG002 - most are told at once
-        """Return whether everything has arrived that its consumer has sent on.
+        """Return whether everything has arrived that a pipe has sent on.
 
         Args:
             deployed: The stack.
-            accepted: The number of changes that the consumer has accepted, repeats counted.
+            accepted: The number of changes that the pipe has accepted, repeats counted.
         """
         return True
 

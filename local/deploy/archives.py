@@ -17,18 +17,32 @@ def zipped(archive: pulumi.Archive) -> bytes:
     Raises:
         ValueError: The archive, or a part of it, is not on this machine.
     """
-    return zipped_files(dict(_files(archive, "")))
+    return zipped_files(unzipped(archive))
 
 
-def zipped_files(files: Mapping[str, bytes]) -> bytes:
-    """Zip contents by their names, which are sorted, with one date for all."""
+def unzipped(archive: pulumi.Archive) -> dict[str, bytes]:
+    """Return the contents of an archive by their names.
+
+    Raises:
+        ValueError: The archive, or a part of it, is not on this machine.
+    """
+    return dict(_files(archive, ""))
+
+
+def zipped_files(files: Mapping[str, bytes], *, level: int | None = None) -> bytes:
+    """Zip contents by their names, which are sorted, with one date for all.
+
+    Args:
+        files: The contents.
+        level: The compression, 1 (fast) to 9 (small); zlib's default when not given.
+    """
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as packed:
         for name, content in sorted(files.items()):
             entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            packed.writestr(entry, content)
+            packed.writestr(entry, content, compresslevel=level)
     return buffer.getvalue()
 
 

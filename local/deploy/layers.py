@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
-from local.deploy.archives import zipped_files
+import pulumi
+
+from local.deploy.archives import unzipped, zipped_files
 
 #: The hashed lock in a layer of packages (components/python_layer.py).
 LOCK = "requirements.txt"
@@ -22,26 +22,25 @@ class CannotInstall(RuntimeError):
     """Packages of a layer that cannot be installed on this machine. The message says why."""
 
 
-def for_this_machine(layer: bytes) -> bytes:
-    """Install the lock that a layer holds for this machine's platform and Python.
+def for_this_machine(layer: pulumi.Archive) -> bytes:
+    """Zip a layer, with the lock that it holds installed for this machine's platform and Python.
 
     Args:
-        layer: The zipped layer. Without a lock it is returned as it is.
+        layer: The layer. Without a lock it is zipped as it is.
 
     Raises:
         CannotInstall: A package has no wheel for this machine.
+        ValueError: The layer, or a part of it, is not on this machine.
     """
-    with zipfile.ZipFile(io.BytesIO(layer)) as packed:
-        if LOCK not in packed.namelist():
-            return layer
-        lock = packed.read(LOCK)
+    files = unzipped(layer)
+    if (lock := files.get(LOCK)) is None:
+        return zipped_files(files)
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         (root / LOCK).write_bytes(lock)
         _install(root / LOCK, root / "python")
-        return zipped_files(
-            {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-        )
+        installed = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        return zipped_files(installed, level=1)  # it is unzipped again at once
 
 
 def _install(lock: Path, target: Path) -> None:

@@ -15,6 +15,8 @@ from botocore.httpsession import URLLib3Session
 
 #: Callers at a time.
 CALLERS = 8
+#: Seconds that an answer may take, on a machine with other work to do.
+PATIENCE_SECONDS = 180.0
 
 
 class PlanApi:
@@ -29,7 +31,7 @@ class PlanApi:
     def __init__(self, url: str, credentials: Credentials, region: str) -> None:
         self._url = url.rstrip("/")
         self._signer = SigV4Auth(credentials, "execute-api", region)
-        self._session = URLLib3Session(max_pool_connections=CALLERS, timeout=30)
+        self._session = URLLib3Session(max_pool_connections=CALLERS, timeout=PATIENCE_SECONDS)
 
     def set_plan(self, user: str, plan: str) -> int:
         """Set a user's plan; returns the status code of the answer."""

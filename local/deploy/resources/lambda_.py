@@ -231,7 +231,7 @@ TYPES: Mapping[str, ResourceType] = {
     "aws:lambda/layerVersion:LayerVersion": ResourceType(
         members={
             "layerName": "LayerName",
-            "code": Member("Content", encode=lambda code: {"ZipFile": for_this_machine(zipped(code))}),
+            "code": Member("Content", encode=lambda code: {"ZipFile": for_this_machine(code)}),
             "description": "Description",
             "compatibleRuntimes": "CompatibleRuntimes",
             "compatibleArchitectures": "CompatibleArchitectures",

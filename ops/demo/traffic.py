@@ -16,7 +16,7 @@ from botocore.httpsession import URLLib3Session
 #: Callers at a time.
 CALLERS = 8
 #: Seconds that an answer may take, on a machine with other work to do.
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 180
 
 
 class PlanApi:

@@ -84,7 +84,8 @@ def print_report(report: Report, console: Console) -> None:
         happened.add_row(name, str(consumer.found.total()), *counts, _alarms(consumer))
     console.print(happened)
     if report.without is not None:
-        console.print(Text(f"switched off: {report.without}, so {report.without.switched_off}", style="yellow"))
+        switched_off = Text(f"switched off: {report.without}, so {report.without.switched_off}", style="yellow")
+        console.print(switched_off, soft_wrap=True)
     for verdict in report.verdicts:
         mark = Text("✓ ", style="green") if verdict.broken is None else Text("✗ ", style="bold red")
         console.print(mark + Text(verdict.text), soft_wrap=True)

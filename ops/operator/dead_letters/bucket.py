@@ -179,9 +179,18 @@ class BucketLetters:
         days = [
             rule["Expiration"]["Days"]
             for rule in rules
-            if rule["Status"] == "Enabled" and "Days" in rule.get("Expiration", {})
+            if rule["Status"] == "Enabled" and "Days" in rule.get("Expiration", {}) and _is_about_documents(rule)
         ]
         return min(days, default=None)
+
+
+def _is_about_documents(rule: Mapping[str, Any]) -> bool:
+    """Return whether a lifecycle rule deletes documents: one of all objects, or of a prefix that their folders have."""
+    chosen: Mapping[str, Any] = rule.get("Filter", {})
+    chosen = chosen.get("And", chosen)
+    prefix: str = chosen.get("Prefix", rule.get("Prefix", ""))
+    # Documents have no tags, and may be of any size.
+    return not chosen.keys() - {"Prefix"} and any(folder.startswith(prefix) for folder in FOLDERS)
 
 
 def _timestamp(text: object) -> float:

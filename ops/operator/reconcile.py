@@ -123,16 +123,29 @@ def _walk(
 
 
 def _results(client: Any, execution: str) -> list[dict[str, Any]]:
-    """Wait for an execution, and return the results of its segments."""
+    """Wait for an execution, say how far it is, and return the results of its segments."""
+    said = None
     while True:
         found = client.describe_execution(executionArn=execution)
         match found["status"]:
             case "RUNNING":
+                done = _progress(client, execution)
+                if done not in (None, said):
+                    typer.echo(f"{execution.split(':')[-2]}: {done}", err=True)
+                    said = done
                 time.sleep(POLL_SECONDS)
             case "SUCCEEDED":
                 return json.loads(found["output"])
             case ended:
                 fail(f"the walk {ended.lower()}: {_cause(found)} ({execution})")
+
+
+def _progress(client: Any, execution: str) -> str | None:
+    """Return how many segments of a walk are read; `None` before the first begins."""
+    for run in client.list_map_runs(executionArn=execution)["mapRuns"]:
+        counts = client.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]
+        return f"{counts['succeeded']} of {counts['total']} segments read"
+    return None
 
 
 def _cause(execution: Mapping[str, Any]) -> str:
@@ -173,10 +186,12 @@ def _print(stack: Stack, checked: int, results: Mapping[str, Mapping[str, int]],
 
 def _policy(machines: Sequence[str]) -> dict[str, Any]:
     executions = [f"{each.replace(':stateMachine:', ':execution:')}:*" for each in machines]
+    runs = [f"{each.replace(':stateMachine:', ':mapRun:')}/*" for each in machines]
     return {
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": ["states:StartExecution"], "Resource": machines},
-            {"Effect": "Allow", "Action": ["states:DescribeExecution"], "Resource": executions},
+            {"Effect": "Allow", "Action": ["states:DescribeExecution", "states:ListMapRuns"], "Resource": executions},
+            {"Effect": "Allow", "Action": ["states:DescribeMapRun"], "Resource": runs},
         ],
     }

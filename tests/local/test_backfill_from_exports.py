@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,16 @@ pulumi.export(
 class Exporting(Stack):
     """The deployed program, with exports of its table."""
 
+    @functools.cached_property
+    def environment(self) -> dict[str, str]:
+        """The variables of whoever runs a command."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_REGION": self.aws.region,
+            "AWS_ACCESS_KEY_ID": self.aws.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.aws.secret_access_key,
+        }
+
     def export(self, prefix: str = "users", **more: Any) -> dict[str, Any]:
         """Export the table, and return what DescribeExport says."""
         begun = self.dynamodb.export_table_to_point_in_time(
@@ -126,15 +137,9 @@ class Exporting(Stack):
 
     def backfill(self, directory: Path, walk: str, *exports: str, yes: bool = True) -> Any:
         """Run `weir backfill`; return its exit code, its JSON and what it says of errors."""
-        environment = {
-            "AWS_ENDPOINT_URL": self.aws.url,
-            "AWS_REGION": self.aws.region,
-            "AWS_ACCESS_KEY_ID": self.aws.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.aws.secret_access_key,
-        }
         outputs = {**self.outputs, "backfill": self.outputs[walk]}
         state = directory / "stack.json"
-        state.write_text(json.dumps({"environment": environment, "outputs": outputs}))
+        state.write_text(json.dumps({"environment": self.environment, "outputs": outputs}))
         options = [part for each in exports for part in ("--export", each)]
         given = ["backfill", "--json", *(["--yes"] if yes else []), *options, "--state", str(state)]
         said = CliRunner().invoke(app, given)
@@ -255,6 +260,31 @@ def test_what_an_export_cannot_restore_is_refused_with_the_reason(users: Exporti
     ):
         code, _, said = users.backfill(tmp_path, "rows", export)
         assert (code, reason in said) == (2, True), said
+
+
+def test_the_printed_policy_is_enough_to_run_it_and_its_progress_is_told(users: Exporting, tmp_path: Path) -> None:
+    export = users.full(users.now(after=120))
+    iam, name = users.aws.client("iam"), "past-operator"
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}}
+    role = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    outputs = {**users.outputs, "backfill": users.outputs["rows"]}
+    (tmp_path / "state.json").write_text(json.dumps({"environment": users.environment, "outputs": outputs}))
+    printed = CliRunner().invoke(app, ["backfill", "--iam", "--state", str(tmp_path / "state.json")]).stdout
+    iam.put_role_policy(RoleName=name, PolicyName="printed", PolicyDocument=printed)
+    taken = users.aws.client("sts").assume_role(RoleArn=role, RoleSessionName="night")["Credentials"]
+    users.environment |= {
+        "AWS_ACCESS_KEY_ID": taken["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": taken["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": taken["SessionToken"],
+    }
+    try:
+        code, said, told = users.backfill(tmp_path, "rows", export)
+    finally:
+        del users.environment
+    assert (code, said["checked"]) == (0, 3), told
+    assert all(line.startswith("past-rows") and line.endswith(" of 2 segments read") for line in told.splitlines())
 
 
 def test_a_backfill_without_a_bucket_of_exports_says_how_to_give_it_one(users: Exporting, tmp_path: Path) -> None:

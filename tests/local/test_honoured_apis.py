@@ -193,6 +193,32 @@ def test_an_execution_runs_what_the_definition_says(world):
     assert [each["name"] for each in machines.list_executions(stateMachineArn=arn)["executions"]] == ["one"]
 
 
+@honours("stepfunctions:ListMapRuns", "executionArn")
+@honours("stepfunctions:DescribeMapRun", "mapRunArn")
+def test_a_distributed_map_says_how_many_of_its_items_are_done(world):
+    machines = world.client("stepfunctions")
+    each = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, **DOUBLE}
+    states = {"Each": {"Type": "Map", "ItemsPath": "$.all", "ItemProcessor": each, "End": True}}
+    arn = machines.create_state_machine(
+        name=world.name, definition=json.dumps({"StartAt": "Each", "States": states}), roleArn=world.machine_role
+    )["stateMachineArn"]
+    runs = {}
+    for size in (2, 3):
+        given = json.dumps({"all": [{"a": number} for number in range(size)]})
+        started = machines.start_execution(stateMachineArn=arn, input=given)["executionArn"]
+        world.wait_until(
+            lambda started=started: machines.describe_execution(executionArn=started)["status"] == "SUCCEEDED"
+        )
+        (runs[size],) = machines.list_map_runs(executionArn=started)["mapRuns"]
+    for size, run in runs.items():
+        found = machines.describe_map_run(mapRunArn=run["mapRunArn"])
+        counted = {name: found["itemCounts"][name] for name in ("total", "succeeded", "running", "failed")}
+        assert (found["status"], counted) == (
+            "SUCCEEDED",
+            {"total": size, "succeeded": size, "running": 0, "failed": 0},
+        )
+
+
 @honours("stepfunctions:StartSyncExecution", "stateMachineArn name input")
 def test_an_express_execution_is_awaited(world):
     arn = machine(world, "EXPRESS")

@@ -222,7 +222,8 @@ def _pipes(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence
 
 
 def _states(operation: str, parameters: Parameters, lookups: Lookups) -> Sequence[Need] | None:
-    arn = parameters.get("stateMachineArn") or parameters.get("executionArn")
+    named = (parameters.get(each) for each in ("stateMachineArn", "executionArn", "mapRunArn"))
+    arn = next((each for each in named if each), None)
     if operation.startswith("SendTask"):
         arn = "*"  # a token names no resource
     if operation == "CreateStateMachine":

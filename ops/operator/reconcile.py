@@ -119,10 +119,10 @@ def _walk(
         name: client.start_execution(stateMachineArn=machine, input=asked)["executionArn"]
         for name, machine in machines.items()
     }
-    return executions, [each for execution in executions.values() for each in _results(client, execution)]
+    return executions, [each for execution in executions.values() for each in results_of(client, execution)]
 
 
-def _results(client: Any, execution: str) -> list[dict[str, Any]]:
+def results_of(client: Any, execution: str) -> list[dict[str, Any]]:
     """Wait for an execution, say how far it is, and return the results of its segments."""
     said = None
     while True:
@@ -137,7 +137,7 @@ def _results(client: Any, execution: str) -> list[dict[str, Any]]:
             case "SUCCEEDED":
                 return json.loads(found["output"])
             case ended:
-                fail(f"the walk {ended.lower()}: {_cause(found)} ({execution})")
+                fail(f"the walk {ended.lower()}: {cause_of(found)} ({execution})")
 
 
 def _progress(client: Any, execution: str) -> str | None:
@@ -148,7 +148,7 @@ def _progress(client: Any, execution: str) -> str | None:
     return None
 
 
-def _cause(execution: Mapping[str, Any]) -> str:
+def cause_of(execution: Mapping[str, Any]) -> str:
     """Return why an execution failed: a function's message alone, where it was a function."""
     cause: str = execution.get("cause") or execution.get("error") or "no cause"
     try:

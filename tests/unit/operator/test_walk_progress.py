@@ -39,7 +39,7 @@ def test_segments_that_are_read_are_told_when_there_are_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(reconcile, "POLL_SECONDS", 0)
-    results = reconcile._results(Machines([None, 0, 0, 3, 3, 16]), EXECUTION)
+    results = reconcile.results_of(Machines([None, 0, 0, 3, 3, 16]), EXECUTION)
     assert results == [{"checked": 3}]
     said = capsys.readouterr()
     assert said.out == ""
@@ -57,4 +57,4 @@ def test_segments_that_are_read_are_told_when_there_are_more(
     ],
 )
 def test_the_cause_of_a_failed_walk_is_told_in_the_functions_words(ended: dict[str, str], said: str) -> None:
-    assert reconcile._cause(ended) == said
+    assert reconcile.cause_of(ended) == said

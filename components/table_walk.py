@@ -211,6 +211,7 @@ def _reads_exports(table: ChangeTable, exports: pulumi.Input[str] | None) -> lis
     if exports is None:
         return []
     return [
+        allow(["dynamodb:DescribeTable"], table.table.arn),
         allow(["dynamodb:DescribeExport"], pulumi.Output.concat(table.table.arn, "/export/*")),
         allow(["s3:GetObject"], pulumi.Output.concat(exports, "/*")),
     ]

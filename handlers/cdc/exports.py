@@ -71,12 +71,13 @@ class File(NamedTuple):
     items: int
 
 
-def described(description: Mapping[str, Any], *, table: str, within: str) -> Export:
+def described(description: Mapping[str, Any], *, table: str, table_id: str, within: str) -> Export:
     """Return an export, by what DescribeExport says of it.
 
     Args:
         description: The description.
         table: Name of the table.
+        table_id: Its id, which a table that is made again under the name does not have.
         within: The bucket that exports are read from, with a prefix or without.
 
     Raises:
@@ -84,6 +85,11 @@ def described(description: Mapping[str, Any], *, table: str, within: str) -> Exp
     """
     arn = description["ExportArn"]
     check_of_table(arn, table)
+    if description["TableId"] != table_id:
+        raise ExportRefused(
+            f"{arn} is of a table that was deleted, and whose name {table} has now, so its items are not this table's: "
+            "export this one"
+        )
     status = description["ExportStatus"]
     if status != "COMPLETED":
         failure = ": ".join(description[each] for each in ("FailureCode", "FailureMessage") if each in description)

@@ -374,10 +374,11 @@ def _checked(event: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(arns, list) or not all(isinstance(each, str) for each in arns):
         raise ExportRefused(f"exports is {arns!r}: write a list of ARNs of exports")
     found: list[Any] = []
+    table_id = dynamodb.describe_table(TableName=table)["Table"]["TableId"]
     for arn in dict.fromkeys(arns):
         check_of_table(arn, table)
         description = dynamodb.describe_export(ExportArn=arn)["ExportDescription"]
-        found.append(described(description, table=table, within=event["exportsIn"]))
+        found.append(described(description, table=table, table_id=table_id, within=event["exportsIn"]))
     windows = [each.arn for each in found if each.begins is not None]
     refused = [f"{name} {each['notFromWindows']}" for name, each in consumers.items() if each.get("notFromWindows")]
     if windows and refused:

@@ -40,6 +40,7 @@ def time(seconds: float) -> datetime:
 def description(**more: Any) -> dict[str, Any]:
     return {
         "ExportArn": ARN,
+        "TableId": "one",
         "ExportStatus": "COMPLETED",
         "ExportManifest": "users/AWSDynamoDB/01700000000000-abc/manifest-summary.json",
         "ExportFormat": "DYNAMODB_JSON",
@@ -124,10 +125,10 @@ def segment_of(
 
 
 def test_a_full_export_and_a_window_are_described_by_their_times():
-    assert described(description(), table="users", within="exports/users") == Export(
+    assert described(description(), table="users", table_id="one", within="exports/users") == Export(
         ARN, None, NOON, "exports", "users/AWSDynamoDB/01700000000000-abc/manifest-summary.json", 3
     )
-    found = described(window(), table="users", within="exports")
+    found = described(window(), table="users", table_id="one", within="exports")
     assert (found.begins, found.ends) == (NOON, NOON + HOUR)
 
 
@@ -140,6 +141,7 @@ def test_a_full_export_and_a_window_are_described_by_their_times():
             r"it failed \(S3NoSuchBucket: none\): export again",
         ),
         (description(ExportFormat="ION"), "is written as ION, which this reader does not decode: export as DYNAMODB_J"),
+        (description(TableId="former"), "is of a table that was deleted, and whose name users has now"),
         (description(FilterSpecification={}), "has a filter, so items are missing of it"),
         (description(S3Prefix="orders"), "lies in exports/orders, and this backfill reads exports/users"),
         (description(S3Prefix="users-of-others"), "lies in exports/users-of-others"),
@@ -148,7 +150,7 @@ def test_a_full_export_and_a_window_are_described_by_their_times():
 )
 def test_an_export_that_cannot_be_read_is_refused(found: dict[str, Any], message: str):
     with pytest.raises(ExportRefused, match=message):
-        described(found, table="users", within="exports/users")
+        described(found, table="users", table_id="one", within="exports/users")
 
 
 @pytest.mark.parametrize("arn", [f"{TABLE}s/export/01-a", TABLE, "users", f"{TABLE}/stream/2026", f"{ARN}/more"])

@@ -13,8 +13,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
 
-#: Callers at a time.
-CALLERS = 8
+#: Callers at a time: each may need a process of its own for each function of the API.
+CALLERS = 4
 #: Seconds that an answer may take, on a machine with other work to do.
 PATIENCE_SECONDS = 180
 

@@ -30,8 +30,8 @@ from ops.progress import Step, step
 #: On the direct route the one consumer reads the stream itself.
 DIRECT_CONSUMER = "welcome-email"
 _DIRECT = {"weir:fanOut": "false"}
-#: With a fan-out, two processes of each consumer share this machine's processors, which takes more time than the stack's
-#: files allow for one consumer. A claim of the ledger still ends before the last attempt: a second later, and 6 s after.
+#: With a fan-out, two processes of each consumer share this machine: that takes more time than the stack's file allows.
+#: A crashed worker's claim in the ledger still ends before the last attempt: after 4 s, and 6 s.
 _FAN_OUT = {"weir:functionTimeout": "3"}
 #: Many times what a run takes, for a machine with other work to do.
 QUIET_WITHIN_SECONDS = 600.0

@@ -1,16 +1,21 @@
 """What a change replaces, held against CloudFormation's schemas and the source of terraform-provider-aws.
 
 The `createOnlyProperties` are those of the CloudFormation registry's schemas that cfn-lint carries. `PROVIDER` is what
-terraform-provider-aws marks ForceNew beyond them, read in its source.
+terraform-provider-aws marks ForceNew beyond them, read in its source. Each type that the program, a component or an
+example makes has its row here.
 """
 
 from __future__ import annotations
 
+import ast
 import json
+from functools import reduce
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pulumi
+import pulumi_aws as aws
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
@@ -96,9 +101,16 @@ PROVIDER = {
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "role policyArn",
     "aws:lambda/function:Function": "packageType tenancyConfig",
     "aws:lambda/permission:Permission": "action function principal sourceArn statementId",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "bucket expectedBucketOwner",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": "bucket",
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "bucket",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        "bucket expectedBucketOwner"
+    ),
     "aws:scheduler/schedule:Schedule": "groupName",
+    "aws:secretsmanager/secretVersion:SecretVersion": "secretId secretString secretBinary",
     "aws:sns/topic:Topic": "name fifoTopic",
+    "aws:sqs/queuePolicy:QueuePolicy": "queueUrl",
 }
 
 #: Properties that AWS changes in place, although one might think otherwise.
@@ -106,18 +118,47 @@ IN_PLACE = {
     "aws:apigatewayv2/api:Api": "name",
     "aws:apigatewayv2/authorizer:Authorizer": "name authorizerType identitySources jwtConfiguration",
     "aws:apigatewayv2/route:Route": "routeKey target authorizationType authorizerId authorizationScopes",
+    "aws:apigatewayv2/integration:Integration": "integrationUri payloadFormatVersion",
+    "aws:apigatewayv2/stage:Stage": "autoDeploy",
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": "alarmRule alarmActions okActions alarmDescription",
     "aws:cloudwatch/dashboard:Dashboard": "dashboardBody",
+    "aws:cloudwatch/eventApiDestination:EventApiDestination": (
+        "connectionArn invocationEndpoint httpMethod invocationRateLimitPerSecond"
+    ),
+    "aws:cloudwatch/eventArchive:EventArchive": "eventPattern retentionDays",
+    "aws:cloudwatch/eventConnection:EventConnection": "authorizationType authParameters",
+    "aws:cloudwatch/eventRule:EventRule": "eventPattern state",
     "aws:cloudwatch/eventTarget:EventTarget": "arn",
+    "aws:cloudwatch/logGroup:LogGroup": "retentionInDays",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "metricName dimensions threshold alarmActions",
     "aws:dynamodb/table:Table": "streamEnabled streamViewType ttl deletionProtectionEnabled",
+    "aws:iam/policy:Policy": "policy",
     "aws:iam/role:Role": "assumeRolePolicy",
+    "aws:iam/rolePolicy:RolePolicy": "policy",
     "aws:kinesis/stream:Stream": "retentionPeriod maxRecordSizeInKib streamModeDetails shardCount encryptionType tags",
     "aws:lambda/eventSourceMapping:EventSourceMapping": "functionName filterCriteria destinationConfig enabled",
     "aws:lambda/function:Function": "runtime architectures role handler code environment",
     "aws:pipes/pipe:Pipe": "target enrichment roleArn",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "rules",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": "rule",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "blockPublicAcls blockPublicPolicy",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "rules",
     "aws:scheduler/schedule:Schedule": "scheduleExpression flexibleTimeWindow target state startDate endDate",
+    "aws:secretsmanager/secret:Secret": "description recoveryWindowInDays",
     "aws:sfn/stateMachine:StateMachine": "definition roleArn",
+    "aws:sns/topic:Topic": "archivePolicy maximumMessageSize fifoThroughputScope",
+    "aws:sns/topicSubscription:TopicSubscription": "rawMessageDelivery redrivePolicy replayPolicy",
+    "aws:sqs/queue:Queue": "visibilityTimeoutSeconds messageRetentionSeconds redrivePolicy",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
 }
+
+#: Types that only an AWS account deploys, so that nothing here replaces them, and why.
+ELSEWHERE = {"aws:kinesis/streamConsumer:StreamConsumer": "enhanced fan-out is not simulated"}
+
+ROOT = Path(__file__).parents[3]
+
+#: The program, the components, the examples, and the program of every component.
+SOURCES = ("__main__.py", "components/**/*.py", "examples/**/*.py", "tests/reference/**/*.py")
 
 
 def schemas() -> dict[str, Any]:
@@ -155,8 +196,42 @@ def wire_path(members: Members, kind: str, names: list[str]) -> str | None:
     return None
 
 
+def used_types() -> set[str]:
+    """The types of the resources that the sources make."""
+    calls = [
+        ast.unparse(node.func).split(".")
+        for pattern in SOURCES
+        for file in ROOT.glob(pattern)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    found = [reduce(getattr, path, aws) for root, *path in calls if root == "aws"]
+    return {made.pulumi_type for made in found if isinstance(made, type) and issubclass(made, pulumi.CustomResource)}
+
+
 def test_each_type_has_its_schema_or_has_none() -> None:
     assert CLOUDFORMATION.keys() | WITHOUT == RESOURCES.keys()
+    assert not CLOUDFORMATION.keys() & WITHOUT
+
+
+def test_each_type_that_the_project_makes_has_its_row() -> None:
+    used = used_types()
+    assert {"aws:dynamodb/table:Table", "aws:pipes/pipe:Pipe", "aws:secretsmanager/secretVersion:SecretVersion"} <= used
+    assert used - ELSEWHERE.keys() <= CLOUDFORMATION.keys() | PROVIDER.keys()
+    assert ELSEWHERE.keys() <= used - RESOURCES.keys()
+
+
+def test_each_type_without_a_schema_has_a_row_of_the_provider_s() -> None:
+    assert PROVIDER.keys() >= WITHOUT
+
+
+def test_each_type_that_something_changes_in_place_has_a_row_of_it() -> None:
+    changeable = {
+        token
+        for token, declared in RESOURCES.items()
+        if declared.members.keys() - {path for path in declared.replaces if "." not in path}
+    }
+    assert IN_PLACE.keys() == changeable
 
 
 @pytest.mark.parametrize("token", sorted(CLOUDFORMATION))

@@ -31,7 +31,7 @@ class ApiKey:
 
     Attributes:
         header: The header's name.
-        value: The key; give it as a secret.
+        value: The key, a secret in the state however it is given.
     """
 
     value: pulumi.Input[str]
@@ -41,7 +41,7 @@ class ApiKey:
         """Return the arguments of the connection."""
         return {
             "authorization_type": "API_KEY",
-            "auth_parameters": {"api_key": {"key": self.header, "value": self.value}},
+            "auth_parameters": {"api_key": {"key": self.header, "value": pulumi.Output.secret(self.value)}},
         }
 
 
@@ -50,9 +50,9 @@ class OAuthClient:
     """A client of OAuth 2.0: EventBridge fetches a token, and another one when the partner refuses it.
 
     Attributes:
-        token_url: The address that gives tokens for client credentials.
+        token_url: The address that gives tokens for client credentials, over HTTPS beyond this machine.
         client_id: The client's id.
-        client_secret: Its secret; give it as a secret.
+        client_secret: Its secret, one in the state too however it is given.
     """
 
     token_url: str
@@ -61,7 +61,7 @@ class OAuthClient:
 
     def arguments(self) -> Mapping[str, Any]:
         """Return the arguments of the connection."""
-        client = {"client_id": self.client_id, "client_secret": self.client_secret}
+        client = {"client_id": self.client_id, "client_secret": pulumi.Output.secret(self.client_secret)}
         # EventBridge sends the client's id and secret, and this parameter only when the connection names it.
         grant = {"key": "grant_type", "value": "client_credentials", "is_value_secret": False}
         oauth = {
@@ -174,12 +174,18 @@ class WebhookBus(pulumi.ComponentResource):
             retry_hours: Hours that an event is tried, 1 to 24.
 
         Raises:
-            Refused: The name is taken, the address is not HTTPS, or a number is out of range.
+            Refused: The name is taken, an address is not HTTPS, or a number is out of range.
         """
         if name in self.partners:
             raise Refused(f"{name} is a partner of {self._name} already: give this one a name of its own")
-        if not url.startswith(("https://", "http://127.0.0.1:")):
-            raise Refused(f"{name}: url={url!r} is not HTTPS, and AWS calls no other address: write https://…")
+        addresses = {"url": url}
+        if isinstance(authorization, OAuthClient):
+            addresses["token_url"] = authorization.token_url
+        for argument, address in addresses.items():
+            if not address.startswith(("https://", "http://127.0.0.1:")):
+                raise Refused(
+                    f"{name}: {argument}={address!r} is not HTTPS, and AWS calls no other address: write https://…"
+                )
         if not 1 <= calls_per_second <= _MOST_CALLS:
             raise Refused(f"{name}: calls_per_second={calls_per_second} is not 1 to {_MOST_CALLS}")
         if not 1 <= retry_hours <= 24:

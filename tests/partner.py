@@ -19,6 +19,7 @@ class Partner(ThreadingHTTPServer):
         status: The status of its answers.
         headers: Headers of its answers.
         tokens: OAuth tokens that it has issued.
+        clients: Body and headers of each request for one.
     """
 
     daemon_threads = True
@@ -30,6 +31,7 @@ class Partner(ThreadingHTTPServer):
         self.status = 200
         self.headers: dict[str, str] = {}
         self.tokens: list[str] = []
+        self.clients: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
@@ -58,11 +60,12 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        kept = {"path": self.path, "body": body, "headers": {key.lower(): each for key, each in self.headers.items()}}
         if self.path == "/token":
+            self.server.clients.append(kept)
             self.server.tokens.append(f"token-{len(self.server.tokens) + 1}")
             self._answer(200, {"access_token": self.server.tokens[-1], "expires_in": 3600})
             return
-        kept = {"path": self.path, "body": body, "headers": {key.lower(): each for key, each in self.headers.items()}}
         (self.server.requests if self.server.status == 200 else self.server.refused).append(kept)
         self._answer(self.server.status, {}, self.server.headers)
 

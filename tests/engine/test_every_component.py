@@ -12,13 +12,22 @@ import pytest
 import components
 from local.pulumi_host.cli import Cli
 from tests.engine.lab import ROOT, Lab, copy_project, lab
+from tests.local.world import wait_until
+from tests.partner import Partner
 from tests.wheels import lock, wheel
 
 PROGRAM = ROOT / "tests" / "reference" / "every_component.py"
 
 
 @pytest.fixture(scope="module")
-def every(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Iterator[Lab]:
+def globex() -> Iterator[Partner]:
+    """The partner of the program that gives tokens to OAuth clients."""
+    with Partner.serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory, cli: Cli, globex: Partner) -> Iterator[Lab]:
     """A protected stack of the program, whose fan-out keeps an archive, deployed."""
     directory = tmp_path_factory.mktemp("every")
     project = copy_project(directory)
@@ -35,6 +44,7 @@ def every(tmp_path_factory: pytest.TempPathFactory, cli: Cli) -> Iterator[Lab]:
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
         made.config("archiveDays", "1")
+        made.config("globex", globex.url)
         made.up()
         yield made
 
@@ -54,6 +64,20 @@ def test_a_second_up_and_a_refresh_find_nothing_to_do(every: Lab) -> None:
     assert every.up("--expect-no-changes").steps == {}
     refreshed = every.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
     assert set(refreshed.steps.values()) <= {"refresh"}
+
+
+def test_what_opens_a_partner_s_door_is_in_clear_nowhere_and_the_partner_is_called_with_its_token(
+    every: Lab, globex: Partner
+) -> None:
+    state = every.state()
+    assert [text for text in ("the key of acme", "the secret of globex", "of the hashes") if text in state] == []
+    entry = {"Source": "webhooks", "DetailType": "account changed", "Detail": '{"accountId": "a1"}'}
+    bus = every.outputs()["webhookBus"]
+    every.aws.client("events").put_events(Entries=[{**entry, "EventBusName": bus}])
+    wait_until(lambda: globex.requests)
+    assert globex.events() == [{"accountId": "a1"}]
+    assert globex.requests[0]["headers"]["authorization"] == f"Bearer {globex.tokens[0]}"
+    assert b"client_secret=the+secret+of+globex" in globex.clients[0]["body"]
 
 
 def test_a_pipe_that_would_begin_elsewhere_is_refused_before_anything_has_happened(every: Lab) -> None:

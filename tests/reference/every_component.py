@@ -24,6 +24,7 @@ from components import (
     JwtAuthorization,
     KinesisChanges,
     LocalIndex,
+    OAuthClient,
     PipeDelivery,
     ProjectionTable,
     ProvisionedCapacity,
@@ -106,7 +107,19 @@ changes = FanOut(
 for number in range(2):
     changes.subscribe(welcome_email.handler, name=f"welcome-{number}", access=access)
 webhooks = WebhookBus("webhooks", alarm_actions=[alarms.arn])
-webhooks.partner("acme", url="https://acme.example.com/hook", authorization=ApiKey(value="a secret"))
+webhooks.partner(
+    "acme",
+    url="https://acme.example.com/hook",
+    authorization=ApiKey(value="the key of acme"),
+    detail_types=["user changed"],
+)
+globex = pulumi.Config().get("globex") or "https://globex.example.com"
+webhooks.partner(
+    "globex",
+    url=f"{globex}/hook",
+    authorization=OAuthClient(token_url=f"{globex}/token", client_id="weir", client_secret="the secret of globex"),
+    detail_types=["account changed"],
+)
 targets = {
     "to-partners": webhooks.target("user changed"),
     "to-bus": BusTarget(arn=bus.arn, detail_type="change", source="users"),
@@ -174,3 +187,4 @@ export_for_operator(routes, functions=api.functions)
 
 pulumi.export("usersTable", users.table.name)
 pulumi.export("queue", queue.url)
+pulumi.export("webhookBus", webhooks.bus.name)

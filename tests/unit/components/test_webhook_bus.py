@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -86,6 +87,23 @@ def test_what_eventbridge_does_not_take_is_refused(run: Any, settings: dict[str,
     given = {"url": "https://acme.example.com/hook", "authorization": ApiKey(value="k"), **settings}
     with pytest.raises(Refused, match=says):
         run(lambda: WebhookBus("hooks").partner("acme", **given))
+
+
+def test_a_client_s_secret_goes_to_no_address_in_clear(run: Any) -> None:
+    client = OAuthClient(token_url="http://acme.example.com/token", client_id="weir", client_secret="s3cret")
+    hook = "https://acme.example.com/hook"
+    with pytest.raises(Refused, match=r"acme: token_url=.* is not HTTPS"):
+        run(lambda: WebhookBus("hooks").partner("acme", url=hook, authorization=client))
+
+
+def test_a_partner_s_secret_is_one_in_the_state_however_it_was_given() -> None:
+    async def are_secret() -> list[bool]:
+        client = OAuthClient(token_url="https://acme.example.com/token", client_id="weir", client_secret="s3cret")
+        oauth = client.arguments()["auth_parameters"]["oauth"]
+        key = ApiKey(value="k").arguments()["auth_parameters"]["api_key"]
+        return [await each.is_secret() for each in (oauth["client_parameters"]["client_secret"], key["value"])]
+
+    assert asyncio.run(are_secret()) == [True, True]
 
 
 def test_a_partner_has_a_name_of_its_own(run: Any) -> None:

@@ -1,5 +1,6 @@
 # The README's commands. Each installs what it needs into .venv, from the hashed locks, and again only when a lock changed:
-# once installed, they need no network.
+# once installed, they need no network, except for the packages of consumers' layers, which are fetched once and kept in
+# ~/.cache/weir.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -33,7 +34,7 @@ test-faults: $(VENV)/dev.installed ## Break every part under the whole program, 
 engine: $(VENV)/local.installed ## Find the Pulumi CLI, or build it with Go (once, about four minutes)
 	$(BIN)/python -m local.pulumi_host.cli
 
-test-engine: $(VENV)/dev.installed engine ## Run the tests under the real Pulumi engine, offline
+test-engine: $(VENV)/dev.installed engine ## Run the tests under the real Pulumi engine, without an AWS account
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/engine
 
 test-browser: $(VENV)/dev.installed ## Let a page in headless Chromium attack the endpoint (needs Chromium)

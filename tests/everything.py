@@ -1,4 +1,4 @@
-"""The configuration that switches every consumer of the program on."""
+"""The configuration that switches every consumer of the program on, and every walk over its tables."""
 
 from __future__ import annotations
 
@@ -10,28 +10,40 @@ import pytest
 #: For a stack whose files say nothing of them.
 EVERYTHING: Final = {
     "weir:crmUrl": "https://crm.example.com/api",
-    "weir:crmToken": "a token",
+    "weir:crmToken": "the CRM's token",
     "weir:auditLog": "true",
     "weir:auditDrop": "phone",
     "weir:auditHash": "email",
-    "weir:auditHashKey": "a key",
+    "weir:auditHashKey": "the hashes' key",
     "weir:usersByEmail": "true",
     "weir:leaderboard": "true",
     "weir:onboarding": "true",
     "weir:accounts": "true",
     "weir:webhookUrl": "https://acme.example.com/hook",
-    "weir:webhookKey": "a key",
+    "weir:webhookKey": "the partner's key",
     "weir:signedWebhookUrl": "https://globex.example.com/hook",
-    "weir:signedWebhookSecret": "a secret",
+    "weir:signedWebhookSecret": "the signatures' secret",
     "weir:postgresqlUrl": "postgresql://weir@db.example.com/app?sslmode=verify-full&sslrootcert=system",
-    "weir:postgresqlPassword": "a password",
+    "weir:postgresqlPassword": "the database's password",
     "weir:cacheUrl": "rediss://cache.example.com:6379/0",
-    "weir:cachePassword": "a password",
+    "weir:cachePassword": "the cache's password",
     "weir:searchUrl": "https://search-users-abc.eu-central-1.es.amazonaws.com",
     "weir:searchDomainArn": "arn:aws:es:eu-central-1:123456789012:domain/users",
     "weir:vpcSubnetIds": "subnet-0a1b,subnet-0c2d",
     "weir:vpcSecurityGroupIds": "sg-0a1b2c3d",
+    "weir:reconciliation": "true",
+    "weir:backfill": "entitlements,users-by-email,read-model-sql",
 }
+
+#: The keys of it that are secrets.
+SECRETS: Final = (
+    "weir:crmToken",
+    "weir:auditHashKey",
+    "weir:webhookKey",
+    "weir:signedWebhookSecret",
+    "weir:postgresqlPassword",
+    "weir:cachePassword",
+)
 
 
 def install_nothing(patch: pytest.MonkeyPatch, cache: Path) -> None:

@@ -19,10 +19,23 @@ from local.pulumi_host.environment import engine_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a stack is deployed from.
-SOURCES = ("__main__.py", "components", "handlers", "policies", "aws_semantics", "Pulumi.yaml", "Pulumi.local.yaml")
+SOURCES = (
+    "__main__.py",
+    "components",
+    "handlers",
+    "policies",
+    "aws_semantics",
+    "requirements",
+    "Pulumi.yaml",
+    "Pulumi.local.yaml",
+)
 
 #: Options that make output readable by a test.
 PLAIN = ("--non-interactive", "--color", "never")
+
+#: Variables with which the engine writes a stack's state once, at the end, and not after each resource, which takes longer
+#: than to make hundreds of them. Not for a test that stops an engine halfway.
+ONE_CHECKPOINT = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 
 STRICT = ("--policy-pack", "policies", "--policy-pack-config", "policies/configs/strict.json")
 

@@ -11,7 +11,7 @@ import pytest
 
 import components
 from local.pulumi_host.cli import Cli
-from tests.engine.lab import ROOT, Lab, copy_project, lab
+from tests.engine.lab import ONE_CHECKPOINT, ROOT, Lab, copy_project, lab
 from tests.local.world import wait_until
 from tests.partner import Partner
 from tests.wheels import lock, wheel
@@ -43,6 +43,7 @@ def every(tmp_path_factory: pytest.TempPathFactory, cli: Cli, globex: Partner) -
             BillingMode="PAY_PER_REQUEST",
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
+        made.environment |= ONE_CHECKPOINT
         made.config("archiveDays", "1")
         made.config("globex", globex.url)
         made.up()

@@ -30,6 +30,8 @@ _NAMED = {
             "aws:cloudwatch/metricAlarm:MetricAlarm",
             "aws:cloudwatch/eventRule:EventRule",
             "aws:cloudwatch/eventApiDestination:EventApiDestination",
+            "aws:scheduler/scheduleGroup:ScheduleGroup",
+            "aws:sfn/stateMachine:StateMachine",
         ),
         "name",
     ),
@@ -92,6 +94,11 @@ def created(type_: str, name: str, inputs: Mapping[str, Any]) -> Created:
             return Created(made, {**given, "arn": made})
         case "MetricAlarm" | "CompositeAlarm":
             return Created(own, {**given, "arn": arn("cloudwatch", f"alarm:{own}")})
+        case "StateMachine":
+            made = arn("states", f"stateMachine:{own}")
+            return Created(made, {**given, "arn": made})
+        case "ScheduleGroup":
+            return Created(own, {**given, "arn": arn("scheduler", f"schedule-group/{own}")})
         case "Key":
             return Created(own, {"keyId": own, "arn": arn("kms", f"key/{own}")})
         case "Api":

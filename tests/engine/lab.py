@@ -33,8 +33,8 @@ SOURCES = (
 #: Options that make output readable by a test.
 PLAIN = ("--non-interactive", "--color", "never")
 
-#: Variables with which the engine writes a stack's state once, at the end, and not after each resource, which takes longer
-#: than to make hundreds of them. Not for a test that stops an engine halfway.
+#: Variables with which the engine writes a state once, at the end, and not after each resource: with hundreds of them,
+#: writing takes longer than making. Not for a test that stops an engine halfway.
 ONE_CHECKPOINT = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 
 STRICT = ("--policy-pack", "policies", "--policy-pack-config", "policies/configs/strict.json")

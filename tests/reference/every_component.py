@@ -118,7 +118,6 @@ webhooks.partner(
     "globex",
     url=f"{globex}/hook",
     authorization=OAuthClient(token_url=f"{globex}/token", client_id="weir", client_secret="the secret of globex"),
-    detail_types=["account changed"],
 )
 targets = {
     "to-partners": webhooks.target("user changed"),

@@ -77,7 +77,7 @@ def print_report(report: Report, console: Console) -> None:
     happened.add_column("consumer", no_wrap=True)
     columns = [what for what in next(iter(report.consumers.values())).counts if _happened(report, what)]
     for heading in ("effects", *columns):
-        happened.add_column(heading, justify="right")
+        happened.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     happened.add_column("alarms", no_wrap=True)
     for name, consumer in report.consumers.items():
         counts = [str(consumer.counts[what]) for what in columns]

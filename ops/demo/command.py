@@ -61,7 +61,7 @@ def demo(
         report = run_demo(users, port=port, without=without, console=progress, only=only or (), direct=direct)
     except NotShown as wrong:
         raise typer.BadParameter(str(wrong)) from None
-    except (EndpointError, DeployFailed, NotQuiet) as failed:
+    except (EndpointError, DeployFailed, NotQuiet, TimeoutError) as failed:
         typer.secho(str(failed), fg="red", err=True)
         raise typer.Exit(2) from None
     if as_json:

@@ -116,6 +116,15 @@ def test_a_choice_that_cannot_be_shown_is_a_usage_error(arguments: list[str], wh
     assert why in said.stderr
 
 
+def test_workflows_that_do_not_end_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: Any, **__: Any) -> None:
+        raise TimeoutError("onboardings were still running after 300 s")
+
+    monkeypatch.setattr("ops.demo.run.run_demo", late)
+    said = CliRunner().invoke(app, ["demo"])
+    assert (said.exit_code, said.stderr) == (2, "onboardings were still running after 300 s\n")
+
+
 def test_a_port_in_use_is_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

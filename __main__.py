@@ -101,7 +101,7 @@ else:
         alarm_actions=[alarms.arn],
     )
 routes: list[FanOut | Stream] = [changes]
-workflows: list[Route] = []
+parts: list[Route] = []  # what else has alarms
 changes.subscribe(welcome_email.handler, access=[ledger.access(), mail.send_access()])
 
 if config.fan_out:  # a stream itself serves two consumers; the configuration refuses more without one
@@ -153,6 +153,7 @@ if isinstance(changes, FanOut) and config.webhook_url is not None and config.web
         repeats="a partner ignores an event id that it has seen",
         opts=pulumi.ResourceOptions(depends_on=[webhooks]),
     )
+    parts.append(webhooks)
     pulumi.export("webhookBus", webhooks.bus.name)
     pulumi.export("webhookArchive", webhooks.archive.arn)
     pulumi.export("webhookDeadLetters", partner.dead_letters.url)
@@ -174,7 +175,7 @@ if config.onboarding:
         approvals="APPROVALS_QUEUE",
         alarm_actions=[alarms.arn],
     )
-    workflows.append(workflow)
+    parts.append(workflow)
     changes.subscribe(onboarding.handler, access=[workflow.start_access("ONBOARDING_WORKFLOW")])
 
     pulumi.export("onboardingsTable", onboardings.table.name)
@@ -206,6 +207,7 @@ if config.accounts:
         deletion_protection=config.protect,
         alarm_actions=[alarms.arn],
     )
+    parts.append(waiting)
     brings = [waiting.access(), ledger.access(), mail.send_access()]
     changes.subscribe(account_ready.handler, access=brings)
     account_changes.subscribe(account_ready.handler, name="account-ready-accounts", access=brings)
@@ -255,6 +257,7 @@ if isinstance(changes, FanOut) and config.backfill:
         exports=config.backfill_exports,
         alarm_actions=[alarms.arn],
     )
+    parts.append(backfill)
     pulumi.export("backfill", backfill.state_machine.arn)
 
 if config.reconciliation:  # of the consumers so far
@@ -265,13 +268,15 @@ if config.reconciliation:  # of the consumers so far
             fan_out=fan_out,
             schedule=config.reconciliation_schedule,
             alarm_actions=[alarms.arn],
-        ).state_machine.arn
+        )
         for name, (table, fan_out) in reconciled.items()
     }
-    pulumi.export("reconciliation", reconciliations["reconciliation"])
-    pulumi.export("reconciliations", reconciliations)
+    parts += reconciliations.values()
+    machines = {name: each.state_machine.arn for name, each in reconciliations.items()}
+    pulumi.export("reconciliation", machines["reconciliation"])
+    pulumi.export("reconciliations", machines)
 
-page = StreamDashboard("overview", routes=[*routes, *workflows], actions=[alarms.arn])
+page = StreamDashboard("overview", routes=[*routes, *parts], actions=[alarms.arn])
 
 pulumi.export("apiUrl", api.url)
 pulumi.export("usersTable", users.table.name)
@@ -279,4 +284,4 @@ pulumi.export("streamArn", users.table.stream_arn)
 pulumi.export("effectLedgerTable", ledger.table.name)
 pulumi.export("alarmTopicArn", alarms.arn)
 pulumi.export("dashboard", page.url)
-export_for_operator(routes, functions=api.functions)
+export_for_operator([*routes, *parts], functions=api.functions)

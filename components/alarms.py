@@ -352,7 +352,7 @@ WORKFLOW_ALARMS = (
         urgent=True,
         description="An execution of the workflow has failed, its compensation included: what it has reserved may "
         "still be reserved.",
-        command="weir status {consumer}",
+        command="weir status",
     ),
     AlarmOpinion(
         name="executions-timed-out",
@@ -364,7 +364,7 @@ WORKFLOW_ALARMS = (
         urgent=True,
         description="An execution has used up the time of the whole workflow, which no Catch sees: nothing was taken "
         "back.",
-        command="weir status {consumer}",
+        command="weir status",
     ),
 )
 

@@ -15,23 +15,25 @@ from components.repeats import GUARDS
 from components.stream import Stream
 from components.stream_consumer import StreamConsumer
 from components.stream_pipe import StreamPipe
-
-#: A way from a change to workers that the operator's commands know.
-Operated = FanOut | KinesisChanges | Stream | StreamPipe
+from components.watched import Route
 
 
-def export_for_operator(routes: Sequence[Operated], *, functions: Mapping[str, PythonFunction] | None = None) -> None:
+def export_for_operator(routes: Sequence[Route], *, functions: Mapping[str, PythonFunction] | None = None) -> None:
     """Export the consumers, pipes and forwarders of a program, so that the commands of `weir` find them.
 
-    The outputs are `consumers`, `pipes`, `functionNames`, and with a fan-out `forwarders`, `forwarderAlarms` (those of
-    its topic too) and the first one's `forwarder`. Call it once, after the last `subscribe` and `pipe`.
+    The outputs are `consumers`, `pipes`, `functionNames`, `otherAlarms` (those of what is neither consumer nor pipe),
+    and with a fan-out `forwarders`, `forwarderAlarms` (those of its topic too) and the first one's `forwarder`. Call it
+    once, after the last `subscribe` and `pipe`.
 
     Args:
-        routes: The fan-outs, streams and pipes of the program.
+        routes: The fan-outs, streams and pipes of the program, and what else has alarms: workflows, sequencers,
+            reconciliations, backfills, webhooks. The same as those of a `StreamDashboard`.
         functions: Other functions whose logs `weir tail` shows, by a name, e.g. `HttpApi.functions`.
     """
     fan_outs = [route for route in routes if isinstance(route, FanOut)]
-    subscribed = [each for route in routes if not isinstance(route, StreamPipe) for each in _consumers(route)]
+    subscribed = [
+        each for route in routes if isinstance(route, FanOut | KinesisChanges | Stream) for each in _consumers(route)
+    ]
     others = {} if functions is None else functions
     pulumi.export("consumers", {name: entry for name, _, entry in subscribed})
     pulumi.export("pipes", {name: entry for route in routes for name, entry in _pipes(route)})
@@ -42,6 +44,7 @@ def export_for_operator(routes: Sequence[Operated], *, functions: Mapping[str, P
             **{name: consumer.function.name for name, consumer, _ in subscribed},
         },
     )
+    pulumi.export("otherAlarms", {name: alarms for route in routes for name, alarms in _others(route)})
     if fan_outs:
         forwarders = {
             each.forwarder.pulumi_resource_name: each.forwarder.event_source_mapping.uuid for each in fan_outs
@@ -87,7 +90,17 @@ def _consumers(
         )
 
 
-def _pipes(route: Operated) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _others(route: Route) -> Iterator[tuple[str, Mapping[str, pulumi.Output[str]]]]:
+    if isinstance(route, FanOut | Stream | StreamPipe):
+        return
+    if isinstance(route, KinesisChanges):
+        yield route.pulumi_resource_name, {alarm: made.name for alarm, made in route.alarms.items()}
+        return
+    for each in route.watched():
+        yield each.name, {made.pulumi_resource_name.removeprefix(f"{each.name}-"): made.name for made in each.alarms}
+
+
+def _pipes(route: Route) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if isinstance(route, StreamPipe):
         yield route.pulumi_resource_name, route.exported()
     elif isinstance(route, FanOut):

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.access import Access, allow, policy_document, trust
-from components.alarms import AlarmOpinion
+from components.alarms import AlarmOpinion, make_alarms
 from components.change_table import ChangeTable
 from components.fan_out import FanOut
 from components.function_settings import FunctionSettings
@@ -39,6 +39,17 @@ RECONCILIATION_ALARMS: Final = (
         description="Effects or rows were missing, so a consumer has lost changes. The report in S3 names each.",
         command="weir reconcile",
     ),
+    AlarmOpinion(
+        name="walk-not-started",
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimension="QueueName",
+        statistic="Maximum",
+        threshold=1,
+        description="EventBridge Scheduler could not start a walk that was due, for a day: nobody looks for what is "
+        "missing.",
+        command="weir reconcile",
+    ),
 )
 
 
@@ -61,7 +72,7 @@ class Reconciliation(TableWalk):
         settle_seconds: Seconds after which what was missing is looked up once more before it counts, 0 or more: an
             effect may have been on its way.
         function: How the function runs that reads a segment; its timeout is the longest part of a walk.
-        alarms: The alarms, `RECONCILIATION_ALARMS` by default.
+        alarms: The alarms, `RECONCILIATION_ALARMS` by default; those of a queue are made where there is a schedule.
         alarm_actions: ARNs that alarms notify, usually of SNS topics.
 
     Attributes:
@@ -118,18 +129,26 @@ class Reconciliation(TableWalk):
             items_per_second=items_per_second,
             settle_seconds=settle_seconds,
             function=function,
-            alarms=alarms,
+            alarms=[each for each in alarms if "QueueName" not in each.dimensions],
             alarm_actions=alarm_actions,
             opts=opts,
         )
-        self.schedule = None if schedule is None else self._scheduled(name, schedule)
+        unstarted = [each for each in alarms if "QueueName" in each.dimensions]
+        self.schedule = None if schedule is None else self._scheduled(name, schedule, unstarted, alarm_actions)
 
-    def _scheduled(self, name: str, expression: str) -> aws.scheduler.Schedule:
+    def _scheduled(
+        self,
+        name: str,
+        expression: str,
+        alarms: Sequence[AlarmOpinion],
+        alarm_actions: Sequence[pulumi.Input[str]],
+    ) -> aws.scheduler.Schedule:
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(f"{name}-schedule", assume_role_policy=trust("scheduler.amazonaws.com"), opts=child)
         unstarted = aws.sqs.Queue(
             f"{name}-unstarted", sqs_managed_sse_enabled=True, message_retention_seconds=1_209_600, opts=child
         )
+        self.alarms |= make_alarms(name, alarms, {"QueueName": unstarted.name}, actions=alarm_actions, opts=child)
         starts = aws.iam.RolePolicy(
             f"{name}-schedule",
             role=role.name,

@@ -13,6 +13,7 @@ from components.function_settings import FunctionSettings
 from components.needs import check_needs
 from components.python_function import PythonFunction
 from components.refusal import Refused
+from components.watched import Watched, waiting
 from handlers.cdc.sequencer import TABLE_VARIABLE, TimeOut
 from handlers.cdc.sequencer_timer import TIMER_VARIABLE
 
@@ -111,6 +112,12 @@ class Sequencer(pulumi.ComponentResource):
         """
         reads = allow(["dynamodb:BatchGetItem"], self.table.arn)
         return Access([reads, *decrypt(self.kms_key_arn)], {variable: self.table.name})
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the time-outs; nothing without them."""
+        if self.dead_letters is None:
+            return []
+        return [Watched(name=self._name, dead_letters=waiting(self.dead_letters), alarms=[*self.alarms.values()])]
 
     def _end_waits(
         self,

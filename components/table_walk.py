@@ -21,6 +21,7 @@ from components.private_bucket import private_bucket
 from components.python_function import PythonFunction
 from components.queue_consumer import QueueConsumer
 from components.refusal import Refused
+from components.watched import Watched
 from handlers.cdc import claim_check, reconciler
 
 #: DynamoDB scans in up to a million segments; Step Functions lists this many items in one state's input.
@@ -173,6 +174,10 @@ class TableWalk(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({"stateMachineArn": self.state_machine.arn})
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of the walk: its alarms."""
+        return [Watched(name=self.pulumi_resource_name, alarms=[*self.alarms.values()])]
 
     def _statements(
         self, purpose: str, table: ChangeTable, fan_out: FanOut, consumers: Sequence[QueueConsumer]

@@ -14,6 +14,7 @@ from components.access import allow, deliver_policy, policy_document, trust
 from components.alarms import PARTNER_ALARMS, AlarmOpinion, make_alarms
 from components.pipe_targets import BusTarget
 from components.refusal import Refused
+from components.watched import Watched, waiting
 
 #: Where the permission to call a partner comes from, and where failures are delivered from.
 _SERVICE: Final = "events.amazonaws.com"
@@ -152,6 +153,17 @@ class WebhookBus(pulumi.ComponentResource):
             detail_type: The type of the pipe's events, by which partners choose.
         """
         return BusTarget(arn=self.bus.arn, detail_type=detail_type, source=self._name)
+
+    def watched(self) -> Sequence[Watched]:
+        """Return what a dashboard shows of each partner."""
+        return [
+            Watched(
+                name=f"{self._name}-{name}",
+                dead_letters=waiting(partner.dead_letters),
+                alarms=[*partner.alarms.values()],
+            )
+            for name, partner in self.partners.items()
+        ]
 
     def partner(
         self,

@@ -16,6 +16,8 @@ FILE = "running.json"
 FORWARDER = "forwarder"
 #: Output with the mapping of each fan-out's forwarder, by its name among the alarms.
 FORWARDERS = "forwarders"
+#: Output with the alarms of what is neither a consumer nor a pipe, e.g. of workflows, by name.
+OTHER_ALARMS = "otherAlarms"
 #: Output with the alarms of each forwarder and its topic, by the forwarder's name among the alarms.
 FORWARDER_ALARMS = "forwarderAlarms"
 

@@ -109,8 +109,8 @@ _WORKFLOW = Steps(
     lost="No change: the consumer has started the execution, and Step Functions keeps its history for 90 days. What "
     "its steps have reserved may not be taken back.",
     commands={
-        "weir status {consumer}": "Whether the consumer that starts it is behind as well",
-        "weir dead-letters list {consumer}": "Upgrades whose execution could not be started",
+        "weir status": "Whether the consumer that starts it is behind as well",
+        "weir dead-letters list": "Changes whose execution could not be started",
     },
     over="Read the failed execution's history (`aws stepfunctions list-executions --status-filter FAILED`, then "
     "`get-execution-history`), fix the cause, and redrive it within 14 days: it goes on at the state that failed. "
@@ -159,6 +159,12 @@ _WALK_FAILED = Steps(
     over="The execution's history in Step Functions names the segment and the error. A walk begins anew each time, so "
     "nothing is to be cleaned up; the alarm ends by itself.",
 )
+_NOT_STARTED = Steps(
+    lost="Nothing yet, and nobody looks: what an outage takes from a consumer stays missing until a walk finds it.",
+    commands={"weir reconcile": "A walk that is started by hand, and what is missing now"},
+    over="ERROR_CODE and ERROR_MESSAGE of the messages in the queue name the error, usually the schedule's role, which "
+    "may start the state machine no more. Run  pulumi up  where somebody has changed it, then purge the queue.",
+)
 _MISSING = Steps(
     lost="A consumer lost changes: they outlasted the stream, or were dropped. A scheduled walk has sent what is "
     "missing to the consumers already.",
@@ -197,6 +203,7 @@ STEPS: Mapping[str, Steps] = {
     **dict.fromkeys(("executions-failed", "executions-timed-out"), _WORKFLOW),
     "walk-failed": _WALK_FAILED,
     "effects-missing": _MISSING,
+    "walk-not-started": _NOT_STARTED,
     "webhooks-undelivered": _PARTNER,
     "time-outs-failed": _TIME_OUT,
 }

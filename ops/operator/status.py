@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,6 +114,20 @@ class PipeStatus:
 
 
 @dataclass(frozen=True)
+class OtherStatus:
+    """The state of what is neither a consumer nor a pipe: a workflow, a partner of webhooks, a walk over a table.
+
+    Attributes:
+        alarms: Short names of its alarms in state ALARM.
+        advice: Reasons to act.
+    """
+
+    name: str
+    alarms: Sequence[str]
+    advice: Sequence[Advice]
+
+
+@dataclass(frozen=True)
 class ReaderStatus:
     """The readers of one stream, and the number that it serves."""
 
@@ -132,12 +146,13 @@ class Status:
     pipes: Sequence[PipeStatus]
     readers: Sequence[ReaderStatus]
     replications: Sequence[ReplicationStatus]
+    others: Sequence[OtherStatus]
 
     @property
     def needs_somebody(self) -> bool:
         """`True` if somebody should act."""
         crowded = any(len(each.readers) > each.limit for each in self.readers)
-        return crowded or any(each.advice for each in (*self.consumers, *self.pipes, *self.replications))
+        return crowded or any(each.advice for each in (*self.consumers, *self.pipes, *self.replications, *self.others))
 
 
 @stopped_by_ctrl_c(0)
@@ -157,7 +172,7 @@ def status(
     For each consumer: its mapping's state, its distance behind the source now and an hour ago, failures and retries
     of the last hour, dead letters that wait and until when they can be redriven, its alarms, its stream's readers. For
     each pipe: its state with the reason, dead letters and alarms. For each table that is replicated into Kinesis: the
-    destination's state, how far behind it is, and what it lost.
+    destination's state, how far behind it is, and what it lost. Of everything else, e.g. workflows: alarms that fire.
 
     Example: weir status -s prod
 
@@ -165,13 +180,15 @@ def status(
     """
     from ops.operator.pipes import readers_of
     from ops.operator.stack import find
+    from ops.running import OTHER_ALARMS
 
     found = find(stack, state)
+    others = found.outputs.get(OTHER_ALARMS, {}) if consumer is None else {}
     while True:
         readers = readers_of(found, consumer)
         if iam:
             print_policy("status", readers)
-        looked = look(found, readers, now=time.time())
+        looked = look(found, readers, others, now=time.time())
         if as_json:
             typer.echo(json.dumps(asdict(looked) | {"needsSomebody": looked.needs_somebody}))
         else:
@@ -181,12 +198,15 @@ def status(
         time.sleep(watch)
 
 
-def look(stack: Stack, readers: Sequence[Reader], *, now: float) -> Status:
-    """Find out the state of consumers and pipes.
+def look(
+    stack: Stack, readers: Sequence[Reader], others: Mapping[str, Mapping[str, str]] | None = None, *, now: float
+) -> Status:
+    """Find out the state of consumers and pipes, and the alarms of everything else.
 
     Args:
         stack: The stack.
         readers: The consumers and pipes.
+        others: Names of the alarms of what is neither, by its name and their short names.
         now: Seconds since 1970.
     """
     from ops.operator import metrics
@@ -196,7 +216,9 @@ def look(stack: Stack, readers: Sequence[Reader], *, now: float) -> Status:
 
     consumers = [each for each in readers if isinstance(each, Consumer)]
     readings = metrics.read(stack.client("cloudwatch"), consumers, now=now)
-    ringing = _ringing(stack.client("cloudwatch"), readers)
+    alarmed = {} if others is None else others
+    watched = [*(each.alarms for each in readers), *alarmed.values()]
+    ringing = _ringing(stack.client("cloudwatch"), [name for alarms in watched for name in alarms.values()])
     streams = sorted({each.stream for each in readers if each.stream is not None})
     return Status(
         stack.name,
@@ -205,6 +227,7 @@ def look(stack: Stack, readers: Sequence[Reader], *, now: float) -> Status:
         [_pipe(stack, each, ringing) for each in readers if isinstance(each, Pipe)],
         [_readers(stack, stream) for stream in streams],
         replications(stack, sorted({stream.split("/")[1] for stream in streams}), now=now),
+        [_other(name, alarms, ringing) for name, alarms in sorted(alarmed.items())],
     )
 
 
@@ -245,6 +268,15 @@ def _pipe(stack: Stack, pipe: Pipe, ringing: set[str]) -> PipeStatus:
     if alarms and not found:
         found.append(Advice(f"in ALARM: {', '.join(alarms)}", f"weir tail {pipe.name}{stack.option}"))
     return PipeStatus(pipe.name, pipe.source, state, reason, letters, alarms, found)
+
+
+def _other(name: str, alarms: Mapping[str, str], ringing: set[str]) -> OtherStatus:
+    fired = {short: alarm for short, alarm in sorted(alarms.items()) if alarm in ringing}
+    advice = [
+        Advice(f"in ALARM: {short}", f"aws cloudwatch describe-alarms --alarm-names {alarm}")
+        for short, alarm in fired.items()
+    ]
+    return OtherStatus(name, [*fired], advice)
 
 
 def _letters(stack: Stack, reader: Reader) -> DeadLetters:
@@ -304,9 +336,8 @@ def _is_stuck(consumer: Consumer) -> bool:
     return result.startswith("PROBLEM") and result != "PROBLEM: Function call failed"
 
 
-def _ringing(cloudwatch: Any, readers: Sequence[Reader]) -> set[str]:
-    """Return the names of the alarms of consumers and pipes that are in state ALARM."""
-    names = [name for reader in readers for name in reader.alarms.values()]
+def _ringing(cloudwatch: Any, names: Sequence[str]) -> set[str]:
+    """Return those of these alarms that are in state ALARM."""
     found: set[str] = set()
     for start in range(0, len(names), 100):
         pages = cloudwatch.get_paginator("describe_alarms").paginate(
@@ -363,7 +394,7 @@ def _print(looked: Status) -> None:
         console.print(Text(line, style="bold red" if each.advice else ""), soft_wrap=True)
         if each.advice:
             console.print(Text(f"  {each.advice}", style="yellow"), soft_wrap=True)
-    for each in (*looked.consumers, *looked.pipes):
+    for each in (*looked.consumers, *looked.pipes, *looked.others):
         for advice in each.advice:
             console.print(Text(f"{each.name}: {advice.reason}", style="yellow"), soft_wrap=True)
             console.print(Text(f"  {advice.command}"), soft_wrap=True)

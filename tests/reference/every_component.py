@@ -76,7 +76,7 @@ orders = ChangeTable(
 ledger = EffectLedgerTable("effects", deletion_protection=kept)
 counts = CounterTable("counts", deletion_protection=kept)
 rights = ProjectionTable("rights", hash_key="userId", deletion_protection=kept)
-Sequencer("waiting", timed_out=in_time.overdue, access=[ledger.access()], deletion_protection=kept)
+waiting = Sequencer("waiting", timed_out=in_time.overdue, access=[ledger.access()], deletion_protection=kept)
 mail = EmailSender("mail", mail_from=config.mail_from)
 AuditBucket("audit-log", source=users.stream, hashed=["email"], hash_key=pulumi.Output.secret("of the hashes"))
 
@@ -127,8 +127,10 @@ targets = {
     "to-workflow": WorkflowTarget(arn=workflow.machine.arn),
 }
 changes.subscribe(expected.handler, access=[rights.access("RIGHTS_TABLE")])
-Reconciliation("reconciliation", table=users, fan_out=changes, schedule="cron(0 3 * * ? *)")
-Backfill("backfill", table=users, fan_out=changes, consumers=["expected"], exports="arn:aws:s3:::exports/users")
+reconciliation = Reconciliation("reconciliation", table=users, fan_out=changes, schedule="cron(0 3 * * ? *)")
+backfill = Backfill(
+    "backfill", table=users, fan_out=changes, consumers=["expected"], exports="arn:aws:s3:::exports/users"
+)
 for name, target in targets.items():
     changes.pipe(name, target=target, when=on.modify, repeats="a second delivery changes nothing there")
 
@@ -180,7 +182,7 @@ existing.subscribe(welcome_email.handler, name="existing-mail", access=access)
 history = KinesisChanges("history", table=orders, retention_hours=48, function=settings, alarm_actions=[alarms.arn])
 history.subscribe(welcome_email.handler, name="late-mail", access=access)
 
-routes = [changes, wanted, of_jobs, direct, existing, history]
+routes = [changes, wanted, of_jobs, direct, existing, history, workflow, waiting, webhooks, reconciliation, backfill]
 StreamDashboard("overview", routes=routes, actions=[alarms.arn])
 export_for_operator(routes, functions=api.functions)
 

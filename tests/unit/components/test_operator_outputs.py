@@ -41,12 +41,26 @@ def test_the_alarm_of_a_queue_with_dead_letters_is_among_those_of_its_consumer(o
 
 
 def test_pipes_of_a_fan_out_and_pipes_of_their_own_are_named_alike(outputs: Any) -> None:
-    assert {*outputs["pipes"]} == {"to-partners", "to-bus", "to-topic", "to-function", "to-workflow", "wanted"}
+    assert {*outputs["pipes"]} == {
+        *("to-partners", "to-bus", "to-topic", "to-function", "to-workflow"),
+        *("wanted", "jobs-to-bus"),
+    }
     assert all(each["pipe"] and each["alarms"] for each in outputs["pipes"].values())
 
 
 def test_functions_of_an_api_are_named_beside_those_of_consumers(outputs: Any) -> None:
     assert {*outputs["functionNames"]} == {"GET /users", *outputs["consumers"]}
+
+
+def test_what_is_neither_consumer_nor_pipe_is_named_with_its_alarms(outputs: Any) -> None:
+    assert {name: sorted(alarms) for name, alarms in outputs["otherAlarms"].items()} == {
+        "history": ["replication-age-page", "replication-age-warn", "replication-failed", "replication-throttled"],
+        "onboarding": ["executions-failed", "executions-timed-out"],
+        "waiting": ["time-outs-failed"],
+        "webhooks-acme": ["webhooks-undelivered"],
+        "reconciliation": ["effects-missing", "walk-failed", "walk-not-started"],
+        "backfill": ["walk-failed"],
+    }
 
 
 def test_each_fan_out_names_its_forwarder(outputs: Any) -> None:

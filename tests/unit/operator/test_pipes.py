@@ -105,6 +105,26 @@ def test_a_pipes_own_queues_and_its_destination_are_looked_into_once_each() -> N
     assert (pipe().queues, pipe(source=QUEUE).queues) == ((), (DEAD,))
 
 
+@pytest.mark.parametrize("fires", [True, False])
+def test_an_alarm_of_what_is_neither_consumer_nor_pipe_needs_somebody(
+    fires: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CloudWatch:
+        def get_paginator(self, _: str) -> CloudWatch:
+            return self
+
+        def paginate(self, AlarmNames: list[str], **_: str) -> list[Any]:  # noqa: N803 - boto3's own name
+            return [{"MetricAlarms": [{"AlarmName": name} for name in AlarmNames if fires and "failed" in name]}]
+
+    monkeypatch.setattr(Stack, "client", lambda *_: CloudWatch())
+    alarms = {"executions-failed": "onboarding-executions-failed-4f", "executions-timed-out": "onboarding-timed-out-4f"}
+    looked = look(Stack("dev", {}), [], {"onboarding": alarms}, now=0.0)
+    (other,) = looked.others
+    command = "aws cloudwatch describe-alarms --alarm-names onboarding-executions-failed-4f"
+    assert other.advice == ([Advice("in ALARM: executions-failed", command)] if fires else [])
+    assert looked.needs_somebody == fires
+
+
 @pytest.mark.parametrize(
     ("state", "command"),
     [

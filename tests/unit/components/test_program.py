@@ -41,6 +41,7 @@ def test_every_stack_deploys_with_inputs_that_the_provider_takes(program, stack:
         "forwarder",
         "forwarderAlarms",
         "forwarders",
+        "otherAlarms",
         "functionNames",
         "consumers",
         "pipes",

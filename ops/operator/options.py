@@ -52,9 +52,6 @@ def _outputs(ctx: typer.Context) -> Mapping[str, Any]:
         return {}
 
 
-ConsumerName = Annotated[
-    str | None, typer.Argument(help="Consumer; all of the stack if left out.", autocompletion=consumer_names)
-]
 OneConsumer = Annotated[str, typer.Argument(help="Consumer.", autocompletion=consumer_names)]
 ReaderName = Annotated[
     str | None,

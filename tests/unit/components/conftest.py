@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import MockCallArgs, MockResourceArgs
 from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime.config import set_all_config
 
@@ -208,6 +209,62 @@ def mocks() -> Iterator[AwsMocks]:
 @pytest.fixture
 def preview() -> Iterator[AwsMocks]:
     yield from started(preview=True)
+
+
+def _whole(value: Any) -> Any:
+    """Return inputs as the engine sees them: on the way to the mocks every number becomes a float."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case Mapping():
+            return {name: _whole(each) for name, each in value.items()}
+        case list():
+            return [_whole(each) for each in value]
+        case _:
+            return value
+
+
+class StrictMocks(AwsMocks):
+    """`AwsMocks` that refuse what AWS's provider would refuse, and know the tables that exist."""
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ.startswith("aws:"):
+            assert strict.problems(args.typ, _whole(args.inputs)) == []
+        return super().new_resource(args)
+
+    def call(self, args: MockCallArgs) -> dict[str, Any]:
+        if args.token == "aws:dynamodb/getTable:getTable":
+            return TABLES[args.args["name"]]
+        return super().call(args)
+
+    def statements(self, role: str) -> list[Any]:
+        """The statements of a role's only policy."""
+        return json.loads(self.one("RolePolicy", role).inputs["policy"])["Statement"]
+
+
+@pytest.fixture
+def mocked() -> Iterator[Callable[[Callable[[], object]], StrictMocks]]:
+    """Runs a function as Pulumi documents it for unit tests, under mocks of its own; returns them."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+
+    def run(program: Callable[[], object]) -> StrictMocks:
+        pulumi_settings.ROOT.set(None)
+        set_all_config({}, [])
+        mocks = StrictMocks(region=REGION, account_id=ACCOUNT)
+        pulumi.runtime.set_mocks(mocks, project="weir", stack="test")
+
+        @pulumi.runtime.test
+        def of_pulumi() -> None:
+            program()
+
+        of_pulumi()
+        return mocks
+
+    yield run
+    pulumi_settings.ROOT.set(None)
+    loop.close()
+    asyncio.set_event_loop_policy(None)
 
 
 def started(*, preview: bool) -> Iterator[AwsMocks]:

@@ -58,9 +58,9 @@ def no_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"hashed": ["email"]}, "email is hashed without a key"),
     ],
 )
-def test_a_redaction_that_cannot_work_is_refused(run, settings: Any, says: str) -> None:
+def test_a_redaction_that_cannot_work_is_refused(mocked, settings: Any, says: str) -> None:
     with pytest.raises(Refused, match=says):
-        run(lambda: AuditBucket("audit-log", source=SOURCE, **settings))
+        mocked(lambda: AuditBucket("audit-log", source=SOURCE, **settings))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from handlers.cdc.sequencer_timer import TIMER_VARIABLE
 from tests.reference import in_time, together
 
 
-def test_an_item_expires_and_the_table_can_be_restored(run: Any) -> None:
-    table = run(lambda: Sequencer("waiting")).one("Table").inputs
+def test_an_item_expires_and_the_table_can_be_restored(mocked: Any) -> None:
+    table = mocked(lambda: Sequencer("waiting")).one("Table").inputs
     assert table["hashKey"] == "sequenceKey"
     assert table["ttl"] == {"attributeName": "expiresAt", "enabled": True}
     assert table["pointInTimeRecovery"] == {"enabled": True}
@@ -27,18 +27,18 @@ def subscribe(*access: Access) -> None:
     changes.subscribe(together.handler, access=access)
 
 
-def test_a_consumer_that_brings_a_part_may_update_items_and_nothing_else(run: Any) -> None:
-    done = run(lambda: subscribe(Sequencer("waiting").access(), EffectLedgerTable("effects").access()))
+def test_a_consumer_that_brings_a_part_may_update_items_and_nothing_else(mocked: Any) -> None:
+    done = mocked(lambda: subscribe(Sequencer("waiting").access(), EffectLedgerTable("effects").access()))
     found = [each for each in done.statements("together") if str(each["Resource"]).endswith("table/waiting")]
     assert [each["Action"] for each in found] == [["dynamodb:UpdateItem"]]
     assert done.one("Function", "together").inputs["environment"]["variables"][TABLE_VARIABLE] == "waiting"
 
 
-def test_a_consumer_without_the_table_or_the_ledger_is_refused(run: Any) -> None:
+def test_a_consumer_without_the_table_or_the_ledger_is_refused(mocked: Any) -> None:
     with pytest.raises(Refused, match=r"nothing sets SEQUENCER_TABLE.*access=\[waiting.access"):
-        run(lambda: subscribe(EffectLedgerTable("effects").access()))
+        mocked(lambda: subscribe(EffectLedgerTable("effects").access()))
     with pytest.raises(Refused, match=r"nothing sets EFFECT_LEDGER_TABLE.*access=\[ledger.access"):
-        run(lambda: subscribe(Sequencer("waiting").access()))
+        mocked(lambda: subscribe(Sequencer("waiting").access()))
 
 
 def patient() -> None:
@@ -48,8 +48,8 @@ def patient() -> None:
     changes.subscribe(in_time.handler, access=[waiting.access(), ledger.access()])
 
 
-def test_a_time_out_calls_a_function_that_reads_the_item_and_what_it_gave_up_is_an_alarm(run: Any) -> None:
-    done = run(patient)
+def test_a_time_out_calls_a_function_that_reads_the_item_and_what_it_gave_up_is_an_alarm(mocked: Any) -> None:
+    done = mocked(patient)
     function = done.one("Function", "waiting-time-out").inputs
     assert function["handler"] == "tests.reference.in_time.overdue"
     assert function["deadLetterConfig"]["targetArn"].endswith(":waiting-time-out-dead-letters")
@@ -65,8 +65,8 @@ def test_a_time_out_calls_a_function_that_reads_the_item_and_what_it_gave_up_is_
     )
 
 
-def test_a_consumer_starts_time_outs_in_the_group_with_the_role_that_may_call_the_function(run: Any) -> None:
-    done = run(patient)
+def test_a_consumer_starts_time_outs_in_the_group_with_the_role_that_may_call_the_function(mocked: Any) -> None:
+    done = mocked(patient)
     found = {each["Action"][0]: each for each in done.statements("in-time")}
     assert found["scheduler:CreateSchedule"]["Resource"].endswith(":schedule/waiting/*")
     assert found["iam:PassRole"]["Resource"].endswith("role/waiting-time-out-schedule")
@@ -82,16 +82,16 @@ def test_a_consumer_starts_time_outs_in_the_group_with_the_role_that_may_call_th
     }
 
 
-def test_a_consumer_that_waits_with_patience_and_cannot_end_the_wait_is_refused(run: Any) -> None:
+def test_a_consumer_that_waits_with_patience_and_cannot_end_the_wait_is_refused(mocked: Any) -> None:
     def impatient() -> None:
         ledger = EffectLedgerTable("effects")
         changes = FanOut("changes", source=ChangeTable("users", hash_key="userId").stream)
         changes.subscribe(in_time.handler, access=[Sequencer("waiting").access(), ledger.access()])
 
     with pytest.raises(Refused, match=r"nothing sets SEQUENCER_TIMER.*timed_out= to the Sequencer"):
-        run(impatient)
+        mocked(impatient)
 
 
-def test_a_time_out_of_a_sequencer_without_patience_is_refused(run: Any) -> None:
+def test_a_time_out_of_a_sequencer_without_patience_is_refused(mocked: Any) -> None:
     with pytest.raises(Refused, match=r"together has no patience.*patience=timedelta"):
-        run(lambda: Sequencer("waiting", timed_out=together.ready.timed_out(lambda key, parts: None)))
+        mocked(lambda: Sequencer("waiting", timed_out=together.ready.timed_out(lambda key, parts: None)))

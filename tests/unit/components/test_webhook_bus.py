@@ -51,7 +51,7 @@ def test_the_bus_is_archived(program: Any) -> None:
     assert (archive["retentionDays"], archive["eventSourceArn"].endswith(":event-bus/webhooks")) == (30, True)
 
 
-def test_a_partner_may_ask_for_types_a_rate_and_oauth(run: Any) -> None:
+def test_a_partner_may_ask_for_types_a_rate_and_oauth(mocked: Any) -> None:
     client = OAuthClient(token_url="https://acme.example.com/token", client_id="weir", client_secret="s3cret")
 
     def webhooks() -> None:
@@ -64,7 +64,7 @@ def test_a_partner_may_ask_for_types_a_rate_and_oauth(run: Any) -> None:
             retry_hours=1,
         )
 
-    done = run(webhooks)
+    done = mocked(webhooks)
     connection = done.one("EventConnection").inputs
     assert connection["authorizationType"] == "OAUTH_CLIENT_CREDENTIALS"
     assert connection["authParameters"]["oauth"]["clientParameters"] == {"clientId": "weir", "clientSecret": "s3cret"}
@@ -83,10 +83,10 @@ def test_a_partner_may_ask_for_types_a_rate_and_oauth(run: Any) -> None:
         ({"retry_hours": 25}, "retry_hours=25 is not 1 to 24"),
     ],
 )
-def test_what_eventbridge_does_not_take_is_refused(run: Any, settings: dict[str, Any], says: str) -> None:
+def test_what_eventbridge_does_not_take_is_refused(mocked: Any, settings: dict[str, Any], says: str) -> None:
     given = {"url": "https://acme.example.com/hook", "authorization": ApiKey(value="k"), **settings}
     with pytest.raises(Refused, match=says):
-        run(lambda: WebhookBus("hooks").partner("acme", **given))
+        mocked(lambda: WebhookBus("hooks").partner("acme", **given))
 
 
 def test_a_client_s_secret_goes_to_no_address_in_clear(run: Any) -> None:
@@ -106,14 +106,14 @@ def test_a_partner_s_secret_is_one_in_the_state_however_it_was_given() -> None:
     assert asyncio.run(are_secret()) == [True, True]
 
 
-def test_a_partner_has_a_name_of_its_own(run: Any) -> None:
+def test_a_partner_has_a_name_of_its_own(mocked: Any) -> None:
     def twice() -> None:
         hooks = WebhookBus("hooks")
         for _ in range(2):
             hooks.partner("acme", url="https://acme.example.com/hook", authorization=ApiKey(value="k"))
 
     with pytest.raises(Refused, match="acme is a partner of hooks already"):
-        run(twice)
+        mocked(twice)
 
 
 @pytest.mark.parametrize(("key", "secret"), [("webhookUrl", "webhookKey"), ("signedWebhookUrl", "signedWebhookSecret")])

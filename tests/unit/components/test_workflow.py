@@ -106,7 +106,7 @@ def test_a_workflow_may_ask_nobody(workflow: Any) -> None:
     assert workflow({"States": {}}).all("Queue") == []
 
 
-def test_a_consumer_without_the_workflows_arn_is_refused(run) -> None:
+def test_a_consumer_without_the_workflows_arn_is_refused(mocked) -> None:
     from components import ChangeTable, FanOut
     from handlers import onboarding
 
@@ -115,4 +115,4 @@ def test_a_consumer_without_the_workflows_arn_is_refused(run) -> None:
         FanOut("changes", source=ChangeTable("users", hash_key="userId").stream).subscribe(onboarding.handler)
 
     with pytest.raises(Refused, match=r"nothing sets ONBOARDING_WORKFLOW.*workflow.start_access"):
-        run(program)
+        mocked(program)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import MockCallArgs, MockResourceArgs
+from pulumi.runtime import MockCallArgs, MockResourceArgs, rpc
 from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime.config import set_all_config
 
@@ -212,8 +212,13 @@ def preview() -> Iterator[AwsMocks]:
 
 
 def _whole(value: Any) -> Any:
-    """Return inputs as the engine sees them: on the way to the mocks every number becomes a float."""
+    """Return inputs as the provider sees them: on the way to the mocks every number becomes a float.
+
+    Secrets come wrapped, and the engine unwraps them for the provider.
+    """
     match value:
+        case {rpc._special_sig_key: _, "value": secret}:
+            return _whole(secret)
         case float() if value.is_integer():
             return int(value)
         case Mapping():

@@ -51,7 +51,7 @@ def test_the_bus_is_archived(program: Any) -> None:
     assert (archive["retentionDays"], archive["eventSourceArn"].endswith(":event-bus/webhooks")) == (30, True)
 
 
-def test_a_partner_may_ask_for_types_a_rate_and_oauth(mocked: Any) -> None:
+def test_a_partner_may_ask_for_types_a_rate_and_oauth(run: Any) -> None:
     client = OAuthClient(token_url="https://acme.example.com/token", client_id="weir", client_secret="s3cret")
 
     def webhooks() -> None:
@@ -64,7 +64,7 @@ def test_a_partner_may_ask_for_types_a_rate_and_oauth(mocked: Any) -> None:
             retry_hours=1,
         )
 
-    done = mocked(webhooks)
+    done = run(webhooks)
     connection = done.one("EventConnection").inputs
     assert connection["authorizationType"] == "OAUTH_CLIENT_CREDENTIALS"
     assert connection["authParameters"]["oauth"]["clientParameters"] == {"clientId": "weir", "clientSecret": "s3cret"}

@@ -22,7 +22,7 @@ def _consumers() -> list[str]:
 
 @stopped_by_ctrl_c(130)
 def demo(
-    users: Annotated[int, typer.Option(min=FEWEST_USERS, max=MOST_USERS, help="Number of users.")] = 200,
+    users: Annotated[int, typer.Option(min=FEWEST_USERS, max=MOST_USERS, help="Number of users.")] = 100,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the endpoint; 0 takes a free one.")] = 0,
     without: Annotated[Mechanism | None, typer.Option(help="Switch a mechanism off to see what it prevents.")] = None,
     only: Annotated[

@@ -37,6 +37,9 @@ _FAN_OUT = {"weir:functionTimeout": "3"}
 QUIET_WITHIN_SECONDS = 600.0
 #: Seconds between two looks at the consumers' work.
 POLL_SECONDS = 0.5
+#: Seconds without any progress after which no function can still run, and by which the endpoint's clock is moved then:
+#: a message whose function was killed stays hidden for six times the function's time.
+STILL_SECONDS, PAUSE_SECONDS = 4.0, 20.0
 #: The alarms' period.
 PERIOD_SECONDS = 60
 
@@ -261,6 +264,7 @@ class _Demo:
         work: dict[str, Progress] = {}
         left = {name: len(found) for name, found in changes.items()}
         busy = list(left)
+        seen, since = dict[str, tuple[int, int]](), time.monotonic()
         while True:
             for name in busy:  # each question takes time from the work itself
                 work[name] = self._observer.progress(name)
@@ -269,6 +273,13 @@ class _Demo:
             if not busy and self._observer.are_idle(work) and self._is_settled():
                 return
             waiting.tell(_told(left, work))
+            now = {name: (left[name], work[name].deliveries) for name in busy}
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() > since + STILL_SECONDS:
+                # Nothing runs: what is left waits between two attempts.
+                self._control.advance_clock(PAUSE_SECONDS)
+                since = time.monotonic()
             if time.monotonic() > deadline:
                 raise NotQuiet(f"not quiet after {QUIET_WITHIN_SECONDS:g} s of waiting: {waiting.detail}")
             time.sleep(POLL_SECONDS)

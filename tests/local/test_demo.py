@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner
@@ -49,16 +50,33 @@ WITHOUT = {
 }
 
 
+class Ran(NamedTuple):
+    """An ended demo."""
+
+    code: int
+    printed: str
+    progress: str
+
+
 @pytest.fixture(scope="module")
-def runs() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """A small demo of each route, and one without each mechanism, at the same time: they mostly wait."""
+def runs() -> Iterator[dict[str, Future[Ran]]]:
+    """A small demo of each route, and one without each mechanism, two at a time: a busy machine breaks claims."""
     small = ["--users", "20", "--json"]
-    started = {"fan-out": _demo(*small), "direct": _demo(*small, "--direct")}
-    started |= {name: _demo(*small, "--without", name, *options) for name, (options, _) in WITHOUT.items()}
-    yield started
-    for process in started.values():
-        process.kill()
-        process.communicate()
+    wanted = {"fan-out": small, "direct": [*small, "--direct"]}
+    wanted |= {name: [*small, "--without", name, *options] for name, (options, _) in WITHOUT.items()}
+    running: list[subprocess.Popen[str]] = []
+
+    def run(arguments: list[str]) -> Ran:
+        process = _demo(*arguments)
+        running.append(process)
+        printed, progress = process.communicate(timeout=PATIENCE)
+        return Ran(process.returncode, printed, progress)
+
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(run, arguments) for name, arguments in wanted.items()}
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in running:
+            process.kill()
 
 
 def _demo(*arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -68,9 +86,9 @@ def _demo(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("route", ["fan-out", "direct"])
-def test_a_small_demo_holds_every_claim(route: str, runs: dict[str, subprocess.Popen[str]]) -> None:
-    printed, progress = runs[route].communicate(timeout=PATIENCE)
-    assert runs[route].returncode == 0, progress + printed
+def test_a_small_demo_holds_every_claim(route: str, runs: dict[str, Future[Ran]]) -> None:
+    code, printed, progress = runs[route].result(PATIENCE)
+    assert code == 0, progress + printed
     report = json.loads(printed)
     assert {claim["name"]: claim["broken"] for claim in report["claims"] if not claim["holds"]} == {}
     # Two users have no address, which two consumers need; the third poison record ends a function.
@@ -83,9 +101,9 @@ def test_a_small_demo_holds_every_claim(route: str, runs: dict[str, subprocess.P
 
 
 @pytest.mark.parametrize("mechanism", WITHOUT)
-def test_a_demo_without_a_mechanism_names_what_broke(mechanism: str, runs: dict[str, subprocess.Popen[str]]) -> None:
-    printed, progress = runs[mechanism].communicate(timeout=PATIENCE)
-    assert runs[mechanism].returncode == 1, progress
+def test_a_demo_without_a_mechanism_names_what_broke(mechanism: str, runs: dict[str, Future[Ran]]) -> None:
+    code, printed, progress = runs[mechanism].result(PATIENCE)
+    assert code == 1, progress
     report = json.loads(printed)
     broken = {claim["name"] for claim in report["claims"] if not claim["holds"]}
     assert broken >= WITHOUT[mechanism][1]

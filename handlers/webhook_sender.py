@@ -29,16 +29,19 @@ def handler(change: Change) -> None:
     send(body, event_id=change.event_id, version=str(user.get("version", "")))
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for the failure that it is: a POST would become a GET without the event, and that succeed."""
-
-    def redirect_request(self, *_: object) -> None:
-        """Follow none."""
-
-
 @functools.cache
 def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_NoRedirect)
+    """Make an opener that follows no redirect: a POST would become a GET without the event, and that succeed."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
+        opener.add_handler(handler())
+    return opener
 
 
 def send(body: bytes, *, event_id: str, version: str) -> None:

@@ -58,6 +58,7 @@ def test_what_is_neither_consumer_nor_pipe_is_named_with_its_alarms(outputs: Any
         "onboarding": ["executions-failed", "executions-timed-out"],
         "waiting": ["time-outs-failed"],
         "webhooks-acme": ["webhooks-undelivered"],
+        "webhooks-globex": ["webhooks-undelivered"],
         "reconciliation": ["effects-missing", "walk-failed", "walk-not-started"],
         "backfill": ["walk-failed"],
     }

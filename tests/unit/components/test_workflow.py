@@ -18,7 +18,7 @@ CONFIG = {"weir:onboarding": "true"}
 
 
 def test_the_definition_has_the_names_of_what_its_states_use(configured) -> None:
-    machine = configured("prod", EVERYTHING).one("StateMachine").inputs
+    machine = configured("prod", EVERYTHING).one("StateMachine", "onboarding").inputs
     states = json.loads(machine["definition"])["States"]
     assert states["Reserve"]["Parameters"]["TableName"] == "onboardings"
     assert states["AskForApproval"]["Parameters"]["QueueUrl"] == "https://queues/onboarding-approvals"

@@ -239,7 +239,8 @@ class Service:
 def running() -> Generator[Service]:
     """Run a block with the whole program, every consumer on."""
     receivers = {each.consumer: each() for each in RECEIVERS if not each.is_pipe}
-    config = {"weir:attempts": str(ATTEMPTS), "weir:backfill": ",".join(BACKFILLED)}
+    # As in the demo: the processes of all consumers share this machine.
+    config = {"weir:attempts": str(ATTEMPTS), "weir:backfill": ",".join(BACKFILLED), "weir:functionTimeout": "3"}
     secrets = dict[str, str]()
     with contextlib.ExitStack() as stack:
         for receiver in receivers.values():

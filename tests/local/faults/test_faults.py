@@ -74,7 +74,7 @@ def test_a_handler_whose_answer_is_lost_has_done_its_work_and_does_not_repeat_it
 
 
 def test_a_ledger_that_is_throttled_only_delays(service: Service) -> None:
-    # A mark that is not written before its invocation ends, after two seconds here, repeats the mail: as promised.
+    # A mark that is not written before its invocation ends, after three seconds here, repeats the mail: as promised.
     for operation, times in (("dynamodb:PutItem", 4), ("dynamodb:UpdateItem", 2)):
         service.control.throttle(operation, function=service.deployed.function("welcome-email"), times=times)
     service.upgrade("throttled-1", "throttled-2")

@@ -103,6 +103,10 @@ the fan-out, which the program has, and change `changes` when a row below says s
 
 {_table(rows)}
 
+One consumer that reads the stream itself ([with a fan-out](fan-out.md)):
+
+![The program without a fan-out: its one consumer, failure paths and alarms](../pictures/direct.svg)
+
 The costs are those of the way itself: reading, carrying and running a function of {load.gigabytes * 1024:.0f} MB for
 {load.seconds * 1000:.0f} ms per change in batches of {load.batch}, with changes of {load.kilobytes:g} KB and every
 consumer wanting each. Calls of the consumer, logs and the table are on top. Filters lower them on every way, except

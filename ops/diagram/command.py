@@ -14,7 +14,7 @@ import typer
 
 from local.deploy.stack_files import read_stack_files
 from ops.diagram import pictures
-from ops.diagram.topology import Resource, Source, topology
+from ops.diagram.topology import Resource, Source, topology, ways_to
 from ops.mocked_program import run_mocked, with_physical_name
 
 
@@ -42,6 +42,10 @@ def diagram(
             metavar="FILE", allow_dash=True, help="Draw an export of `pulumi stack export`; - is standard input."
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Draw this consumer or pipe alone, and how its changes come; repeatable."),
+    ] = None,
     program: Annotated[Path, typer.Option(metavar="DIRECTORY", help="The directory of the program.")] = Path(),
     language: Annotated[Format, typer.Option("--format", help="The picture's language.")] = Format.SVG,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")] = None,
@@ -56,6 +60,8 @@ def diagram(
 
     weir diagram -s prod --deployed          the stack as it is deployed
 
+    weir diagram --only welcome-email        one consumer, and how its changes come
+
     weir diagram --format mermaid            for Markdown
 
     Exits 2 when program or state cannot be read.
@@ -67,11 +73,14 @@ def diagram(
             title, resources = f"{stack} (deployed)", read_state(_export(stack, program))
         else:
             title, resources = stack, of_program(program.resolve(), stack)
+        sources = topology(resources)
+        if only:
+            sources = ways_to(only, sources)
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}")
     except Exception as error:  # noqa: BLE001 - the program may raise anything, and its message is for its author
         _stop(str(error))
-    written = draw(title, topology(resources), language)
+    written = draw(title, sources, language)
     if output is None:
         sys.stdout.write(written)
     else:

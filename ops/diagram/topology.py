@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 _MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
@@ -77,6 +77,32 @@ class Source:
     kind: str
     limits: tuple[str, ...]
     readers: tuple[Reader, ...]
+
+
+def ways_to(names: Collection[str], sources: Sequence[Source]) -> list[Source]:
+    """Leave of a topology the readers of these names, and those that bring them their changes.
+
+    Args:
+        names: Names of readers.
+        sources: The whole topology.
+
+    Raises:
+        LookupError: There is no reader of a name.
+    """
+    known = {reader.name: reader for source in sources for reader in source.readers}
+    if unknown := sorted(set(names) - set(known)):
+        raise LookupError(f"there is no consumer or pipe {unknown[0]!r}: there are {', '.join(sorted(known))}")
+    wanted = set(names)
+    while True:
+        read = {source.name for source in sources for reader in source.readers if reader.name in wanted}
+        feeding = {name for name, reader in known.items() if read & set(reader.feeds)}
+        if feeding <= wanted:
+            break
+        wanted |= feeding
+    kept = (
+        replace(source, readers=tuple(each for each in source.readers if each.name in wanted)) for source in sources
+    )
+    return [source for source in kept if source.readers]
 
 
 def topology(resources: Iterable[Resource]) -> list[Source]:

@@ -13,7 +13,7 @@ from components import ChangeTable, FanOut
 from ops.cli import app
 from ops.diagram import pictures
 from ops.diagram.command import of_program, read_state
-from ops.diagram.topology import Resource, Source, topology
+from ops.diagram.topology import Resource, Source, topology, ways_to
 from ops.mocked_program import run_mocked, with_physical_name
 from tests.reference import welcome_email
 from tools import diagrams
@@ -181,3 +181,21 @@ def test_what_cannot_be_read_is_one_line_and_exit_2(arguments: list[str], messag
 
 def test_the_pictures_of_the_documents_are_current_or_make_docs_must_be_run() -> None:
     assert diagrams.written_files.stale(diagrams.drawn(), diagrams.FOLDER.glob("*.svg")) == []
+
+
+def test_a_picture_of_one_consumer_shows_how_its_changes_come_and_no_other(prod: list[Source]) -> None:
+    shown = [(source.name, [reader.name for reader in source.readers]) for source in ways_to(["welcome-email"], prod)]
+    assert shown == [("users", ["changes-forwarder"]), ("changes", ["welcome-email"])]
+
+
+def test_a_consumer_that_is_not_there_is_one_line_and_exit_2() -> None:
+    done = CliRunner().invoke(app, ["diagram", "--only", "fax", "--program", str(ROOT)])
+    assert (done.exit_code, "there is no consumer or pipe 'fax': there are changes-forwarder" in done.output) == (
+        2,
+        True,
+    )
+
+
+def test_every_picture_stands_in_a_document() -> None:
+    documents = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))
+    assert [path.name for path in diagrams.drawn() if f"pictures/{path.name}" not in documents] == []

@@ -168,12 +168,21 @@ def run_program(
             thread.submit(
                 contextvars.Context().run, _run, program, monitor, configured, project, stack, preview, parallel
             ).result()
-        except Exception:
-            if monitor.failure is None:
+        except Exception as error:
+            first = monitor.failure or _first_of(error)
+            if first is error:
                 raise
-            # The SDK may raise a later error, or this one wrapped once for every resource that waited for it.
-            raise monitor.failure from None
+            # The SDK may raise a later error, or the first one wrapped once for every resource that waited for it.
+            raise first from None
     return ProgramRun(monitor.registrations, monitor.created, monitor.stack_outputs, monitor.component_outputs)
+
+
+def _first_of(error: Exception) -> Exception:
+    """Return the refusal that has led to an error, where an output computed it; the error itself if there is none."""
+    each: BaseException | None = error
+    while each is not None and not isinstance(each, pulumi.RunError):
+        each = each.__cause__
+    return error if each is None else each
 
 
 def _run(

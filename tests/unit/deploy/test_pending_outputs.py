@@ -79,3 +79,13 @@ def test_an_output_that_fails_ends_the_program() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run(program)
+
+
+def test_a_refusal_is_reported_and_not_its_wrapping_by_a_resource_that_waits_for_it() -> None:
+    async def wrapped() -> str:
+        refused = pulumi.RunError("a FIFO queue would lose them: choose a standard one")
+        raise ValueError("While processing resource: 'letters'") from refused
+
+    with pytest.raises(pulumi.RunError) as refused:
+        run(lambda: pulumi.Output.from_input(wrapped()))
+    assert str(refused.value) == "a FIFO queue would lose them: choose a standard one"

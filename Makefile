@@ -13,16 +13,17 @@ help: ## List the commands
 demo: $(VENV)/local.installed ## Run the whole program here: upgrades, mails, dead letters
 	$(BIN)/weir demo
 
-# Tests that start nothing, those of what the pack and AWS's schemas say to programs, and those that start the local endpoint
-# and commands; the others have targets of their own.
-POLICY := tests/policy tests/unit/aws_checks
+# Tests that start nothing, those of whole programs (what the pack, AWS's schemas and their own tests say), and those that
+# start the local endpoint and commands; the others have targets of their own.
+POLICY := tests/policy tests/unit/aws_checks $(addprefix tests/unit/,components/test_program.py \
+          components/test_operator_outputs.py test_diagram.py)
 ALONE  := $(foreach folder,tests/local tests/engine tests/search tests/browser $(POLICY),--ignore $(folder))
 LOCAL  := --no-loadscope-reorder tests/local --ignore tests/local/faults
 
 test: $(VENV)/dev.installed ## Run the tests that start nothing, and the documents' examples
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ALONE)
 
-test-policy: $(VENV)/dev.installed ## Run the policy pack and AWS's own schemas over programs, right and wrong ones
+test-policy: $(VENV)/dev.installed ## Run whole programs under mocks: the policy pack, AWS's own schemas, each stack
 	$(BIN)/python -m pytest -n auto --dist loadfile $(POLICY)
 
 test-local: $(VENV)/dev.installed ## Run the tests end to end on the local endpoint (about ten minutes)

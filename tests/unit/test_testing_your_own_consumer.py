@@ -43,6 +43,19 @@ def test_the_test_in_the_readme_passes(clone: Path) -> None:
     assert "1 passed" in ran.stdout
 
 
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_both_files_of_the_readme_pass_make_check(command: list[str], clone: Path) -> None:
+    files = ["handlers/search_warmer.py", "tests/test_search_warmer.py"]
+    said = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache", *files],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
 def test_it_fails_when_the_consumer_is_set_up_otherwise(clone: Path) -> None:
     mine = clone / "tests" / "test_search_warmer.py"
     text = mine.read_text().replace("import ChangeTable", "import StreamDelivery, ChangeTable")

@@ -32,7 +32,7 @@ class PipeTarget:
 
     @property
     def works(self) -> bool:
-        """Whether the pipe waits while somebody's code works, and not only until AWS has taken the events."""
+        """`True` if the pipe waits while somebody's code works, and not only until AWS has taken the events."""
         return False
 
     def parameters(self) -> Mapping[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
-from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from ops.demo.receivers.local_server import LocalServer
 
 
-class Partner(ThreadingHTTPServer):
+class Partner(LocalServer):
     """A server that keeps what it receives, and answers a status of the test's choice.
 
     Attributes:
@@ -22,10 +21,8 @@ class Partner(ThreadingHTTPServer):
         clients: Body and headers of each request for one.
     """
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(_Answer)
         self.requests: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
         self.status = 200
@@ -33,26 +30,9 @@ class Partner(ThreadingHTTPServer):
         self.tokens: list[str] = []
         self.clients: list[dict[str, Any]] = []
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
     def events(self) -> list[Any]:
         """The bodies that it took, parsed."""
         return [json.loads(each["body"]) for each in self.requests]
-
-    @classmethod
-    @contextlib.contextmanager
-    def serving(cls) -> Generator[Self]:
-        """Serve in a thread until the block ends."""
-        with cls() as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield server
-            finally:
-                server.shutdown()
-                thread.join()
 
 
 class _Answer(BaseHTTPRequestHandler):

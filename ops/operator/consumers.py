@@ -75,7 +75,7 @@ class Consumer(ReadsSource):
 
     @property
     def changed_at(self) -> float:
-        """When the mapping was changed last, in seconds since 1970."""
+        """Time of the mapping's last change, in seconds since 1970."""
         return self.mapping["LastModified"].timestamp()
 
     @property

@@ -48,7 +48,7 @@ class Pipe(ReadsSource):
 
     @property
     def changed_at(self) -> float:
-        """When it was changed, stopped or started last, in seconds since 1970."""
+        """Time of its last change, stop or start, in seconds since 1970."""
         return self.described["LastModifiedTime"].timestamp()
 
     @property

@@ -1,4 +1,4 @@
-"""What a consumer and a pipe have in common: the source that they read, and the table behind it."""
+"""`ReadsSource`: the source that a consumer or a pipe reads, and the table behind it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReadsSource(ABC):
     @property
     @abstractmethod
     def changed_at(self) -> float:
-        """When it was changed, stopped or started last, in seconds since 1970."""
+        """Time of its last change, stop or start, in seconds since 1970."""
 
     @property
     @abstractmethod

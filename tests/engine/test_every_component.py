@@ -22,7 +22,7 @@ PROGRAM = ROOT / "tests" / "reference" / "every_component.py"
 @pytest.fixture(scope="module")
 def globex() -> Iterator[Partner]:
     """The partner of the program that gives tokens to OAuth clients."""
-    with Partner.serving() as server:
+    with Partner().running() as server:
         yield server
 
 

@@ -23,7 +23,7 @@ API_KEY = {"ApiKeyAuthParameters": {"ApiKeyName": "x-api-key", "ApiKeyValue": "s
 
 @pytest.fixture
 def partner() -> Iterator[Partner]:
-    with Partner.serving() as server:
+    with Partner().running() as server:
         yield server
 
 

@@ -30,7 +30,7 @@ def aws() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="module")
 def crm() -> Iterator[CrmServer]:
-    with CrmServer.serving() as server:
+    with CrmServer().running() as server:
         yield server
 
 

@@ -36,14 +36,14 @@ def aws() -> Iterator[Endpoint]:
 @pytest.fixture(scope="module")
 def partner() -> Iterator[Partner]:
     """Gets the events of the bus."""
-    with Partner.serving() as server:
+    with Partner().running() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def subscriber() -> Iterator[Partner]:
     """Gets the signed webhooks."""
-    with Partner.serving() as server:
+    with Partner().running() as server:
         yield server
 
 

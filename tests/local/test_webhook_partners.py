@@ -37,7 +37,7 @@ pulumi.export("deadLetters", partner.dead_letters.url)
 
 @pytest.fixture(scope="module")
 def partner() -> Iterator[Partner]:
-    with Partner.serving() as server:
+    with Partner().running() as server:
         yield server
 
 

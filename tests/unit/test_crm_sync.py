@@ -16,7 +16,7 @@ ADA = {"userId": "u1", "version": 7}
 
 @pytest.fixture
 def crm() -> Iterator[CrmServer]:
-    with CrmServer.serving() as server:
+    with CrmServer().running() as server:
         yield server
 
 

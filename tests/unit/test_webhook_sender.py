@@ -20,7 +20,7 @@ UPGRADE = change(old=ADA, new={**ADA, "plan": "pro", "version": 7})
 
 @pytest.fixture
 def partner() -> Iterator[Partner]:
-    with Partner.serving() as server:
+    with Partner().running() as server:
         yield server
 
 

@@ -11,9 +11,7 @@ from ops.demo.mechanisms import Mechanism
 from ops.demo.plan import PAID_PLAN, Plan, account_of, address_of
 from ops.demo.receivers.mailbox import mails
 from ops.demo.receivers.receiver import Change, Deployed, Receiver, Served, plan_after, plan_changes, user_of
-
-#: Attempts of a write within one invocation: as many throttles let the record fail.
-_ATTEMPTS_OF_A_WRITE = 5
+from ops.demo.receivers.throttles import throttle_writes, throttled_writes
 
 
 class _Accounts(Receiver):
@@ -64,20 +62,11 @@ class WaitingAccounts(_Accounts):
 
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:  # noqa: ARG002
         """Let the table throttle the write of some accounts until the record fails."""
-        for user in plan.throttled:
-            deployed.endpoint.control.throttle(
-                "dynamodb:UpdateItem",
-                containing=account_of(user),
-                function=deployed.function(self.consumer),
-                times=_ATTEMPTS_OF_A_WRITE,
-            )
+        throttle_writes(deployed, self.consumer, "dynamodb:UpdateItem", [account_of(user) for user in plan.throttled])
 
     def faults(self, deployed: Deployed, plan: Plan) -> Mapping[str, tuple[int, int]]:
         """Count the throttled writes."""
-        function = deployed.function(self.consumer)
-        set_faults = [each for each in deployed.endpoint.control.faults() if each["function"] == function]
-        fired = sum(each["fired"] for each in set_faults if each["kind"] == "throttle")
-        return {"throttled writes of accounts": (_ATTEMPTS_OF_A_WRITE * len(plan.throttled), fired)}
+        return {"throttled writes of accounts": throttled_writes(deployed, self.consumer, plan.throttled)}
 
     def expected(self, plan: Plan, changes: Sequence[Change]) -> Counter[str]:  # noqa: ARG002 - the changes know
         """Return every account."""

@@ -27,7 +27,7 @@ class Crm(Receiver):
     @contextlib.contextmanager
     def serving(self, without: Mechanism | None) -> Generator[Served]:
         """Run a block with the CRM; without the mechanism it does not look at idempotency keys."""
-        with CrmServer.serving(recognises_repeats=without is not Mechanism.IDEMPOTENCY_KEY) as server:
+        with CrmServer(recognises_repeats=without is not Mechanism.IDEMPOTENCY_KEY).running() as server:
             self._server = server
             yield Served({"weir:crmUrl": server.url}, {"weir:crmToken": "the-demo's-token"})
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
-from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from ops.demo.receivers.local_server import LocalServer
 
 
-class CrmServer(ThreadingHTTPServer):
+class CrmServer(LocalServer):
     """A CRM that applies an update once per idempotency key, and answers as it is asked to.
 
     Args:
@@ -26,10 +26,8 @@ class CrmServer(ThreadingHTTPServer):
         held: Users whose updates wait until `release` is called.
     """
 
-    daemon_threads = True
-
     def __init__(self, *, recognises_repeats: bool = True) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(_Answer)
         self.requests: list[dict[str, Any]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.lost: set[str] = set()
@@ -41,24 +39,6 @@ class CrmServer(ThreadingHTTPServer):
         self._recognises_repeats = recognises_repeats
         self._seen: set[str] = set()
         self._lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    @classmethod
-    @contextlib.contextmanager
-    def serving(cls, *, recognises_repeats: bool = True) -> Generator[Self]:
-        """Serve in a thread until the block ends."""
-        with cls(recognises_repeats=recognises_repeats) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield server
-            finally:
-                server.shutdown()
-                thread.join()
 
     def release(self) -> None:
         """Answer the updates that wait."""

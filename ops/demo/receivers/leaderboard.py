@@ -20,9 +20,7 @@ from ops.demo.receivers.receiver import (
     plan_changes,
     user_of,
 )
-
-#: Attempts of a write within one invocation: as many throttles let the record fail.
-_ATTEMPTS_OF_A_WRITE = 5
+from ops.demo.receivers.throttles import throttle_writes, throttled_writes
 
 
 class Leaderboard(Receiver):
@@ -39,20 +37,11 @@ class Leaderboard(Receiver):
 
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:  # noqa: ARG002
         """Let the table throttle the rows of some users until the record fails."""
-        for user in plan.throttled:
-            deployed.endpoint.control.throttle(
-                "dynamodb:PutItem",
-                containing=user,
-                function=deployed.function(self.consumer),
-                times=_ATTEMPTS_OF_A_WRITE,
-            )
+        throttle_writes(deployed, self.consumer, "dynamodb:PutItem", plan.throttled)
 
     def faults(self, deployed: Deployed, plan: Plan) -> Mapping[str, tuple[int, int]]:
         """Count the throttled writes."""
-        function = deployed.function(self.consumer)
-        set_faults = [each for each in deployed.endpoint.control.faults() if each["function"] == function]
-        fired = sum(each["fired"] for each in set_faults if each["kind"] == "throttle")
-        return {"throttled rows of the leaderboard": (_ATTEMPTS_OF_A_WRITE * len(plan.throttled), fired)}
+        return {"throttled rows of the leaderboard": throttled_writes(deployed, self.consumer, plan.throttled)}
 
     def expected(self, plan: Plan, changes: Sequence[Change]) -> Counter[str]:  # noqa: ARG002 - the changes know
         """Return each upgrade below its day, with its time, its user and the item's version."""

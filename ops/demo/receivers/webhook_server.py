@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Generator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
+from typing import Any, NamedTuple
+
+from ops.demo.receivers.local_server import LocalServer
 
 
 class Event(NamedTuple):
@@ -20,7 +21,7 @@ class Event(NamedTuple):
     body: Any
 
 
-class WebhookServer(ThreadingHTTPServer):
+class WebhookServer(LocalServer):
     """A server that takes an event once per event id, below `/by-key` and `/signed`.
 
     Args:
@@ -33,10 +34,8 @@ class WebhookServer(ThreadingHTTPServer):
         answered: How many requests were answered with 204.
     """
 
-    daemon_threads = True
-
     def __init__(self, secret: str, *, recognises_repeats: bool = True) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(_Answer)
         self.taken: list[Event] = []
         self.lost: set[str] = set()
         self.answered = 0
@@ -44,24 +43,6 @@ class WebhookServer(ThreadingHTTPServer):
         self._recognises_repeats = recognises_repeats
         self._seen: set[str] = set()
         self._lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    @classmethod
-    @contextlib.contextmanager
-    def serving(cls, secret: str, *, recognises_repeats: bool = True) -> Generator[Self]:
-        """Serve in a thread until the block ends."""
-        with cls(secret, recognises_repeats=recognises_repeats) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield server
-            finally:
-                server.shutdown()
-                thread.join()
 
     def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
         """Take a request; returns the status of its answer, 0 for none."""

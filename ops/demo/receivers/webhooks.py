@@ -31,7 +31,7 @@ class _Webhooks(Receiver):
         """Run a block with the server; without the mechanism it does not look at event ids."""
         secret = secrets.token_urlsafe()
         recognises_repeats = without is not Mechanism.EVENT_ID
-        with WebhookServer.serving(secret, recognises_repeats=recognises_repeats) as self._server:
+        with WebhookServer(secret, recognises_repeats=recognises_repeats).running() as self._server:
             yield self.configuration(secret)
 
     def begin(self, deployed: Deployed, plan: Plan, without: Mechanism | None) -> None:  # noqa: ARG002

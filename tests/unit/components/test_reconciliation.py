@@ -166,8 +166,8 @@ def test_a_backfill_from_exports_may_find_and_read_those_of_its_table_and_nothin
 
 def test_the_exports_of_a_run_are_checked_once_and_then_read_by_every_segment(run) -> None:
     place = "arn:aws:s3:::exports/users"
-    for exports in (place, pulumi.Output.from_input(place)):
-        done = run(lambda exports=exports: filled("greeting", "rows", "routed-rows", exports=exports))
+    for given in (lambda: place, lambda: pulumi.Output.from_input(place)):  # an output is made within a program
+        done = run(lambda given=given: filled("greeting", "rows", "routed-rows", exports=given()))
         definition = done.one("StateMachine").inputs["definition"]
         check_definition(definition)
         states = json.loads(definition)["States"]
